@@ -1,0 +1,153 @@
+"""Files that gfattach writes: atomic, private, and with errors a person can act on.
+
+Everything is written to a temporary file in the same directory, flushed, and renamed
+into place, so that a reader, or a machine that loses power, sees the old content or the
+new one. Files are 0600 and directories 0700 whatever the umask is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gfattach.deadline import Deadline
+from gfattach.errors import StorageError
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+
+_REMEDY = {
+    errno.ENOSPC: "free some space there, and run it again",
+    errno.EDQUOT: "the quota is used up: free some space there, and run it again",
+    errno.EROFS: "the file system is read-only: name another place with XDG_STATE_HOME or --workspace",
+    errno.EACCES: "this user may not write there: check the owner and mode of the directory",
+    errno.EPERM: "this user may not write there: check the owner and mode of the directory",
+    errno.ENAMETOOLONG: "the path is too long: use a workspace or XDG directory with a shorter one",
+}
+
+
+def storage_error(action: str, path: Path, error: OSError) -> StorageError:
+    """The typed error for an `OSError` that befell `action` on `path`."""
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    remedy = _REMEDY.get(error.errno or 0)
+    return StorageError(f"cannot {action} {path}: {reason}", *([remedy] if remedy else []))
+
+
+def make_private_directory(path: Path) -> Path:
+    """Make `path` (and what is missing above it) 0700; an existing directory keeps its mode.
+
+    Raises StorageError.
+    """
+    try:
+        missing = [p for p in (path, *path.parents) if not p.exists()]
+        for directory in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                directory.mkdir(mode=PRIVATE_DIRECTORY)
+            directory.chmod(PRIVATE_DIRECTORY)
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    except OSError as error:
+        raise storage_error("make the directory", path, error) from error
+    return path
+
+
+def write_atomic(path: Path, content: bytes, mode: int = PRIVATE_FILE) -> None:
+    """Put `content` at `path`, whole or not at all. Raises StorageError; nothing is left over then."""
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".new", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        temporary = None
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise storage_error("write", path, error) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write `document` as indented JSON, atomically. Raises StorageError."""
+    write_atomic(path, (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """The content of `path`; None when there is no such file. Raises StorageError."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+
+
+def read_json(path: Path) -> Any | None:
+    """The JSON document at `path`; None when there is no such file. Raises StorageError."""
+    content = read_bytes(path)
+    if content is None:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise StorageError(f"{path} is not JSON: {error}", f"remove it: rm {path}") from error
+
+
+def remove(path: Path) -> bool:
+    """Remove a file; whether there was one. Raises StorageError."""
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise storage_error("remove", path, error) from error
+    return True
+
+
+@contextlib.contextmanager
+def locked(path: Path, seconds: float = 10.0) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path` (made if missing), so that two commands take turns.
+
+    Raises StorageError when it is not free within `seconds`, and for what cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    except OSError as error:
+        raise storage_error("lock", path, error) from error
+    try:
+        deadline = Deadline.after(seconds)
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if deadline.expired:
+                    raise StorageError(
+                        f"another gfattach holds {path}", "wait for it to end, and run it again"
+                    ) from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems cannot sync a directory
+            os.fsync(handle)
+    finally:
+        os.close(handle)

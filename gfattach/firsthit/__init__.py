@@ -1,0 +1,1 @@
+"""Proofs of a first cache hit, by client."""

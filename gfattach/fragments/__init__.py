@@ -1,0 +1,1 @@
+"""The files that point Bazel and Nix at an attachment, and how they are undone."""

@@ -1,0 +1,29 @@
+"""A Nix substituter as something to be asked: its URL, the keys to trust, the paths to ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gfattach.endpoint import Endpoint
+
+#: `builtins.toFile "gfattach-probe-v1" "gfattach probe v1\n"`: the same for everyone whose store is
+#: /nix/store. Content-addressed, so it proves the transport and not the key.
+PROBE_PATH = "/nix/store/ahgq43xbag538xns9db82sb0a2nax7a8-gfattach-probe-v1"
+
+
+@dataclass(frozen=True)
+class SubstituterTarget:
+    """What the substituter probes and proofs are given.
+
+    `endpoint` is http or https, its path included (`/main`); `public_keys` are `name:base64`;
+    `signed_path` is an input-addressed store path that the operator published, which proves
+    the key; `probe_path` proves the transport. `headers` are never shown.
+    """
+
+    endpoint: Endpoint
+    public_keys: tuple[str, ...] = ()
+    probe_path: str = PROBE_PATH
+    signed_path: str | None = None
+    ca_file: Path | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -1,0 +1,124 @@
+"""Where gfattach keeps what: the one place that knows directories and their limits.
+
+An attachment has a home: `.gfattach/` in its workspace (which ignores itself, so that git
+never sees it), or, outside a workspace, a directory below the user's state directory.
+Sockets live below the runtime directory, because a socket's path must fit in 108 bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import PlatformDirs
+
+from gfattach.errors import StorageError, UsageError
+
+_DIRS = PlatformDirs("gfattach", appauthor=False)
+
+#: Files that make a directory the root of a workspace, the first that is found going up.
+WORKSPACE_MARKERS = ("MODULE.bazel", "WORKSPACE.bazel", "WORKSPACE", "flake.nix", ".git", "gfattach.toml")
+
+#: Bytes of a socket's path, the closing NUL included (sun_path on Linux; 104 elsewhere).
+SOCKET_PATH_BYTES = 104
+
+
+def state_directory() -> Path:
+    """The user's state directory for gfattach (XDG_STATE_HOME on Linux)."""
+    return Path(_DIRS.user_state_dir)
+
+
+def cache_directory() -> Path:
+    """The user's cache directory for gfattach (XDG_CACHE_HOME on Linux)."""
+    return Path(_DIRS.user_cache_dir)
+
+
+def config_directory() -> Path:
+    """The user's configuration directory for gfattach (XDG_CONFIG_HOME on Linux)."""
+    return Path(_DIRS.user_config_dir)
+
+
+def find_workspace(start: Path) -> Path | None:
+    """The nearest directory at or above `start` that holds a workspace marker."""
+    for directory in (start, *start.parents):
+        if any((directory / marker).exists() for marker in WORKSPACE_MARKERS):
+            return directory
+    return None
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where one attachment lives. `workspace` is None outside of any."""
+
+    directory: Path
+    workspace: Path | None
+
+    @property
+    def key(self) -> str:
+        """Eight characters that tell this home from every other."""
+        return hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:8]
+
+    @property
+    def record(self) -> Path:
+        """The attachment's record."""
+        return self.directory / "attachment.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock makes commands on this attachment take turns."""
+        return self.directory / "lock"
+
+    @property
+    def journal(self) -> Path:
+        """What was changed outside this home, and how to undo it."""
+        return self.directory / "journal.json"
+
+    @property
+    def evidence(self) -> Path:
+        """The last proof, as JSON."""
+        return self.directory / "first-hit.json"
+
+    @property
+    def trial(self) -> Path:
+        """What the embedded caches keep."""
+        return self.directory / "trial"
+
+    @property
+    def work(self) -> Path:
+        """Room for what a proof needs while it runs (output bases, stores)."""
+        return cache_directory() / "work" / self.key
+
+
+def resolve_home(workspace: Path | None, cwd: Path) -> Home:
+    """The home for `--workspace` (or, without one, for the workspace around `cwd`, or for the user).
+
+    Raises UsageError for a workspace that is no directory.
+    """
+    if workspace is not None and not workspace.is_dir():
+        raise UsageError(f"the workspace {workspace} is not a directory", "name an existing one")
+    root = find_workspace(cwd.resolve()) if workspace is None else workspace.resolve()
+    if root is None or root == Path.home().resolve():
+        return Home(state_directory() / "attachments" / "default", None)
+    return Home(root / ".gfattach", root)
+
+
+def runtime_directory() -> Path:
+    """Where sockets go: XDG_RUNTIME_DIR, or else a directory of this user's below the temporary one."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and os.access(base, os.W_OK):
+        return Path(base) / "gfattach"
+    return Path(tempfile.gettempdir()) / f"gfattach-{os.getuid()}"
+
+
+def check_socket_path(path: Path) -> Path:
+    """`path`, if a socket can be bound to it. Raises StorageError."""
+    length = len(os.fsencode(path)) + 1
+    if length > SOCKET_PATH_BYTES:
+        raise StorageError(
+            f"the socket path {path} is {length} bytes long, and a socket's may have {SOCKET_PATH_BYTES}",
+            "set XDG_RUNTIME_DIR to a directory with a shorter path",
+        )
+    return path

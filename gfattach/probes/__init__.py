@@ -1,0 +1,1 @@
+"""What is asked of each thing, one file a stage."""

@@ -1,0 +1,34 @@
+"""A Bazel remote cache as something to be asked: the endpoint, the instance, and how to reach it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gfattach.endpoint import Endpoint
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """PEM files for a TLS endpoint; None means the platform's trust store, and no client certificate."""
+
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
+class CacheTarget:
+    """What the cache probes and proofs are given.
+
+    `endpoint` is what is dialled and, for TLS, the name that is verified; `socket` is a unix
+    socket that leads to it, where there is one; `headers` go with every call and are never
+    shown.
+    """
+
+    endpoint: Endpoint
+    instance_name: str = ""
+    may_write: bool = False
+    tls: TlsFiles = TlsFiles()
+    socket: Path | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -1,0 +1,1 @@
+"""The embedded caches: for trying out and for tests, on loopback only."""
