@@ -1,0 +1,123 @@
+"""What every command does around its work: choose how to show it, run it, render what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+
+from gfattach.engine import Observer, Report, Run
+from gfattach.errors import ExitCode, GfattachError
+
+OUTPUTS = ("text", "plain", "json", "github")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command's work ended: the exit code, its part of the document, and its lines on stdout."""
+
+    exit_code: ExitCode = ExitCode.GOOD
+    result: Mapping[str, Any] = field(default_factory=dict)
+    lines: Sequence[str] = ()
+
+
+class _Closable(Observer, Protocol):
+    def close(self) -> None: ...
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command with a result has: --output, --verbose, --workspace."""
+    for option in (
+        click.option(
+            "--workspace",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="The workspace; without it, the one around the current directory.",
+        ),
+        click.option("--verbose", "-v", is_flag=True, help="Show every finding, not only what is not well."),
+        click.option(
+            "--output",
+            "-o",
+            type=click.Choice(OUTPUTS),
+            default="text",
+            help="text (live on a terminal), plain, json (one document), github (annotations and summary).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outcome]) -> int:
+    """Run `work` as `command` and render it as `output` asks; the exit code.
+
+    stdout is the result, stderr is progress and diagnosis.
+    """
+    observer = _observer(output, verbose)
+    run = Run(observer, origin=process_origin())
+    outcome, error = Outcome(), None
+    try:
+        outcome = work(run)
+    except GfattachError as caught:
+        error, outcome = caught, Outcome(caught.exit_code)
+    except KeyboardInterrupt:
+        error = GfattachError("interrupted", code="interrupted")
+        outcome = Outcome(ExitCode.INTERRUPTED)
+    finally:
+        observer.close()
+    _render(command, output, run.report(), outcome, error)
+    return outcome.exit_code
+
+
+def process_origin() -> float:
+    """The moment at which this process began, on `time.monotonic()`; now, where the system does not tell.
+
+    Linux counts it in ticks since boot (proc(5), field 22), 10 ms each as a rule.
+    """
+    now = time.monotonic()
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return now
+    return now - age if 0 <= age < 3600 else now
+
+
+def _observer(output: str, verbose: bool) -> _Closable:
+    if output == "text" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from gfattach.report.live import LiveObserver
+
+        return LiveObserver(sys.stderr, verbose=verbose)
+    from gfattach.report.plain import PlainObserver
+
+    return PlainObserver(sys.stderr, verbose=verbose)
+
+
+def _render(command: str, output: str, report: Report, outcome: Outcome, error: GfattachError | None) -> None:
+    from gfattach.report.text import error_lines
+
+    if output == "json":
+        from gfattach.report.document import document
+
+        print(json.dumps(document(command, report, outcome.exit_code, outcome.result, error), indent=2))
+    else:
+        for line in outcome.lines:
+            print(line)
+        if error is not None:
+            for line in error_lines(error.fact, error.hints):
+                print(line, file=sys.stderr)
+    if output == "github":
+        from gfattach.report.github import annotations, step_summary
+
+        for line in annotations(report, error):
+            print(line)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(step_summary(command, report, outcome.result, error))
+    sys.stdout.flush()

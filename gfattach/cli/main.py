@@ -1,0 +1,91 @@
+"""The root of the command line. Commands are loaded when they are called, not before."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from gfattach import __version__
+from gfattach.errors import ExitCode, GfattachError
+
+#: Commands in the order in which help lists them: where each is, and what it does in one line.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("gfattach.cli.up:up", "attach: probe, write the fragments, prove a hit"),
+    "status": ("gfattach.cli.status:status", "what is attached, and is it healthy now"),
+    "down": ("gfattach.cli.down:down", "undo everything that up did, byte for byte"),
+    "prove": ("gfattach.cli.prove:prove", "time to first cache hit, with evidence"),
+    "site": ("gfattach.cli.site:site", "show, check and warm the site that is attached to"),
+    "help": ("gfattach.cli.help:help_", "topics: exit-codes, site, codes"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command `name`, imported now."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, made from the table, so that `--help` imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, and an unknown command's error names the ones there are."""
+        if args and args[0] not in COMMANDS:
+            raise click.UsageError(f"there is no command {args[0]!r}; there are: {', '.join(COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="gfattach %(version)s")
+def cli() -> None:
+    """Attach this machine to a shared Bazel cache and a shared Nix cache.
+
+    Begin with `gfattach up --trial`: it needs no cluster and undoes itself with
+    `gfattach down`.
+    """
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line; the process's exit code. Nothing escapes as a traceback."""
+    try:
+        outcome: Any = cli.main(args=args, prog_name="gfattach", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "gfattach"
+        print(f"gfattach: {error.format_message()}", file=sys.stderr)
+        print(f"  see: {where} --help", file=sys.stderr)
+        return ExitCode.USAGE
+    except GfattachError as error:
+        from gfattach.report.text import error_lines
+
+        for line in error_lines(error.fact, error.hints):
+            print(line, file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("gfattach: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read stdout has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED

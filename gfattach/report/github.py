@@ -1,0 +1,58 @@
+"""What a CI job on GitHub reads: annotations as workflow commands, and a step summary in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gfattach.engine import Report
+from gfattach.errors import GfattachError
+from gfattach.finding import Status
+from gfattach.report.text import headline, seconds
+
+_LEVEL = {Status.FAIL: "error", Status.WARN: "warning"}
+
+
+def annotations(report: Report | None, error: GfattachError | None) -> Iterator[str]:
+    """A workflow command for each failed or doubtful finding, and for the failure that ended the run."""
+    shown = set()
+    for probe, finding in (report.findings if report else {}).items():
+        level = _LEVEL.get(finding.status)
+        if level is not None:
+            shown.add(finding.seen)
+            text = "\n".join([finding.seen, *([finding.why] if finding.why else []), *finding.hints])
+            yield f"::{level} title={_property(f'{probe} {finding.code}')}::{_data(text)}"
+    if error is not None and error.fact not in shown:
+        text = "\n".join([error.fact, *error.hints])
+        yield f"::error title={_property(error.code)}::{_data(text)}"
+
+
+def step_summary(
+    command: str, report: Report | None, result: Mapping[str, Any], error: GfattachError | None
+) -> str:
+    """The Markdown for `$GITHUB_STEP_SUMMARY`."""
+    lines = [f"### gfattach {command}", ""]
+    if result.get("first_hit"):
+        lines += [f"**{headline(result['first_hit'])}**", ""]
+    if error is not None:
+        lines += [f"**{_cell(error.fact)}**", ""]
+    if report is not None and report.stages:
+        lines += ["| stage | status | time | seen |", "|---|---|---|---|"]
+        for stage in report.stages:
+            for finding in stage.findings.values():
+                lines.append(
+                    f"| {stage.name} | {finding.status.value} | {seconds(finding.seconds)} | {_cell(finding.seen)} |"
+                )
+    return "\n".join(lines) + "\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -1,0 +1,90 @@
+"""The checklist on a terminal: it shows what is asked now, and settles line by line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from gfattach.engine import StageResult
+from gfattach.finding import Finding, Status
+from gfattach.report.text import NAME_WIDTH, detail_lines, finding_lines, stage_summary
+
+_MARKS = {
+    Status.OK: ("✓", "green"),
+    Status.WARN: ("!", "yellow"),
+    Status.FAIL: ("✗", "red"),
+    Status.SKIP: ("-", "dim"),
+}
+
+
+class LiveObserver:
+    """Draws on the terminal behind `stream`: a spinner line for the stage under way, fixed lines above."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self.console = Console(file=stream, highlight=False)
+        self.verbose = verbose
+        self._live: Live | None = None
+        self._spinner = Spinner("dots")
+        self._started = 0.0
+        self._title = ""
+        self._open: dict[str, str] = {}
+
+    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+        """A line with a spinner for the stage."""
+        self._title = f"{name:<{NAME_WIDTH}} {title}"
+        self._open = dict(questions)
+        self._started = time.monotonic()
+        if self._live is None:
+            self._live = Live(
+                self._spinner,
+                console=self.console,
+                transient=True,
+                refresh_per_second=12,
+                redirect_stdout=False,
+            )
+            self._live.start()
+        self._show()
+
+    def probe_finished(self, stage: str, probe: str, finding: Finding) -> None:
+        """One question fewer on the spinner's line."""
+        self._open.pop(probe, None)
+        self._show()
+
+    def progress(self, stage: str, text: str) -> None:
+        """What a long step is doing now."""
+        self._show(text)
+
+    def stage_finished(self, result: StageResult) -> None:
+        """The settled line, and below it what somebody should read."""
+        mark, style = _MARKS[result.status]
+        line = Text.assemble((f"{mark} ", style), f"{result.name:<{NAME_WIDTH}} {stage_summary(result)}")
+        self._print(line)
+        findings = list(result.findings.values())
+        for finding in findings:
+            if len(findings) == 1:
+                lines = list(detail_lines(finding))
+            elif finding.status in (Status.WARN, Status.FAIL) or self.verbose:
+                lines = [f"    {text}" for text in finding_lines(finding)]
+            else:
+                continue
+            for text in lines:
+                self._print(Text(text, style=_MARKS[finding.status][1]))
+
+    def close(self) -> None:
+        """Take the spinner away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _show(self, doing: str = "") -> None:
+        text = doing or next(iter(self._open.values()), "")
+        self._spinner.update(text=Text(f"{self._title}{' · ' if text else ''}{text}"))
+
+    def _print(self, line: Text) -> None:
+        self.console.print(line, soft_wrap=True)

@@ -1,0 +1,51 @@
+"""The checklist off a terminal: a line for each stage as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TextIO
+
+from gfattach.engine import StageResult
+from gfattach.finding import Finding, Status
+from gfattach.report.text import detail_lines, finding_lines, stage_line
+
+
+class PlainObserver:
+    """Writes to `stream` (stderr, as a rule) a line for a stage, and more for what is not well.
+
+    `verbose` shows every finding.
+    """
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self.stream = stream
+        self.verbose = verbose
+
+    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+        """Nothing: the line comes when there is something to say."""
+
+    def probe_finished(self, stage: str, probe: str, finding: Finding) -> None:
+        """Nothing: shown with its stage."""
+
+    def progress(self, stage: str, text: str) -> None:
+        """What a long step is doing now."""
+        self._line(f"      {stage}: {text}")
+
+    def stage_finished(self, result: StageResult) -> None:
+        """The stage's line, and its findings where somebody should read them."""
+        self._line(stage_line(result))
+        findings = list(result.findings.values())
+        for finding in findings:
+            if len(findings) == 1:
+                lines = detail_lines(finding)
+            elif finding.status in (Status.WARN, Status.FAIL) or self.verbose:
+                lines = (f"      {line}" for line in finding_lines(finding))
+            else:
+                continue
+            for line in lines:
+                self._line(line)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _line(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)

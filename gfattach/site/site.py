@@ -1,0 +1,83 @@
+"""The site itself: a value for each setting, and where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach.endpoint import Endpoint
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.reapi.target import CacheTarget, TlsFiles
+from gfattach.site.settings import SETTINGS
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value; `source` says where it stands (`an option`, a file's path, `the default`)."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """A value for each setting that has one, by key."""
+
+    values: Mapping[str, Value]
+
+    def get(self, key: str) -> Any:
+        """The value of the setting `key`, None when nothing says it."""
+        found = self.values.get(key)
+        return None if found is None else found.value
+
+    def source(self, key: str) -> str:
+        """Where the value of `key` came from; "nowhere" when nothing says it."""
+        found = self.values.get(key)
+        return "nowhere" if found is None else found.source
+
+    @property
+    def may_upload(self) -> bool:
+        """Whether the operator lets this lane write to the cache."""
+        return bool(self.get("cache.upload") == "trusted")
+
+    def cache_target(self, *, upload: bool = False) -> CacheTarget | None:
+        """The Bazel cache of the site, writable when `upload` is asked for and allowed."""
+        endpoint = self.get("cache.endpoint")
+        if endpoint is None:
+            return None
+        return CacheTarget(
+            endpoint=endpoint,
+            instance_name=self.get("cache.instance") or "",
+            may_write=upload and self.may_upload,
+            tls=TlsFiles(ca_file=self.get("cache.ca_file")),
+        )
+
+    def substituter_target(self) -> SubstituterTarget | None:
+        """The Nix binary cache of the site."""
+        endpoint = self.get("nix.substituter")
+        if endpoint is None:
+            return None
+        return SubstituterTarget(
+            endpoint=endpoint,
+            public_keys=self.get("nix.public_keys") or (),
+            signed_path=self.get("nix.signed_path"),
+            ca_file=self.get("nix.ca_file"),
+        )
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """Every setting that has a value, with its source, by key."""
+        return {
+            setting.key: {"value": _jsonable(found.value), "source": found.source}
+            for setting in SETTINGS
+            if (found := self.values.get(setting.key)) is not None
+        }
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Endpoint):
+        return value.url
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
