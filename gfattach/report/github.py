@@ -40,9 +40,8 @@ def step_summary(
         lines += ["| stage | status | time | seen |", "|---|---|---|---|"]
         for stage in report.stages:
             for finding in stage.findings.values():
-                lines.append(
-                    f"| {stage.name} | {finding.status.value} | {seconds(finding.seconds)} | {_cell(finding.seen)} |"
-                )
+                took = seconds(finding.seconds)
+                lines.append(f"| {stage.name} | {finding.status.value} | {took} | {_cell(finding.seen)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Everything a fresh machine needs, with nothing but Python: run gfattach, or its tests.
+
+    python3 dev.py up --trial      any gfattach command, in an environment made for it
+    python3 dev.py test [ARGS]     the tests; ARGS go to pytest
+    python3 dev.py setup           only the environment
+
+The environment is `.venv/` beside this file. System packages (Debian: bazel-bootstrap,
+nix-bin, python3-venv) are installed when this user may (root, or sudo without a password)
+and GFATTACH_NO_INSTALL is not set; each is named before it is installed. Without them the
+command goes on and says what it could not prove.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+
+#: The programs that a proof wants, and the Debian package of each.
+PROGRAMS = {"bazel": "bazel-bootstrap", "nix-store": "nix-bin"}
+
+#: What the tests want beyond them.
+TEST_PROGRAMS = {"git": "git", "zsh": "zsh", "fish": "fish", "npm": "npm"}
+
+#: The other Bazel of the tests: upstream's own build, from npm.
+UPSTREAM_BAZEL = "@bazel/bazel-linux_x64@2.1.0"
+
+
+def main(args: list[str]) -> int:
+    """Set up what `args` need and run them; the exit code."""
+    if sys.version_info < (3, 11):
+        say(f"gfattach needs Python 3.11 or later, and this is {sys.version.split()[0]}")
+        return 2
+    if not args or args[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    testing = args[0] == "test"
+    install_programs(PROGRAMS | (TEST_PROGRAMS if testing else {}))
+    if (code := make_environment("dev" if testing else "")) != 0:
+        return code
+    if args[0] == "setup":
+        return 0
+    if testing:
+        install_upstream_bazel()
+        return subprocess.call([PYTHON, "-m", "pytest", *args[1:]], cwd=ROOT)
+    os.execv(PYTHON, [str(PYTHON), "-m", "gfattach", *args])
+
+
+def say(text: str) -> None:
+    """One line about the set-up, on stderr, where progress goes."""
+    print(f"setup: {text}", file=sys.stderr, flush=True)
+
+
+def make_environment(extra: str) -> int:
+    """`.venv` with gfattach and its dependencies, made anew when pyproject.toml changed."""
+    stamp = VENV / f".gfattach-{extra or 'run'}"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return 0
+    if not PYTHON.exists():
+        say(f"making the environment {VENV}")
+        if not has_venv():
+            install(["python3-venv"])
+        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
+        if made.returncode != 0:
+            shutil.rmtree(VENV, ignore_errors=True)
+            say(f"cannot make an environment: {made.stdout.strip() or made.stderr.strip()}")
+            say("install Debian's python3-venv: apt-get install python3-venv")
+            return 1
+    target = f"{ROOT}[{extra}]" if extra else str(ROOT)
+    say(f"installing gfattach{f' with what its tests need' if extra else ''} from pyproject.toml into it")
+    pip = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--editable",
+        target,
+    ]
+    if subprocess.call(pip) != 0:
+        say("the installation failed; the lines above say why")
+        return 1
+    stamp.write_text(wanted)
+    return 0
+
+
+def has_venv() -> bool:
+    """Whether this Python can make environments with pip in them (Debian ships that apart)."""
+    return (
+        subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0
+    )
+
+
+def install_programs(programs: dict[str, str]) -> None:
+    """Install the packages of the programs that are missing, if this user may."""
+    missing = {name: package for name, package in programs.items() if shutil.which(name) is None}
+    if missing:
+        install(sorted(set(missing.values())))
+
+
+def install(packages: list[str]) -> None:
+    """Install Debian packages, or say which commands would."""
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    if (sudo := may_install()) is None:
+        say(
+            f"not installed: {' '.join(packages)}; to have them: {' '.join(command[:2])} {' '.join(packages)}"
+        )
+        return
+    say(f"installing the system packages {' '.join(packages)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["apt-get", "update"], command):
+        done = subprocess.run([*sudo, *step], capture_output=True, text=True, env=environment)
+        if done.returncode != 0:
+            say(
+                f"{' '.join(step[:2])} failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+            )
+            if step is command:
+                say("going on without")
+
+
+def may_install() -> list[str] | None:
+    """The words to put before apt-get; None where this user may not, or does not want to."""
+    if os.environ.get("GFATTACH_NO_INSTALL") or shutil.which("apt-get") is None:
+        return None
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
+        return ["sudo", "-n"]
+    return None
+
+
+def test_cache() -> Path:
+    """Where the tests keep what is slow to get."""
+    return Path(os.environ.get("GFATTACH_TEST_CACHE") or Path.home() / ".cache" / "gfattach-tests")
+
+
+def install_upstream_bazel() -> None:
+    """The upstream Bazel of the tests, once, into the tests' cache."""
+    place = test_cache() / "bazel-2.1.0"
+    if (place / "node_modules").is_dir() or shutil.which("npm") is None:
+        return
+    say(f"installing {UPSTREAM_BAZEL} into {place} for the tests")
+    place.mkdir(parents=True, exist_ok=True)
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), UPSTREAM_BAZEL]
+    if subprocess.call(npm, stdout=subprocess.DEVNULL) != 0:
+        shutil.rmtree(place, ignore_errors=True)
+        say("npm failed; the tests of that Bazel will be skipped")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""Writing: whole or not at all, private whatever the umask, and errors that say what to do."""
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from gfattach import files
+from gfattach.errors import ExitCode, StorageError
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o077, 0o777], ids=oct)
+def umask(request):
+    old = os.umask(request.param)
+    yield request.param
+    os.umask(old)
+
+
+def test_files_are_0600_and_directories_0700_under_any_umask(tmp_path, umask):
+    directory = files.make_private_directory(tmp_path / "a" / "b")
+    files.write_atomic(directory / "f", b"x")
+    assert [mode(p) for p in (tmp_path / "a", directory, directory / "f")] == [0o700, 0o700, 0o600]
+
+
+def test_an_existing_directory_keeps_its_mode(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a").chmod(0o755)
+    files.make_private_directory(tmp_path / "a")
+    assert mode(tmp_path / "a") == 0o755
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch):
+    target = tmp_path / "f"
+    files.write_atomic(target, b"old")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError) as caught:
+        files.write_atomic(target, b"new")
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert "no space left" in caught.value.fact and str(target) in caught.value.fact
+    assert caught.value.hints
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_file_where_a_directory_should_be_is_a_clear_error(tmp_path):
+    (tmp_path / "f").write_text("")
+    with pytest.raises(StorageError, match="not a directory"):
+        files.make_private_directory(tmp_path / "f" / "below")
+
+
+def test_json_survives_the_round_trip_and_rubbish_is_a_clear_error(tmp_path):
+    path = tmp_path / "x.json"
+    assert files.read_json(path) is None
+    files.write_json(path, {"a": [1, "ü"]})
+    assert files.read_json(path) == {"a": [1, "ü"]}
+    assert json.loads(path.read_bytes()) == {"a": [1, "ü"]}
+    path.write_text("{")
+    with pytest.raises(StorageError, match=r"is not JSON") as caught:
+        files.read_json(path)
+    assert caught.value.hints == (f"remove it: rm {path}",)
+
+
+def test_removing_what_is_not_there_is_fine(tmp_path):
+    assert files.remove(tmp_path / "f") is False
+    (tmp_path / "f").write_text("")
+    assert files.remove(tmp_path / "f") is True
+
+
+def test_a_lock_that_another_process_holds_is_waited_for_and_then_named(tmp_path):
+    lock = tmp_path / "lock"
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from gfattach.files import locked\n"
+            f"with locked(Path({str(lock)!r})): print('held', flush=True); sys.stdin.read()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StorageError, match="another gfattach holds"), files.locked(lock, seconds=0.1):
+            pass
+    finally:
+        holder.communicate()
+    with files.locked(lock, seconds=5):
+        pass
