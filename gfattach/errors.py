@@ -5,6 +5,7 @@ A failure is a class here, with the exit code that it means. It carries the fact
 nothing else: the command line renders it, nobody else prints it.
 
     GfattachError            1   a probe failed, or the work did
+    ├── BazelError           1   Bazel is there and does not do its part
     ├── UsageError           2   an option, a file or a value is bad
     │   └── StorageError     2   a disk is read-only or full, a path cannot be used
     ├── RefusedError         3   the contract forbids it here
@@ -69,6 +70,12 @@ class StorageError(UsageError):
     """A file cannot be read or written where gfattach has to: permission, space, a path too long."""
 
     default_code = "storage"
+
+
+class BazelError(GfattachError):
+    """Bazel is there and cannot be used: it crashed, hung, or said what nobody could have meant."""
+
+    default_code = "bazel.failed"
 
 
 class RefusedError(GfattachError):
