@@ -1,0 +1,25 @@
+"""Every code that a finding can have, gathered from the probes that declare them."""
+
+from __future__ import annotations
+
+import importlib
+
+from gfattach.engine import ENGINE_CODES
+from gfattach.finding import Stage
+
+#: The modules that hold a `STAGE`, in the order in which an attach asks them.
+STAGE_MODULES = ("cache", "bazel", "substituter", "nix")
+
+
+def all_stages() -> list[Stage]:
+    """Every stage there is, in the order in which an attach asks them."""
+    return [importlib.import_module(f"gfattach.probes.{name}").STAGE for name in STAGE_MODULES]
+
+
+def all_codes() -> dict[str, str]:
+    """Every code with its meaning: the engine's own first, then the probes'."""
+    codes = dict(ENGINE_CODES)
+    for stage in all_stages():
+        for probe in stage.probes:
+            codes |= probe.codes
+    return codes

@@ -1,0 +1,32 @@
+"""Starting is part of the product: what `--help` and `--version` may load."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("grpc", "httpx", "keyring", "kubernetes", "rich", "cryptography", "google.protobuf", "asyncio")
+
+
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["help", "exit-codes"]])
+def test_it_starts_without_the_heavy_modules(args):
+    """The interpreter itself lists what it loaded for the command."""
+    script = (
+        "import sys; from gfattach.cli.main import run; code = run(sys.argv[1:]);"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *args], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", ["up", "status", "down", "prove", "site"])
+def test_the_help_of_a_command_loads_none_of_the_four_either(command):
+    script = (
+        "import sys; from gfattach.cli.main import run; code = run([sys.argv[1], '--help']);"
+        "print([m for m in ('grpc', 'httpx', 'keyring', 'kubernetes') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, command], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+    assert f"gfattach {command}" in done.stdout
