@@ -1,0 +1,1 @@
+"""Attaching and detaching: what `up`, `status` and `down` do, apart from showing it."""

@@ -1,0 +1,43 @@
+"""What a person asks of an attach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Bytes that the trial's Bazel cache may hold unless more is asked for.
+TRIAL_BYTES = 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ClientOptions:
+    """Which programs to prove with. A path given by a person has to be there; None means look for it."""
+
+    bazel: str | None = None
+    nix: str | None = None
+    use_bazel: bool = True
+    use_nix: bool = True
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """The embedded caches: ports (None: any free one, the last one first) and size in bytes."""
+
+    bazel_port: int | None = None
+    nix_port: int | None = None
+    max_bytes: int = TRIAL_BYTES
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """One `gfattach up`. `site` holds settings given as options, by key."""
+
+    workspace: Path | None = None
+    trial: TrialOptions | None = None
+    clients: ClientOptions = ClientOptions()
+    site: Mapping[str, Any] = field(default_factory=dict)
+    link: bool = False
+    on_cache_down: str = "local"
+    require_hit: bool = False

@@ -1,0 +1,109 @@
+"""The ways in: how an attachment reaches its caches.
+
+A way yields two targets, either of which may be missing. The trial's caches run beside the
+attachment; a direct site's are dialled as they are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gfattach.attach.options import UpOptions
+from gfattach.deadline import Deadline
+from gfattach.engine import Run
+from gfattach.errors import UsageError
+from gfattach.finding import Finding, ok
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.paths import Home
+from gfattach.reapi.target import CacheTarget
+from gfattach.site.load import FILE_NAME
+from gfattach.site.site import Site
+
+if TYPE_CHECKING:
+    from gfattach.trial.supervisor import TrialState
+
+#: Seconds that the embedded caches may take to be ready.
+TRIAL_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """`kind` is "trial" or "direct". `fills` says that this lane may fill the cache itself."""
+
+    kind: str
+    cache: CacheTarget | None
+    substituter: SubstituterTarget | None
+    fills: bool = False
+    trial_directory: Path | None = None
+
+
+def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
+    """The way that `options` ask for. Raises UsageError when nothing names a cache."""
+    if options.trial is not None:
+        return _trial(options, home, run)
+    way = Way("direct", site.cache_target(), site.substituter_target())
+    if way.cache is None and way.substituter is None:
+        raise UsageError(
+            "nothing says where the caches are",
+            "to try gfattach without any: gfattach up --trial",
+            "or name them: gfattach up --cache grpc://HOST:PORT --substituter https://HOST/CACHE",
+            f"or describe the site in {FILE_NAME}: gfattach help site",
+            code="site.empty",
+        )
+    run.step("site", "read what is said of the site", lambda progress: {"site": _describe(way, site)})
+    return way
+
+
+def _describe(way: Way, site: Site) -> Finding:
+    named = [
+        f"{what} {target.endpoint.url} (from {site.source(key)})"
+        for what, target, key in (
+            ("cache", way.cache, "cache.endpoint"),
+            ("substituter", way.substituter, "nix.substituter"),
+        )
+        if target is not None
+    ]
+    return ok("site.direct", " · ".join(named), site=site.as_json())
+
+
+def _trial(options: UpOptions, home: Home, run: Run) -> Way:
+    from gfattach.trial import supervisor
+
+    assert options.trial is not None
+    trial = options.trial
+    found: list[TrialState] = []
+
+    def start(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+        state = supervisor.start(
+            home.trial,
+            bazel_port=trial.bazel_port,
+            nix_port=trial.nix_port,
+            max_bytes=trial.max_bytes,
+            deadline=Deadline.after(TRIAL_SECONDS),
+        )
+        found.append(state)
+        seen = f"embedded caches at {state.cache_endpoint.url} and {state.nix_endpoint.url}"
+        return {"trial": ok("trial.started", seen, pid=state.process.pid)}
+
+    run.step("trial", "start the embedded caches", start)
+    return trial_way(found[0], home.trial)
+
+
+def trial_way(state: TrialState, directory: Path) -> Way:
+    """The way to embedded caches that run."""
+    cache = CacheTarget(endpoint=state.cache_endpoint, may_write=True)
+    substituter = SubstituterTarget(
+        endpoint=state.nix_endpoint,
+        public_keys=(state.public_key,),
+        probe_path=state.probe_path,
+        signed_path=state.signed_path,
+    )
+    return Way("trial", cache, substituter, fills=True, trial_directory=directory)
+
+
+def read_only(target: CacheTarget) -> CacheTarget:
+    """The same cache for somebody who only reads."""
+    return replace(target, may_write=False)

@@ -1,0 +1,76 @@
+"""Verdicts: what legs prove, what they do not, and which moment is the first hit."""
+
+import pytest
+
+from gfattach.engine import Report, StageResult
+from gfattach.firsthit.evidence import Client, Leg, LegName
+from gfattach.firsthit.verdict import Verdict, first_hit, judge
+
+
+def leg(name=LegName.HIT, client=Client.BAZEL, asked=20, hits=20, first=1.0, violations=()):
+    return Leg(
+        client,
+        name,
+        0.0,
+        1.0,
+        asked,
+        hits,
+        asked - hits,
+        first if hits else None,
+        rpcs={},
+        violations=violations,
+    )
+
+
+CONTROL = leg(LegName.CONTROL, hits=0)
+
+
+@pytest.mark.parametrize(
+    ("legs", "verdict"),
+    [
+        ([leg(LegName.FILL, hits=0), leg(), CONTROL], Verdict.PROVED),
+        ([leg(hits=19)], Verdict.PROVED),
+        ([leg(hits=18)], Verdict.UNPROVED),
+        ([leg(hits=0), CONTROL], Verdict.NOTHING_TO_HIT),
+        ([leg(), leg(LegName.CONTROL, hits=1)], Verdict.VOID),
+        ([leg(violations=("an executor was called",)), CONTROL], Verdict.VOID),
+        ([leg(), leg(LegName.CONTROL, hits=0, violations=("a disk cache",))], Verdict.VOID),
+        ([leg(LegName.FILL, hits=0)], Verdict.UNPROVED),
+        ([], Verdict.UNPROVED),
+        ([leg(client=Client.NIX)], Verdict.UNPROVED),
+    ],
+)
+def test_the_verdict_of_legs(legs, verdict):
+    judged = judge(Client.BAZEL, legs)
+    assert judged.verdict is verdict
+    assert judged.reason
+
+
+def report(*stages):
+    results, started = [], 0.0
+    for name, seconds in stages:
+        results.append(StageResult(name, name, {}, started, seconds))
+        started += seconds
+    return Report(tuple(results), started)
+
+
+def test_the_first_hit_is_that_of_the_build_tool_and_its_stages_add_up_to_it():
+    seen = report(("start", 0.1), ("cache", 0.2), ("bazel", 5.0), ("nix", 1.0))
+    legs = [leg(client=Client.PROTOCOL, first=100.25), leg(first=102.0), leg(client=Client.NIX, first=105.4)]
+    found = first_hit(seen, legs, origin=100.0)
+    assert (found["client"], found["seconds"]) == ("bazel", 2.0)
+    assert [stage["name"] for stage in found["stages"]] == ["start", "cache", "bazel"]
+    assert sum(stage["seconds"] for stage in found["stages"]) == pytest.approx(found["seconds"])
+
+
+def test_without_a_build_tool_the_protocol_s_hit_counts_and_without_any_none():
+    seen = report(("start", 0.5))
+    assert first_hit(seen, [leg(client=Client.PROTOCOL, first=0.25)], 0.0)["client"] == "protocol"
+    assert first_hit(seen, [leg(hits=0)], 0.0) is None
+    assert first_hit(seen, [leg(violations=("void",))], 0.0) is None
+    assert first_hit(seen, [CONTROL, leg(LegName.FILL)], 0.0) is None
+
+
+def test_a_leg_s_record_counts_its_moments_from_the_origin():
+    record = leg(first=3.5).record(origin=-1.0)
+    assert (record["started"], record["first_hit"], record["to_first_hit"]) == (1.0, 4.5, 3.5)
