@@ -1,0 +1,77 @@
+"""`gfattach up`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gfattach.attach.options import TRIAL_BYTES, ClientOptions, TrialOptions, UpOptions
+from gfattach.cli.execute import execute, output_options
+from gfattach.cli.options import client_options, site_options
+
+
+@click.command()
+@click.option("--trial", is_flag=True, help="Attach to caches embedded on this machine: no cluster needed.")
+@click.option("--bazel-port", type=click.IntRange(1, 65535), help="Port of the trial's Bazel cache.")
+@click.option("--nix-port", type=click.IntRange(1, 65535), help="Port of the trial's Nix cache.")
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1024 * 1024),
+    default=TRIAL_BYTES,
+    show_default=True,
+    help="Bytes that the trial's Bazel cache may hold.",
+)
+@click.option(
+    "--link",
+    is_flag=True,
+    help="Add the fragment to user.bazelrc, in a marked block, if git ignores that file.",
+)
+@click.option(
+    "--on-cache-down",
+    type=click.Choice(["local", "fail"]),
+    default="local",
+    show_default=True,
+    help="What a build does when the cache cannot be reached.",
+)
+@click.option("--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
+@site_options
+@client_options
+@output_options
+@click.pass_context
+def up(
+    ctx: click.Context,
+    trial: bool,
+    bazel_port: int | None,
+    nix_port: int | None,
+    max_bytes: int,
+    link: bool,
+    on_cache_down: str,
+    require_hit: bool,
+    site: dict[str, object],
+    clients: ClientOptions,
+    workspace: Path | None,
+    verbose: bool,
+    output: str,
+) -> None:
+    """Attach: probe the caches, write the fragments, prove a hit.
+
+    Attaching only ever reads, except from the trial's own caches. It is done once: a second
+    `up` finds the attachment, heals it and proves it again.
+    """
+    if not trial and (bazel_port or nix_port):
+        raise click.UsageError("--bazel-port and --nix-port go with --trial", ctx)
+    options = UpOptions(
+        workspace=workspace,
+        trial=TrialOptions(bazel_port, nix_port, max_bytes) if trial else None,
+        clients=clients,
+        site=site,
+        link=link,
+        on_cache_down=on_cache_down,
+        require_hit=require_hit,
+    )
+
+    from gfattach.attach.up import attach
+    from gfattach.cli.outcomes import attached
+
+    ctx.exit(execute("up", output, verbose, lambda run: attached(attach(options, run))))
