@@ -1,0 +1,99 @@
+"""From what the work returned to an outcome: exit code, document, and the lines on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gfattach.cli.execute import Outcome
+from gfattach.errors import ExitCode
+from gfattach.report.text import headline, seconds
+
+if TYPE_CHECKING:
+    from gfattach.attach.down import Detached
+    from gfattach.attach.site import ShownSite
+    from gfattach.attach.status import Inspection
+    from gfattach.attach.up import Attached
+    from gfattach.firsthit.evidence import Leg
+    from gfattach.firsthit.proof import Proof
+
+
+def attached(done: Attached) -> Outcome:
+    """What `up` came to: the fragments and how to use them, what was proved, the headline last."""
+    return Outcome(done.exit_code, done.as_json(), [*_attached_lines(done)])
+
+
+def _attached_lines(done: Attached) -> Iterator[str]:
+    yield from _fragment_lines(done)
+    yield from _proof_lines(done.proof)
+    for reason in done.not_proved:
+        yield f"not proved: {reason}"
+    yield from _headline_lines(done.proof)
+
+
+def _fragment_lines(done: Attached) -> Iterator[str]:
+    record = done.attachment
+    if record.bazelrc is not None:
+        yield f"bazel: {record.bazelrc}"
+        yield f"       {done.bazel_use}"
+    if record.nix_conf is not None:
+        yield f"nix:   {record.nix_conf}"
+        yield f"       {done.nix_use}"
+
+
+def proved(proof: Proof) -> Outcome:
+    """What `prove` came to."""
+    lines = [*_leg_lines(proof.legs), *_proof_lines(proof), *_headline_lines(proof)]
+    return Outcome(proof.exit_code, proof.as_json(), lines)
+
+
+def warmed(proof: Proof) -> Outcome:
+    """What `site warm` came to: the same legs, read as filling."""
+    lines = [*_leg_lines(proof.legs), *_proof_lines(proof)]
+    return Outcome(proof.exit_code, proof.as_json(), lines)
+
+
+def _leg_lines(legs: Iterable[Leg]) -> Iterator[str]:
+    for leg in legs:
+        server = {None: "", True: ", warm server", False: ", cold server"}[leg.warm]
+        first = "" if leg.first_hit is None else f", first after {seconds(leg.first_hit - leg.started)}"
+        yield (
+            f"{leg.client.value:<9} {leg.name.value:<8} {leg.hits} of {leg.asked} from the cache"
+            f"{first}  ({seconds(leg.seconds)}{server})"
+        )
+
+
+def _proof_lines(proof: Proof) -> Iterator[str]:
+    for client in proof.clients:
+        yield f"{client.client.value}: {client.verdict.value.replace('-', ' ')}: {client.reason}"
+    for hint in proof.hints:
+        yield f"  {hint}"
+
+
+def _headline_lines(proof: Proof) -> Iterator[str]:
+    if proof.first_hit is not None:
+        yield headline(proof.first_hit)
+    else:
+        yield "time to first cache hit  none: nothing was served from a cache"
+
+
+def inspected(seen: Inspection) -> Outcome:
+    """What `status` found."""
+    return Outcome(seen.exit_code, seen.as_json(), seen.lines())
+
+
+def detached(done: Detached) -> Outcome:
+    """What `down` undid."""
+    return Outcome(ExitCode.GOOD, done.as_json(), done.lines())
+
+
+def shown_site(shown: ShownSite) -> Outcome:
+    """Every setting with its value and source, in columns."""
+    rows = [(key, _value(entry["value"]), entry["source"]) for key, entry in shown.settings.items()]
+    width = max((len(value) for _, value, _ in rows), default=0)
+    lines = [f"{key:<16} {value:<{width}}  from {source}" for key, value, source in rows]
+    return Outcome(ExitCode.GOOD, {"site": shown.settings}, lines)
+
+
+def _value(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value) or '""'
