@@ -7,6 +7,10 @@ from pathlib import Path
 
 from gfattach.endpoint import Endpoint
 
+#: What the probe path is called and holds.
+PROBE_NAME = "gfattach-probe-v1"
+PROBE_CONTENT = b"gfattach probe v1\n"
+
 #: `builtins.toFile "gfattach-probe-v1" "gfattach probe v1\n"`: the same for everyone whose store is
 #: /nix/store. Content-addressed, so it proves the transport and not the key.
 PROBE_PATH = "/nix/store/ahgq43xbag538xns9db82sb0a2nax7a8-gfattach-probe-v1"
