@@ -59,12 +59,19 @@ def make_private_directory(path: Path) -> Path:
     return path
 
 
-def write_atomic(path: Path, content: bytes, mode: int = PRIVATE_FILE) -> None:
-    """Put `content` at `path`, whole or not at all. Raises StorageError; nothing is left over then."""
+def write_atomic(
+    path: Path, content: bytes, mode: int = PRIVATE_FILE, owner: tuple[int, int] | None = None
+) -> None:
+    """Put `content` at `path`, whole or not at all, for `owner` (user and group number) if one is given.
+
+    Raises StorageError; nothing is left over then, and what was at `path` is as it was.
+    """
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".new", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
+            if owner is not None and owner != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
