@@ -70,7 +70,9 @@ def write_atomic(
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".new", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            if owner is not None and owner != (os.geteuid(), os.getegid()):
+            # Asked of the file: a directory may hand its own group to what is made in it.
+            made = os.fstat(file.fileno())
+            if owner is not None and owner != (made.st_uid, made.st_gid):
                 os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
             file.write(content)
