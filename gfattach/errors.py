@@ -6,6 +6,7 @@ nothing else: the command line renders it, nobody else prints it.
 
     GfattachError            1   a probe failed, or the work did
     ├── BazelError           1   Bazel is there and does not do its part
+    ├── NixError             1   Nix is there and does not do its part
     ├── UsageError           2   an option, a file or a value is bad
     │   └── StorageError     2   a disk is read-only or full, a path cannot be used
     ├── RefusedError         3   the contract forbids it here
@@ -76,6 +77,12 @@ class BazelError(GfattachError):
     """Bazel is there and cannot be used: it crashed, hung, or said what nobody could have meant."""
 
     default_code = "bazel.failed"
+
+
+class NixError(GfattachError):
+    """Nix is there and cannot be used, or did not do what was asked: `code` says which."""
+
+    default_code = "nix.failed"
 
 
 class RefusedError(GfattachError):
