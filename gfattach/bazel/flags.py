@@ -1,0 +1,165 @@
+"""Which flags the Bazel at hand knows: asked of the program, never guessed from its version.
+
+`bazel canonicalize-flags --for_command=build -- FLAG...` exits with 0 when it knows all of
+them, and with 2 at the first that it does not, which its message names. So a set of flags
+costs one start of a server and, on the warm server, 0.05 s for each unknown one. The answer
+is kept on disk for as long as the program does not change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gfattach.bazel.program import Bazel
+from gfattach.bazel.run import EXIT_USAGE, Server
+from gfattach.deadline import Deadline
+from gfattach.errors import BazelError, StorageError
+from gfattach.files import locked, make_private_directory, read_json, write_json
+
+#: How many programs' answers are kept.
+KEPT_PROGRAMS = 8
+
+#: Seconds that all questions together may take: a cold server on a small machine, with room to spare.
+PROBE_SECONDS = 60.0
+
+_FORMAT = 1
+
+_UNKNOWN = re.compile(r"ERROR: .*?(?P<flag>--?[A-Za-z0-9_]\S*)")
+
+
+def accepted_flags(
+    bazel: Bazel,
+    flags: Sequence[str],
+    *,
+    work: Path,
+    cache: Path | None = None,
+    command: str = "build",
+    deadline: Deadline | None = None,
+    server: Server | None = None,
+) -> frozenset[str]:
+    """Those of `flags` (as they would stand on a command line, values included) that `bazel` accepts.
+
+    `work` is a directory for a private server, used when `server` is not given and the answer
+    is not in the file `cache`. Raises BazelError when Bazel crashes, hangs or says what cannot
+    be understood, and StorageError when `work` cannot be used.
+    """
+    asked = tuple(dict.fromkeys(flags))
+    keys = {flag: f"{command} {_key(flag)}" for flag in asked}
+    known = _Answers(cache, bazel.identity())
+    missing = [flag for flag in asked if keys[flag] not in known.flags]
+    if missing:
+        deadline = (deadline or Deadline.after(PROBE_SECONDS)).within(PROBE_SECONDS)
+        if server is None:
+            accepted = _ask_new_server(bazel, missing, command, deadline, work)
+        else:
+            accepted = _ask(server, missing, command, deadline)
+        known.learn({keys[flag]: flag in accepted for flag in missing})
+    return frozenset(flag for flag in asked if known.flags[keys[flag]])
+
+
+def all_known(bazel: Bazel, flags: Sequence[str], cache: Path, command: str = "build") -> bool:
+    """Whether the file `cache` answers for all of `flags`: this very program was asked before.
+
+    Raises BazelError when the program is gone.
+    """
+    known = _Answers(cache, bazel.identity()).flags
+    return all(f"{command} {_key(flag)}" in known for flag in flags)
+
+
+def _key(flag: str) -> str:
+    """What is remembered of a flag: its name, and a digest of a value, which may be long or private."""
+    name, sign, value = flag.partition("=")
+    return name + sign + (hashlib.sha256(value.encode()).hexdigest()[:12] if value else "")
+
+
+def _ask_new_server(
+    bazel: Bazel, flags: Sequence[str], command: str, deadline: Deadline, work: Path
+) -> frozenset[str]:
+    # Outside a workspace every command would start, and end, a server of its own.
+    workspace = make_private_directory(work / "flags")
+    for marker in ("WORKSPACE", "MODULE.bazel"):
+        (workspace / marker).touch()
+    with Server(bazel, workspace, work / "flags-server") as server:
+        return _ask(server, flags, command, deadline)
+
+
+def _ask(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
+    left = list(flags)
+    while left:
+        answer = server.run("canonicalize-flags", [f"--for_command={command}", "--", *left], deadline)
+        if answer.good:
+            return frozenset(left)
+        if answer.returncode != EXIT_USAGE:
+            raise BazelError(
+                f"bazel canonicalize-flags exited with {answer.returncode}",
+                f"it said: {answer.last_words()}",
+                code="bazel.rubbish",
+            )
+        unknown = _named_unknown(answer.stderr, left)
+        if unknown is not None:
+            left = [flag for flag in left if flag != unknown]
+        elif len(left) == 1:
+            return frozenset()
+        else:  # a message that names none of them: halve, and ask for each half
+            middle = len(left) // 2
+            return _ask(server, left[:middle], command, deadline) | _ask(
+                server, left[middle:], command, deadline
+            )
+    return frozenset()
+
+
+def _named_unknown(stderr: str, flags: Sequence[str]) -> str | None:
+    """The one of `flags` that an error line names, whole or by its name."""
+    for match in _UNKNOWN.finditer(stderr):
+        named = match["flag"].rstrip(".,:;'\"")
+        for flag in flags:
+            if flag in (named, match["flag"]) or flag.partition("=")[0] == named.partition("=")[0]:
+                return flag
+    return None
+
+
+class _Answers:
+    """What is known of one program. A file that cannot be read or written costs time, nothing else."""
+
+    def __init__(self, path: Path | None, identity: str) -> None:
+        self._path = path
+        self._identity = identity
+        self.flags: dict[str, bool] = dict(self._programs().get(identity, {}))
+
+    def _programs(self) -> dict[str, Mapping[str, bool]]:
+        """What is kept of each program, the one asked last at the end."""
+        document: Any = None
+        if self._path is not None:
+            with contextlib.suppress(StorageError):
+                document = read_json(self._path)
+        if not isinstance(document, dict) or document.get("format") != _FORMAT:
+            return {}
+        entries = document.get("programs")
+        if not isinstance(entries, list):
+            return {}
+        return {
+            entry["program"]: entry["flags"]
+            for entry in entries
+            if isinstance(entry, dict)
+            and isinstance(entry.get("program"), str)
+            and isinstance(entry.get("flags"), dict)
+        }
+
+    def learn(self, answers: Mapping[str, bool]) -> None:
+        """Add `answers` and keep them."""
+        self.flags.update(answers)
+        if self._path is None:
+            return
+        with contextlib.suppress(StorageError):
+            make_private_directory(self._path.parent)
+            with locked(self._path.with_suffix(".lock"), 2.0):
+                programs = self._programs()
+                programs[self._identity] = {**programs.pop(self._identity, {}), **self.flags}
+                kept = list(programs.items())[-KEPT_PROGRAMS:]
+                entries = [{"program": program, "flags": dict(flags)} for program, flags in kept]
+                write_json(self._path, {"format": _FORMAT, "programs": entries})

@@ -1,0 +1,50 @@
+"""What a workspace's rc files amount to, before anything is built or called.
+
+An empty build with `--nobuild` reads every rc file, expands every `--config`, and says in its
+event file what came out, nested ones included: 0.2 s on a warm server. The options that would
+have it call somebody are overridden, and taken out of the answer again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gfattach.bazel.events import Options, private_files, read_events
+from gfattach.bazel.run import Server
+from gfattach.deadline import Deadline
+from gfattach.errors import BazelError
+
+#: A strategy that only an executor provides is an error as soon as there is none.
+_QUIET = (
+    "--nobuild",
+    "--remote_cache=",
+    "--remote_executor=",
+    "--bes_backend=",
+    "--spawn_strategy=",
+    "--nobuild_event_json_file_path_conversion",
+)
+
+
+def effective_options(server: Server, work: Path, deadline: Deadline) -> Options:
+    """The options that `bazel build` has in the workspace of `server`, rc files and configs expanded.
+
+    Raises BazelError (`bazel.rc`) when Bazel does not take them, and StorageError.
+    """
+    with private_files(work, "preflight.json") as (file,):
+        overrides = [*_QUIET, f"--build_event_json_file={file}"]
+        answer = server.run("build", overrides, deadline)
+        options = read_events(file).options
+    if options is None:
+        said = error_line(answer.stderr) or answer.last_words()
+        raise BazelError(
+            f"bazel does not take the rc files of {server.workspace} (it exited with {answer.returncode})",
+            *([f"it said: {said}"] if said else []),
+            code="bazel.rc",
+        )
+    return options.without(overrides)
+
+
+def error_line(stderr: str) -> str:
+    """The last line that Bazel marked as an error, without the mark."""
+    errors = [line for line in stderr.splitlines() if line.startswith(("ERROR: ", "FATAL: "))]
+    return errors[-1].partition(": ")[2].strip() if errors else ""

@@ -1,0 +1,219 @@
+"""Bazel, the program: where it is, what it says it is, and what its build lacks.
+
+Nothing here starts a Bazel server: `bazel --version` is answered by the client alone
+(bazelisk may download a Bazel for it, which is what the deadline is for).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gfattach import process
+from gfattach.deadline import Deadline
+from gfattach.errors import BazelError, ProgramMissingError
+
+#: How to get a Bazel.
+INSTALL_HINT = "install Bazel: apt-get install bazel-bootstrap"
+
+#: The variable of the environment contract that names the program.
+PROGRAM_VARIABLE = "BAZEL_BIN"
+
+#: Names looked for on PATH, the first that is found: bazelisk runs the version that a workspace asks for.
+PROGRAM_NAMES = ("bazelisk", "bazel")
+
+#: Seconds that `bazel --version` may take; bazelisk downloads 50 MB when it has to.
+IDENTIFY_SECONDS = 60.0
+
+#: Where Debian's bazel-bootstrap keeps what upstream's Bazel carries within itself. Its own system
+#: rc says so; when that rc is not read, the options have to be given again.
+DEBIAN_INSTALL_BASE = Path("/usr/share/bazel")
+
+#: What a Bazel that was built without a release label says in place of a version.
+_UNLABELLED = ("no_version", "development version", "")
+
+_VERSION_LINE = re.compile(r"^bazel(?:\s+(?P<label>\S.*?))?\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Bazel:
+    """One Bazel, as it was found.
+
+    `version` is its release label, None for a development version (Debian's build says
+    `no_version`). `startup` are startup options without which it does not run when no rc file
+    is read. `native_transport` says whether it can do TLS and unix sockets: a build without
+    netty's native libraries crashes on both, silently. `environment` goes with every run of
+    it: what makes a version manager pick this version and find what it has downloaded.
+    """
+
+    path: Path
+    version: str | None
+    startup: tuple[str, ...] = ()
+    native_transport: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The version for a sentence."""
+        return self.version or "development version"
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
+        return {
+            "path": str(self.path),
+            "version": self.version,
+            "startup": list(self.startup),
+            "native_transport": self.native_transport,
+            "environment": dict(self.environment),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Bazel:
+        """The Bazel that `as_json` described."""
+        return cls(
+            path=Path(document["path"]),
+            version=document["version"],
+            startup=tuple(document["startup"]),
+            native_transport=document["native_transport"],
+            environment=dict(document["environment"]),
+        )
+
+    def identity(self) -> str:
+        """A text that changes when the program does: its path, size, time of change, and version.
+
+        Raises BazelError when the program is gone.
+        """
+        try:
+            stat = self.path.stat()
+        except OSError as error:
+            raise BazelError(f"{self.path} is gone", INSTALL_HINT, code="bazel.gone") from error
+        pinned = self.environment.get("USE_BAZEL_VERSION", "")
+        return f"{self.path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{self.label}:{pinned}"
+
+
+def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The Bazel to use: `explicit`, or `BAZEL_BIN`, or bazelisk or bazel on PATH; None without any.
+
+    Raises ProgramMissingError when one was asked for by name and is not there.
+    """
+    environ = os.environ if environ is None else environ
+    search = environ.get("PATH", os.defpath)
+    for name, said_by in ((explicit, "the option"), (environ.get(PROGRAM_VARIABLE), PROGRAM_VARIABLE)):
+        if not name:
+            continue
+        found = shutil.which(str(Path(name).expanduser()) if "/" in name else name, path=search)
+        if found is None:
+            raise ProgramMissingError(
+                f"{name}, which {said_by} names as Bazel, is not there or cannot be run", INSTALL_HINT
+            )
+        return Path(found).absolute()
+    for name in PROGRAM_NAMES:
+        if (found := shutil.which(name, path=search)) is not None:
+            return Path(found).absolute()
+    return None
+
+
+def identify(
+    path: Path,
+    deadline: Deadline,
+    *,
+    workspace: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    install_base: Path = DEBIAN_INSTALL_BASE,
+) -> Bazel:
+    """What the program at `path` is, asked for as if in `workspace`, whose version it may be told to be.
+
+    Raises BazelError: `bazel.unusable` (cannot be started), `bazel.hung`, `bazel.crashed`,
+    `bazel.rubbish` (what answers is no Bazel).
+    """
+    environ = os.environ if environ is None else environ
+    environment = _manager_environment(workspace, environ)
+    home = environ.get("HOME", str(Path.home()))
+    ask = {"PATH": environ.get("PATH", os.defpath), "HOME": home, **environment}
+    deadline = deadline.within(IDENTIFY_SECONDS)
+    try:
+        answer = process.run([str(path), "--version"], deadline, env=ask, cwd=workspace)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise BazelError(f"{path} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
+    words = answer.last_words()
+    said = (f"it said: {words}",) if words else ()
+    if answer.timed_out:
+        raise BazelError(
+            f"{path} --version gave no answer within {answer.seconds:.0f} s", *said, code="bazel.hung"
+        )
+    if not answer.good:
+        raise BazelError(
+            f"{path} --version {describe_exit(answer.returncode)}",
+            *(said or ("it said nothing",)),
+            code="bazel.crashed",
+        )
+    match = _VERSION_LINE.search(answer.stdout)
+    if match is None:
+        raise BazelError(f"{path} does not answer as a Bazel does", *said, code="bazel.rubbish")
+    label = (match["label"] or "").strip()
+    version = None if label in _UNLABELLED else label
+    debian = version is None and _is_debian(path, install_base)
+    return Bazel(
+        path,
+        version,
+        startup=(f"--install_base={install_base}", "--trust_install_base") if debian else (),
+        native_transport=not debian or _has_netty_natives(install_base / "A-server.jar"),
+        environment=environment,
+    )
+
+
+def describe_exit(returncode: int | None) -> str:
+    """How a process ended, as the end of a sentence."""
+    if returncode is None:
+        return "did not end in time"
+    return f"was ended by signal {-returncode}" if returncode < 0 else f"exited with {returncode}"
+
+
+def _is_debian(path: Path, install_base: Path) -> bool:
+    """Whether `path` is the Bazel of Debian's package: no label, and the package's files beside it."""
+    return (install_base / "install_base_key").is_file() and path.resolve().parent == Path("/usr/bin")
+
+
+def _has_netty_natives(jar: Path) -> bool:
+    """Whether the server's jar holds the library that TLS needs; True when the jar cannot be read."""
+    try:
+        with zipfile.ZipFile(jar) as archive:
+            return any(
+                "netty_tcnative" in name and name.endswith((".so", ".jnilib")) for name in archive.namelist()
+            )
+    except (OSError, zipfile.BadZipFile):
+        return True
+
+
+def _manager_environment(workspace: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """What a version manager (bazelisk, Debian's script) goes by, independent of HOME and directory."""
+    chosen: dict[str, str] = {}
+    version = environ.get("USE_BAZEL_VERSION") or _asked_version(workspace)
+    if version:
+        chosen["USE_BAZEL_VERSION"] = version
+    if "BAZELISK_HOME" in environ:
+        chosen["BAZELISK_HOME"] = environ["BAZELISK_HOME"]
+    elif "HOME" in environ:
+        caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
+        base = environ.get("XDG_CACHE_HOME") or str(Path(environ["HOME"]) / caches)
+        chosen["BAZELISK_HOME"] = str(Path(base) / "bazelisk")
+    return chosen
+
+
+def _asked_version(workspace: Path | None) -> str | None:
+    """The first line of the `.bazelversion` at `workspace`."""
+    if workspace is None:
+        return None
+    try:
+        lines = (workspace / ".bazelversion").read_text().split()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return lines[0] if lines else None

@@ -1,0 +1,287 @@
+"""Proves a first hit with Bazel: the legs, each a real build against the real endpoint.
+
+`BazelLegs` builds the probe (`gfattach.bazel.probe_workspace`) with a private server: nothing
+of the user's is read, kept or touched. `measure_target` builds targets of the user's own
+workspace, reading only, with an output base that is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from gfattach.bazel.events import Options, parse_summary, private_files, read_events
+from gfattach.bazel.flags import accepted_flags
+from gfattach.bazel.grpc_log import read_calls
+from gfattach.bazel.preflight import effective_options, error_line
+from gfattach.bazel.probe_workspace import LABEL, write_probe
+from gfattach.bazel.program import Bazel
+from gfattach.bazel.run import Server
+from gfattach.deadline import Deadline
+from gfattach.errors import BazelError, RefusedError, UsageError
+from gfattach.files import read_bytes, remove, write_atomic
+from gfattach.firsthit.bazel_evidence import Build, clock_offset, leg_of
+from gfattach.firsthit.bazel_options import Access, ProofOptions, endpoint_options
+from gfattach.firsthit.evidence import Leg, LegName
+from gfattach.reapi.target import CacheTarget
+
+#: What a module-aware Bazel writes into a workspace that it builds in.
+_LOCK_FILE = "MODULE.bazel.lock"
+
+
+class BazelLegs:
+    """The legs of one proof with the probe. Use it in a `with`: it leaves no server behind.
+
+    `work` is a directory for servers and output bases, without white space in its path (older
+    Bazels refuse that); `flags` are further options of the attachment that this Bazel knows
+    (a credential helper); `nonce` makes actions that nobody has asked for yet, and without it
+    they are the same on every machine; `flag_cache` is a file in which the flags that this
+    Bazel knows are kept.
+    """
+
+    def __init__(
+        self,
+        bazel: Bazel,
+        target: CacheTarget,
+        work: Path,
+        *,
+        nonce: str = "",
+        flags: Sequence[str] = (),
+        flag_cache: Path | None = None,
+    ) -> None:
+        self._bazel = bazel
+        self._target = target
+        self._work = work
+        self._flags = tuple(flags)
+        self._flag_cache = flag_cache
+        self._endpoint = endpoint_options(target, bazel)
+        self._probe = write_probe(work / "probe", nonce)
+        self._server = Server(bazel, self._probe.directory, work / "server")
+        self._options: ProofOptions | None = None
+
+    def __enter__(self) -> BazelLegs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.forget()
+
+    def fill(self, deadline: Deadline) -> Leg:
+        """Build the probe and store it, with the server that runs, if one does.
+
+        Raises RefusedError where nothing may be stored, and BazelError.
+        """
+        if not self._target.may_write:
+            raise RefusedError(
+                f"nothing may be stored in {self._target.endpoint.url} from here",
+                "the probe is stored by a lane that may write: gfattach site warm --upload",
+            )
+        return self._leg(LegName.FILL, Access.WRITE, deadline, warm=True)
+
+    def hit(self, deadline: Deadline, *, warm: bool = False) -> Leg:
+        """Build the probe with nothing kept from before, and store nothing.
+
+        `warm` keeps the server that an earlier leg started, and has it forget what it built.
+        Raises BazelError.
+        """
+        return self._leg(LegName.HIT, Access.READ, deadline, warm=warm)
+
+    def control(self, deadline: Deadline, *, warm: bool = True) -> Leg:
+        """Build the probe with the endpoint withheld: what was a hit has to be built here.
+
+        The endpoint is replaced by a loopback port that refuses. Bazels that do not build
+        without the cache that they were told of (2, and 8.0 to 8.5) are told of none then.
+        Raises BazelError.
+        """
+        with _refusing_port() as port:
+            refused = f"grpc://127.0.0.1:{port}"
+            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=warm, instead=refused)
+        if leg.detail["exit_code"] != 0:
+            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=True, instead="")
+        return leg
+
+    def _leg(
+        self, name: LegName, access: Access, deadline: Deadline, *, warm: bool, instead: str | None = None
+    ) -> Leg:
+        options = self._proof_options(deadline)
+        if not warm:
+            self._server.forget()
+        elif self._server.running:
+            _require(
+                self._server.run("clean", [], deadline).good, "bazel clean failed in the probe's workspace"
+            )
+        where = self._endpoint if instead is None else [f"--remote_cache={instead}"]
+        detail: dict[str, Any] = {"nonce": bool(self._probe.nonce)}
+        if instead is not None:
+            detail["withheld"] = "a port that refuses" if instead else "no endpoint"
+        build = _build(
+            self._server,
+            options,
+            name,
+            access,
+            [*self._flags, *options.probe(), *where],
+            [LABEL],
+            self._work / "leg",
+            deadline,
+            log_expected=self._target.endpoint.grpc,
+            detail=detail,
+        )
+        return leg_of(build, novel=bool(self._probe.nonce) and name is LegName.FILL)
+
+    def _proof_options(self, deadline: Deadline) -> ProofOptions:
+        if self._options is None:
+            accepted = accepted_flags(
+                self._bazel,
+                ProofOptions.candidates(),
+                work=self._work,
+                cache=self._flag_cache,
+                deadline=deadline,
+                server=self._server,
+            )
+            self._options = ProofOptions(accepted)
+        return self._options
+
+
+def measure_target(
+    bazel: Bazel,
+    workspace: Path,
+    labels: Sequence[str],
+    rc: Sequence[Path],
+    target: CacheTarget,
+    *,
+    work: Path,
+    deadline: Deadline,
+    flags: Sequence[str] = (),
+    flag_cache: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Leg:
+    """Build `labels` of `workspace` as its user would, and measure what `target` serves of them.
+
+    The user's rc files, `rc` on top of them, and `environ` are honoured: they are part of the
+    keys. Nothing is stored, neither in the cache nor in the workspace, and the output base is
+    thrown away, so everything has to be hit or built. Raises RefusedError when the rc files
+    ask for an executor, UsageError for no labels, and BazelError.
+    """
+    if not labels:
+        raise UsageError("no target was named", "name one: gfattach prove --target //some:target")
+    where = endpoint_options(target, bazel)
+    kept = read_bytes(workspace / _LOCK_FILE)
+    with Server(
+        bazel, workspace, work / "target", environ=os.environ if environ is None else environ, rc=rc
+    ) as server:
+        try:
+            accepted = accepted_flags(
+                bazel,
+                ProofOptions.candidates(),
+                work=work,
+                cache=flag_cache,
+                deadline=deadline,
+            )
+            options = ProofOptions(accepted)
+            _refuse_executors(effective_options(server, work / "leg", deadline))
+            build = _build(
+                server,
+                options,
+                LegName.HIT,
+                Access.READ,
+                [*flags, *where],
+                labels,
+                work / "leg",
+                deadline,
+                log_expected=target.endpoint.grpc,
+                detail={"targets": list(labels)},
+            )
+        finally:
+            _put_back(workspace / _LOCK_FILE, kept)
+    return leg_of(build)
+
+
+def _build(
+    server: Server,
+    options: ProofOptions,
+    name: LegName,
+    access: Access,
+    flags: Sequence[str],
+    labels: Sequence[str],
+    directory: Path,
+    deadline: Deadline,
+    *,
+    log_expected: bool,
+    detail: Mapping[str, Any],
+) -> Build:
+    """Run one build and read what it leaves; its files do not outlive this call."""
+    bazel = server.bazel
+    arrivals: list[float] = []
+
+    def arrived(line: str, moment: float) -> None:
+        if parse_summary(line) is not None:
+            arrivals.append(moment)
+
+    with private_files(directory, "events.json", "calls.log") as (events_file, log_file):
+        warm = server.running
+        arguments = [*flags, *options.common(access, events_file, log_file), "--", *labels]
+        before, started = clock_offset(), time.monotonic()
+        answer = server.run("build", arguments, deadline, on_stderr_line=arrived)
+        after = clock_offset()
+        events = read_events(events_file)
+        log = read_calls(log_file) if log_expected and options.log_flag is not None else None
+    endpoint = next(flag for flag in reversed(flags) if flag.startswith("--remote_cache="))
+    return Build(
+        name=name,
+        access=access,
+        endpoint=endpoint.partition("=")[2],
+        started=started,
+        seconds=answer.seconds,
+        warm=warm,
+        exit_code=answer.returncode,
+        last_words="" if answer.good else error_line(answer.stderr) or answer.last_words(),
+        events=events,
+        log=log,
+        summary=parse_summary(answer.stderr),
+        summary_at=arrivals[-1] if arrivals else None,
+        offsets=(before, after),
+        detail={"bazel": bazel.label, "program": str(bazel.path), **detail},
+    )
+
+
+def _refuse_executors(options: Options) -> None:
+    executor = options.effective("remote_executor")
+    strategy = options.effective("spawn_strategy") or ""
+    if not executor and "remote" not in strategy.split(","):
+        return
+    seen = f"--remote_executor={executor}" if executor else f"--spawn_strategy={strategy}"
+    raise RefusedError(
+        f"the rc files of this workspace ask for an executor: {seen}",
+        "a proof of a cache has none: name the target in a workspace, or with rc files, without it",
+        code="prove.executor",
+    )
+
+
+def _require(good: bool, fact: str) -> None:
+    if not good:
+        raise BazelError(fact, code="bazel.failed")
+
+
+@contextlib.contextmanager
+def _refusing_port() -> Iterator[int]:
+    """A loopback port that refuses for as long as it is held: bound, and never listened on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    """Leave `path` as it was."""
+    if read_bytes(path) == content:
+        return
+    if content is None:
+        remove(path)
+    else:
+        write_atomic(path, content, mode=path.stat().st_mode & 0o777)
