@@ -47,6 +47,15 @@ class Completed:
         """Whether it exited with 0."""
         return self.returncode == 0
 
+    @property
+    def ending(self) -> str:
+        """How it ended, as the end of a sentence."""
+        if self.returncode is None:
+            return f"gave no answer within {self.seconds:.0f} s"
+        if self.returncode < 0:
+            return f"was ended by signal {-self.returncode}"
+        return f"exited with {self.returncode}"
+
     def last_words(self, lines: int = 3) -> str:
         """The last lines of stderr, or else of stdout, on one line: for an error's hint."""
         text = self.stderr.strip() or self.stdout.strip()
