@@ -58,11 +58,11 @@ def listen_to(address: tuple[str, int], host: str, ca_file: Path | None, deadlin
     Raises OSError when the port cannot be connected to.
     """
     heard = classify(_say(address, _PREFACE + _SETTINGS, deadline))
-    if heard.speech is Speech.HTTP1 or heard.speech is Speech.SILENT:
-        # Some HTTP/1 servers wait for the end of a preface that they do not know: ask in their own words.
+    if heard.speech not in (Speech.HTTP2, Speech.TLS):
+        # To a preface that it does not know an HTTP/1 server may say anything, or wait for its end: ask it
+        # in its own words.
         plain = classify(_say(address, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), deadline))
-        if plain.speech is not Speech.CLOSED:
-            heard = plain
+        heard = plain if plain.speech is Speech.HTTP1 else heard
     if heard.speech in (Speech.TLS, Speech.CLOSED, Speech.SILENT, Speech.UNKNOWN):
         return _try_tls(address, host, ca_file, deadline) or heard
     return heard
