@@ -12,6 +12,8 @@ import errno
 import fcntl
 import json
 import os
+import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -124,6 +126,20 @@ def remove(path: Path) -> bool:
     except OSError as error:
         raise storage_error("remove", path, error) from error
     return True
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory with what it holds, read-only directories too. Raises StorageError."""
+    try:
+        for place, names, _ in os.walk(directory):
+            for name in names:
+                path = Path(place, name)
+                if stat.S_ISDIR(path.lstat().st_mode):
+                    path.chmod(PRIVATE_DIRECTORY)
+        if directory.exists():
+            shutil.rmtree(directory)
+    except OSError as error:
+        raise storage_error("remove", directory, error) from error
 
 
 @contextlib.contextmanager
