@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
+import unicodedata
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gfattach.errors import UsageError
+
+#: Names that the hosts files of Debian, Fedora and macOS give to this machine's loopback.
+_LOOPBACK_NAMES = frozenset(
+    ["localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"]
+)
 
 #: Default ports by scheme.
 PORTS = {"grpc": 80, "grpcs": 443, "http": 80, "https": 443}
@@ -60,17 +67,36 @@ class Endpoint:
 
 
 def is_localhost(host: str) -> bool:
-    """Whether `host` is `localhost` (or below it), 127.0.0.0/8, 0.0.0.0 or ::1, however written."""
-    name = host.strip().strip("[]").rstrip(".").casefold()
-    if name == "localhost" or name.endswith(".localhost"):
+    """Whether `host` is `localhost` (or below it), 127.0.0.0/8, 0.0.0.0 or ::1, however written.
+
+    Percent escapes, compatibility characters, and addresses of one to four numbers in any base
+    (`127.1`, `0x7f000001`, as inet_aton takes them) are spellings too. No name is looked up.
+    """
+    name = unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
+    name = name.strip().strip("[]").rstrip(".").casefold()
+    if name in _LOOPBACK_NAMES or name.endswith((".localhost", ".localhost.localdomain")):
         return True
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
+    address = _address(name.partition("%")[0])
+    if address is None:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     address = mapped or address
     return address.is_loopback or address.is_unspecified
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        pass
+    # inet_aton, unlike ipaddress, takes the spellings that a resolver takes; it would also take
+    # an address with words behind it.
+    if re.fullmatch(r"[0-9a-fx]+(\.[0-9a-fx]+){0,3}", name):
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(name))
+        except OSError:
+            pass
+    return None
 
 
 def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...] = tuple(PORTS)) -> Endpoint:

@@ -74,12 +74,17 @@ def test_any_text_is_an_endpoint_or_a_typed_error(text):
         "[::1]",
         "::",
     ]
-    + ["::ffff:127.0.0.1", "0:0:0:0:0:0:0:1", "::1%lo"],
+    + ["::ffff:127.0.0.1", "0:0:0:0:0:0:0:1", "::1%lo"]
+    + ["127.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "0"]
+    + ["%6cocalhost", "ⓛocalhost", "１２７.0.0.1", "127。0。0。1"]
+    + ["localhost.localdomain", "ip6-localhost", "localhost6"],
 )
 def test_this_machine_in_every_spelling(host):
     assert is_localhost(host)
 
 
-@pytest.mark.parametrize("host", ["localhost.example", "notlocalhost", "128.0.0.1", "10.0.0.1", "::2", ""])
+@pytest.mark.parametrize(
+    "host", ["localhost.example", "notlocalhost", "128.0.0.1", "10.0.0.1", "::2", "", "a", "0x", "fade"]
+)
 def test_what_is_not_this_machine(host):
     assert not is_localhost(host)
