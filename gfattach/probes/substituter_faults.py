@@ -1,0 +1,117 @@
+"""What a request to a substituter can run into, as findings: the same for whatever was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gfattach.endpoint import Endpoint
+from gfattach.finding import Finding, fail
+from gfattach.nixcache.errors import Kind, NixCacheError
+
+#: What every request may run into, by the end of the code.
+FAULTS: Mapping[str, str] = {
+    "unauthorised": "the cache wants a credential, or another one (401)",
+    "forbidden": "the cache forbids it to this credential, or to anyone without one (403)",
+    "error": "the cache, or what stands before it, has an error of its own (5xx)",
+    "status": "the cache answers with an HTTP status that none of this accounts for",
+    "in-cluster": "a redirect leads to a name that this machine cannot resolve",
+    "redirect": "a redirect leads nowhere, in a circle, or to what does not serve it",
+    "silent": "the cache did not finish its answer in time",
+    "broken": "the connection was refused, cut, or spoke no HTTP",
+    "tls": "TLS failed on the way to the answer",
+    "unusable": "what this machine would ask with (a proxy, an authority file, a header) cannot be used",
+}
+
+#: What a document may be instead of itself.
+DOCUMENT_FAULTS: Mapping[str, str] = {
+    "login": "a web page came instead: most often that of a login proxy",
+    "malformed": "what came is not what the format asks for",
+    "large": "what came is larger than any such document",
+}
+
+_BY_KIND = {
+    Kind.TIMEOUT: "silent",
+    Kind.TLS: "tls",
+    Kind.CA_FILE: "unusable",
+    Kind.PROXY: "unusable",
+    Kind.HTML: "login",
+    Kind.MALFORMED: "malformed",
+    Kind.CORRUPT: "malformed",
+    Kind.TRUNCATED: "malformed",
+    Kind.COMPRESSION: "malformed",
+    Kind.TOO_LARGE: "large",
+    Kind.REDIRECT: "redirect",
+}
+
+_MISS = "Nix takes a {} for a cache that has nothing, says nothing of it, and builds all of it here"
+
+_WHY = {
+    "unauthorised": _MISS.format(401),
+    "forbidden": _MISS.format(403),
+    "error": "Nix tries for seconds and gives up, and a cache that served before makes builds fail",
+    "status": "Nix takes it for a cache that does not work",
+    "in-cluster": "the cache keeps its files in a store that only the cluster can name",
+    "redirect": "Nix follows the same redirect, and ends in the same place",
+    "silent": "Nix waits for it too, for minutes unless it is told not to",
+    "broken": "a cache that served before and is unreachable makes Nix builds fail",
+    "tls": "Nix refuses the connection for the same reason",
+    "unusable": "nothing can be asked until that is put right",
+    "login": "Nix takes the page for a corrupt file, and ends the build",
+    "malformed": "Nix takes it for a corrupt file, and ends the build",
+    "large": "it cannot be what was asked for",
+}
+
+
+def fault_codes(probe: str, *more: Mapping[str, str]) -> dict[str, str]:
+    """The codes that `fault` may give for `probe`; `more` is DOCUMENT_FAULTS, for documents."""
+    return {f"{probe}.{end}": meaning for group in (FAULTS, *more) for end, meaning in group.items()}
+
+
+def fault(probe: str, error: NixCacheError, endpoint: Endpoint) -> Finding:
+    """The finding that `error` amounts to."""
+    end = _end(error)
+    seen = error.fact
+    if error.redirected:
+        seen = f"{error.hops[0]} is redirected to {error.hops[-1]}, and there: {error.fact}"
+    data = {"hops": list(error.hops), "status": error.status, "kind": error.kind.value}
+    return fail(f"{probe}.{end}", seen, _WHY[end], *_hints(end, error, endpoint), **data)
+
+
+def _end(error: NixCacheError) -> str:
+    if error.kind is Kind.HTML:
+        return "login"
+    if error.redirected and error.kind in (Kind.DNS, Kind.UNREACHABLE):
+        return "in-cluster"
+    if error.redirected and error.kind not in (Kind.MALFORMED, Kind.CORRUPT, Kind.TRUNCATED, Kind.TOO_LARGE):
+        return "redirect"
+    if error.kind is Kind.STATUS:
+        status = error.status or 0
+        return {401: "unauthorised", 403: "forbidden"}.get(status, "error" if status >= 500 else "status")
+    return _BY_KIND.get(error.kind, "broken")
+
+
+def _hints(end: str, error: NixCacheError, endpoint: Endpoint) -> tuple[str, ...]:
+    address = error.hops[0] if error.hops else f"{endpoint.url}/nix-cache-info"
+    look = f"look at it: curl -i {address}"
+    forward = ("see whether the forward is healthy: gfattach status",) if endpoint.localhost else ()
+    return {
+        "unauthorised": ("store a token: gfattach credential login", look),
+        "forbidden": ("ask the operator for the right to pull from this cache", look),
+        "error": (*forward, f"{look}; if it stays, the operator's logs say why"),
+        "status": (look,),
+        "in-cluster": (
+            f"operator: give the object store an address that resolves outside, not {error.host}",
+            "Attic: that is the endpoint under [storage]; until then nothing can be fetched from here",
+        ),
+        "redirect": (f"look at each step: curl -iL {address}",),
+        "silent": (*forward, look),
+        "broken": (*forward, look),
+        "tls": (f"look at the certificate: openssl s_client -connect {endpoint.authority} -showcerts",),
+        "unusable": tuple(error.hints) or ("see what the site says: gfattach site show",),
+        "login": (
+            "ask the operator for an address of the cache that has no login page before it",
+            f"look at it: curl -iL {address}",
+        ),
+        "malformed": (look, *error.hints),
+        "large": (look,),
+    }[end]
