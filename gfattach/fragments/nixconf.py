@@ -1,0 +1,197 @@
+"""The Nix fragment: a nix.conf that adds a substituter, and how Nix is made to read it.
+
+Nix reads it through `NIX_CONFIG="!include FILE"`, which keeps the system's and the user's own
+configuration; no global file is touched. The grammar of such files knows neither quotes nor
+escapes: white space parts words and `#` begins a comment, wherever it stands (measured with
+Nix 2.8.0).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping
+from pathlib import Path
+
+from gfattach.endpoint import PORTS, Endpoint
+from gfattach.errors import RefusedError, UsageError
+from gfattach.fragments.template import render as render_template
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.paths import Home, state_directory
+
+#: The variable by which Nix is given configuration.
+VARIABLE = "NIX_CONFIG"
+
+#: Seconds until a connection is given up; Nix's own default is never, up to 2.28.
+CONNECT_SECONDS = 5
+
+#: Attempts in all; Nix's own default is 5, with growing pauses.
+ATTEMPTS = 2
+
+#: Seconds without a byte until a download is given up; Nix's own default is 300.
+STALLED_SECONDS = 30
+
+#: Seconds for which "no such path" is believed; Nix's own default is 3600.
+NEGATIVE_SECONDS = 60
+
+#: Settings that every Nix from 2.8 on has (`nix show-config` of 2.8.0 and of 2.26.3). The `extra-` form
+#: of a setting goes with the setting.
+UNIVERSAL_SETTINGS = frozenset(
+    {
+        "substituters",
+        "trusted-public-keys",
+        "connect-timeout",
+        "download-attempts",
+        "stalled-download-timeout",
+        "narinfo-cache-negative-ttl",
+        "netrc-file",
+    }
+)
+
+_EMPTIED = """\
+# The Nix cache of this attachment cannot be reached now, so nothing is set here: a cache that Nix has used
+# before and cannot reach is fatal to builds. gfattach fills this file again when the cache is back.
+"""
+
+_WORD = re.compile(r"[^\s#]+")
+_KEY = re.compile(r"[A-Za-z0-9._+-]+:[A-Za-z0-9+/]+={0,2}")
+
+
+def substituter_url(endpoint: Endpoint) -> str:
+    """How a substituter is written for Nix.
+
+    A daemon compares it, as text, with its `trusted-substituters`: so without the scheme's
+    default port, and without a slash at the end.
+    """
+    port = "" if endpoint.port == PORTS[endpoint.scheme] else f":{endpoint.port}"
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{endpoint.scheme}://{host}{port}{endpoint.path.rstrip('/')}"
+
+
+def render(
+    target: SubstituterTarget,
+    known: Container[str] | None,
+    *,
+    netrc_file: Path | None = None,
+    ssl_cert_file: Path | None = None,
+) -> str:
+    """The fragment that adds `target` to what Nix has.
+
+    `known` are the names of the settings that the Nix knows; None stands for a Nix that nobody
+    could ask. `netrc_file` replaces the user's own, so it has to hold that too; so does
+    `ssl_cert_file` with the platform's authorities.
+
+    Raises RefusedError for a URL that turns signatures off, and UsageError for what nix.conf
+    cannot hold.
+    """
+    url = substituter_url(target.endpoint)
+    if "?" in url:
+        raise RefusedError(
+            f"the substituter {url} has parameters",
+            "with `?trusted=1` Nix would take unsigned paths: name the cache without parameters",
+            code="fragment.parameters",
+        )
+    _check_word(url, "the substituter's address")
+    for key in target.public_keys:
+        if not _KEY.fullmatch(key):
+            raise UsageError(
+                f"{key!r} is not a public key of Nix's: NAME:BASE64",
+                "ask the operator for the cache's public key",
+                code="fragment.key",
+            )
+    settings = UNIVERSAL_SETTINGS if known is None else known
+    values: Mapping[str, str | None] = {
+        "substituters": url,
+        "trusted-public-keys": " ".join(target.public_keys) or None,
+        "connect-timeout": str(CONNECT_SECONDS),
+        "download-attempts": str(ATTEMPTS),
+        "stalled-download-timeout": str(STALLED_SECONDS),
+        "narinfo-cache-negative-ttl": str(NEGATIVE_SECONDS),
+        "netrc-file": None if netrc_file is None else _path_word(netrc_file),
+        "ssl-cert-file": None if ssl_cert_file is None else _path_word(ssl_cert_file),
+    }
+    placeholders = {_placeholder(name): value if name in settings else None for name, value in values.items()}
+    return render_template("nix.conf", {"substituter": url, **placeholders})
+
+
+def emptied() -> str:
+    """The fragment for while the substituter is away: comments, and no setting."""
+    return _EMPTIED
+
+
+def fragment_path(home: Home) -> Path:
+    """Where the fragment of `home` goes: into it if Nix can include that, else below the state directory.
+
+    Raises UsageError when Nix can include neither.
+    """
+    beside = home.directory / "nix.conf"
+    if not _obstacle(beside):
+        return beside
+    return check_includable(state_directory() / "nix" / f"{home.key}.conf")
+
+
+def check_includable(path: Path) -> Path:
+    """`path`, if Nix can include it and a shell can be told so. Raises UsageError."""
+    if obstacle := _obstacle(path):
+        raise UsageError(
+            f"Nix cannot include {path}: the path {obstacle}",
+            "set XDG_STATE_HOME to a directory without white space, quotes and #, and run it again",
+            code="fragment.path",
+        )
+    return path
+
+
+def include_line(path: Path) -> str:
+    """What `NIX_CONFIG` has to hold. Raises UsageError."""
+    return f"!include {check_includable(path)}"
+
+
+def configuration(path: Path, existing: str | None) -> str:
+    """`NIX_CONFIG` for a child: what it holds already, and the include once. Raises UsageError."""
+    line = include_line(path)
+    lines = (existing or "").splitlines()
+    return "\n".join(lines if line in lines else [*lines, line])
+
+
+def activation(path: Path) -> str:
+    """One line of shell that makes Nix read the fragment, and keeps what `NIX_CONFIG` holds.
+
+    For any POSIX shell, and to be typed into an interactive bash, where `!` outside of single
+    quotes would call up history. Raises UsageError.
+    """
+    return f"export {VARIABLE}; {VARIABLE}=$(printf '%s\\n' \"${{{VARIABLE}-}}\" '{include_line(path)}')"
+
+
+def _placeholder(setting: str) -> str:
+    added = ("substituters", "trusted-public-keys")
+    return f"{'extra_' if setting in added else ''}{setting.replace('-', '_')}"
+
+
+def _obstacle(path: Path) -> str:
+    text = str(path)
+    if not path.is_absolute():
+        return "is not absolute"
+    if re.search(r"\s", text):
+        return "holds white space"
+    if "#" in text:
+        return "holds a #"
+    if re.search(r"[\"'`$\\]", text):
+        return "holds a quote or another character that shells take for their own"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    return ""
+
+
+def _path_word(path: Path) -> str:
+    return _check_word(str(path), f"the path {path}")
+
+
+def _check_word(text: str, what: str) -> str:
+    if not _WORD.fullmatch(text):
+        raise UsageError(
+            f"{what} holds white space or a #, which nix.conf cannot",
+            "use one without",
+            code="fragment.value",
+        )
+    return text
