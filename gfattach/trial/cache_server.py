@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,10 @@ from gfattach.trial.cache_services import (
     ContentAddressableStorage,
     check_health,
 )
-from gfattach.trial.ports import LOOPBACK, port_error
+from gfattach.trial.ports import LOOPBACK, check_port, port_error
 from gfattach.trial.room import Room
 from gfattach.trial.rpc import Activity, answer, answer_stream
-
-#: Bytes on disk that the cache may take unless it is told otherwise.
-DEFAULT_MAX_BYTES = 2 * 1024**3
+from gfattach.trial.state import DEFAULT_MAX_BYTES
 
 #: Calls that are served at once; more wait their turn. A transfer holds one for as long as it lasts.
 THREADS = 16
@@ -79,7 +76,8 @@ class CacheServer:
         try:
             self.port = server.add_insecure_port(f"{LOOPBACK}:{self.port}")
         except RuntimeError as error:  # all that gRPC says is that it failed
-            raise port_error(self.port, _why_not(self.port)) from error
+            check_port(self.port)
+            raise port_error(self.port, OSError(errno.EADDRINUSE, "just released")) from error
         kinds = {blobs.KIND: blobs.is_blob, actions.KIND: actions.is_action}
         room = Room(self._directory, self._max_bytes, kinds)
         server.add_generic_rpc_handlers(self._handlers(BlobStore(room), ActionStore(room)))
@@ -141,15 +139,3 @@ class CacheServer:
 def _serialized(message: Any) -> bytes:
     content: bytes = message.SerializeToString()
     return content
-
-
-def _why_not(port: int) -> OSError:
-    """Why `port` cannot be bound; if it can be by now, that it was in use."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-            probe.listen()
-        except OSError as error:
-            return error
-    return OSError(errno.EADDRINUSE, "address already in use")

@@ -15,6 +15,7 @@ import lzma
 import socket
 import socketserver
 import threading
+import time
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach import files
-from gfattach.errors import GfattachError, StorageError
+from gfattach.errors import StorageError
 from gfattach.nixcache import cacheinfo, nar, narinfo, nix32, signature
 from gfattach.nixcache.derivation import Derivation
 from gfattach.nixcache.errors import FormatError
@@ -30,6 +31,7 @@ from gfattach.nixcache.narinfo import NarInfo
 from gfattach.nixcache.signature import SecretKey
 from gfattach.nixcache.storepath import text_address, text_path
 from gfattach.nixcache.target import PROBE_CONTENT, PROBE_NAME
+from gfattach.trial.ports import LOOPBACK, port_error
 
 #: The name of the trial's key, which stands before the colon of its public key.
 KEY_NAME = "gfattach-trial-1"
@@ -63,7 +65,7 @@ class NixCacheServer:
 
     `directory` keeps its secret key (0600), so that a trial keeps its identity; `port` 0 means any,
     and `self.port` says which once it is started. Raises StorageError for what cannot be written, and
-    GfattachError for a port that cannot be had.
+    PortError for a port that cannot be had.
     """
 
     def __init__(self, directory: Path, port: int = 0) -> None:
@@ -82,7 +84,12 @@ class NixCacheServer:
     @property
     def url(self) -> str:
         """Where it serves, once it has been started."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def last_use(self) -> float:
+        """When a path was last asked for, on `time.monotonic()`; the start counts as a use."""
+        return self._server.last_use if self._server is not None else time.monotonic()
 
     def start(self) -> None:
         """Serve, in a thread of its own. Returns once connections are accepted."""
@@ -92,11 +99,7 @@ class NixCacheServer:
         try:
             self._server = _Server(self.port, documents)
         except OSError as error:
-            raise GfattachError(
-                f"the trial's Nix cache cannot listen on 127.0.0.1:{self.port}: {error.strerror or error}",
-                "another program may hold the port: stop it, or choose another",
-                code="trial.port",
-            ) from error
+            raise port_error(self.port, error) from error
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="trial nix cache", daemon=True
@@ -163,7 +166,8 @@ def _documents(key: SecretKey) -> dict[str, _Document]:
 
 
 def _compressed(archive: bytes) -> bytes:
-    return lzma.compress(archive, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64)
+    # The smallest preset: the archives are tiny, and the usual one takes 94 MB of memory for any.
+    return lzma.compress(archive, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, preset=0)
 
 
 def _described(archive: bytes) -> dict[str, Any]:
@@ -186,8 +190,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, port: int, documents: dict[str, _Document]) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((LOOPBACK, port), _Handler)
         self.documents = documents
+        self.last_use = time.monotonic()
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -242,7 +247,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         if self.headers.get("Content-Length", "0") != "0" or self.headers.get("Transfer-Encoding"):
             self.close_connection = True  # what follows is a body that nobody reads
-        document = self.server.documents.get(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        if path != "/nix-cache-info":  # whoever only looks whether the cache lives does not keep it alive
+            self.server.last_use = time.monotonic()
+        document = self.server.documents.get(path)
         status = HTTPStatus.NOT_FOUND if document is None else HTTPStatus.OK
         document = document or _Document(b"not found\n", "text/plain")
         self.send_response(status)

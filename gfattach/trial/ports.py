@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 
 from gfattach.errors import UsageError
 
@@ -30,3 +31,14 @@ def port_error(port: int, error: OSError) -> PortError:
         f"port {port} on {LOOPBACK} cannot be bound: {reason}",
         "name a port from 1024 on, or none: then a free one is taken",
     )
+
+
+def check_port(port: int) -> None:
+    """Raise PortError for a `port` on loopback that cannot be bound just now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen()
+        except OSError as error:
+            raise port_error(port, error) from error

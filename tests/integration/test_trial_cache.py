@@ -1,0 +1,516 @@
+"""The trial's Bazel cache over real gRPC: every call, every status that it may answer with."""
+
+import threading
+import uuid
+
+import grpc
+import pytest
+
+from gfattach.errors import UsageError
+from gfattach.reapi import remote_cache_pb2 as pb
+from gfattach.reapi.digest import Digest
+from gfattach.trial.cache_server import CacheServer
+from gfattach.trial.cache_services import MAX_BATCH_BYTES, SERVICES
+
+REAPI = "/build.bazel.remote.execution.v2"
+STREAM = "/google.bytestream.ByteStream"
+BOUND = 32 * 1024 * 1024
+
+OK, INVALID, NOT_FOUND = 0, 3, 5
+CALL_SECONDS = 30
+
+CONTENT = b"what a build made\n" * 100_000  # several messages long
+
+
+class Client:
+    """The calls of the protocol, bare, with the types that they take and give."""
+
+    def __init__(self, port):
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+
+    def call(self, method, request, answer):
+        stub = self.channel.unary_unary(
+            method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=answer.FromString,
+        )
+        return stub(request, timeout=CALL_SECONDS)
+
+    def capabilities(self, instance=""):
+        request = pb.GetCapabilitiesRequest(instance_name=instance)
+        return self.call(f"{REAPI}.Capabilities/GetCapabilities", request, pb.ServerCapabilities)
+
+    def get_action(self, action, instance=""):
+        request = pb.GetActionResultRequest(instance_name=instance, action_digest=action.message())
+        return self.call(f"{REAPI}.ActionCache/GetActionResult", request, pb.ActionResult)
+
+    def update_action(self, action, result, instance=""):
+        request = pb.UpdateActionResultRequest(
+            instance_name=instance, action_digest=action.message(), action_result=result
+        )
+        return self.call(f"{REAPI}.ActionCache/UpdateActionResult", request, pb.ActionResult)
+
+    def missing(self, *digests):
+        request = pb.FindMissingBlobsRequest(blob_digests=[digest.message() for digest in digests])
+        answer = self.call(
+            f"{REAPI}.ContentAddressableStorage/FindMissingBlobs", request, pb.FindMissingBlobsResponse
+        )
+        return [Digest.read(message) for message in answer.missing_blob_digests]
+
+    def batch_update(self, *blobs):
+        request = pb.BatchUpdateBlobsRequest(
+            requests=[pb.BatchUpdateBlobsRequest.Request(digest=d.message(), data=data) for d, data in blobs]
+        )
+        return self.batch_update_request(request)
+
+    def batch_update_request(self, request):
+        method = f"{REAPI}.ContentAddressableStorage/BatchUpdateBlobs"
+        answer = self.call(method, request, pb.BatchUpdateBlobsResponse)
+        return [(Digest.read(one.digest), one.status.code) for one in answer.responses]
+
+    def batch_read(self, *digests):
+        request = pb.BatchReadBlobsRequest(digests=[digest.message() for digest in digests])
+        method = f"{REAPI}.ContentAddressableStorage/BatchReadBlobs"
+        answer = self.call(method, request, pb.BatchReadBlobsResponse)
+        return [(Digest.read(one.digest), one.status.code, one.data) for one in answer.responses]
+
+    def read(self, name, offset=0, limit=0):
+        stub = self.channel.unary_stream(
+            f"{STREAM}/Read",
+            request_serializer=pb.ReadRequest.SerializeToString,
+            response_deserializer=pb.ReadResponse.FromString,
+        )
+        request = pb.ReadRequest(resource_name=name, read_offset=offset, read_limit=limit)
+        return b"".join(message.data for message in stub(request, timeout=CALL_SECONDS))
+
+    def write_requests(self, requests):
+        stub = self.channel.stream_unary(
+            f"{STREAM}/Write",
+            request_serializer=pb.WriteRequest.SerializeToString,
+            response_deserializer=pb.WriteResponse.FromString,
+        )
+        return stub(iter(requests), timeout=CALL_SECONDS).committed_size
+
+    def write(self, digest, content, instance="", chunk=64 * 1024):
+        name = upload_name(digest, instance)
+        offsets = range(0, max(1, len(content)), chunk)
+        return self.write_requests(
+            pb.WriteRequest(
+                resource_name=name if offset == 0 else "",
+                write_offset=offset,
+                data=content[offset : offset + chunk],
+                finish_write=offset == offsets[-1],
+            )
+            for offset in offsets
+        )
+
+    def query(self, name):
+        request = pb.QueryWriteStatusRequest(resource_name=name)
+        answer = self.call(f"{STREAM}/QueryWriteStatus", request, pb.QueryWriteStatusResponse)
+        return answer.committed_size, answer.complete
+
+    def health(self, service=""):
+        request = pb.HealthCheckRequest(service=service)
+        return self.call("/grpc.health.v1.Health/Check", request, pb.HealthCheckResponse).status
+
+
+def upload_name(digest, instance=""):
+    return f"{prefix(instance)}uploads/{uuid.uuid4()}/blobs/{digest.hash}/{digest.size}"
+
+
+def blob_name(digest, instance=""):
+    return f"{prefix(instance)}blobs/{digest.hash}/{digest.size}"
+
+
+def prefix(instance):
+    return f"{instance}/" if instance else ""
+
+
+def refused(call, *args, **kwargs):
+    """The status of a call that has to fail, and what it says."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*args, **kwargs)
+    return caught.value.code().name, caught.value.details()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    running = []
+
+    def start(**options):
+        server = CacheServer(tmp_path / "bazel", **{"max_bytes": BOUND, **options})
+        server.start()
+        client = Client(server.port)
+        running.append((server, client))
+        return server, client
+
+    yield start
+    for server, client in running:
+        client.channel.close()
+        server.stop()
+
+
+@pytest.fixture
+def client(serve):
+    return serve()[1]
+
+
+class TestCapabilities:
+    def test_it_is_a_sha256_cache_that_takes_updates_and_executes_nothing(self, client):
+        said = client.capabilities("any/instance")
+        cache = said.cache_capabilities
+        assert list(cache.digest_functions) == [pb.DigestFunction.SHA256]
+        assert cache.action_cache_update_capabilities.update_enabled
+        assert cache.max_batch_total_size_bytes == MAX_BATCH_BYTES
+        assert list(cache.supported_compressors) == []
+        assert not said.HasField("execution_capabilities")
+        assert (said.low_api_version.major, said.low_api_version.minor) == (2, 0)
+        assert (said.high_api_version.major, said.high_api_version.minor) == (2, 3)
+
+    def test_there_is_no_execution_service(self, client):
+        execute = client.channel.unary_stream(f"{REAPI}.Execution/Execute")
+        assert refused(lambda: list(execute(b"", timeout=CALL_SECONDS)))[0] == "UNIMPLEMENTED"
+
+    def test_a_read_only_cache_says_so_and_refuses_every_write(self, serve):
+        server, filling = serve()
+        digest = Digest.of(b"kept")
+        filling.batch_update((digest, b"kept"))
+        filling.update_action(digest, pb.ActionResult(exit_code=0, stdout_raw=b"kept"))
+        server.stop()
+        client = serve(update_enabled=False)[1]
+        update = client.capabilities().cache_capabilities.action_cache_update_capabilities
+        assert not update.update_enabled
+        other = Digest.of(b"other")
+        assert {
+            refused(client.update_action, other, pb.ActionResult())[0],
+            refused(client.batch_update, (other, b"other"))[0],
+            refused(client.write, other, b"other")[0],
+        } == {"PERMISSION_DENIED"}
+        assert client.read(blob_name(digest)) == b"kept"
+        assert client.get_action(digest).stdout_raw == b"kept"
+
+    @pytest.mark.parametrize("service", ["", *SERVICES])
+    def test_it_is_healthy(self, client, service):
+        assert client.health(service) == pb.HealthCheckResponse.SERVING
+
+    def test_the_health_of_a_service_that_is_not_there_is_not_known(self, client):
+        assert refused(client.health, "build.bazel.remote.execution.v2.Execution")[0] == "NOT_FOUND"
+
+
+class TestActionCache:
+    ACTION = Digest.of(b"an action")
+
+    def test_what_was_put_comes_back_and_instances_are_apart(self, client):
+        result = pb.ActionResult(exit_code=0, stdout_raw=b"said")
+        assert client.update_action(self.ACTION, result, "main") == result
+        assert client.get_action(self.ACTION, "main") == result
+        assert refused(client.get_action, self.ACTION)[0] == "NOT_FOUND"
+
+    def test_fields_that_the_messages_here_do_not_name_come_back_too(self, client):
+        # Field 12, output_symlinks: an OutputSymlink with path "a" and target "b".
+        symlink = bytes([12 << 3 | 2, 6, 0x0A, 1, ord("a"), 0x12, 1, ord("b")])
+        client.update_action(self.ACTION, pb.ActionResult.FromString(symlink))
+        assert client.get_action(self.ACTION).SerializeToString() == symlink
+
+    def test_the_last_one_that_was_put_counts(self, client):
+        for text in (b"first", b"second"):
+            client.update_action(self.ACTION, pb.ActionResult(stdout_raw=text))
+        assert client.get_action(self.ACTION).stdout_raw == b"second"
+
+    @pytest.mark.parametrize("lacking", ["output", "stdout", "stderr", "tree", "in the tree", "in a child"])
+    def test_a_result_is_served_only_while_every_blob_is_there(self, client, lacking):
+        """Each blob of a result is left out in turn; then it is uploaded, and the result is served."""
+        texts = {name: name.encode() for name in ("output", "stdout", "stderr", "in the tree", "in a child")}
+        digests = {name: Digest.of(text) for name, text in texts.items()}
+        file = pb.FileNode(name="f", digest=digests["in the tree"].message())
+        deeper = pb.FileNode(name="g", digest=digests["in a child"].message())
+        tree = pb.Tree(root=pb.Directory(files=[file]), children=[pb.Directory(files=[deeper])])
+        texts["tree"] = tree.SerializeToString()
+        digests["tree"] = Digest.of(texts["tree"])
+        result = pb.ActionResult(
+            output_files=[pb.OutputFile(path="out", digest=digests["output"].message())],
+            output_directories=[pb.OutputDirectory(path="dir", tree_digest=digests["tree"].message())],
+            stdout_digest=digests["stdout"].message(),
+            stderr_digest=digests["stderr"].message(),
+        )
+        client.batch_update(*((digests[name], text) for name, text in texts.items() if name != lacking))
+        client.update_action(self.ACTION, result)
+        assert refused(client.get_action, self.ACTION)[0] == "NOT_FOUND"
+        client.batch_update((digests[lacking], texts[lacking]))
+        assert client.get_action(self.ACTION) == result
+
+    def test_a_tree_that_is_none_makes_a_miss(self, client):
+        digest = Digest.of(b"\xff\xff not a tree")
+        client.batch_update((digest, b"\xff\xff not a tree"))
+        directory = pb.OutputDirectory(path="dir", tree_digest=digest.message())
+        client.update_action(self.ACTION, pb.ActionResult(output_directories=[directory]))
+        assert refused(client.get_action, self.ACTION)[0] == "NOT_FOUND"
+
+    def test_bad_digests_are_refused(self, client):
+        assert refused(client.get_action, Digest("abc", 1))[0] == "INVALID_ARGUMENT"
+        assert refused(client.update_action, Digest("A" * 64, 1), pb.ActionResult())[0] == "INVALID_ARGUMENT"
+        bad = pb.ActionResult(
+            output_files=[pb.OutputFile(path="out", digest=pb.Digest(hash="no", size_bytes=1))]
+        )
+        assert refused(client.update_action, self.ACTION, bad)[0] == "INVALID_ARGUMENT"
+
+    def test_a_result_that_is_served_keeps_its_blobs_in_use(self, serve):
+        """The oldest blob is the result's; asking for the result makes another one the oldest."""
+        client = serve(max_bytes=16 * 1024 * 1024)[1]
+        size = 1024 * 1024
+        contents = [bytes([n]) * size for n in range(20)]
+        client.write(Digest.of(contents[0]), contents[0])
+        file = pb.OutputFile(path="out", digest=Digest.of(contents[0]).message())
+        client.update_action(self.ACTION, pb.ActionResult(output_files=[file]))
+        for content in contents[1:]:
+            client.get_action(self.ACTION)
+            client.write(Digest.of(content), content)
+        assert client.missing(Digest.of(contents[0])) == []
+        assert client.missing(Digest.of(contents[1])) == [Digest.of(contents[1])]
+
+
+class TestContentAddressableStorage:
+    def test_what_is_missing_is_named_in_the_order_of_the_question(self, client):
+        here, gone, empty = Digest.of(b"here"), Digest.of(b"gone"), Digest.of(b"")
+        other_size = Digest(here.hash, here.size + 1)
+        client.batch_update((here, b"here"))
+        assert client.missing(gone, here, empty, other_size) == [gone, other_size]
+
+    def test_each_blob_of_a_batch_has_a_status_of_its_own(self, client):
+        good, wrong, short = Digest.of(b"good"), Digest.of(b"right"), Digest(Digest.of(b"x").hash, 2)
+        answers = client.batch_update(
+            (good, b"good"), (wrong, b"wrong"), (short, b"x"), (Digest("no", 1), b"x")
+        )
+        assert answers == [(good, OK), (wrong, INVALID), (short, INVALID), (Digest("no", 1), INVALID)]
+        assert client.batch_read(good, wrong) == [(good, OK, b"good"), (wrong, NOT_FOUND, b"")]
+
+    def test_a_blob_that_never_fits_is_refused_for_want_of_room(self, serve):
+        client = serve(max_bytes=2_500_000)[1]
+        content = bytes(2_000_000)
+        assert client.batch_update((Digest.of(content), content)) == [(Digest.of(content), 8)]
+        assert refused(client.write, Digest.of(content), content)[0] == "RESOURCE_EXHAUSTED"
+
+    def test_compression_is_not_offered(self, client):
+        one = pb.BatchUpdateBlobsRequest.Request(
+            digest=Digest.of(b"x").message(), data=b"x", compressor=pb.Compressor.ZSTD
+        )
+        assert client.batch_update_request(pb.BatchUpdateBlobsRequest(requests=[one])) == [
+            (Digest.of(b"x"), INVALID)
+        ]
+
+    def test_batches_beyond_the_announced_size_are_refused(self, client):
+        half = bytes(MAX_BATCH_BYTES // 2), b"\1" * (MAX_BATCH_BYTES // 2 + 1)
+        digests = [Digest.of(content) for content in half]
+        both = zip(digests, half, strict=True)
+        assert refused(client.batch_update, *both)[0] == "INVALID_ARGUMENT"
+        for digest, content in zip(digests, half, strict=True):
+            assert client.batch_update((digest, content)) == [(digest, OK)]
+        assert refused(client.batch_read, *digests)[0] == "INVALID_ARGUMENT"
+        assert client.batch_read(digests[0]) == [(digests[0], OK, half[0])]
+
+    def test_a_batch_of_exactly_the_announced_size_comes_and_goes(self, client):
+        content = bytes(MAX_BATCH_BYTES)
+        assert client.batch_update((Digest.of(content), content)) == [(Digest.of(content), OK)]
+        assert client.batch_read(Digest.of(content)) == [(Digest.of(content), OK, content)]
+
+    def test_bad_digests_are_refused(self, client):
+        assert refused(client.missing, Digest.of(b"x"), Digest("x", 1))[0] == "INVALID_ARGUMENT"
+        assert refused(client.batch_read, Digest("a" * 64, -1))[0] == "INVALID_ARGUMENT"
+
+
+class TestByteStream:
+    DIGEST = Digest.of(CONTENT)
+
+    @pytest.mark.parametrize("instance", ["", "main", "team/project"])
+    def test_a_blob_goes_up_and_comes_down(self, client, instance):
+        assert client.write(self.DIGEST, CONTENT, instance) == len(CONTENT)
+        assert client.read(blob_name(self.DIGEST, instance)) == CONTENT
+
+    @pytest.mark.parametrize(
+        ("offset", "limit"),
+        [(0, 0), (0, 1), (1, 0), (700_000, 600_000), (len(CONTENT) - 1, 5), (len(CONTENT), 0), (3, 10**12)],
+    )
+    def test_a_part_is_read(self, client, offset, limit):
+        client.write(self.DIGEST, CONTENT)
+        expected = CONTENT[offset : offset + limit] if limit else CONTENT[offset:]
+        assert client.read(blob_name(self.DIGEST), offset, limit) == expected
+
+    def test_what_lies_outside_is_out_of_range(self, client):
+        client.write(self.DIGEST, CONTENT)
+        name = blob_name(self.DIGEST)
+        assert refused(client.read, name, len(CONTENT) + 1)[0] == "OUT_OF_RANGE"
+        assert refused(client.read, name, -1)[0] == "OUT_OF_RANGE"
+        assert refused(client.read, name, 0, -1)[0] == "INVALID_ARGUMENT"
+
+    def test_a_blob_that_is_not_there_is_not_found(self, client):
+        assert refused(client.read, blob_name(self.DIGEST))[0] == "NOT_FOUND"
+
+    def test_the_empty_blob_is_there(self, client):
+        empty = Digest.of(b"")
+        assert client.read(blob_name(empty)) == b""
+        assert client.write(empty, b"") == 0
+        assert client.query(upload_name(empty)) == (0, True)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "",
+            "blobs",
+            "main",
+            "blobs/xyz/3",
+            f"blobs/{'a' * 64}",
+            f"blobs/{'a' * 64}/-1",
+            f"blobs/{'a' * 64}/ 1",
+            f"blobs/{'a' * 64}/1/more",
+            f"blobs/{'A' * 64}/1",
+            f"blobs/../{'a' * 64}/1",
+            f"compressed-blobs/zstd/{'a' * 64}/1",
+            f"uploads/1/blobs/{'a' * 64}/1",
+        ],
+    )
+    def test_a_name_that_is_no_blobs_is_refused_for_reading(self, client, name):
+        assert refused(client.read, name)[0] == "INVALID_ARGUMENT"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "",
+            f"blobs/{'a' * 64}/1",
+            f"uploads/blobs/{'a' * 64}/1",
+            f"uploads//blobs/{'a' * 64}/1",
+            f"uploads/1/blobs/{'a' * 64}",
+            f"uploads/1/blobs/{'a' * 64}/{2**63}",
+            f"uploads/1/compressed-blobs/zstd/{'a' * 64}/1",
+        ],
+    )
+    def test_a_name_that_is_no_uploads_is_refused_for_writing(self, client, name):
+        request = pb.WriteRequest(resource_name=name, data=b"x", finish_write=True)
+        assert refused(client.write_requests, [request])[0] == "INVALID_ARGUMENT"
+        assert refused(client.query, name)[0] == "INVALID_ARGUMENT"
+
+    def test_what_follows_the_size_of_an_upload_is_ignored(self, client):
+        request = pb.WriteRequest(
+            resource_name=f"{upload_name(Digest.of(b'x'))}/any/thing", data=b"x", finish_write=True
+        )
+        assert client.write_requests([request]) == 1
+
+    def test_a_blob_that_is_there_is_answered_before_it_was_sent(self, client):
+        """The second upload sends one message, and waits for the answer with the stream open."""
+        client.write(self.DIGEST, CONTENT)
+        answered = threading.Event()
+
+        def requests():
+            yield pb.WriteRequest(resource_name=upload_name(self.DIGEST), data=CONTENT[:10])
+            answered.wait(CALL_SECONDS)
+
+        stub = client.channel.stream_unary(
+            f"{STREAM}/Write",
+            request_serializer=pb.WriteRequest.SerializeToString,
+            response_deserializer=pb.WriteResponse.FromString,
+        )
+        answer = stub.future(requests(), timeout=CALL_SECONDS)
+        try:
+            assert answer.result().committed_size == len(CONTENT)
+        finally:
+            answered.set()
+
+    def test_content_that_is_not_the_digests_is_refused_and_not_kept(self, client):
+        wrong = CONTENT[:-1] + b"?"
+        assert refused(client.write, self.DIGEST, wrong)[0] == "INVALID_ARGUMENT"
+        assert refused(client.write, self.DIGEST, CONTENT[:-1])[0] == "INVALID_ARGUMENT"
+        assert refused(client.write, self.DIGEST, CONTENT + b"?")[0] == "INVALID_ARGUMENT"
+        assert client.missing(self.DIGEST) == [self.DIGEST]
+
+    def test_offsets_have_to_follow_on(self, client):
+        def messages(*offsets):
+            name = upload_name(self.DIGEST)
+            return [
+                pb.WriteRequest(resource_name=name, write_offset=offset, data=CONTENT[:10])
+                for offset in offsets
+            ]
+
+        for offsets in [(5,), (0, 5), (0, 11), (0, 0), (0, 10, -1)]:
+            assert refused(client.write_requests, messages(*offsets))[0] == "OUT_OF_RANGE", offsets
+
+    def test_a_stream_that_ends_early_keeps_nothing(self, client):
+        name = upload_name(self.DIGEST)
+        unfinished = [pb.WriteRequest(resource_name=name, data=CONTENT)]
+        assert refused(client.write_requests, unfinished)[0] == "INVALID_ARGUMENT"
+        assert refused(client.write_requests, [])[0] == "INVALID_ARGUMENT"
+        renamed = [*unfinished, pb.WriteRequest(resource_name=name + "/x", write_offset=len(CONTENT))]
+        assert refused(client.write_requests, renamed)[0] == "INVALID_ARGUMENT"
+        assert client.missing(self.DIGEST) == [self.DIGEST]
+
+    def test_the_state_of_a_write_is_whole_or_nothing(self, client):
+        assert client.query(upload_name(self.DIGEST)) == (0, False)
+        client.write(self.DIGEST, CONTENT)
+        assert client.query(upload_name(self.DIGEST, "main")) == (len(CONTENT), True)
+
+    def test_many_uploads_of_one_blob_at_once_all_succeed(self, client):
+        sizes = []
+        threads = [
+            threading.Thread(target=lambda: sizes.append(client.write(self.DIGEST, CONTENT)))
+            for _ in range(12)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(CALL_SECONDS)
+        assert sizes == [len(CONTENT)] * 12
+        assert client.read(blob_name(self.DIGEST)) == CONTENT
+
+
+class TestServer:
+    def test_blobs_and_results_outlive_the_server(self, serve):
+        server, client = serve()
+        digest = Digest.of(CONTENT)
+        client.write(digest, CONTENT)
+        client.update_action(digest, pb.ActionResult(stdout_digest=digest.message()))
+        server.stop()
+        client = serve()[1]
+        assert client.read(blob_name(digest)) == CONTENT
+        assert client.get_action(digest).stdout_digest == digest.message()
+
+    def test_a_port_is_not_shared(self, serve, tmp_path):
+        port = serve()[0].port
+        with pytest.raises(UsageError, match=f"port {port} on 127.0.0.1 is in use") as caught:
+            CacheServer(tmp_path / "other", port).start()
+        assert any("ss -ltnp" in hint for hint in caught.value.hints)
+
+    def test_it_listens_on_loopback_alone(self, serve):
+        """127.0.0.2 is this machine too, and a wildcard would answer there."""
+        channel = grpc.insecure_channel(f"127.0.0.2:{serve()[0].port}")
+        with channel, pytest.raises(grpc.FutureTimeoutError):
+            grpc.channel_ready_future(channel).result(1.0)
+
+    def test_a_call_that_moves_nothing_is_cancelled_and_gives_its_room_back(self, serve, tmp_path):
+        server, client = serve()
+        done, digest = threading.Event(), Digest.of(CONTENT)
+
+        def stalls():
+            yield pb.WriteRequest(resource_name=upload_name(digest), data=CONTENT[:10])
+            done.wait(CALL_SECONDS)
+
+        stub = client.channel.stream_unary(
+            f"{STREAM}/Write",
+            request_serializer=pb.WriteRequest.SerializeToString,
+            response_deserializer=pb.WriteResponse.FromString,
+        )
+        answer = stub.future(stalls(), timeout=CALL_SECONDS)
+        while not list((tmp_path / "bazel" / "tmp").iterdir()):
+            assert not answer.done()
+        assert server.activity.cancel_stalled(3600) == 0
+        while not answer.done():
+            server.activity.cancel_stalled(0)
+        assert answer.code() is grpc.StatusCode.CANCELLED
+        done.set()
+        client.write(digest, CONTENT)
+        assert list((tmp_path / "bazel" / "tmp").iterdir()) == []
+
+    def test_only_use_counts_as_use(self, serve):
+        server, client = serve()
+        before = server.activity.last_use
+        client.health()
+        assert server.activity.last_use == before
+        client.capabilities()
+        assert server.activity.last_use > before
