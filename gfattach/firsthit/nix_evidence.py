@@ -1,0 +1,296 @@
+"""From what Nix said while it substituted to a leg: hits, and what voids them. Pure.
+
+A path is a hit when the store holds it at the end and every substitution of it named exactly the
+cache that was asked. Its moment is the arrival of the `stop` of that substitution: by then Nix has
+the NAR, has checked its hash and signature, and has registered the path, all within the activity.
+A `stop` alone is no success (a failed substitution stops too), so the store has the last word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gfattach.endpoint import EndpointError, parse_endpoint
+from gfattach.errors import NixError
+from gfattach.firsthit.evidence import Client, Leg, LegName
+from gfattach.nix.activity import Activity, ActivityLog, ActivityType
+from gfattach.nix.narinfo_cache import Entry
+
+#: Complaints of Nix that a leg keeps.
+SAID_LIMIT = 5
+
+NOTHING_TO_HIT = "the cache says that it has none of them (to Nix, 401 and 403 say so too)"
+
+#: What Nix puts before a complaint, and its last one, which only sums up.
+_BEFORE = re.compile(r"^((error|warning)( \(ignored\))?:\s*)+")
+_SUMMARY = re.compile(r"(error:\s*)?(build of .* failed|some substitutes for the outputs of)", re.DOTALL)
+
+
+class Outcome(StrEnum):
+    """What became of one path, or of all."""
+
+    HIT = "hit"
+    NOT_PUBLISHED = "not-published"
+    NOT_SIGNED = "not-signed"
+    FAILED = "failed"
+
+
+#: What Nix says of a path that no trusted key has signed.
+_UNSIGNED = re.compile(r"not signed by|lacks a (valid )?signature|does not have a valid signature")
+
+#: What Nix says when nothing comes, in the order in which it is looked for, with the code and the next
+#: step. The words are those of 2.8 to 2.31; what no row fits is `nix.failed`.
+_FAILURES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("does not appear to be a binary cache", "is for Nix stores with prefix"),
+        "nix.not-a-cache",
+        "what answers there is no binary cache for /nix/store: gfattach doctor",
+    ),
+    (
+        ("is corrupt",),
+        "nix.corrupt",
+        "a login page or an error page may stand before the cache: gfattach doctor",
+    ),
+    (
+        ("unable to download", "unable to open"),
+        "nix.unreachable",
+        "see where the way to the cache ends: gfattach doctor",
+    ),
+)
+
+_SIGNATURE_HINT = (
+    "compare the site's public key with the one that the operator signs with: gfattach site show"
+)
+_NAR_HINT = "the cache names the path and its NAR cannot be taken: gfattach doctor"
+
+
+@dataclass(frozen=True)
+class Realisation:
+    """One realisation of `paths` in an empty store, as it was run.
+
+    `uri` is the only substituter; `spare` is the path that an operator need not have published
+    when there is another; `valid` are those of `paths` that the store holds at the end; `offered`
+    is what the cache said of each, None where it said nothing. `keys` are the names of the keys that
+    were trusted. `exit_code` is negative for a signal, None for a deadline.
+    """
+
+    name: LegName
+    uri: str
+    paths: tuple[str, ...]
+    spare: str | None
+    keys: frozenset[str]
+    started: float
+    seconds: float
+    exit_code: int | None
+    log: ActivityLog
+    valid: frozenset[str]
+    offered: Mapping[str, Entry | None]
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def complaints(self) -> list[str]:
+        """What Nix complained of; that the result is no garbage collector's root is none."""
+        return [text for text in self.log.complaints() if "--add-root" not in text]
+
+    def substitutions(self, path: str | None = None) -> list[Activity]:
+        """The substitutions, of one path or of all."""
+        return [
+            activity
+            for activity in self.log.of(ActivityType.SUBSTITUTE)
+            if path is None or activity.field(0) == path
+        ]
+
+    def outcome(self, path: str) -> Outcome:
+        """What became of `path`."""
+        substitutions = self.substitutions(path)
+        entry = self.offered.get(path)
+        if path in self.valid and substitutions and all(self._ours(a) for a in substitutions):
+            return Outcome.HIT
+        if entry is not None and not entry.present:
+            return Outcome.NOT_PUBLISHED
+        if any(path in text and _UNSIGNED.search(text) for text in self.complaints()):
+            return Outcome.NOT_SIGNED
+        return Outcome.FAILED
+
+    def _ours(self, activity: Activity) -> bool:
+        return same_cache(activity.field(1), self.uri)
+
+    def violations(self) -> tuple[str, ...]:
+        """What voids this as a proof that the cache served it."""
+        built = [f"Nix built {build.field(0)} here" for build in self.log.of(ActivityType.BUILD)]
+        strange = [activity for activity in self.substitutions() if not self._ours(activity)]
+        unsigned = [
+            f"Nix was told to take paths from {activity.field(1)} without a signature"
+            for activity in strange
+            if "trusted=" in activity.field(1)
+        ]
+        elsewhere = [
+            f"{activity.field(0)} came from {activity.field(1) or 'an unnamed cache'}, not from {self.uri}"
+            for activity in strange
+            if "trusted=" not in activity.field(1)
+        ]
+        there = [
+            f"{path} was in the store without a substitution"
+            for path in self.paths
+            if path in self.valid and not self.substitutions(path)
+        ]
+        return tuple(dict.fromkeys((*built, *unsigned, *elsewhere, *there)))
+
+
+def leg_of(done: Realisation) -> Leg:
+    """The leg that a realisation is.
+
+    A cache that has none of the paths makes a leg without hits. Raises NixError when nothing came and
+    it was not for want of a path: `nix.late`, `nix.crashed`, `nix.signature`, `nix.nar`,
+    `nix.not-a-cache`, `nix.corrupt`, `nix.unreachable`, `nix.failed`.
+    """
+    outcomes = {path: done.outcome(path) for path in done.paths}
+    hits = [path for path, outcome in outcomes.items() if outcome is Outcome.HIT]
+    violations = done.violations()
+    _require_an_end(done)
+    nothing = all(outcome is Outcome.NOT_PUBLISHED for outcome in outcomes.values())
+    if done.name is LegName.HIT and not hits and not violations and not nothing:
+        raise _failure(done)
+    asked = [path for path in done.paths if not _spared(path, done, outcomes)]
+    proved, reason = _key(done, hits)
+    return Leg(
+        client=Client.NIX,
+        name=done.name,
+        started=done.started,
+        seconds=done.seconds,
+        asked=len(asked),
+        hits=len(hits),
+        local=len(done.log.of(ActivityType.BUILD)),
+        first_hit=_first_hit(done, hits),
+        rpcs=_requests(done.log),
+        violations=violations,
+        detail={
+            **done.detail,
+            "substituter": done.uri,
+            "nothing_to_hit": nothing,
+            **({"reason": NOTHING_TO_HIT} if nothing else {}),
+            "paths": {path: outcome.value for path, outcome in outcomes.items()},
+            "key_proved": proved,
+            "key_reason": reason,
+            "substituted": len(done.substitutions()),
+            "bytes": sum(a.bytes for a in done.log.of(ActivityType.TRANSFER) if _kind(a) == "nar"),
+            "stages": _stages(done),
+            "said": done.complaints()[:SAID_LIMIT],
+        },
+    )
+
+
+def same_cache(said: str, uri: str) -> bool:
+    """Whether `said`, as Nix names a cache, is the one at `uri`: no other port, path or query."""
+    if said.rstrip("/") == uri:
+        return True
+    try:
+        return parse_endpoint(said) == parse_endpoint(uri)
+    except EndpointError:
+        return False
+
+
+def _spared(path: str, done: Realisation, outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether `path` could not have been served and need not have been, as another was."""
+    return (
+        path == done.spare
+        and outcomes[path] is Outcome.NOT_PUBLISHED
+        and any(outcome is Outcome.HIT for outcome in outcomes.values())
+    )
+
+
+def _key(done: Realisation, hits: list[str]) -> tuple[bool, str]:
+    """Whether a hit proves the key, and the sentence that says so."""
+    if not hits:
+        return False, "nothing came"
+    for path in hits:
+        entry = done.offered.get(path)
+        if entry is None or entry.content_addressed:
+            continue
+        names = [signature.partition(":")[0] for signature in entry.signatures]
+        if trusted := [name for name in names if name in done.keys]:
+            return True, f"{path} was taken for its signature by {trusted[0]}"
+    if any(done.offered.get(path) is None for path in hits):
+        return False, "what Nix keeps of the answers could not be read"
+    return False, "what came is content-addressed: it proves the transport, and needs no signature"
+
+
+def _first_hit(done: Realisation, hits: list[str]) -> float | None:
+    """The earliest end of a substitution that succeeded: of a path asked for, or of what it refers to."""
+    good = done.substitutions() if done.exit_code == 0 else [a for p in hits for a in done.substitutions(p)]
+    ends: dict[str, float] = {}
+    for activity in good:
+        if activity.stopped is not None:
+            path = activity.field(0)
+            ends[path] = max(activity.stopped, ends.get(path, activity.stopped))
+    return min(ends.values(), default=None) if hits else None
+
+
+def _kind(transfer: Activity) -> str:
+    url = transfer.field(0)
+    if url.endswith("/nix-cache-info"):
+        return "info"
+    return "narinfo" if url.endswith(".narinfo") else "nar"
+
+
+def _stages(done: Realisation) -> dict[str, float]:
+    """Seconds by stage: until Nix first spoke, then from the first start to the last end of each kind
+    of transfer. Transfers of different kinds may overlap."""
+    spans: dict[str, tuple[float, float]] = {}
+    for transfer in done.log.of(ActivityType.TRANSFER):
+        if transfer.stopped is not None:
+            begin, end = spans.get(_kind(transfer), (transfer.started, transfer.stopped))
+            spans[_kind(transfer)] = (min(begin, transfer.started), max(end, transfer.stopped))
+    first = {} if done.log.first is None else {"start": (done.started, done.log.first)}
+    return {name: round(end - begin, 4) for name, (begin, end) in (first | spans).items()}
+
+
+def _requests(log: ActivityLog) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for transfer in log.of(ActivityType.TRANSFER):
+        name = f"GET {'nix-cache-info' if _kind(transfer) == 'info' else _kind(transfer)}"
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _require_an_end(done: Realisation) -> None:
+    said = done.complaints()[-1:]
+    hints = [f"it said: {said[0][:400]}"] if said else []
+    if done.exit_code is None:
+        raise NixError(
+            f"Nix had nothing of {done.uri} within {done.seconds:.0f} s",
+            *hints,
+            "see where the way to the cache ends: gfattach doctor",
+            code="nix.late",
+        )
+    if done.exit_code < 0:
+        raise NixError(
+            f"Nix was ended by signal {-done.exit_code} while it asked {done.uri}", *hints, code="nix.crashed"
+        )
+
+
+def _failure(done: Realisation) -> NixError:
+    """The error for a realisation that got nothing, though not for want of a path."""
+    nothing = f"Nix took nothing from {done.uri}"
+    said = [text for text in done.complaints() if not _SUMMARY.match(text)]
+    for path in done.paths:
+        if done.outcome(path) is Outcome.NOT_SIGNED:
+            why = f"{path} is not signed by a trusted key"
+            return NixError(f"{nothing}: {why}", _SIGNATURE_HINT, code="nix.signature")
+    first = _short(said[0]) if said else f"it exited with {done.exit_code}"
+    if done.substitutions():
+        return NixError(f"{nothing}: {first}", _NAR_HINT, code="nix.nar")
+    for needles, code, hint in _FAILURES:
+        for text in said:
+            if any(needle in text for needle in needles):
+                return NixError(f"{nothing}: {_short(text)}", hint, code=code)
+    return NixError(f"{nothing}: {first}", "see what the cache answers: gfattach doctor", code="nix.failed")
+
+
+def _short(text: str) -> str:
+    """A complaint on one line, without what Nix puts before it and without the page it came with."""
+    text = _BEFORE.sub("", " ".join(text.split()))
+    return text.partition(" response body:")[0][:300]

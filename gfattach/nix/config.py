@@ -1,0 +1,99 @@
+"""What Nix is configured to do, as Nix itself says it.
+
+`nix show-config --json` up to 2.19, `nix config show --json` from 2.20; both print an object of
+settings by name, each with its `value`. Names that a Nix does not know are not in it, which is how
+a fragment is fitted to the Nix at hand. Neither opens the store.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gfattach.deadline import Deadline
+from gfattach.errors import NixError
+from gfattach.nix.program import Nix, error_line, run, unconfigured
+
+#: Seconds for a question that Nix answers in 0.03.
+CONFIG_SECONDS = 10.0
+
+#: Both ways of asking; as an option, and not as a flag, because every Nix has `--option`.
+_COMMANDS = (("config", "show"), ("show-config",))
+_ENABLE = ("--option", "extra-experimental-features", "nix-command")
+
+#: What a Nix says of a subcommand that it does not have.
+_UNKNOWN_COMMAND = "is not a recognised command"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one Nix in one environment: values by name, as in Nix's JSON."""
+
+    values: Mapping[str, Any]
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The names that this Nix knows."""
+        return frozenset(self.values)
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """The value of `name`; `default` when this Nix does not know it."""
+        return self.values.get(name, default)
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """The value of a setting that is a list, in Nix's order."""
+        value = self.values.get(name)
+        return tuple(str(word) for word in value) if isinstance(value, list) else ()
+
+
+def read_settings(
+    nix: Nix, deadline: Deadline | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings that are in force for `nix` in `environ` (that of this process by default).
+
+    It is the client's view; a daemon has its own. Raises NixError: `nix.configuration` when Nix
+    cannot read its configuration, `nix.rubbish`, and those of `gfattach.nix.program.run`.
+    """
+    environ = os.environ if environ is None else environ
+    deadline = deadline or Deadline.after(CONFIG_SECONDS)
+    failure = ""
+    for command in _COMMANDS if _minor(nix.version) >= (2, 20) else _COMMANDS[::-1]:
+        answer = run(nix.path, [*command, *_ENABLE, "--json"], deadline, environ)
+        if answer.good:
+            return Settings(_parse(nix, answer.stdout))
+        if _UNKNOWN_COMMAND not in answer.stderr:
+            failure = error_line(answer)
+            break
+    raise NixError(
+        f"{nix.label} cannot read its configuration: {failure or 'it knows no command that shows it'}",
+        "correct what it names; it reads nix.conf in /etc/nix and ~/.config/nix, and NIX_CONFIG",
+        code="nix.configuration",
+    )
+
+
+@functools.cache
+def known_settings(nix: Nix) -> frozenset[str]:
+    """The names of the settings that `nix` knows, whatever is configured. Raises NixError."""
+    return read_settings(nix, environ=unconfigured(os.environ)).known
+
+
+def _parse(nix: Nix, text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+        return {name: entry["value"] for name, entry in document.items()}
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise NixError(
+            f"{nix.path} does not print its settings as a Nix does",
+            f"it said: {text[:200]!r}",
+            code="nix.rubbish",
+        ) from error
+
+
+def _minor(version: str) -> tuple[int, int]:
+    major, _, rest = version.partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major) if major.isdigit() else 0, int(minor) if minor.isdigit() else 0)
