@@ -1,0 +1,128 @@
+"""What undoes the compressions of a cache: whole, in pieces, cut off, damaged."""
+
+import bz2
+import gzip
+import io
+import lzma
+import shutil
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gfattach.nixcache.decompress import checkable, opened
+from gfattach.nixcache.errors import Kind, NixCacheError
+
+ZSTD = shutil.which("zstd")
+COMPRESS = {"none": bytes, "xz": lzma.compress, "bzip2": bz2.compress, "gzip": gzip.compress}
+needs_zstd = pytest.mark.skipif(ZSTD is None, reason="zstd is missing: apt-get install zstd")
+
+
+def zstd(content):
+    return subprocess.run([ZSTD, "-c", "-q"], input=content, capture_output=True, check=True).stdout
+
+
+def read(compression, content, size=1000):
+    pieces = []
+    with opened(compression, io.BytesIO(content)) as reader:
+        while piece := reader.read(size):
+            assert len(piece) <= size
+            pieces.append(piece)
+        assert reader.read(size) == b""
+    return b"".join(pieces)
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(sorted(COMPRESS)),
+    st.lists(st.binary(max_size=3000).map(lambda some: some * 9), min_size=1, max_size=3),
+    st.integers(1, 5000),
+)
+def test_what_was_compressed_comes_back_stream_after_stream(compression, contents, size):
+    compressed = b"".join(COMPRESS[compression](content) for content in contents)
+    assert read(compression, compressed, size) == b"".join(contents)
+
+
+def test_zeros_between_streams_of_xz_are_padding():
+    assert read("xz", lzma.compress(b"one") + bytes(8) + lzma.compress(b"two") + bytes(4)) == b"onetwo"
+
+
+@pytest.mark.parametrize("compression", ["xz", "bzip2", "gzip"])
+@pytest.mark.parametrize("kept", [0, 1, 20, -1])
+def test_a_stream_that_is_cut_off_is_named_so(compression, kept):
+    whole = COMPRESS[compression](b"some content " * 100)
+    with pytest.raises(NixCacheError) as error:
+        read(compression, whole[:kept])
+    assert error.value.kind is Kind.TRUNCATED
+
+
+@pytest.mark.parametrize("compression", ["xz", "bzip2", "gzip"])
+def test_a_stream_that_is_something_else_is_named_so(compression):
+    for content in (b"<!doctype html>" * 100, COMPRESS[compression](b"content" * 50) + b"and then some more"):
+        with pytest.raises(NixCacheError) as error:
+            read(compression, content)
+        assert error.value.kind is Kind.CORRUPT
+
+
+def test_a_small_file_that_becomes_a_large_one_is_read_in_pieces():
+    """A bomb costs time and no memory: the reader never holds more than it was asked for."""
+    bomb = lzma.compress(bytes(50_000_000))
+    assert len(bomb) < 10_000
+    with opened("xz", io.BytesIO(bomb)) as reader:
+        assert sum(len(reader.read(4096)) for _ in range(100)) <= 100 * 4096
+
+
+def test_an_error_of_the_source_passes_through():
+    class Source:
+        def read(self, size, /):
+            raise NixCacheError(Kind.TIMEOUT, "too late")
+
+    for compression in ("none", "xz", *(["zstd"] if ZSTD else [])):
+        with opened(compression, Source()) as reader, pytest.raises(NixCacheError) as error:
+            reader.read(10)
+        assert error.value.kind is Kind.TIMEOUT
+
+
+@needs_zstd
+def test_zstd_is_undone_where_something_can():
+    content = b"some content " * 100_000
+    assert checkable("zstd")
+    assert read("zstd", zstd(content), 65536) == content
+    assert read("zstd", zstd(b"one") + zstd(b"two")) == b"onetwo"
+
+
+@needs_zstd
+def test_zstd_that_is_cut_off_or_damaged_is_named_so():
+    whole = zstd(bytes(range(256)) * 1000)
+    with pytest.raises(NixCacheError) as error:
+        read("zstd", whole[:-10])
+    assert error.value.kind is Kind.TRUNCATED
+    with pytest.raises(NixCacheError) as error:
+        read("zstd", b"<!doctype html>" * 10_000)
+    assert error.value.kind is Kind.CORRUPT
+
+
+@needs_zstd
+def test_a_reader_that_is_left_early_leaves_no_process_behind():
+    with opened("zstd", io.BytesIO(zstd(bytes(30_000_000)))) as reader:
+        assert reader.read(10) == bytes(10)
+    assert reader._child.returncode is not None
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="zstd is in the library from 3.14 on")
+def test_zstd_without_the_program_is_not_checkable(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert not checkable("zstd")
+    with pytest.raises(NixCacheError) as error, opened("zstd", io.BytesIO(b"")):
+        pass
+    assert error.value.kind is Kind.COMPRESSION
+    assert "zstd" in error.value.hints[0]
+
+
+@pytest.mark.parametrize("compression", ["br", "lzip", "something-new"])
+def test_what_nothing_here_undoes_is_said_to_be_so(compression):
+    assert not checkable(compression)
+    with pytest.raises(NixCacheError, match=compression), opened(compression, io.BytesIO(b"")):
+        pass
