@@ -9,6 +9,8 @@ nothing else: the command line renders it, nobody else prints it.
     ├── NixError             1   Nix is there and does not do its part
     ├── UsageError           2   an option, a file or a value is bad
     │   └── StorageError     2   a disk is read-only or full, a path cannot be used
+    ├── BazelError           2   the Bazel at hand crashed, hung, or is none
+    ├── NixError             2   the Nix at hand did
     ├── RefusedError         3   the contract forbids it here
     ├── UnprovedError        4   it ran, and did not prove what it should
     └── ProgramMissingError  127 the client program is missing where it was asked for
@@ -76,12 +78,14 @@ class StorageError(UsageError):
 class BazelError(GfattachError):
     """Bazel is there and cannot be used: it crashed, hung, or said what nobody could have meant."""
 
+    exit_code = ExitCode.USAGE
     default_code = "bazel.failed"
 
 
 class NixError(GfattachError):
     """Nix is there and cannot be used, or did not do what was asked: `code` says which."""
 
+    exit_code = ExitCode.USAGE
     default_code = "nix.failed"
 
 

@@ -12,7 +12,7 @@ from gfattach.attach.ways import Way, read_only
 from gfattach.bazel.program import Bazel
 from gfattach.deadline import Deadline
 from gfattach.engine import Run
-from gfattach.finding import Finding, Status, ok
+from gfattach.finding import Status
 from gfattach.firsthit import protocol
 from gfattach.firsthit.bazel import BazelLegs
 from gfattach.firsthit.evidence import Leg
@@ -31,11 +31,16 @@ BAZEL_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class BazelFound:
-    """What the probes said of the Bazel at hand; `bazel` is None when none can be used, with the reason."""
+    """What the probes said of the Bazel at hand.
+
+    `bazel` is None when there is none to prove with, with the `reason`; `failed` says that one is
+    there, or was named, and cannot be used.
+    """
 
     bazel: Bazel | None
     accepted: frozenset[str] | None
     reason: str = ""
+    failed: bool = False
 
 
 def ask_cache(target: CacheTarget, run: Run) -> bool:
@@ -60,7 +65,7 @@ def ask_bazel(target: CacheTarget, options: ClientOptions, home: Home, run: Run)
     for finding in result.findings.values():
         if finding.status in (Status.FAIL, Status.SKIP):
             hint = f" ({finding.hints[0]})" if finding.status is Status.SKIP and finding.hints else ""
-            return BazelFound(None, None, f"{finding.seen}{hint}")
+            return BazelFound(None, None, f"{finding.seen}{hint}", finding.failed)
     accepted = frozenset(result.findings["bazel.flags"].data["accepted"])
     return BazelFound(Bazel.from_json(result.findings["bazel.program"].data), accepted)
 
@@ -137,8 +142,3 @@ def control(target: CacheTarget, legs: BazelLegs | None, measurement: Measuremen
         return measured
 
     measurement.measure("control", "withhold the endpoint: the hits have to vanish", work)
-
-
-def fragment_finding(path: Path) -> Finding:
-    """The finding for a fragment that was written."""
-    return ok("fragment.written", str(path), path=str(path))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: Bytes that the trial's Bazel cache may hold unless more is asked for.
-TRIAL_BYTES = 1024 * 1024 * 1024
+from gfattach.fragments.bazelrc import OnCacheDown
+from gfattach.trial.state import DEFAULT_MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TrialOptions:
 
     bazel_port: int | None = None
     nix_port: int | None = None
-    max_bytes: int = TRIAL_BYTES
+    max_bytes: int = DEFAULT_MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ class UpOptions:
     clients: ClientOptions = ClientOptions()
     site: Mapping[str, Any] = field(default_factory=dict)
     link: bool = False
-    on_cache_down: str = "local"
+    on_cache_down: OnCacheDown = "local"
     require_hit: bool = False

@@ -6,6 +6,7 @@ attachment; a direct site's are dialled as they are named.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from gfattach.attach.options import UpOptions
 from gfattach.deadline import Deadline
 from gfattach.engine import Run
-from gfattach.errors import UsageError
+from gfattach.errors import RefusedError, UsageError
 from gfattach.finding import Finding, ok
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
@@ -41,7 +42,11 @@ class Way:
 
 
 def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
-    """The way that `options` ask for. Raises UsageError when nothing names a cache."""
+    """The way that `options` ask for.
+
+    Raises UsageError when nothing names a cache, and RefusedError when something names an executor.
+    """
+    refuse_executor(site=site)
     if options.trial is not None:
         return _trial(options, home, run)
     way = Way("direct", site.cache_target(), site.substituter_target())
@@ -55,6 +60,26 @@ def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
         )
     run.step("site", "read what is said of the site", lambda progress: {"site": _describe(way, site)})
     return way
+
+
+def refuse_executor(environment: Mapping[str, str] | None = None, site: Site | None = None) -> None:
+    """Raise RefusedError when the environment or the site names an executor.
+
+    What is attached and proved here is a cache: with an executor in reach, a hit would prove
+    nothing, and a build might leave this machine.
+    """
+    value = (os.environ if environment is None else environment).get("BAZEL_REMOTE_EXECUTOR", "")
+    named = "the variable BAZEL_REMOTE_EXECUTOR" if value else None
+    if named is None and site is not None and site.get("executor.endpoint") is not None:
+        named = site.source("executor.endpoint")
+    if named is not None:
+        raise RefusedError(
+            f"{named} names a remote executor, and this attaches to a cache alone",
+            "take it away for this shell: unset BAZEL_REMOTE_EXECUTOR"
+            if value
+            else f"remove it from {named}",
+            code="executor.configured",
+        )
 
 
 def _describe(way: Way, site: Site) -> Finding:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from gfattach.attach.options import TRIAL_BYTES, ClientOptions, TrialOptions, UpOptions
+from gfattach.attach.options import ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, site_options
+from gfattach.fragments.bazelrc import OnCacheDown
+from gfattach.trial.state import DEFAULT_MAX_BYTES
 
 
 @click.command()
@@ -18,7 +20,7 @@ from gfattach.cli.options import client_options, site_options
 @click.option(
     "--max-bytes",
     type=click.IntRange(1024 * 1024),
-    default=TRIAL_BYTES,
+    default=DEFAULT_MAX_BYTES,
     show_default=True,
     help="Bytes that the trial's Bazel cache may hold.",
 )
@@ -46,7 +48,7 @@ def up(
     nix_port: int | None,
     max_bytes: int,
     link: bool,
-    on_cache_down: str,
+    on_cache_down: OnCacheDown,
     require_hit: bool,
     site: dict[str, object],
     clients: ClientOptions,

@@ -1,0 +1,79 @@
+"""`down`: undo what `up` did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach.attach.undo import Undoing, undo
+from gfattach.engine import Run
+from gfattach.files import locked
+from gfattach.finding import Finding, ok, warn
+from gfattach.journal import Undone
+from gfattach.paths import Home, resolve_home
+
+
+@dataclass(frozen=True)
+class Detached:
+    """What `down` came to; `undoing` is None when there was nothing at all."""
+
+    home: Home
+    undoing: Undoing | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The command's part of the document."""
+        if self.undoing is None:
+            return {"detached": False, "files": [], "left": []}
+        files = [
+            {"path": str(item.path), "result": item.result.value, "seen": item.seen}
+            for item in self.undoing.files
+        ]
+        return {"detached": True, "files": files, "left": [str(path) for path in self.undoing.left]}
+
+    def lines(self) -> list[str]:
+        """What a person reads."""
+        if self.undoing is None:
+            return ["nothing is attached here"]
+        return [
+            f"detached: {self.home.workspace or 'this user'}",
+            *(f"left, because gfattach did not make it: {path}" for path in self.undoing.left),
+        ]
+
+
+def detach(workspace: Path | None, run: Run) -> Detached:
+    """Undo the attachment of the workspace. Twice is fine. Raises StorageError."""
+    home = resolve_home(workspace, Path.cwd())
+    run.account("start", "start")
+    if not home.directory.exists():
+        return Detached(home, None)
+    done: list[Undoing] = []
+
+    def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+        with locked(home.lock):
+            done.append(undo(home))
+        return _findings(done[0])
+
+    run.step("undo", "undo what up did", work)
+    return Detached(home, done[0])
+
+
+#: What somebody should look at after an undo.
+_DOUBTFUL = (Undone.BLOCK_REMOVED, Undone.LEFT, Undone.FAILED)
+
+
+def _findings(undoing: Undoing) -> dict[str, Finding]:
+    findings: dict[str, Finding] = {}
+    if undoing.trial_stopped:
+        findings["trial"] = ok("trial.stopped", "the embedded caches have ended")
+    for number, item in enumerate(undoing.files):
+        name = f"undo.{number}"
+        if item.result in _DOUBTFUL:
+            kept = (f"the original is kept: {item.original}",) if item.original else ()
+            why = "the file is not byte for byte what it was before the attachment"
+            findings[name] = warn(f"undo.{item.result.value}", item.seen, why, *kept)
+        else:
+            findings[name] = ok(f"undo.{item.result.value}", item.seen)
+    findings["undo"] = ok("undo.done", "nothing of the attachment is left")
+    return findings

@@ -1,0 +1,80 @@
+"""The Nix half of an attachment: ask the substituter, ask Nix, write the fragment, measure the hits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gfattach.attach.options import ClientOptions
+from gfattach.deadline import Deadline
+from gfattach.engine import Run
+from gfattach.finding import Status
+from gfattach.firsthit import nix as nix_hit
+from gfattach.firsthit.measure import Measurement
+from gfattach.fragments import nixconf
+from gfattach.nix.config import known_settings
+from gfattach.nix.program import Nix, identify, locate
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.paths import Home
+from gfattach.probes import substituter as substituter_probes
+
+#: Seconds that a leg may take: a few small paths, with retries against a slow cache.
+NIX_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class NixFound:
+    """What the probes said of the Nix at hand.
+
+    `nix` is None when there is none to prove with, with the `reason`; `failed` says that one is
+    there, or was named, and cannot be used.
+    """
+
+    nix: Nix | None
+    reason: str = ""
+    failed: bool = False
+
+
+def ask_substituter(target: SubstituterTarget, run: Run) -> bool:
+    """Ask the substituter everything; whether nothing failed."""
+    return run.stage(substituter_probes.STAGE, target).status is not Status.FAIL
+
+
+def render_fragment(target: SubstituterTarget, found: NixFound) -> str:
+    """The text of the fragment for this substituter and this Nix."""
+    return nixconf.render(target, None if found.nix is None else known_settings(found.nix))
+
+
+def hit(
+    nix: Nix, target: SubstituterTarget, home: Home, measurement: Measurement, paths: tuple[str, ...] = ()
+) -> None:
+    """Realise the probe paths in an empty store, from this substituter alone."""
+    measurement.measure(
+        "nix-hit",
+        "substitute into an empty store",
+        lambda progress: nix_hit.hit(
+            nix, target, home.work / "nix", paths, deadline=Deadline.after(NIX_SECONDS), progress=progress
+        ),
+    )
+
+
+def control(
+    nix: Nix, target: SubstituterTarget, home: Home, measurement: Measurement, paths: tuple[str, ...] = ()
+) -> None:
+    """The same with the endpoint withheld."""
+    measurement.measure(
+        "nix-control",
+        "withhold the substituter: nothing may come",
+        lambda progress: nix_hit.control(
+            nix, target, home.work / "nix", paths, deadline=Deadline.after(NIX_SECONDS), progress=progress
+        ),
+    )
+
+
+def ask_nix(target: SubstituterTarget, options: ClientOptions, home: Home, run: Run) -> NixFound:
+    """Find the Nix to serve, and whether what it is told will count."""
+    if not options.use_nix:
+        return NixFound(None, "Nix was left out (--no-nix)")
+    path = locate(options.nix)
+    if path is None:
+        return NixFound(None, "there is no Nix on this machine (apt-get install nix-bin)")
+    return NixFound(identify(path, Deadline.after(20)))

@@ -1,0 +1,113 @@
+"""`status`: what is attached, and is it healthy now. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach import attachment as records
+from gfattach.attach import bazel_side, nix_side
+from gfattach.attachment import Attachment
+from gfattach.engine import Report, Run
+from gfattach.errors import ExitCode
+from gfattach.finding import Finding, fail, ok
+from gfattach.fragments import nixconf
+from gfattach.paths import Home, resolve_home
+from gfattach.report.text import seconds
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `status` found; `attachment` is None when nothing is attached."""
+
+    home: Home
+    attachment: Attachment | None
+    report: Report
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 for attached and healthy."""
+        healthy = self.attachment is not None and not self.report.failed
+        return ExitCode.GOOD if healthy else ExitCode.FAILED
+
+    def as_json(self) -> dict[str, Any]:
+        """The command's part of the document."""
+        record = self.attachment
+        if record is None:
+            return {"attached": False}
+        return {
+            "attached": True,
+            "healthy": not self.report.failed,
+            "kind": record.kind,
+            "created": record.created.isoformat(),
+            "cache": None if record.cache is None else record.cache.endpoint.url,
+            "substituter": None if record.substituter is None else record.substituter.endpoint.url,
+            "bazelrc": None if record.bazelrc is None else str(record.bazelrc),
+            "nix_conf": None if record.nix_conf is None else str(record.nix_conf),
+            "last_proof": None if record.first_hit is None else dict(record.first_hit),
+        }
+
+    def lines(self) -> list[str]:
+        """What a person reads."""
+        record = self.attachment
+        if record is None:
+            return ["nothing is attached here", "  to attach: gfattach up, or gfattach up --trial"]
+        where = self.home.workspace or "outside of any workspace"
+        health = "not healthy: the lines above say why" if self.report.failed else "healthy"
+        lines = [f"attached ({record.kind}) since {record.created:%Y-%m-%d %H:%M} UTC: {where}", health]
+        if record.cache is not None:
+            lines.append(f"cache        {record.cache.endpoint.url}  {record.bazelrc or 'no fragment'}")
+        if record.substituter is not None:
+            url = record.substituter.endpoint.url
+            lines.append(f"substituter  {url}  {record.nix_conf or 'no fragment'}")
+        first = (record.first_hit or {}).get("first_hit")
+        if first:
+            lines.append(f"last proof   first hit after {seconds(first['seconds'])} ({first['client']})")
+        return lines
+
+
+def inspect(workspace: Path | None, run: Run) -> Inspection:
+    """Ask the attachment of the workspace how it is. Raises StorageError."""
+    home = resolve_home(workspace, Path.cwd())
+    record = records.load(home)
+    run.account("start", "start, and read the record")
+    if record is None:
+        return Inspection(home, None, run.report())
+    alive = True
+    if record.trial is not None:
+        trial = record.trial
+        found = run.step("trial", "find the embedded caches", lambda progress: _find_trial(trial))
+        alive = not found.findings["trial"].failed
+    if alive and record.cache is not None:
+        bazel_side.ask_cache(record.cache, run)
+    if alive and record.substituter is not None:
+        nix_side.ask_substituter(record.substituter, run)
+    run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
+    return Inspection(home, record, run.report())
+
+
+def _find_trial(directory: Path) -> Mapping[str, Finding]:
+    from gfattach.trial import supervisor
+
+    state = supervisor.find(directory)
+    if state is None:
+        why = "builds go on without the cache, and Nix is kept from a dead one only while gfattach runs"
+        return {"trial": fail("trial.ended", "the embedded caches have ended", why, "gfattach up --trial")}
+    return {"trial": ok("trial.running", f"process {state.process.pid} serves", pid=state.process.pid)}
+
+
+def _look_at(record: Attachment) -> Mapping[str, Finding]:
+    findings: dict[str, Finding] = {}
+    for name, path in (("bazelrc", record.bazelrc), ("nix-conf", record.nix_conf)):
+        if path is None:
+            continue
+        if not path.exists():
+            why = "nothing points at the attachment any more"
+            findings[name] = fail("fragment.missing", f"{path} is gone", why, "write it anew: gfattach up")
+        elif path.read_text(errors="replace") == nixconf.emptied():
+            findings[name] = ok("fragment.emptied", f"{path} is emptied while the substituter is away")
+        else:
+            findings[name] = ok("fragment.there", str(path))
+    return findings

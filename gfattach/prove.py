@@ -1,0 +1,155 @@
+"""`prove`: the legs of a proof against what is attached, and the evidence.
+
+Where the cache may be filled (the trial's), the legs ask for something that nobody can have
+asked for before: a miss and a fill, hits, and the control leg. Elsewhere they only read, and
+ask for what an operator has filled.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gfattach import attachment as records
+from gfattach.attach import bazel_side, nix_side
+from gfattach.attach.options import ClientOptions
+from gfattach.attach.ways import Way, refuse_executor, trial_way
+from gfattach.attachment import Attachment
+from gfattach.deadline import Deadline
+from gfattach.engine import Run
+from gfattach.errors import GfattachError, ProgramMissingError, UnprovedError, UsageError
+from gfattach.files import locked, remove_tree, write_json
+from gfattach.firsthit.bazel import measure_target
+from gfattach.firsthit.evidence import Leg
+from gfattach.firsthit.measure import Measurement, Progress
+from gfattach.firsthit.proof import Proof, conclude
+from gfattach.paths import Home, resolve_home
+
+#: Seconds that a target of the user's own may take to build.
+TARGET_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class ProveOptions:
+    """One `gfattach prove`; `labels` are targets of the user's workspace, none for the probe."""
+
+    workspace: Path | None
+    clients: ClientOptions
+    labels: tuple[str, ...] = ()
+    evidence: Path | None = None
+
+
+def prove_attachment(options: ProveOptions, run: Run) -> Proof:
+    """Measure the legs and conclude. Raises GfattachError when nothing is attached, or its trial has ended,
+    RefusedError when an executor is configured, UnprovedError when the endpoint does not pass its probes.
+    """
+    refuse_executor()
+    home = resolve_home(options.workspace, Path.cwd())
+    record = records.load(home)
+    if record is None:
+        raise GfattachError(
+            "nothing is attached here",
+            "attach first: gfattach up, or gfattach up --trial",
+            code="prove.nothing",
+        )
+    run.account("start", "start, and read the record")
+    with locked(home.lock):
+        way = _way(record)
+        measurement = Measurement(run)
+        try:
+            if options.labels:
+                _measure_labels(options, home, record, way, run, measurement)
+            else:
+                _prove_bazel(options, home, way, run, measurement)
+                _prove_nix(options, home, way, run, measurement)
+        finally:
+            remove_tree(home.work)
+        targets = {"cache": way.cache, "substituter": way.substituter}
+        endpoints = {name: target.endpoint.url for name, target in targets.items() if target is not None}
+        proof = conclude(measurement.legs, run.report(), run.origin, endpoints)
+        for path in (home.evidence, options.evidence):
+            if path is not None:
+                write_json(path, proof.as_json())
+    return proof
+
+
+def _way(record: Attachment) -> Way:
+    if record.trial is None:
+        return Way(record.kind, record.cache, record.substituter)
+    from gfattach.trial import supervisor
+
+    state = supervisor.find(record.trial)
+    if state is None:
+        raise GfattachError(
+            "the embedded caches have ended", "start them again: gfattach up --trial", code="trial.ended"
+        )
+    return trial_way(state, record.trial)
+
+
+def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurement: Measurement) -> None:
+    target = way.cache
+    if target is None:
+        return
+    if not bazel_side.ask_cache(target, run):
+        raise UnprovedError("the cache did not pass its probes; nothing was measured", code="prove.cache")
+    found = bazel_side.ask_bazel(target, options.clients, home, run)
+    _require_usable(found.failed, found.reason, options.clients.bazel)
+    nonce = secrets.token_hex(8) if way.fills else ""
+    with bazel_side.legs_of(found, target, home, nonce) as legs:
+        if way.fills:
+            bazel_side.fill(way, legs, measurement, nonce)
+        bazel_side.hit(target, legs, measurement, warm=way.fills, nonce=nonce)
+        if legs is not None:
+            bazel_side.hit_again(legs, measurement, warm=not way.fills)
+        bazel_side.control(target, legs, measurement, nonce)
+
+
+def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measurement: Measurement) -> None:
+    target = way.substituter
+    if target is None:
+        return
+    if not nix_side.ask_substituter(target, run):
+        raise UnprovedError("the substituter did not pass its probes", code="prove.substituter")
+    found = nix_side.ask_nix(target, options.clients, home, run)
+    _require_usable(found.failed, found.reason, options.clients.nix)
+    if found.nix is not None:
+        nix_side.hit(found.nix, target, home, measurement)
+        nix_side.control(found.nix, target, home, measurement)
+
+
+def _measure_labels(
+    options: ProveOptions, home: Home, record: Attachment, way: Way, run: Run, measurement: Measurement
+) -> None:
+    if way.cache is None or record.bazelrc is None or home.workspace is None:
+        raise UsageError(
+            "a target is measured in an attached workspace, and this is none",
+            "attach the workspace that holds it: gfattach up --workspace DIR",
+        )
+    target = replace(way.cache, may_write=False)
+    found = bazel_side.ask_bazel(target, options.clients, home, run)
+    bazel, workspace, rc = found.bazel, home.workspace, record.bazelrc
+    if bazel is None:
+        raise ProgramMissingError(f"a target is built with Bazel: {found.reason}")
+
+    def work(progress: Progress) -> Leg:
+        progress(f"building {' '.join(options.labels)} apart from your own output base")
+        return measure_target(
+            bazel,
+            workspace,
+            options.labels,
+            [rc],
+            target,
+            work=home.work / "bazel",
+            deadline=Deadline.after(TARGET_SECONDS),
+            flag_cache=bazel_side.flag_cache(),
+        )
+
+    measurement.measure("target", "build it as you would, reading only", work)
+
+
+def _require_usable(failed: bool, reason: str, named: str | None) -> None:
+    if failed and named is not None:
+        raise ProgramMissingError(reason)
+    if failed:
+        raise UsageError(reason)
