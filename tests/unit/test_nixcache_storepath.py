@@ -52,10 +52,10 @@ def test_a_derivation_is_written_as_nix_writes_it():
 @pytest.mark.parametrize(
     ("method", "algorithm", "path"),
     [
-        ("flat", "sha256", "w4mcfbibhjgri1nm627gb9whxxd65gmi-x"),
-        ("flat", "sha1", "0w0jw5npddnq9m7jhkm3bji4mxnf3k05-x"),
-        ("recursive", "sha256", "x4ffvpv1crl9f6mq0ym7prin1n90yhnw-x"),
-        ("recursive", "sha1", "dy3vh3i68r6mbsb3qj1lqrd5pv4i4zhf-x"),
+        ("flat", "sha256", "9zicq1m4wy4bv50xa4l1jk4kpyy41kih-x"),
+        ("flat", "sha1", "mn86j4m8ccag3fxbjcnn16ka4mdx7i1y-x"),
+        ("recursive", "sha256", "d6q30mlzfljh7ha1b1m6fnifi34qr99p-x"),
+        ("recursive", "sha1", "dii4qkmn9kdb6ziy6psgldkwa3k3gyia-x"),
     ],
 )
 def test_a_fixed_output_as_nix_names_it(method, algorithm, path):
@@ -79,9 +79,8 @@ def test_references_change_the_path_of_what_may_have_them():
 @pytest.mark.parametrize("method", ["flat", "git", "text"])
 def test_what_cannot_refer_to_itself_is_refused(method):
     address = ContentAddress(method, Hash("sha256", bytes(32)))
-    with pytest.raises((FormatError, KeyError)) as error:
+    with pytest.raises(FormatError):
         content_addressed_path(address, "x", self_reference=True)
-    assert error.type is FormatError
 
 
 @given(
@@ -96,9 +95,8 @@ def test_a_content_address_is_read_as_it_was_written(method, algorithm, digest):
 
 
 def test_a_text_is_addressed_by_sha256_alone():
-    assert (
-        str(text_address(PROBE_CONTENT)) == "text:sha256:188189r0rxabc56p0miylm8rdkrp4kn89sp1k6cy2m30r3akfz63"
-    )
+    probe = "text:sha256:188189r0rxabc56p0miylm8rdkrp4kn89sp1k6cy2m30r3akfz63"
+    assert str(text_address(PROBE_CONTENT)) == probe
     with pytest.raises(FormatError, match="sha256"):
         parse_content_address(f"text:sha1:{'0' * 40}")
     with pytest.raises(FormatError):
@@ -112,8 +110,9 @@ def test_store_paths_are_read_with_their_store():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", PROBE_PATH[11:], PROBE_PATH + "/bin", PROBE_PATH[:43], "/nix/store/" + "e" * 32 + "-x",
-     PROBE_PATH + "\n", "/nix store/" + PROBE_PATH[11:], PROBE_PATH + "a" * 300, "//nix/store/" + PROBE_PATH[11:]],
+    ["", "x", PROBE_PATH[11:], PROBE_PATH + "/bin", PROBE_PATH[:43], f"/nix/store/{'e' * 32}-x",
+     PROBE_PATH + "\n", f"/nix store/{PROBE_PATH[11:]}", f"//nix/store/{PROBE_PATH[11:]}",
+     PROBE_PATH + "a" * 300],
 )  # fmt: skip
 def test_what_is_no_store_path_is_refused(text):
     with pytest.raises(FormatError):
