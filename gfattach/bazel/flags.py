@@ -84,7 +84,7 @@ def _ask_new_server(
     workspace = make_private_directory(work / "flags")
     for marker in ("WORKSPACE", "MODULE.bazel"):
         (workspace / marker).touch()
-    with Server(bazel, workspace, work / "flags-server") as server:
+    with Server(bazel, workspace, work, "flags") as server:
         return _ask(server, flags, command, deadline)
 
 

@@ -49,11 +49,15 @@ _EXCEPTION = re.compile(
 class Server:
     """One Bazel server with an output base of its own, for one workspace.
 
+    `work` is shared by all servers of an attachment: what a Bazel unpacks of itself (100 MB,
+    a second) is unpacked there once. `name` is that of the output base in it, one for each
+    server that runs at the same time.
+
     Without `environ` it is sealed: no rc file is read, HOME is empty, the environment holds
-    PATH and what a version manager needs, and downloads go below `work`. With `environ`, the
-    user's rc files, HOME and caches are honoured, as for a build of the user's own; only the
-    output base is private. Nothing is started before the first `run`. Use it in a `with`: it
-    leaves no process and no output base behind.
+    PATH and what a version manager needs, and what Bazel keeps for itself goes below `work`.
+    With `environ`, the user's rc files, HOME and caches are honoured, as for a build of the
+    user's own; only the output base is private. Nothing is started before the first `run`.
+    Use it in a `with`: it leaves no process and no output base behind.
     """
 
     def __init__(
@@ -61,13 +65,14 @@ class Server:
         bazel: Bazel,
         workspace: Path,
         work: Path,
+        name: str,
         *,
         environ: Mapping[str, str] | None = None,
         rc: Sequence[Path] = (),
     ) -> None:
         self.bazel = bazel
         self.workspace = workspace
-        self.output_base = work / "base"
+        self.output_base = work / "bases" / name
         self._work = work
         self._sealed = environ is None
         if environ is None:

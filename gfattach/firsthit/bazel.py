@@ -62,7 +62,7 @@ class BazelLegs:
         self._flag_cache = flag_cache
         self._endpoint = endpoint_options(target, bazel)
         self._probe = write_probe(work / "probe", nonce)
-        self._server = Server(bazel, self._probe.directory, work / "server")
+        self._server = Server(bazel, self._probe.directory, work, "proof")
         self._options: ProofOptions | None = None
 
     def __enter__(self) -> BazelLegs:
@@ -174,7 +174,7 @@ def measure_target(
     where = endpoint_options(target, bazel)
     kept = read_bytes(workspace / _LOCK_FILE)
     with Server(
-        bazel, workspace, work / "target", environ=os.environ if environ is None else environ, rc=rc
+        bazel, workspace, work, "target", environ=os.environ if environ is None else environ, rc=rc
     ) as server:
         try:
             accepted = accepted_flags(

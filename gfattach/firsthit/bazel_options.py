@@ -119,8 +119,12 @@ def endpoint_options(target: CacheTarget, bazel: Bazel) -> list[str]:
             code="bazel.transport",
         )
     options = [f"--remote_cache={endpoint.url}", f"--remote_instance_name={target.instance_name}"]
-    # Given even when empty: a fragment among the rc files may name a socket of its own.
-    options.append(f"--remote_proxy=unix:{target.socket}" if through_socket else "--remote_proxy=")
+    if through_socket:
+        options.append(f"--remote_proxy=unix:{target.socket}")
+    elif endpoint.grpc:
+        # A fragment among the rc files may name a socket. An HTTP cache takes no empty proxy (4.2.3
+        # crashes on it).
+        options.append("--remote_proxy=")
     if endpoint.tls:
         for flag, file in (
             ("--tls_certificate", target.tls.ca_file),

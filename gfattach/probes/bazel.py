@@ -87,7 +87,7 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
         if not subject.always_start and all_known(bazel, wanted, subject.flag_cache):
             return ok("bazel.starts.before", "this very Bazel has started here before")
         probe = write_probe(subject.work / "start")
-        with Server(bazel, probe.directory, subject.work / "start-server") as server:
+        with Server(bazel, probe.directory, subject.work, "start") as server:
             answer = server.run("info", ["release"], _until(inquiry))
             if not answer.good:
                 said = error_line(answer.stderr) or answer.last_words()

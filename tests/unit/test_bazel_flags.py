@@ -1,0 +1,122 @@
+"""Flags are asked of the program, in few runs, and the answers are kept while it stays the same."""
+
+import pytest
+
+from gfattach.bazel.flags import KEPT_PROGRAMS, accepted_flags, all_known
+from gfattach.errors import BazelError
+from tests.unit.fake_bazel import fake_bazel
+
+#: Knows `--known*` and `--ok`, names the first other flag as Bazel does, and counts its runs.
+NAMING = """
+echo "$*" >> {runs}
+shift 2
+for flag in "$@"; do
+  case "$flag" in
+    --known*|--ok|--no_known) ;;
+    --bad=*) echo "ERROR: While parsing option $flag: 'x' is not an int" >&2; exit 2 ;;
+    *) echo "ERROR: Unrecognized option: $flag" >&2; exit 2 ;;
+  esac
+done
+"""
+
+#: The same, with a message that names nothing.
+MUTE = NAMING.replace('"ERROR: Unrecognized option: $flag"', '"ERROR: something is wrong"')
+
+
+class Fake:
+    def __init__(self, tmp_path, body=NAMING):
+        self.runs_file = tmp_path / "runs"
+        self.bazel = fake_bazel(tmp_path / "bazel", body.format(runs=self.runs_file))
+        self.cache = tmp_path / "cache" / "flags.json"
+        self._work = tmp_path / "work"
+
+    def ask(self, *flags):
+        return accepted_flags(self.bazel, flags, work=self._work, cache=self.cache)
+
+    @property
+    def runs(self):
+        return len(self.runs_file.read_text().splitlines()) if self.runs_file.exists() else 0
+
+
+@pytest.fixture
+def fake(tmp_path):
+    return Fake(tmp_path)
+
+
+def test_known_flags_cost_one_run(fake):
+    flags = [f"--known{n}=1" for n in range(30)]
+    assert fake.ask(*flags) == set(flags)
+    assert fake.runs == 1
+
+
+def test_each_unknown_flag_costs_one_run_more(fake):
+    assert fake.ask("--known", "--new=1", "--ok", "--newer", "--known2=a b") == {
+        "--known",
+        "--ok",
+        "--known2=a b",
+    }
+    assert fake.runs == 3
+
+
+def test_a_value_that_is_not_taken_is_a_flag_that_is_not_accepted(fake):
+    assert fake.ask("--ok", "--bad=x") == {"--ok"}
+
+
+def test_a_message_that_names_no_flag_is_bisected(tmp_path):
+    fake = Fake(tmp_path, MUTE)
+    known = [f"--known{n}" for n in range(15)]
+    assert fake.ask(*known[:7], "--new", *known[7:]) == set(known)
+    assert fake.runs < len(known)
+
+
+def test_the_answer_is_kept(fake):
+    first = fake.ask("--known", "--new=1")
+    assert all_known(fake.bazel, ["--known", "--new=1"], fake.cache)
+    assert not all_known(fake.bazel, ["--known", "--other"], fake.cache)
+    runs = fake.runs
+    assert fake.ask("--new=1", "--known") == first
+    assert fake.runs == runs
+
+
+def test_only_what_is_not_known_yet_is_asked(fake):
+    fake.ask("--known")
+    assert fake.ask("--known", "--ok") == {"--known", "--ok"}
+    assert "--known" not in fake.runs_file.read_text().splitlines()[-1]
+
+
+def test_another_program_at_the_same_path_is_asked_again(fake, tmp_path):
+    fake.ask("--new")
+    fake.bazel = fake_bazel(tmp_path / "bazel", f'echo run >> "{fake.runs_file}"; exit 0')
+    assert fake.ask("--new") == {"--new"}
+
+
+def test_values_are_not_written_down(fake):
+    fake.ask("--known=secret-value")
+    assert "secret-value" not in fake.cache.read_text()
+    assert fake.cache.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1, "programs": [3, {}]}'])
+def test_a_broken_file_of_answers_costs_a_run_and_nothing_else(fake, content):
+    fake.cache.parent.mkdir()
+    fake.cache.write_text(content)
+    assert fake.ask("--known", "--new") == {"--known"}
+    assert all_known(fake.bazel, ["--known"], fake.cache)
+
+
+def test_answers_of_programs_that_are_no_longer_asked_are_let_go(fake, tmp_path):
+    for n in range(KEPT_PROGRAMS + 3):
+        fake.bazel = fake_bazel(tmp_path / f"bazel{n}", "exit 0")
+        fake.ask("--known")
+    first = fake_bazel(tmp_path / "bazel0", "exit 0")
+    assert not all_known(first, ["--known"], fake.cache)
+    assert all_known(fake.bazel, ["--known"], fake.cache)
+
+
+def test_a_bazel_that_answers_otherwise_is_no_answer(tmp_path):
+    fake = Fake(tmp_path, "echo oops >&2; exit 7")
+    with pytest.raises(BazelError) as caught:
+        fake.ask("--known")
+    assert caught.value.code == "bazel.rubbish"
+    assert "oops" in caught.value.hints[0]
+    assert not fake.cache.exists()

@@ -1,0 +1,100 @@
+"""What the stage says of a Bazel, seen through the engine that asks it."""
+
+import pytest
+
+from gfattach.engine import Run
+from gfattach.finding import Status
+from gfattach.probes.bazel import STAGE, BazelSubject
+from tests.unit.fake_bazel import fake_bazel
+
+#: Answers as a Bazel that knows everything but `--credential_helper` and `--remote_grpc_log`.
+WELL = """
+case "$command$startup" in
+  *--version*) echo 'bazel 8.1.1' ;;
+  info*) echo 'release 8.1.1' ;;
+  canonicalize-flags*)
+    for flag in "$@"; do
+      case "$flag" in --credential_helper*|--remote_grpc_log*)
+        echo "ERROR: Unrecognized option: $flag" >&2; exit 2 ;;
+      esac
+    done ;;
+esac
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    def ask(body=None, **options):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        if body is not None:
+            fake_bazel(tmp_path / "bin" / "bazel", body)
+        subject = BazelSubject(
+            **{
+                "program": None,
+                "workspace": None,
+                "work": tmp_path / "work",
+                "flags": ("--remote_timeout=60", "--credential_helper=x"),
+                "flag_cache": tmp_path / "flags.json",
+                "environ": {"PATH": f"{tmp_path / 'bin'}", "HOME": str(tmp_path)},
+                **options,
+            }
+        )
+        return Run().stage(STAGE, subject).findings
+
+    return ask
+
+
+def test_a_bazel_that_is_well(ask):
+    found = ask(WELL)
+    assert [finding.code for finding in found.values()] == [
+        "bazel.program.found",
+        "bazel.starts.ok",
+        "bazel.flags.fitted",
+    ]
+    assert all(finding.status is Status.OK for finding in found.values())
+    assert found["bazel.program"].data["version"] == "8.1.1"
+    assert found["bazel.flags"].data["refused"] == ["--credential_helper=x"]
+    assert "--remote_timeout=60" in found["bazel.flags"].data["accepted"]
+
+
+def test_no_bazel_is_a_skip_with_the_command_that_installs_it(ask):
+    found = ask()
+    assert found["bazel.program"].code == "bazel.program.missing"
+    assert "apt-get install bazel-bootstrap" in found["bazel.program"].hints[0]
+    assert {finding.status for finding in found.values()} == {Status.SKIP}
+
+
+def test_a_bazel_asked_for_by_name_and_missing_fails(ask):
+    assert ask(WELL, program="bazel-9")["bazel.program"].code == "bazel.program.named"
+
+
+@pytest.mark.parametrize(
+    ("change", "probe", "code"),
+    [
+        (("echo 'bazel 8.1.1'", "echo something else"), "bazel.program", "bazel.program.rubbish"),
+        (("echo 'bazel 8.1.1'", "exit 37"), "bazel.program", "bazel.program.crashed"),
+        (("echo 'release 8.1.1'", "exit 37"), "bazel.starts", "bazel.starts.crashed"),
+        (("echo 'release 8.1.1'", "echo hello"), "bazel.starts", "bazel.starts.rubbish"),
+        (("echo 'release 8.1.1'", "echo ERROR: no java >&2; exit 36"), "bazel.starts", "bazel.starts.failed"),
+        (("for flag in", "exit 7; for flag in"), "bazel.starts", "bazel.starts.rubbish"),
+        (("--credential_helper*", "--remote_cache=*"), "bazel.flags", "bazel.flags.none"),
+    ],
+)
+def test_a_bazel_that_is_not_well(ask, change, probe, code):
+    found = ask(WELL.replace(*change))
+    assert (found[probe].code, found[probe].status) == (code, Status.FAIL)
+
+
+def test_a_bazel_that_started_before_is_not_started_again_unless_that_is_asked_for(ask, tmp_path):
+    body = WELL.replace("info*)", f"info*) echo started >> {tmp_path}/starts;")
+    assert ask(body)["bazel.starts"].code == "bazel.starts.ok"
+    assert ask(always_start=False)["bazel.starts"].code == "bazel.starts.before"
+    assert ask()["bazel.starts"].code == "bazel.starts.ok"
+    assert len((tmp_path / "starts").read_text().split()) == 2
+
+
+def test_every_code_is_declared_once_and_says_what_it_means():
+    codes = [code for probe in STAGE.probes for code in probe.codes]
+    assert len(codes) == len(set(codes))
+    assert all(code.startswith(probe.name + ".") for probe in STAGE.probes for code in probe.codes)
+    assert all(meaning for probe in STAGE.probes for meaning in probe.codes.values())

@@ -1,0 +1,165 @@
+"""Which Bazel is used, and what is made of what it says."""
+
+import pytest
+
+from gfattach.bazel import program
+from gfattach.bazel.program import Bazel, identify, locate
+from gfattach.deadline import Deadline
+from gfattach.errors import BazelError, ExitCode, ProgramMissingError
+
+
+def script(path, body):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def soon():
+    return Deadline.after(20)
+
+
+@pytest.fixture
+def bin_directory(tmp_path):
+    return tmp_path / "bin"
+
+
+@pytest.mark.parametrize(
+    ("present", "chosen"),
+    [(["bazel"], "bazel"), (["bazelisk"], "bazelisk"), (["bazel", "bazelisk"], "bazelisk"), ([], None)],
+)
+def test_bazelisk_is_taken_before_bazel_and_neither_is_no_error(bin_directory, present, chosen):
+    for name in present:
+        script(bin_directory / name, "true")
+    found = locate(environ={"PATH": str(bin_directory)})
+    assert found == (bin_directory / chosen if chosen else None)
+
+
+def test_the_option_wins_over_the_variable_and_the_variable_over_the_path(bin_directory):
+    for name in ("bazel", "mine", "other"):
+        script(bin_directory / name, "true")
+    environ = {"PATH": str(bin_directory), "BAZEL_BIN": "other"}
+    assert locate(str(bin_directory / "mine"), environ) == bin_directory / "mine"
+    assert locate(None, environ) == bin_directory / "other"
+
+
+@pytest.mark.parametrize(("explicit", "environ"), [("nowhere/bazel", {}), (None, {"BAZEL_BIN": "bazel-9"})])
+def test_a_bazel_asked_for_by_name_and_missing_ends_with_127(bin_directory, explicit, environ):
+    script(bin_directory / "bazel", "true")
+    with pytest.raises(ProgramMissingError) as caught:
+        locate(explicit, {"PATH": str(bin_directory), **environ})
+    assert caught.value.exit_code is ExitCode.MISSING
+    assert (explicit or "bazel-9") in caught.value.fact
+    assert any("apt-get install bazel-bootstrap" in hint for hint in caught.value.hints)
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ("bazel 8.1.1", "8.1.1"),
+        ("bazel 9.0.0rc2", "9.0.0rc2"),
+        ("bazel 7.4.0- (@non-git)", "7.4.0- (@non-git)"),
+        ("bazel no_version", None),
+        ("bazel development version", None),
+        ("bazel ", None),
+    ],
+)
+def test_a_version_label_is_read_and_its_absence_tolerated(tmp_path, says, version):
+    bazel = identify(script(tmp_path / "bazel", f"echo '{says}'"), soon(), environ={"PATH": "/usr/bin:/bin"})
+    assert bazel.version == version
+    assert bazel.label == (version or "development version")
+    assert bazel.startup == () and bazel.native_transport
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "told"),
+    [
+        ("echo 'GNU Make 4.3'", "bazel.rubbish", "GNU Make"),
+        ("echo 'could not download Bazel' >&2; exit 1", "bazel.crashed", "could not download"),
+        ("exit 37", "bazel.crashed", "it said nothing"),
+        ("kill -9 $$", "bazel.crashed", "it said nothing"),
+    ],
+)
+def test_what_does_not_answer_as_bazel_is_a_clear_error(tmp_path, body, code, told):
+    with pytest.raises(BazelError) as caught:
+        identify(script(tmp_path / "bazel", body), soon(), environ={"PATH": "/usr/bin:/bin"})
+    assert caught.value.code == code
+    assert told in " ".join(caught.value.hints)
+
+
+def test_a_bazel_that_hangs_is_given_up_at_the_deadline(tmp_path):
+    with pytest.raises(BazelError) as caught:
+        identify(
+            script(tmp_path / "bazel", "echo downloading >&2; sleep 300"),
+            Deadline.after(0.5),
+            environ={"PATH": "/usr/bin:/bin"},
+        )
+    assert caught.value.code == "bazel.hung"
+    assert "downloading" in caught.value.hints[0]
+
+
+def test_a_file_that_is_no_program_is_unusable(tmp_path):
+    broken = tmp_path / "bazel"
+    broken.write_bytes(b"\x00\x01 not a program")
+    broken.chmod(0o755)
+    with pytest.raises(BazelError) as caught:
+        identify(broken, soon(), environ={"PATH": "/usr/bin:/bin"})
+    assert caught.value.code == "bazel.unusable"
+
+
+def test_the_version_that_a_workspace_asks_for_is_asked_for_outside_of_it_too(tmp_path):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / ".bazelversion").write_text("7.4.0\n")
+    manager = script(tmp_path / "bazelisk", 'echo "bazel $USE_BAZEL_VERSION"')
+    bazel = identify(
+        manager, soon(), workspace=workspace, environ={"PATH": "/usr/bin:/bin", "HOME": "/home/dev"}
+    )
+    assert bazel.version == "7.4.0"
+    assert bazel.environment["USE_BAZEL_VERSION"] == "7.4.0"
+    assert bazel.environment["BAZELISK_HOME"].startswith("/home/dev/")
+
+
+def test_no_secret_of_the_environment_reaches_the_program(tmp_path):
+    spy = script(tmp_path / "bazel", f"env > {tmp_path}/seen; echo bazel 8.1.1")
+    identify(spy, soon(), environ={"PATH": "/usr/bin:/bin", "HOME": "/home/dev", "TOKEN": "hush"})
+    assert "hush" not in (tmp_path / "seen").read_text()
+
+
+def test_debians_build_gets_the_options_that_its_own_rc_would_give(tmp_path, monkeypatch):
+    """Debian's program has no label and lives in /usr/bin; its parts lie in a directory of their own."""
+    import zipfile
+
+    parts = tmp_path / "share"
+    parts.mkdir()
+    (parts / "install_base_key").write_text("0")
+    with zipfile.ZipFile(parts / "A-server.jar", "w") as jar:
+        jar.writestr("META-INF/maven/io.netty/netty-tcnative/pom.xml", "")
+    monkeypatch.setattr(program, "_is_debian", lambda path, base: (base / "install_base_key").is_file())
+    path = script(tmp_path / "bazel", "echo bazel no_version")
+    bazel = identify(path, soon(), environ={"PATH": "/usr/bin:/bin"}, install_base=parts)
+    assert bazel.startup == (f"--install_base={parts}", "--trust_install_base")
+    assert not bazel.native_transport
+    with zipfile.ZipFile(parts / "A-server.jar", "a") as jar:
+        jar.writestr("META-INF/native/libnetty_tcnative_linux_x86_64.so", "")
+    assert identify(path, soon(), environ={"PATH": "/usr/bin:/bin"}, install_base=parts).native_transport
+
+
+def test_the_identity_changes_with_the_program(tmp_path):
+    path = script(tmp_path / "bazel", "echo bazel 8.1.1")
+    bazel = Bazel(path, "8.1.1")
+    before = bazel.identity()
+    assert bazel.identity() == before
+    assert Bazel(path, "8.2.0").identity() != before
+    script(path, "echo bazel 8.1.1 # rebuilt")
+    assert bazel.identity() != before
+    path.unlink()
+    with pytest.raises(BazelError):
+        bazel.identity()
+
+
+def test_a_bazel_survives_its_json():
+    from pathlib import Path
+
+    bazel = Bazel(Path("/usr/bin/bazel"), None, ("--trust_install_base",), False, {"BAZELISK_HOME": "/x"})
+    assert Bazel.from_json(bazel.as_json()) == bazel
