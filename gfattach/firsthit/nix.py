@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gfattach import process
@@ -18,6 +19,7 @@ from gfattach.errors import NixError, UsageError
 from gfattach.firsthit.evidence import Leg, LegName
 from gfattach.firsthit.nix_evidence import Realisation, leg_of
 from gfattach.firsthit.protocol import withheld
+from gfattach.fragments.nixconf import substituter_url
 from gfattach.nix import narinfo_cache, netrc
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
 from gfattach.nix.isolated import IsolatedStore
@@ -66,7 +68,7 @@ def hit(
     when nothing came and it was not for want of a path (see `leg_of`), ProgramMissingError for a Nix
     without nix-store, StorageError.
     """
-    return _leg(LegName.HIT, nix, target, target.endpoint.url, work, paths, deadline, progress, environ)
+    return _leg(LegName.HIT, nix, target, work, paths, deadline, progress, environ)
 
 
 def control(
@@ -84,7 +86,8 @@ def control(
     Nothing may come. Raises what `hit` raises.
     """
     with withheld(target.endpoint) as endpoint:
-        return _leg(LegName.CONTROL, nix, target, endpoint.url, work, paths, deadline, progress, environ)
+        refusing = replace(target, endpoint=endpoint, headers=())
+        return _leg(LegName.CONTROL, nix, refusing, work, paths, deadline, progress, environ)
 
 
 def wanted_paths(target: SubstituterTarget, paths: Sequence[str]) -> tuple[str, ...]:
@@ -119,7 +122,6 @@ def _leg(
     name: LegName,
     nix: Nix,
     target: SubstituterTarget,
-    uri: str,
     work: Path,
     paths: Sequence[str],
     deadline: Deadline,
@@ -127,6 +129,7 @@ def _leg(
     environ: Mapping[str, str] | None,
 ) -> Leg:
     environ = os.environ if environ is None else environ
+    uri = substituter_url(target.endpoint)
     if "?" in uri:
         raise UsageError(
             f"the substituter {uri.partition('?')[0]} has a query, which could ask for no signatures",

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gfattach.endpoint import EndpointError, parse_endpoint
 from gfattach.errors import NixError
 from gfattach.firsthit.evidence import Client, Leg, LegName
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
 from gfattach.nix.narinfo_cache import Entry
+from gfattach.nix.uri import same_cache
 
 #: Complaints of Nix that a leg keeps.
 SAID_LIMIT = 5
@@ -181,16 +181,6 @@ def leg_of(done: Realisation) -> Leg:
             "said": done.complaints()[:SAID_LIMIT],
         },
     )
-
-
-def same_cache(said: str, uri: str) -> bool:
-    """Whether `said`, as Nix names a cache, is the one at `uri`: no other port, path or query."""
-    if said.rstrip("/") == uri:
-        return True
-    try:
-        return parse_endpoint(said) == parse_endpoint(uri)
-    except EndpointError:
-        return False
 
 
 def _spared(path: str, done: Realisation, outcomes: Mapping[str, Outcome]) -> bool:

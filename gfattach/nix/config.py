@@ -16,14 +16,16 @@ from typing import Any
 
 from gfattach.deadline import Deadline
 from gfattach.errors import NixError
-from gfattach.nix.program import Nix, error_line, run, unconfigured
+from gfattach.nix.program import NOWHERE, Nix, error_line, run, unconfigured
 
 #: Seconds for a question that Nix answers in 0.03.
 CONFIG_SECONDS = 10.0
 
-#: Both ways of asking; as an option, and not as a flag, because every Nix has `--option`.
+#: Both ways of asking.
 _COMMANDS = (("config", "show"), ("show-config",))
-_ENABLE = ("--option", "extra-experimental-features", "nix-command")
+
+#: What commands like these need where nobody has enabled them; `--option`, because every Nix has it.
+ENABLE_COMMANDS = ("--option", "extra-experimental-features", "nix-command")
 
 #: What a Nix says of a subcommand that it does not have.
 _UNKNOWN_COMMAND = "is not a recognised command"
@@ -62,7 +64,7 @@ def read_settings(
     deadline = deadline or Deadline.after(CONFIG_SECONDS)
     failure = ""
     for command in _COMMANDS if _minor(nix.version) >= (2, 20) else _COMMANDS[::-1]:
-        answer = run(nix.path, [*command, *_ENABLE, "--json"], deadline, environ)
+        answer = run(nix.path, [*command, *ENABLE_COMMANDS, "--json"], deadline, environ)
         if answer.good:
             return Settings(_parse(nix, answer.stdout))
         if _UNKNOWN_COMMAND not in answer.stderr:
@@ -73,6 +75,12 @@ def read_settings(
         "correct what it names; it reads nix.conf in /etc/nix and ~/.config/nix, and NIX_CONFIG",
         code="nix.configuration",
     )
+
+
+def system_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` for a Nix that reads the system's configuration alone, as a daemon does."""
+    kept = {name: value for name, value in environ.items() if name != "NIX_CONFIG"}
+    return kept | {"NIX_USER_CONF_FILES": f"{NOWHERE}/nix.conf"}
 
 
 @functools.cache

@@ -54,6 +54,15 @@ class Nix:
         """Flavour and version for a sentence."""
         return f"{self.flavour.value} {self.version}"
 
+    def as_json(self) -> dict[str, str]:
+        """All of it, JSON-able."""
+        return {"path": str(self.path), "version": self.version, "flavour": self.flavour.value}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, str]) -> Nix:
+        """The Nix that `as_json` described."""
+        return cls(Path(document["path"]), document["version"], Flavour(document["flavour"]))
+
 
 def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
     """The `nix` to use: `explicit`, or the one on PATH; None without any.
