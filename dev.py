@@ -36,7 +36,7 @@ UPSTREAM_BAZEL = "@bazel/bazel-linux_x64@2.1.0"
 
 def main(args: list[str]) -> int:
     """Set up what `args` need and run them; the exit code."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036, this file is read by whatever Python there is
         say(f"gfattach needs Python 3.11 or later, and this is {sys.version.split()[0]}")
         return 2
     if not args or args[0] in ("-h", "--help"):
@@ -76,7 +76,7 @@ def make_environment(extra: str) -> int:
             say("install Debian's python3-venv: apt-get install python3-venv")
             return 1
     target = f"{ROOT}[{extra}]" if extra else str(ROOT)
-    say(f"installing gfattach{f' with what its tests need' if extra else ''} from pyproject.toml into it")
+    say(f"installing gfattach{' with what its tests need' if extra else ''} into it")
     pip = [
         str(PYTHON),
         "-m",
@@ -121,9 +121,8 @@ def install(packages: list[str]) -> None:
     for step in (["apt-get", "update"], command):
         done = subprocess.run([*sudo, *step], capture_output=True, text=True, env=environment)
         if done.returncode != 0:
-            say(
-                f"{' '.join(step[:2])} failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
-            )
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            say(f"{' '.join(step[:2])} failed: {reason}")
             if step is command:
                 say("going on without")
 

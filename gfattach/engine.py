@@ -49,7 +49,7 @@ class StageResult:
 
     @property
     def status(self) -> Status:
-        """The worst status; a stage in which all was skipped is skipped, and one that only took time is good."""
+        """The worst status; one that only took time is good, one in which all was skipped is skipped."""
         if not self.findings:
             return Status.OK
         statuses = {finding.status for finding in self.findings.values()}

@@ -1,0 +1,170 @@
+"""Bad input: a clear error with exit code 2 (or 3, 127), and nothing left over."""
+
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+QUICK = ("--no-bazel", "--no-nix")
+
+
+@pytest.fixture
+def unchanged(machine):
+    """The machine, which has to be at the end what it was, with nothing attached."""
+    before = machine.files()
+    yield machine
+    assert machine.files() == before
+    assert machine.processes() == []
+
+
+def program(machine, name, script):
+    path = machine.root / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("text", ["[cache", "[cache]\nendpoint = 1\n", "[cache]\nnonsense = 1\n", "\0"])
+def test_a_bad_gfattach_toml_is_named(machine, text):
+    (machine.workspace / "gfattach.toml").write_text(text)
+    document = machine.json("up", "--trial", *QUICK, code=2)
+    assert "gfattach.toml" in document["error"]["fact"]
+    assert not (machine.workspace / ".gfattach").exists()
+
+
+def test_nothing_that_says_where_the_caches_are_names_the_trial(unchanged):
+    error = unchanged.json("up", code=2)["error"]
+    assert error["code"] == "site.empty"
+    assert any("gfattach up --trial" in hint for hint in error["hints"])
+
+
+@pytest.mark.parametrize("option", ["--bazel-port", "--nix-port"])
+def test_a_port_in_use_is_named(unchanged, option):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = unchanged.json("up", "--trial", *QUICK, option, str(port), code=2)["error"]
+    assert str(port) in error["fact"]
+    assert error["hints"]
+
+
+def test_a_workspace_that_is_none_is_named(unchanged):
+    done = unchanged.run("up", "--trial", "--workspace", str(unchanged.root / "nowhere"))
+    assert done.returncode == 2 and "nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_read_only_workspace_is_named(machine):
+    """Root may write anywhere, so the file system itself says no: a read-only tmpfs."""
+    place = machine.root / "frozen"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True).returncode != 0:
+        pytest.skip("this user cannot mount a tmpfs: run the tests as root")
+    try:
+        (place / "WORKSPACE").write_text("")
+        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+        document = machine.json("up", "--trial", *QUICK, "--workspace", str(place), code=2)
+        assert "read-only" in document["error"]["fact"]
+        assert document["error"]["hints"]
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert machine.processes() == []
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(machine):
+    place = machine.root / "full"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this user cannot mount a tmpfs: run the tests as root")
+    try:
+        (place / "WORKSPACE").write_text("")
+        with (place / "filler").open("wb") as file:
+            try:
+                while True:
+                    os.write(file.fileno(), b"x" * 4096)
+            except OSError:
+                pass
+        document = machine.json("up", "--trial", *QUICK, "--workspace", str(place), code=2)
+        assert "no space left" in document["error"]["fact"]
+        assert sorted(path.name for path in place.iterdir()) == ["WORKSPACE", "filler"]
+    finally:
+        for line in machine.processes():
+            print(line)
+        subprocess.run(["umount", place], check=True)
+    assert machine.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("exit 37", "bazel.program.crashed"),
+        ("echo 'hello, I am a wrapper'", "bazel.program.rubbish"),
+        ("kill -SEGV $$", "bazel.program.crashed"),
+    ],
+)
+def test_a_bazel_that_crashes_or_prints_rubbish_is_named(machine, script, code):
+    document = machine.json("up", "--trial", "--no-nix", "--bazel", program(machine, "bazel", script), code=2)
+    codes = [finding["code"] for stage in document["stages"] for finding in stage["findings"]]
+    assert code in codes
+    assert document["result"]["bazelrc"] is None
+
+
+@pytest.mark.parametrize("script", ["exit 3", "echo rubbish", "kill -SEGV $$"])
+def test_a_nix_that_crashes_or_prints_rubbish_is_named(machine, script):
+    document = machine.json("up", "--trial", "--no-bazel", "--nix", program(machine, "nix", script), code=2)
+    failed = [f for stage in document["stages"] for f in stage["findings"] if f["status"] == "fail"]
+    assert failed and all(f["code"].startswith("nix.") and f["hints"] for f in failed)
+    assert document["result"]["nix_conf"] is None
+
+
+@pytest.mark.parametrize("option", ["--bazel", "--nix"])
+def test_a_program_that_is_named_and_missing_is_127(machine, option):
+    machine.json(
+        "up", "--trial", *(q for q in QUICK if q[5:] != option[2:]), option, "/nonexistent/x", code=127
+    )
+
+
+def test_an_executor_in_the_environment_is_refused(unchanged):
+    unchanged.variables["BAZEL_REMOTE_EXECUTOR"] = "grpc://executor.example:8980"
+    error = unchanged.json("up", "--trial", *QUICK, code=3)["error"]
+    assert error["code"] == "executor.configured"
+
+
+def test_a_direct_site_whose_cache_is_down_is_not_attached(unchanged):
+    with socket.socket() as keeper:
+        keeper.bind(("127.0.0.1", 0))
+        endpoint = f"grpc://127.0.0.1:{keeper.getsockname()[1]}"
+        document = unchanged.json("up", "--cache", endpoint, *QUICK, code=1)
+    assert document["result"]["attached"] is False
+    codes = [finding["code"] for stage in document["stages"] for finding in stage["findings"]]
+    assert "cache.port.refused" in codes
+
+
+def test_warming_is_refused_without_the_site_s_leave(unchanged):
+    site = ("--cache", "grpc://127.0.0.1:1")
+    assert unchanged.json("site", "warm", *site, "--upload", code=3)["error"]["code"] == "warm.policy"
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="apt-get install git")
+def test_an_interrupt_ends_it_cleanly(machine):
+    import signal
+    import sys
+    import time
+
+    script = program(machine, "bazel", "sleep 60")
+    command = [sys.executable, "-m", "gfattach", "up", "--trial", "--no-nix", "--bazel", script]
+    child = subprocess.Popen(
+        command, cwd=machine.workspace, env=machine.environment, stderr=subprocess.PIPE, text=True
+    )
+    while not any(
+        "sleep" in line or script in line for line in machine.processes() if str(child.pid) not in line
+    ):
+        time.sleep(0.05)
+        if any(line.startswith("/bin/sh") for line in machine.processes()):
+            break
+    child.send_signal(signal.SIGINT)
+    _, stderr = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "Traceback" not in stderr
+    assert not (machine.workspace / ".gfattach").exists()
