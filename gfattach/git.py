@@ -18,8 +18,9 @@ from gfattach.process import Completed
 #: Seconds that all questions about one path may take.
 GIT_SECONDS = 5.0
 
-#: Variables by which git is told of another repository than the one around a path. Hooks set them.
-_ELSEWHERE = (
+#: Variables by which git is told of another repository than the one around a path (hooks set them), or to
+#: take names for patterns of another kind.
+_MISLEADING = (
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -28,6 +29,10 @@ _ELSEWHERE = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_NAMESPACE",
     "GIT_PREFIX",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
 )
 
 
@@ -72,13 +77,16 @@ def _ask(program: str, path: Path, deadline: Deadline) -> Answer:
             return Answer(Standing.OUTSIDE)
         return _unknown(top)
     root = Path(top.stdout.removesuffix("\n"))
+    # A name may begin with ":" or hold "*", which make it a pattern: `./` undoes the first. The second
+    # matters to ls-files alone, and check-ignore refuses the option that undoes it.
+    name = f"./{path.name}"
     # A directory is tracked when anything below it is.
-    tracked = _git(program, path.parent, deadline, "ls-files", "-z", "--", path.name)
+    tracked = _git(program, path.parent, deadline, "--literal-pathspecs", "ls-files", "-z", "--", name)
     if not tracked.good:
         return _unknown(tracked, root)
     if tracked.stdout:
         return Answer(Standing.TRACKED, root)
-    ignored = _git(program, path.parent, deadline, "check-ignore", "--quiet", "--", path.name)
+    ignored = _git(program, path.parent, deadline, "check-ignore", "--quiet", "--", name)
     if ignored.returncode == 0:
         return Answer(Standing.IGNORED, root)
     if ignored.returncode == 1:
@@ -87,11 +95,9 @@ def _ask(program: str, path: Path, deadline: Deadline) -> Answer:
 
 
 def _git(program: str, directory: Path, deadline: Deadline, *args: str) -> Completed:
-    env = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    env = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0")
-    # A name may begin with ":" or hold "*": it is a name and no pattern.
-    command = [program, "--literal-pathspecs", "-C", str(directory), *args]
-    return process.run(command, deadline, env=env)
+    return process.run([program, "-C", str(directory), *args], deadline, env=env)
 
 
 def _unknown(answer: Completed, root: Path | None = None) -> Answer:

@@ -40,9 +40,7 @@ def create_home(home: Home, deadline: Deadline | None = None) -> None:
     it cannot be made, or is not this user's.
     """
     directory = home.directory
-    made = not directory.is_symlink() and not directory.exists()
-    if not made:
-        _check_ours(directory)
+    made = not _is_ours(directory)
     make_private_directory(directory)
     if home.workspace is None:
         return
@@ -87,7 +85,8 @@ def remove_home(home: Home, also: Iterable[str] = ()) -> tuple[Path, ...]:
     return left
 
 
-def _check_ours(directory: Path) -> None:
+def _is_ours(directory: Path) -> bool:
+    """Whether it is there, private from now on. Raises StorageError when it is there and another's."""
     try:
         status = directory.lstat()
         if stat.S_ISLNK(status.st_mode):
@@ -102,8 +101,11 @@ def _check_ours(directory: Path) -> None:
             )
         if stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) != PRIVATE_DIRECTORY:
             directory.chmod(PRIVATE_DIRECTORY)
+    except FileNotFoundError:
+        return False
     except OSError as error:
         raise storage_error("use the directory", directory, error) from error
+    return True
 
 
 def _refuse_visible(home: Home, answer: git.Answer) -> None:

@@ -1,0 +1,149 @@
+"""The Nix fragment: what it adds, what it refuses, and how Nix is told of it."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gfattach.endpoint import Endpoint, parse_endpoint
+from gfattach.errors import RefusedError, UsageError
+from gfattach.fragments import nixconf
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.paths import Home
+
+TARGET = SubstituterTarget(parse_endpoint("http://127.0.0.1:8080/main"), ("main:AAAA=", "other:BBBB="))
+
+
+def settings(text):
+    pairs = [line.split(" = ", 1) for line in text.splitlines() if line and not line.startswith("#")]
+    return dict(pairs)
+
+
+def test_a_cache_and_its_keys_are_added_and_replace_nothing():
+    found = settings(nixconf.render(TARGET, None))
+    assert found["extra-substituters"] == "http://127.0.0.1:8080/main"
+    assert found["extra-trusted-public-keys"] == "main:AAAA= other:BBBB="
+    assert "substituters" not in found and "trusted-public-keys" not in found
+
+
+def test_a_cache_that_is_away_costs_seconds():
+    found = settings(nixconf.render(TARGET, None))
+    assert 0 < int(found["connect-timeout"]) <= 10
+    assert 0 < int(found["download-attempts"]) < 5
+    assert 0 < int(found["stalled-download-timeout"]) < 300
+    assert 0 <= int(found["narinfo-cache-negative-ttl"]) < 3600
+
+
+def test_only_known_settings_are_written():
+    found = settings(nixconf.render(TARGET, {"substituters", "connect-timeout"}))
+    assert set(found) == {"extra-substituters", "connect-timeout"}
+
+
+def test_files_are_named_when_given_and_known():
+    files = {"netrc_file": Path("/h/netrc"), "ssl_cert_file": Path("/h/ca.pem")}
+    old, new = (
+        settings(nixconf.render(TARGET, known, **files)) for known in (None, {"netrc-file", "ssl-cert-file"})
+    )
+    assert old["netrc-file"] == "/h/netrc" and "ssl-cert-file" not in old
+    assert new == {"netrc-file": "/h/netrc", "ssl-cert-file": "/h/ca.pem"}
+
+
+def test_without_keys_none_are_added():
+    assert "keys" not in " ".join(settings(nixconf.render(SubstituterTarget(TARGET.endpoint), None)))
+
+
+@pytest.mark.parametrize("path", ["/main?trusted=1", "/main?priority=1"])
+def test_a_url_with_parameters_is_refused(path):
+    target = SubstituterTarget(Endpoint("https", "h", 443, path))
+    with pytest.raises(RefusedError) as caught:
+        nixconf.render(target, None)
+    assert "trusted" in " ".join(caught.value.hints)
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a#b", "/a\nextra-sandbox-paths = /"])
+def test_an_address_that_would_say_something_else_is_refused(path):
+    with pytest.raises(UsageError):
+        nixconf.render(SubstituterTarget(Endpoint("https", "h", 443, path)), None)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "main", "main:", ":AAAA", "main:AAAA other:BBBB", "main:AA\nx = y", "m#:AA"]
+)
+def test_what_is_no_key_is_refused(key):
+    with pytest.raises(UsageError, match="public key"):
+        nixconf.render(SubstituterTarget(TARGET.endpoint, (key,)), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://nix-cache.example/main/", "https://nix-cache.example/main"),
+        ("https://nix-cache.example:8443/main", "https://nix-cache.example:8443/main"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("http://[::1]:8080/main", "http://[::1]:8080/main"),
+    ],
+)
+def test_a_url_is_written_as_an_administrator_writes_it(text, expected):
+    """A daemon compares it with its list as text: facts measured with Nix 2.8.0."""
+    assert nixconf.substituter_url(parse_endpoint(text)) == expected
+
+
+def test_emptied_it_sets_nothing_and_says_why():
+    assert settings(nixconf.emptied()) == {}
+    assert "fatal" in nixconf.emptied()
+
+
+OBSTACLES = ["a b", "a\tb", "a\nb", "a#b", "a'b", 'a"b', "a`b", "a$b", "a\\b", "a\udcffb"]
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_a_path_that_nix_cannot_include_is_refused_with_what_to_do(name):
+    with pytest.raises(UsageError) as caught:
+        nixconf.check_includable(Path(f"/w/{name}/nix.conf"))
+    assert "XDG_STATE_HOME" in " ".join(caught.value.hints)
+
+
+def test_a_relative_path_is_refused():
+    with pytest.raises(UsageError, match="absolute"):
+        nixconf.include_line(Path("nix.conf"))
+
+
+def test_a_workspace_that_nix_cannot_include_from_has_its_fragment_in_the_state_directory(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    plain, spaced = (Home(Path(root) / ".gfattach", Path(root)) for root in ("/w/é", "/w/a b"))
+    assert nixconf.fragment_path(plain) == Path("/w/é/.gfattach/nix.conf")
+    assert nixconf.fragment_path(spaced) == Path(f"/state/gfattach/nix/{spaced.key}.conf")
+    monkeypatch.setenv("XDG_STATE_HOME", "/my state")
+    with pytest.raises(UsageError):
+        nixconf.fragment_path(spaced)
+
+
+@pytest.mark.parametrize("existing", [None, "", "cores = 2", "cores = 2\n", "cores = 2\nmax-jobs = 1"])
+def test_a_child_keeps_what_is_configured_and_includes_once(existing):
+    once = nixconf.configuration(Path("/h/nix.conf"), existing)
+    assert once.splitlines() == [*(existing or "").splitlines(), "!include /h/nix.conf"]
+    assert nixconf.configuration(Path("/h/nix.conf"), once) == once
+
+
+@pytest.mark.parametrize("shell", [["/bin/sh"], ["/bin/bash", "--norc", "-i"]])
+@pytest.mark.parametrize("existing", [None, "cores = 2\nmax-jobs = 1"])
+def test_the_line_for_a_shell_does_the_same(shell, existing):
+    """Typed into an interactive bash too, where `!` between double quotes calls up history."""
+    line = nixconf.activation(Path("/h/nix.conf"))
+    assert "\n" not in line
+    before = "" if existing is None else f"NIX_CONFIG={shlex.quote(existing)}\n"
+    script = f"{before}{line}\n{shlex.quote('/usr/bin/env')} | sed -n '/^NIX_CONFIG=/,$p'\n"
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "HISTFILE": "/dev/null"}
+    shown = subprocess.run(
+        shell,
+        input=script,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=20,
+        start_new_session=True,
+    )
+    expected = [*([] if existing is None else ["cores = 2", "max-jobs = 1"]), "!include /h/nix.conf"]
+    found = [text for text in shown.stdout.removeprefix("NIX_CONFIG=").splitlines() if text]
+    assert found[: len(expected)] == expected, shown.stderr

@@ -1,0 +1,379 @@
+"""The journal: every change outside the home is recorded first, and undone byte for byte."""
+
+import errno
+import json
+import os
+import resource
+import stat
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gfattach import files, journal, marked
+from gfattach.changes import JournalError
+from gfattach.errors import ExitCode, StorageError
+from gfattach.journal import ORIGINALS, Journal, Undone
+from gfattach.paths import Home
+
+LINE = "try-import %workspace%/.gfattach/bazelrc"
+
+
+@pytest.fixture
+def home(tmp_path):
+    workspace = tmp_path / "w"
+    workspace.mkdir()
+    return Home(workspace / ".gfattach", workspace)
+
+
+def results(home):
+    return [outcome.result for outcome in Journal(home).undo()]
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextmanager
+def umask(value):
+    before = os.umask(value)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("content", [b"", b"a", b"a\r\nb", b"\xff\x00"])
+@pytest.mark.parametrize("bits", [0o600, 0o644, 0o444, 0o755])
+def test_a_file_is_restored_byte_for_byte_with_its_mode(home, content, bits):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(content)
+    file.chmod(bits)
+    assert Journal(home).will_change(file, marked.put(content, [LINE]))
+    assert (mode(file), LINE.encode() in file.read_bytes()) == (bits, True)
+    file.chmod(0o640)
+    assert results(home) == [Undone.RESTORED]
+    assert (file.read_bytes(), mode(file)) == (content, bits)
+
+
+def test_a_file_that_gfattach_made_is_removed_with_the_directories_made_for_it(home):
+    file = home.workspace / "a/b/c.conf"
+    Journal(home).will_change(file, b"x")
+    assert (mode(file), mode(file.parent)) == (0o600, 0o700)
+    assert results(home) == [Undone.REMOVED]
+    assert [path.name for path in home.workspace.iterdir()] == [".gfattach"]
+
+
+def test_a_directory_that_somebody_uses_too_stays(home):
+    file = home.workspace / "a/b/c.conf"
+    Journal(home).will_change(file, b"x")
+    (home.workspace / "a/mine").touch()
+    assert results(home) == [Undone.REMOVED]
+    assert [path.name for path in (home.workspace / "a").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_what_is_kept_is_private_whatever_the_umask_is(home, mask):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"secret?\n")
+    with umask(mask):
+        Journal(home).will_change(file, b"x")
+        Journal(home).will_change(home.workspace / "new", b"x")
+    originals = home.directory / ORIGINALS
+    assert {mode(path) for path in (home.journal, *originals.iterdir())} == {0o600}
+    assert {mode(path) for path in (home.directory, originals)} == {0o700}
+    assert mode(home.workspace / "new") == 0o600
+
+
+def test_undoing_twice_is_fine_and_leaves_nothing(home):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"a")
+    Journal(home).will_change(file, b"b")
+    assert results(home) == [Undone.RESTORED]
+    assert results(home) == []
+    assert list(home.directory.iterdir()) == []
+
+
+def test_several_changes_of_a_file_lead_back_to_what_was_before_the_first(home):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"a")
+    for content in (b"b", b"c", b"d"):
+        assert Journal(home).will_change(file, content)
+    assert not Journal(home).will_change(file, b"d")
+    assert Journal(home).changed() == (file,)
+    assert results(home) == [Undone.RESTORED]
+    assert file.read_bytes() == b"a"
+
+
+def test_what_somebody_added_stays_and_only_the_block_goes(home):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"mine")
+    Journal(home).will_change(file, marked.put(b"mine", [LINE]))
+    file.write_bytes(file.read_bytes() + b"later\n")
+    [outcome] = Journal(home).undo()
+    assert outcome.result is Undone.BLOCK_REMOVED
+    assert "edited since" in outcome.seen
+    assert file.read_bytes() == b"mine\nlater\n"
+
+
+def test_what_somebody_added_before_a_second_change_counts_as_theirs(home):
+    file = home.workspace / "user.bazelrc"
+    Journal(home).will_change(file, marked.put(b"", [LINE]))
+    file.write_bytes(b"mine\n" + file.read_bytes())
+    Journal(home).will_change(file, marked.put(file.read_bytes(), ["try-import /elsewhere"]))
+    assert results(home) == [Undone.RESTORED]
+    assert file.read_bytes() == b"mine\n"
+    assert not (home.directory / ORIGINALS).exists()
+
+
+def test_a_file_without_a_block_that_somebody_edited_is_left_and_its_original_kept(home):
+    file = home.workspace / "netrc"
+    file.write_bytes(b"mine")
+    Journal(home).will_change(file, b"ours")
+    file.write_bytes(b"edited")
+    [outcome] = Journal(home).undo()
+    assert (outcome.result, file.read_bytes()) == (Undone.LEFT, b"edited")
+    assert outcome.original.read_bytes() == b"mine"
+    assert str(outcome.original) in outcome.seen
+
+
+def test_a_block_that_somebody_cut_in_half_is_left_and_said(home):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"mine\n")
+    Journal(home).will_change(file, marked.put(b"mine\n", [LINE]))
+    file.write_bytes(file.read_bytes().replace(marked.END, b""))
+    edited = file.read_bytes()
+    [outcome] = Journal(home).undo()
+    assert (outcome.result, file.read_bytes()) == (Undone.LEFT, edited)
+    assert "by hand" in outcome.seen
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_a_file_that_somebody_removed_stays_removed(home, existed):
+    file = home.workspace / "user.bazelrc"
+    if existed:
+        file.write_bytes(b"mine")
+    Journal(home).will_change(file, b"ours")
+    file.unlink()
+    assert results(home) == [Undone.GONE if existed else Undone.UNTOUCHED]
+    assert not file.exists()
+    assert list(home.directory.iterdir()) == []
+
+
+def test_a_link_is_followed_and_stays_one(home, tmp_path):
+    real = tmp_path / "real"
+    real.write_bytes(b"mine")
+    link = home.workspace / "user.bazelrc"
+    link.symlink_to(real)
+    Journal(home).will_change(link, b"ours")
+    assert link.is_symlink() and real.read_bytes() == b"ours"
+    assert results(home) == [Undone.RESTORED]
+    assert link.is_symlink() and real.read_bytes() == b"mine"
+
+
+def test_a_loop_of_links_is_a_typed_error(home):
+    link = home.workspace / "user.bazelrc"
+    link.symlink_to(link)
+    with pytest.raises(StorageError):
+        Journal(home).will_change(link, b"ours")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away: run the tests as root too")
+def test_a_file_keeps_its_owner_through_a_change_and_its_undoing(home):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"mine")
+    os.chown(file, 12345, 12346)
+    for act in (lambda: Journal(home).will_change(file, b"ours"), Journal(home).undo):
+        act()
+        assert (file.stat().st_uid, file.stat().st_gid) == (12345, 12346)
+
+
+class Crash(BaseException):
+    """The machine dies."""
+
+
+@pytest.mark.parametrize("content", [None, b"mine"])
+def test_a_crash_between_the_record_and_the_file_leaves_the_old_file(home, monkeypatch, content):
+    file = home.workspace / "user.bazelrc"
+    if content is not None:
+        file.write_bytes(content)
+
+    def die(path, *_):
+        if path == file:
+            raise Crash
+        files.write_atomic(path, *_)
+
+    monkeypatch.setattr(journal, "write_atomic", die)
+    with pytest.raises(Crash):
+        Journal(home).will_change(file, b"ours")
+    monkeypatch.undo()
+    assert Journal(home).changed() == (file,)
+    assert results(home) == [Undone.UNTOUCHED]
+    assert (file.read_bytes() if file.exists() else None) == content
+
+
+def test_a_crash_within_a_second_change_still_leads_back_to_the_first_original(home, monkeypatch):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"mine")
+    Journal(home).will_change(file, b"ours")
+
+    def die(*_):
+        raise Crash
+
+    monkeypatch.setattr(journal, "write_atomic", die)
+    with pytest.raises(Crash):
+        Journal(home).will_change(file, b"ours too")
+    monkeypatch.undo()
+    assert results(home) == [Undone.RESTORED]
+    assert file.read_bytes() == b"mine"
+
+
+def test_a_crash_at_the_end_of_an_undo_is_made_good_by_the_next(home, monkeypatch):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"mine")
+    Journal(home).will_change(file, b"ours")
+
+    def die(*_):
+        raise Crash
+
+    monkeypatch.setattr(journal, "remove", die)
+    with pytest.raises(Crash):
+        Journal(home).undo()
+    monkeypatch.undo()
+    assert results(home) == [Undone.UNTOUCHED]
+    assert file.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"schema": 1}',
+        '{"schema": 1, "changes": [{}]}',
+        '{"schema": 1, "changes": [{"path": "relative", "before": null, "mode": null,'
+        ' "written": [], "directories": []}]}',
+        '{"schema": 1, "changes": [{"path": "/x", "before": 7, "mode": 7,'
+        ' "written": [], "directories": []}]}',
+    ],
+)
+def test_a_damaged_journal_is_a_typed_error_that_says_what_to_do(home, text):
+    home.directory.mkdir()
+    home.journal.write_text(text)
+    for act in (Journal(home).undo, lambda: Journal(home).will_change(home.workspace / "x", b"x")):
+        with pytest.raises(JournalError) as caught:
+            act()
+        assert caught.value.code == "journal.damaged"
+        assert caught.value.exit_code == ExitCode.USAGE
+        assert any(str(home.journal) in hint for hint in caught.value.hints)
+    assert home.journal.read_text() == text
+    assert not (home.workspace / "x").exists()
+
+
+def test_a_journal_of_another_format_names_it(home):
+    home.directory.mkdir()
+    home.journal.write_text(json.dumps({"schema": 2, "changes": []}))
+    with pytest.raises(JournalError, match="format 2") as caught:
+        Journal(home).undo()
+    assert caught.value.code == "journal.version"
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"other")])
+def test_a_change_whose_original_is_lost_is_not_undone_by_halves(home, damage):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"mine")
+    Journal(home).will_change(file, b"ours")
+    damage(next((home.directory / ORIGINALS).iterdir()))
+    assert results(home) == [Undone.FAILED]
+    assert file.read_bytes() == b"ours"
+    assert Journal(home).changed() == (file,)
+
+
+def test_one_that_cannot_be_undone_does_not_keep_the_others_from_it(home):
+    first, second = home.workspace / "first", home.workspace / "second"
+    for file in (first, second):
+        file.write_bytes(b"mine")
+        Journal(home).will_change(file, b"ours")
+    first.unlink()
+    first.mkdir()
+    assert results(home) == [Undone.RESTORED, Undone.FAILED]
+    assert Journal(home).changed() == (first,)
+    first.rmdir()
+    first.write_bytes(b"ours")
+    assert results(home) == [Undone.RESTORED]
+    assert first.read_bytes() == second.read_bytes() == b"mine"
+
+
+def test_a_file_too_large_for_the_limit_leaves_the_old_one(home):
+    file = home.workspace / "user.bazelrc"
+    file.write_bytes(b"mine")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, hard))
+    try:
+        with pytest.raises(StorageError, match=os.strerror(errno.EFBIG).lower()):
+            Journal(home).will_change(file, b"x" * 65536)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name for path in home.workspace.iterdir()} == {".gfattach", "user.bazelrc"}
+    assert results(home) == [Undone.UNTOUCHED]
+    assert file.read_bytes() == b"mine"
+
+
+OURS = [LINE, "try-import /another"]
+EDITS = st.one_of(
+    st.tuples(st.just("link"), st.sampled_from(OURS)),
+    st.tuples(st.just("before"), st.sampled_from([b"x\n", b"y\r\n", b"\n"])),
+    st.tuples(st.just("after"), st.sampled_from([b"z\n", b"z", b"\r\n"])),
+    st.tuples(st.just("undo"), st.none()),
+    st.tuples(st.just("remove"), st.none()),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.none(), st.sampled_from([b"", b"a", b"a\r\nb", b"a\n"])), st.lists(EDITS, max_size=8))
+def test_any_sequence_of_linking_editing_and_undoing_restores_what_is_not_gfattachs(
+    tmp_path_factory, content, steps
+):
+    """A model keeps what stands before and behind the block; a joining line break counts as none."""
+    workspace = tmp_path_factory.mktemp("w")
+    home, file = Home(workspace / ".gfattach", workspace), workspace / "user.bazelrc"
+    if content is not None:
+        file.write_bytes(content)
+    linked, before, after, made = False, content, b"", False
+    for step, value in [*steps, ("undo", None)]:
+        if step == "link":
+            if not linked:
+                before, after, made = before, b"", made or before is None
+            current = file.read_bytes() if file.exists() else b""
+            Journal(home).will_change(file, marked.put(current, [value]))
+            linked, before = True, before or b""
+        elif step == "before":
+            file.write_bytes(value + (file.read_bytes() if file.exists() else b""))
+            before = value + (before or b"")
+        elif step == "after":
+            file.write_bytes((file.read_bytes() if file.exists() else b"") + value)
+            if linked:
+                after += value
+            else:
+                before = (before or b"") + value
+        elif step == "remove":
+            file.unlink(missing_ok=True)
+            linked, before, after = False, None, b""
+        elif step == "undo":
+            outcomes = Journal(home).undo()
+            assert Undone.FAILED not in {outcome.result for outcome in outcomes}
+            found = file.read_bytes() if file.exists() else None
+            if linked and after and before and not before.endswith(b"\n"):
+                assert found in (before + b"\n" + after, before + b"\r\n" + after)
+            elif linked and not before and not after:
+                assert found in (None, b"")
+                assert found is None or not made
+            elif linked:
+                assert found == (before or b"") + after
+            else:
+                assert found == before
+            linked, before, after, made = False, found, b"", False
+    assert not home.journal.exists()
