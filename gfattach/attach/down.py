@@ -32,15 +32,6 @@ class Detached:
         ]
         return {"detached": True, "files": files, "left": [str(path) for path in self.undoing.left]}
 
-    def lines(self) -> list[str]:
-        """What a person reads."""
-        if self.undoing is None:
-            return ["nothing is attached here"]
-        return [
-            f"detached: {self.home.workspace or 'this user'}",
-            *(f"left, because gfattach did not make it: {path}" for path in self.undoing.left),
-        ]
-
 
 def detach(workspace: Path | None, run: Run) -> Detached:
     """Undo the attachment of the workspace. Twice is fine. Raises StorageError."""

@@ -15,7 +15,6 @@ from gfattach.errors import ExitCode
 from gfattach.finding import Finding, fail, ok
 from gfattach.fragments import nixconf
 from gfattach.paths import Home, resolve_home
-from gfattach.report.text import seconds
 
 
 @dataclass(frozen=True)
@@ -48,24 +47,6 @@ class Inspection:
             "nix_conf": None if record.nix_conf is None else str(record.nix_conf),
             "last_proof": None if record.first_hit is None else dict(record.first_hit),
         }
-
-    def lines(self) -> list[str]:
-        """What a person reads."""
-        record = self.attachment
-        if record is None:
-            return ["nothing is attached here", "  to attach: gfattach up, or gfattach up --trial"]
-        where = self.home.workspace or "outside of any workspace"
-        health = "not healthy: the lines above say why" if self.report.failed else "healthy"
-        lines = [f"attached ({record.kind}) since {record.created:%Y-%m-%d %H:%M} UTC: {where}", health]
-        if record.cache is not None:
-            lines.append(f"cache        {record.cache.endpoint.url}  {record.bazelrc or 'no fragment'}")
-        if record.substituter is not None:
-            url = record.substituter.endpoint.url
-            lines.append(f"substituter  {url}  {record.nix_conf or 'no fragment'}")
-        first = (record.first_hit or {}).get("first_hit")
-        if first:
-            lines.append(f"last proof   first hit after {seconds(first['seconds'])} ({first['client']})")
-        return lines
 
 
 def inspect(workspace: Path | None, run: Run) -> Inspection:

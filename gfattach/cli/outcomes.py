@@ -79,12 +79,34 @@ def _headline_lines(proof: Proof) -> Iterator[str]:
 
 def inspected(seen: Inspection) -> Outcome:
     """What `status` found."""
-    return Outcome(seen.exit_code, seen.as_json(), seen.lines())
+    return Outcome(seen.exit_code, seen.as_json(), [*_inspection_lines(seen)])
+
+
+def _inspection_lines(seen: Inspection) -> Iterator[str]:
+    record = seen.attachment
+    if record is None:
+        yield "nothing is attached here"
+        yield "  to attach: gfattach up, or gfattach up --trial"
+        return
+    where = seen.home.workspace or "outside of any workspace"
+    yield f"attached ({record.kind}) since {record.created:%Y-%m-%d %H:%M} UTC: {where}"
+    yield "not healthy: the lines above say why" if seen.report.failed else "healthy"
+    if record.cache is not None:
+        yield f"cache        {record.cache.endpoint.url}  {record.bazelrc or 'no fragment'}"
+    if record.substituter is not None:
+        yield f"substituter  {record.substituter.endpoint.url}  {record.nix_conf or 'no fragment'}"
+    first = (record.first_hit or {}).get("first_hit")
+    if first:
+        yield f"last proof   first hit after {seconds(first['seconds'])} ({first['client']})"
 
 
 def detached(done: Detached) -> Outcome:
     """What `down` undid."""
-    return Outcome(ExitCode.GOOD, done.as_json(), done.lines())
+    if done.undoing is None:
+        return Outcome(ExitCode.GOOD, done.as_json(), ["nothing is attached here"])
+    left = [f"left, because gfattach did not make it: {path}" for path in done.undoing.left]
+    where = done.home.workspace or "outside of any workspace"
+    return Outcome(ExitCode.GOOD, done.as_json(), [f"detached: {where}", *left])
 
 
 def shown_site(shown: ShownSite) -> Outcome:
