@@ -18,6 +18,7 @@ class Kind(StrEnum):
     TLS = "tls"
     CA_FILE = "ca-file"
     PROXY = "proxy"
+    REQUEST = "request"
     STATUS = "status"
     REDIRECT = "redirect"
     HTML = "html"

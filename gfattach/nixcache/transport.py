@@ -127,6 +127,7 @@ class Transport:
                     proxy=proxy,
                     verify=tls_context(self.target.ca_file, self._environ) if checked else False,
                     headers={"Accept-Encoding": "identity", "User-Agent": f"gfattach/{__version__}"},
+                    event_hooks={"response": [_keep_location]},
                 )
             except (ValueError, ImportError, httpx.InvalidURL) as error:
                 raise NixCacheError(
@@ -215,13 +216,18 @@ def _origin(url: httpx.URL) -> tuple[str, str, int]:
     return url.scheme, url.host, url.port or {"https": 443}.get(url.scheme, 80)
 
 
+def _keep_location(response: httpx.Response) -> None:
+    """Take the address of a redirect away from the library, which reads it even to follow none."""
+    response.extensions["location"] = response.headers.pop("location", "")
+
+
 def _redirect(response: httpx.Response, url: httpx.URL) -> httpx.URL | None:
     """Where `response` sends one on to; None when it does not. Raises NixCacheError, httpx.InvalidURL."""
-    location = response.headers.get("location")
+    location = response.extensions["location"]
     if response.status_code not in (301, 302, 303, 307, 308) or not location:
         return None
     onward = url.join(location)
-    if onward.scheme not in ("http", "https") or not onward.host:
+    if onward.scheme not in ("http", "https") or not onward.host or (onward.port or 0) > 65535:
         raise NixCacheError(Kind.REDIRECT, f"{shown(url)} is redirected to what is no http:// address")
     return onward
 
@@ -262,9 +268,7 @@ def _translated(
         if isinstance(error, httpx.ProxyError):
             raise NixCacheError(Kind.PROXY, f"the proxy refuses: {error}", host=host) from error
         if isinstance(error, httpx.LocalProtocolError):
-            raise NixCacheError(
-                Kind.MALFORMED, f"the request to {at} cannot be written", host=host
-            ) from error
+            raise NixCacheError(Kind.REQUEST, f"the request to {at} cannot be written", host=host) from error
         kind, fact = _cause(error, host, at)
         if proxy is not None and kind in (Kind.DNS, Kind.REFUSED, Kind.UNREACHABLE):
             kind, fact = Kind.PROXY, f"the proxy {shown(httpx.URL(proxy))} cannot be reached"
@@ -272,7 +276,7 @@ def _translated(
             kind, fact = Kind.TRUNCATED, f"{at} ended its answer before its end"
         raise NixCacheError(kind, fact, host=host) from error
     except ValueError as error:  # a header with a line's end in it, and the like
-        raise NixCacheError(Kind.MALFORMED, f"the request to {at} cannot be written", host=host) from error
+        raise NixCacheError(Kind.REQUEST, f"the request to {at} cannot be written", host=host) from error
 
 
 def _cause(error: BaseException, host: str, at: str) -> tuple[Kind, str]:

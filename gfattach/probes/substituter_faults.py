@@ -34,6 +34,7 @@ _BY_KIND = {
     Kind.TLS: "tls",
     Kind.CA_FILE: "unusable",
     Kind.PROXY: "unusable",
+    Kind.REQUEST: "unusable",
     Kind.HTML: "login",
     Kind.MALFORMED: "malformed",
     Kind.CORRUPT: "malformed",
