@@ -45,6 +45,8 @@ def effective_options(server: Server, work: Path, deadline: Deadline) -> Options
 
 
 def error_line(stderr: str) -> str:
-    """The last line that Bazel marked as an error, without the mark."""
-    errors = [line for line in stderr.splitlines() if line.startswith(("ERROR: ", "FATAL: "))]
-    return errors[-1].partition(": ")[2].strip() if errors else ""
+    """The first line that Bazel marked as an error, without the mark: later ones follow from it."""
+    for line in stderr.splitlines():
+        if line.startswith(("ERROR: ", "FATAL: ")):
+            return line.partition(": ")[2].strip()
+    return ""
