@@ -1,0 +1,23 @@
+"""Nix on this machine: is it there, does it start, does what it is told count?
+
+A Nix that is missing is skipped: an attachment is of use without it. What keeps a working Nix from
+using the substituter is warned of and ends nothing: the cache itself is proved in a store of its own,
+and the fragment counts as soon as the cause is gone.
+"""
+
+from __future__ import annotations
+
+from gfattach.finding import Stage
+from gfattach.probes.nix_files import CA, NEGATIVE_CACHE, NETRC
+from gfattach.probes.nix_program import MODE, PROGRAM, STARTS
+from gfattach.probes.nix_settings import SUBSTITUTERS, TIMEOUTS
+from gfattach.probes.nix_subject import NixSubject
+from gfattach.probes.nix_trust import TRUST
+
+__all__ = ["STAGE", "NixSubject"]
+
+STAGE: Stage[NixSubject] = Stage(
+    "nix",
+    "Nix on this machine",
+    (PROGRAM, STARTS, MODE, TRUST, SUBSTITUTERS, TIMEOUTS, NETRC, NEGATIVE_CACHE, CA),
+)

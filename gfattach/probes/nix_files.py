@@ -1,0 +1,260 @@
+"""What Nix reads beside its configuration: the netrc, the authorities, what it remembers of a cache."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from gfattach.errors import NixError
+from gfattach.finding import Finding, Inquiry, Probe, ok, skip, warn
+from gfattach.nix import narinfo_cache, netrc
+from gfattach.nix.authorities import bundle, certificates
+from gfattach.nix.config import Settings, read_settings, system_environment
+from gfattach.nix.narinfo_cache import NarInfoCacheError
+from gfattach.nix.uri import same_cache
+from gfattach.paths import config_directory
+from gfattach.probes.nix_subject import NixSubject, found_nix, settings_of, through_daemon
+
+#: Bits of a file's mode that let others read it.
+_OTHERS = 0o077
+
+
+def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
+    subject = inquiry.subject
+    target = subject.target
+    plain, attached = (_netrc_file(settings_of(inquiry, attached=both)) for both in (False, True))
+    host = "" if target is None else target.endpoint.host
+    token = target is not None and any(name.lower() == "authorization" for name, _ in target.headers)
+    try:
+        names = netrc.machines(attached.read_text("utf-8", "replace"))
+    except (FileNotFoundError, NotADirectoryError):
+        names = ()
+        if not token:
+            return ok("nix.netrc.none", f"Nix has no netrc ({attached}), and the cache needs none")
+    except OSError as error:
+        return warn(
+            "nix.netrc.unreadable",
+            f"Nix is told to read {attached}, and this user cannot: {os.strerror(error.errno or 0).lower()}",
+            "a cache that wants credentials then answers as if it had nothing",
+            f"see whose it is: ls -l {attached}",
+        )
+    if host and (port := next((n for n in names if n.startswith(f"{host}:")), None)):
+        return warn(
+            "nix.netrc.port",
+            f"{attached} has an entry for {port}, which never matches",
+            "entries are found by host name alone",
+            f"write it without the port: machine {host}",
+        )
+    if (lost := _lost(plain, attached, names)) is not None:
+        return lost
+    if token and host not in names and "*" not in names:
+        return warn(
+            "nix.netrc.no-entry",
+            f"{attached} has no entry for {host}",
+            "Nix sends a token only from its netrc, and a cache without one answers as if it had nothing",
+            "gfattach up writes one from the token that is stored: gfattach credential --help",
+        )
+    if host in names and attached.exists() and _open_to_others(attached):
+        return warn(
+            "nix.netrc.open",
+            f"{attached} holds credentials, and others on this machine can read it",
+            "a token that others read is theirs too",
+            f"chmod 600 {attached}",
+        )
+    if token and through_daemon(inquiry):
+        return warn(
+            "nix.netrc.daemon",
+            f"{attached} has an entry for {host}, and it is a daemon that asks the cache",
+            "the daemon reads this file only for a user whom it trusts; else it reads the system's",
+            "the administrator puts the entry into /etc/nix/netrc, mode 0600, owner root",
+        )
+    what = f"has an entry for {host}" if host in names else "has no entry for this cache, which needs none"
+    return ok("nix.netrc.ok", f"{attached} {what}")
+
+
+def _netrc_file(settings: Settings) -> Path:
+    return Path(str(settings.setting("netrc-file") or "/etc/nix/netrc"))
+
+
+def _lost(plain: Path, attached: Path, names: tuple[str, ...]) -> Finding | None:
+    """The finding for entries that the fragment's netrc takes away from this user."""
+    if plain == attached:
+        return None
+    try:
+        missing = [n for n in netrc.machines(plain.read_text("utf-8", "replace")) if n not in names]
+    except OSError:
+        return None
+    if not missing:
+        return None
+    return warn(
+        "nix.netrc.replaced",
+        f"{attached} takes the place of {plain} and lacks its entry for {missing[0]}",
+        "Nix reads one netrc only, so credentials for other hosts are not sent any more",
+        "gfattach up merges them anew",
+    )
+
+
+def _open_to_others(file: Path) -> bool:
+    try:
+        status = file.stat()
+    except OSError:
+        return False
+    return bool(status.st_mode & _OTHERS) and status.st_uid == os.getuid()
+
+
+def _ask_negative_cache(inquiry: Inquiry[NixSubject]) -> Finding:
+    subject = inquiry.subject
+    if subject.target is None:
+        return skip("nix.negative-cache.nothing", "no substituter was named")
+    environ = subject.environment
+    if through_daemon(inquiry):
+        # The daemon runs as root and asks the caches, so what counts is what root remembers.
+        environ = {"HOME": "/root"}
+    directory = narinfo_cache.cache_directory(environ)
+    if not os.access(directory, os.R_OK | os.X_OK) and (through_daemon(inquiry) or directory.exists()):
+        return skip(
+            "nix.negative-cache.unseen",
+            f"what Nix remembers of caches cannot be seen by this user: {directory}",
+            f"sudo ls -l {directory}",
+        )
+    ttl = settings_of(inquiry, attached=True).setting("narinfo-cache-negative-ttl", 3600)
+    paths = [path for path in (subject.target.probe_path, subject.target.signed_path) if path]
+    for file in narinfo_cache.find_files(directory):
+        try:
+            for path in paths:
+                for entry in narinfo_cache.lookup(file, path):
+                    age = int(time.time()) - entry.asked
+                    if not entry.present and same_cache(entry.url, subject.url) and age < ttl:
+                        return _stale(path, file, age, ttl)
+        except NarInfoCacheError as error:
+            return warn(
+                "nix.negative-cache.unreadable",
+                f"{file} cannot be read: {error}",
+                "Nix keeps there what caches answered; a damaged one can make it pass over a cache",
+                f"it can be removed without loss while no Nix runs: rm {file}",
+            )
+    return ok("nix.negative-cache.clear", "Nix remembers nothing against this cache's paths")
+
+
+def _stale(path: str, file: Path, age: int, ttl: int) -> Finding:
+    return warn(
+        "nix.negative-cache.stale",
+        f"Nix remembers from {age} s ago that the cache has not got {path}, and asks again in {ttl - age} s",
+        "what was pushed since then seems to be missing",
+        f"nix-store --realise {path} --option narinfo-cache-negative-ttl 0",
+        file=str(file),
+        path=path,
+        age=age,
+    )
+
+
+def _ask_ca(inquiry: Inquiry[NixSubject]) -> Finding:
+    subject = inquiry.subject
+    target = subject.target
+    if target is None or not target.endpoint.tls:
+        return ok("nix.ca.plain", "the substituter speaks without TLS: no authorities are needed")
+    settings = settings_of(inquiry, attached=True)
+    file = bundle(settings, subject.environment)
+    wanted: frozenset[str] = frozenset()
+    try:
+        if target.ca_file is not None:
+            wanted = certificates(target.ca_file)
+        if file is None:
+            raise FileNotFoundError("it finds no bundle of certificate authorities")
+        trusted = certificates(file)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        named = error.filename or file
+        return warn(
+            "nix.ca.missing",
+            f"Nix cannot read its certificate authorities: {f'{named}: ' if named else ''}{reason}",
+            "it can verify no cache that speaks TLS",
+            "apt-get install ca-certificates, or name a bundle: export NIX_SSL_CERT_FILE=FILE",
+        )
+    data = {"file": str(file)}
+    if not wanted <= trusted:
+        return warn(
+            "nix.ca.lacks",
+            f"Nix trusts the authorities in {file}, and the site's {target.ca_file} is not among them",
+            "it refuses the connection to the substituter",
+            *_bundle_hints(target.ca_file, file, "ssl-cert-file" in settings.known),
+            **data,
+        )
+    if through_daemon(inquiry) and wanted and (theirs := _daemon_lacks(inquiry, wanted)) is not None:
+        return warn(
+            "nix.ca.daemon",
+            f"this user trusts the site's authority, and the daemon goes by {theirs}, which lacks it",
+            "it is the daemon that asks the cache, with authorities of its own",
+            f"ask the administrator to add {target.ca_file} to the system's authorities, "
+            "with update-ca-certificates, and to restart the daemon",
+            **data,
+        )
+    return ok("nix.ca.ok", f"Nix trusts the authorities in {file}", **data)
+
+
+def _bundle_hints(site: Path | None, file: Path, setting: bool) -> tuple[str, ...]:
+    """How to make a bundle that holds both, because a file that is named takes the place of the other."""
+    both = config_directory() / "authorities.pem"
+    made = f"make a bundle of both: mkdir -p {both.parent} && cat {file} {site} > {both}"
+    if setting:
+        return (made, f"put into ~/.config/nix/nix.conf: ssl-cert-file = {both}")
+    return (made, f"export NIX_SSL_CERT_FILE={both}")
+
+
+def _daemon_lacks(inquiry: Inquiry[NixSubject], wanted: frozenset[str]) -> Path | None:
+    """The file that the daemon goes by when it lacks any of `wanted`; None where that is not known."""
+    environ = system_environment(inquiry.subject.environment)
+    for variable in ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE"):
+        environ.pop(variable, None)
+    try:
+        file = bundle(read_settings(found_nix(inquiry), inquiry.deadline.within(2.0), environ), {})
+        return file if file is not None and not wanted <= certificates(file) else None
+    except (NixError, OSError):
+        return None
+
+
+NETRC: Probe[NixSubject] = Probe(
+    "nix.netrc",
+    "does it have the credentials that the substituter wants?",
+    _ask_netrc,
+    codes={
+        "nix.netrc.ok": "the netrc that Nix reads has what this cache needs",
+        "nix.netrc.none": "there is no netrc, and none is needed",
+        "nix.netrc.unreadable": "this user cannot read the netrc that Nix is told to read",
+        "nix.netrc.port": "an entry names a port, and so never matches",
+        "nix.netrc.no-entry": "a token is needed, and the netrc has no entry for the host",
+        "nix.netrc.replaced": "the netrc of the fragment lacks entries of the one whose place it takes",
+        "nix.netrc.open": "the netrc holds credentials and is readable by others",
+        "nix.netrc.daemon": "it is a daemon that needs the credentials",
+    },
+    needs=("nix.mode",),
+)
+
+NEGATIVE_CACHE: Probe[NixSubject] = Probe(
+    "nix.negative-cache",
+    "does it remember that the paths were missing?",
+    _ask_negative_cache,
+    codes={
+        "nix.negative-cache.clear": "no negative answer is remembered",
+        "nix.negative-cache.stale": "a negative answer is remembered, and hides what was pushed since",
+        "nix.negative-cache.unreadable": "what Nix remembers cannot be read",
+        "nix.negative-cache.unseen": "what the daemon remembers cannot be seen by this user",
+        "nix.negative-cache.nothing": "no substituter was named",
+    },
+    needs=("nix.mode",),
+)
+
+CA: Probe[NixSubject] = Probe(
+    "nix.ca",
+    "does it trust the authority that vouches for the substituter?",
+    _ask_ca,
+    codes={
+        "nix.ca.ok": "the client's authorities include the site's, as far as can be seen",
+        "nix.ca.plain": "the substituter speaks without TLS",
+        "nix.ca.missing": "there is no file of authorities, or it cannot be read",
+        "nix.ca.lacks": "the client's authorities lack the site's",
+        "nix.ca.daemon": "the daemon's authorities lack the site's",
+    },
+    needs=("nix.mode",),
+)

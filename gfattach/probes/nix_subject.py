@@ -1,0 +1,112 @@
+"""What the Nix probes are given, and what they share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach.errors import GfattachError
+from gfattach.finding import Inquiry
+from gfattach.fragments import nixconf
+from gfattach.nix.config import Settings
+from gfattach.nix.daemon import Mode
+from gfattach.nix.program import Nix
+from gfattach.nix.uri import shown
+from gfattach.nixcache.target import SubstituterTarget
+
+#: Seconds that ending a Nix that hangs may take; they come off a probe's own time.
+END_SECONDS = 4.0
+
+#: The settings that the probes look at; the others stay out of what is written and shown.
+LOOKED_AT = (
+    "connect-timeout",
+    "download-attempts",
+    "narinfo-cache-negative-ttl",
+    "netrc-file",
+    "require-sigs",
+    "ssl-cert-file",
+    "stalled-download-timeout",
+    "store",
+    "substitute",
+    "substituters",
+    "trusted-public-keys",
+    "trusted-substituters",
+)
+
+
+@dataclass(frozen=True)
+class NixSubject:
+    """Which Nix is asked, and for what.
+
+    `program` is what a person named, None to look for one; `target` is the substituter, None to look
+    at Nix alone; `fragment` is the attachment's fragment, None before there is one; `environ` is
+    where the person's Nix runs, that of this process by default.
+    """
+
+    program: str | None = None
+    target: SubstituterTarget | None = None
+    fragment: Path | None = None
+    environ: Mapping[str, str] | None = None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment in which a person runs Nix."""
+        return os.environ if self.environ is None else self.environ
+
+    @property
+    def url(self) -> str:
+        """The substituter as the fragment names it; empty without one."""
+        return "" if self.target is None else nixconf.substituter_url(self.target.endpoint)
+
+    def activated(self) -> bool:
+        """Whether the environment has Nix read the fragment already."""
+        return self.fragment is not None and str(self.fragment) in self.environment.get("NIX_CONFIG", "")
+
+    def attached_environment(self, known: frozenset[str]) -> dict[str, str]:
+        """The environment with the fragment: as it is, or as it will be for a Nix that knows `known`.
+
+        Raises UsageError and RefusedError for a target that no fragment can hold.
+        """
+        environ = dict(self.environment)
+        existing = environ.get("NIX_CONFIG")
+        if self.activated():
+            return environ
+        if self.fragment is not None:
+            environ["NIX_CONFIG"] = nixconf.configuration(self.fragment, existing)
+        elif self.target is not None:
+            environ["NIX_CONFIG"] = "\n".join([existing or "", nixconf.render(self.target, known)])
+        return environ
+
+
+def found_nix(inquiry: Inquiry[NixSubject]) -> Nix:
+    """The Nix that `nix.program` found."""
+    return Nix.from_json(inquiry.findings["nix.program"].data)
+
+
+def settings_of(inquiry: Inquiry[NixSubject], *, attached: bool) -> Settings:
+    """The settings that `nix.starts` read: with the fragment, or without it."""
+    return Settings(inquiry.known("nix.starts", "attached" if attached else "settings", {}))
+
+
+def through_daemon(inquiry: Inquiry[NixSubject]) -> bool:
+    """Whether a daemon stands between this user and the store, as `nix.mode` found."""
+    return bool(inquiry.known("nix.mode", "mode") == Mode.DAEMON.value)
+
+
+def looked_at(settings: Settings) -> dict[str, Any]:
+    """The part of the settings that the probes look at, with nothing secret in it."""
+    return {name: _without_secrets(settings.values[name]) for name in LOOKED_AT if name in settings.values}
+
+
+def last_part(error: GfattachError) -> str:
+    """The kind of a failure: what follows the last dot of its code."""
+    return error.code.rpartition(".")[2]
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return shown(value) if isinstance(value, str) else value
