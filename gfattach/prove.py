@@ -111,7 +111,7 @@ def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measuremen
         return
     if not nix_side.ask_substituter(target, run):
         raise UnprovedError("the substituter did not pass its probes", code="prove.substituter")
-    found = nix_side.ask_nix(target, options.clients, home, run)
+    found = nix_side.ask_nix(target, options.clients, run)
     _require_usable(found.failed, found.reason, options.clients.nix)
     if found.nix is not None:
         nix_side.hit(found.nix, target, home, measurement)

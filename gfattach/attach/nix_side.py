@@ -12,9 +12,10 @@ from gfattach.firsthit import nix as nix_hit
 from gfattach.firsthit.measure import Measurement
 from gfattach.fragments import nixconf
 from gfattach.nix.config import known_settings
-from gfattach.nix.program import Nix, identify, locate
+from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
+from gfattach.probes import nix as nix_probes
 from gfattach.probes import substituter as substituter_probes
 
 #: Seconds that a leg may take: a few small paths, with retries against a slow cache.
@@ -70,11 +71,15 @@ def control(
     )
 
 
-def ask_nix(target: SubstituterTarget, options: ClientOptions, home: Home, run: Run) -> NixFound:
+def ask_nix(target: SubstituterTarget, options: ClientOptions, run: Run) -> NixFound:
     """Find the Nix to serve, and whether what it is told will count."""
     if not options.use_nix:
         return NixFound(None, "Nix was left out (--no-nix)")
-    path = locate(options.nix)
-    if path is None:
-        return NixFound(None, "there is no Nix on this machine (apt-get install nix-bin)")
-    return NixFound(identify(path, Deadline.after(20)))
+    subject = nix_probes.NixSubject(program=options.nix, target=target)
+    result = run.stage(nix_probes.STAGE, subject)
+    for name in ("nix.program", "nix.starts"):
+        finding = result.findings[name]
+        if finding.status in (Status.FAIL, Status.SKIP):
+            hint = f" ({finding.hints[0]})" if finding.status is Status.SKIP and finding.hints else ""
+            return NixFound(None, f"{finding.seen}{hint}", finding.failed)
+    return NixFound(Nix.from_json(result.findings["nix.program"].data))

@@ -192,7 +192,7 @@ class _Up:
             self.not_proved.append("nix: the substituter did not pass its probes")
             self._retract_nix()
             return
-        found = nix_side.ask_nix(target, self.options.clients, self.home, run)
+        found = nix_side.ask_nix(target, self.options.clients, run)
         if found.reason:
             self.not_proved.append(f"nix: {found.reason}")
         if found.failed:
