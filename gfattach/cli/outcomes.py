@@ -35,7 +35,7 @@ def _fragment_lines(done: Attached) -> Iterator[str]:
     record = done.attachment
     if record.bazelrc is not None:
         yield f"bazel: {record.bazelrc}"
-        yield f"       {done.bazel_use}"
+        yield from (f"       {line}" for line in done.bazel_use)
     if record.nix_conf is not None:
         yield f"nix:   {record.nix_conf}"
         yield f"       {done.nix_use}"
