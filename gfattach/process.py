@@ -7,6 +7,7 @@ numbers are reused.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -25,6 +26,16 @@ OUTPUT_LIMIT = 4 * 1024 * 1024
 
 #: Seconds between asking a process to end and ending it.
 TERMINATE_SECONDS = 3.0
+
+#: Children that run now. An interrupt reaches the main thread alone: what another thread had started would
+#: outlive the program, so it is ended when the interpreter ends.
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+@atexit.register
+def _end_running() -> None:
+    for child in list(_running):
+        _end_group(child)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ def run(
         cwd=cwd,
         start_new_session=True,
     )
+    _running.add(child)
     out, err = bytearray(), bytearray()
     readers = [
         threading.Thread(target=_drain, args=(child.stdout, out, None), daemon=True),
@@ -105,6 +117,8 @@ def run(
     except BaseException:
         _end_group(child)
         raise
+    finally:
+        _running.discard(child)
     text = [bytes(stream).decode("utf-8", "replace") for stream in (out, err)]
     return Completed(tuple(args), returncode, text[0], text[1], time.monotonic() - started)
 

@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+#: Set, a defect shows where it happened.
+DEBUG_VARIABLE = "GFATTACH_DEBUG"
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only to run it or to show its own help."""
 
@@ -88,4 +92,10 @@ def run(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read stdout has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        print(f"gfattach: a defect of gfattach: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"  please report it with what {DEBUG_VARIABLE}=1 shows besides", file=sys.stderr)
         return ExitCode.FAILED

@@ -33,6 +33,9 @@ def _attached_lines(done: Attached) -> Iterator[str]:
 
 def _fragment_lines(done: Attached) -> Iterator[str]:
     record = done.attachment
+    if record is None:
+        yield "nothing was attached: the lines above say why"
+        return
     if record.bazelrc is not None:
         yield f"bazel: {record.bazelrc}"
         yield from (f"       {line}" for line in done.bazel_use)

@@ -67,7 +67,7 @@ class Machine:
         """Run gfattach with --output json; its document. Fails unless it ends with `code`."""
         done = self.run(*args, "--output", "json")
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
+        assert "Traceback" not in done.stderr and "defect" not in done.stderr, done.stderr
         return json.loads(done.stdout)
 
     def files(self) -> dict[str, bytes | None]:

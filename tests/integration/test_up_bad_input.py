@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -148,21 +151,14 @@ def test_warming_is_refused_without_the_site_s_leave(unchanged):
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="apt-get install git")
 def test_an_interrupt_ends_it_cleanly(machine):
-    import signal
-    import sys
-    import time
-
     script = program(machine, "bazel", "sleep 60")
     command = [sys.executable, "-m", "gfattach", "up", "--trial", "--no-nix", "--bazel", script]
     child = subprocess.Popen(
         command, cwd=machine.workspace, env=machine.environment, stderr=subprocess.PIPE, text=True
     )
-    while not any(
-        "sleep" in line or script in line for line in machine.processes() if str(child.pid) not in line
-    ):
-        time.sleep(0.05)
-        if any(line.startswith("/bin/sh") for line in machine.processes()):
-            break
+    while not any(line.startswith(f"/bin/sh {script}") for line in machine.processes()):
+        assert child.poll() is None, child.communicate()[1]
+        time.sleep(0.02)
     child.send_signal(signal.SIGINT)
     _, stderr = child.communicate(timeout=30)
     assert child.returncode == 130

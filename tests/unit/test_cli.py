@@ -1,0 +1,84 @@
+"""The command line itself: usage errors, defects, help topics."""
+
+import pytest
+
+from gfattach.cli import main
+from gfattach.errors import EXIT_CODE_MEANING, ExitCode
+
+
+def run(capsys, *args):
+    code = main.run(args)
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    return code, shown.out, shown.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["bogus"], ["up", "--bogus"], ["up", "--output", "yaml"], ["up", "--bazel-port", "1"], ["help", "x"]],
+)
+def test_bad_usage_is_exit_code_2_and_says_where_help_is(capsys, args):
+    code, out, err = run(capsys, *args)
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert err.startswith("gfattach: ") and "--help" in err
+
+
+def test_an_unknown_command_names_those_there_are(capsys):
+    _, _, err = run(capsys, "atach")
+    assert all(name in err for name in main.COMMANDS)
+
+
+def test_every_exit_code_has_a_meaning_in_the_help_topic(capsys):
+    code, out, _ = run(capsys, "help", "exit-codes")
+    assert code == 0
+    assert set(EXIT_CODE_MEANING) == set(ExitCode)
+    assert all(f"{int(number):>3}  {meaning}" in out for number, meaning in EXIT_CODE_MEANING.items())
+
+
+def test_every_code_of_every_probe_is_in_the_help_topic_with_its_meaning(capsys):
+    from gfattach.probes.codes import all_codes, all_stages
+
+    _, out, _ = run(capsys, "help", "codes")
+    declared = {code for stage in all_stages() for probe in stage.probes for code in probe.codes}
+    assert len(declared) > 50
+    for code, meaning in all_codes().items():
+        assert meaning and f"{code} " in out
+    assert declared <= set(all_codes())
+
+
+def test_names_of_probes_and_stages_are_unique_and_needs_exist():
+    from gfattach.probes.codes import all_stages
+
+    names = [probe.name for stage in all_stages() for probe in stage.probes]
+    assert len(names) == len(set(names))
+    for stage in all_stages():
+        for probe in stage.probes:
+            assert probe.name.startswith(f"{stage.name}.")
+            assert all(code.startswith(f"{stage.name}.") for code in probe.codes)
+            assert set(probe.needs) <= set(names)
+            assert probe.seconds <= 120
+
+
+def test_a_defect_is_a_sentence_and_a_traceback_only_on_request(capsys, monkeypatch):
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError("made to fail")
+
+    monkeypatch.setattr("gfattach.attach.site.show_site", broken)
+    code, _, err = run(capsys, "site", "show")
+    assert code == ExitCode.FAILED
+    assert "a defect of gfattach: ZeroDivisionError: made to fail" in err
+    monkeypatch.setenv(main.DEBUG_VARIABLE, "1")
+    with pytest.raises(ZeroDivisionError):
+        main.run(["site", "show"])
+
+
+def test_site_show_names_each_value_and_its_source(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("BAZEL_REMOTE_CACHE", "grpc://cache.example:9092")
+    (tmp_path / "gfattach.toml").write_text('[nix]\nsubstituter = "https://nix.example/main"\n')
+    _, out, _ = run(capsys, "site", "show", "--workspace", str(tmp_path))
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert "grpc://cache.example:9092" in lines["cache.endpoint"]
+    assert lines["cache.endpoint"].endswith("from the variable BAZEL_REMOTE_CACHE")
+    assert lines["nix.substituter"].endswith(f"from {tmp_path}/gfattach.toml")
+    assert lines["cache.upload"].endswith("from the default")
