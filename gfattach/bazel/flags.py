@@ -4,6 +4,10 @@
 them, and with 2 at the first that it does not, which its message names. So a set of flags
 costs one start of a server and, on the warm server, 0.05 s for each unknown one. The answer
 is kept on disk for as long as the program does not change.
+
+The command loads what a query would: a Bazel with modules reads its registry for it, unless
+it is told to do without. Where it fails for such a reason, the names in `bazel help build
+--long` decide, which is exact but for values and for undocumented flags.
 """
 
 from __future__ import annotations
@@ -28,6 +32,11 @@ KEPT_PROGRAMS = 8
 PROBE_SECONDS = 60.0
 
 _FORMAT = 1
+
+#: Keeps the question itself off the network; Bazels that do not know these need none of them.
+_WITHOUT_MODULES = ("--noenable_bzlmod", "--enable_workspace")
+
+_DOCUMENTED = re.compile(r"^\s+--(?P<negatable>\[no\])?(?P<name>[A-Za-z0-9_]+)", re.MULTILINE)
 
 _UNKNOWN = re.compile(r"ERROR: .*?(?P<flag>--?[A-Za-z0-9_]\S*)")
 
@@ -89,28 +98,43 @@ def _ask_new_server(
 
 
 def _ask(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
+    own = list(_WITHOUT_MODULES)
     left = list(flags)
     while left:
-        answer = server.run("canonicalize-flags", [f"--for_command={command}", "--", *left], deadline)
+        line = [*own, f"--for_command={command}", "--", *left]
+        answer = server.run("canonicalize-flags", line, deadline)
         if answer.good:
             return frozenset(left)
         if answer.returncode != EXIT_USAGE:
-            raise BazelError(
-                f"bazel canonicalize-flags exited with {answer.returncode}",
-                f"it said: {answer.last_words()}",
-                code="bazel.rubbish",
-            )
-        unknown = _named_unknown(answer.stderr, left)
+            return _ask_help(server, left, command, deadline)
+        unknown = _named_unknown(answer.stderr, [*own, *left])
         if unknown is not None:
+            own = [flag for flag in own if flag != unknown]
             left = [flag for flag in left if flag != unknown]
         elif len(left) == 1:
             return frozenset()
         else:  # a message that names none of them: halve, and ask for each half
             middle = len(left) // 2
-            return _ask(server, left[:middle], command, deadline) | _ask(
-                server, left[middle:], command, deadline
-            )
+            halves = (left[:middle], left[middle:])
+            return frozenset().union(*(_ask(server, half, command, deadline) for half in halves))
     return frozenset()
+
+
+def _ask_help(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
+    answer = server.run("help", [command, "--long"], deadline)
+    documented = {match["name"]: bool(match["negatable"]) for match in _DOCUMENTED.finditer(answer.stdout)}
+    if not answer.good or not documented:
+        raise BazelError(
+            f"bazel does not say which flags it knows (it exited with {answer.returncode})",
+            f"it said: {answer.last_words()}",
+            code="bazel.rubbish",
+        )
+    return frozenset(flag for flag in flags if _is_documented(flag, documented))
+
+
+def _is_documented(flag: str, documented: Mapping[str, bool]) -> bool:
+    name, sign, _ = flag.removeprefix("--").partition("=")
+    return name in documented or (not sign and documented.get(name.removeprefix("no"), False))
 
 
 def _named_unknown(stderr: str, flags: Sequence[str]) -> str | None:

@@ -39,6 +39,16 @@ DEBIAN_INSTALL_BASE = Path("/usr/share/bazel")
 #: What a Bazel that was built without a release label says in place of a version.
 _UNLABELLED = ("no_version", "development version", "")
 
+#: Variables that are passed on, unless they hold a user and password.
+_PLAIN = (
+    "TMPDIR",
+    *("http_proxy", "https_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
+
+#: What tells bazelisk where Bazels come from.
+_SOURCES = ("BAZELISK_BASE_URL", "BAZELISK_FORMAT_URL")
+
 _VERSION_LINE = re.compile(r"^bazel(?:\s+(?P<label>\S.*?))?\s*$", re.MULTILINE)
 
 
@@ -136,7 +146,7 @@ def identify(
     environ = os.environ if environ is None else environ
     environment = _manager_environment(workspace, environ)
     home = environ.get("HOME", str(Path.home()))
-    ask = {"PATH": environ.get("PATH", os.defpath), "HOME": home, **environment}
+    ask = {**plain_environment(environ), "HOME": home, **environment}
     deadline = deadline.within(IDENTIFY_SECONDS)
     try:
         answer = process.run([str(path), "--version"], deadline, env=ask, cwd=workspace)
@@ -170,6 +180,12 @@ def identify(
     )
 
 
+def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What any program needs of `environ`: PATH, room for temporary files, the way out; no secret."""
+    passed = {name: environ[name] for name in _PLAIN if "@" not in environ.get(name, "@")}
+    return {"PATH": environ.get("PATH", os.defpath), **passed}
+
+
 def describe_exit(returncode: int | None) -> str:
     """How a process ended, as the end of a sentence."""
     if returncode is None:
@@ -195,7 +211,7 @@ def _has_netty_natives(jar: Path) -> bool:
 
 def _manager_environment(workspace: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
     """What a version manager (bazelisk, Debian's script) goes by, independent of HOME and directory."""
-    chosen: dict[str, str] = {}
+    chosen = {name: environ[name] for name in _SOURCES if "@" not in environ.get(name, "@")}
     version = environ.get("USE_BAZEL_VERSION") or _asked_version(workspace)
     if version:
         chosen["USE_BAZEL_VERSION"] = version

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gfattach import process
-from gfattach.bazel.program import Bazel, describe_exit
+from gfattach.bazel.program import Bazel, describe_exit, plain_environment
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError
 from gfattach.files import make_private_directory
@@ -77,7 +77,7 @@ class Server:
         self._sealed = environ is None
         if environ is None:
             self._environment = {
-                "PATH": os.environ.get("PATH", os.defpath),
+                **plain_environment(os.environ),
                 "HOME": str(work / "home"),
                 "LC_ALL": "C.UTF-8",
                 **bazel.environment,

@@ -10,15 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gfattach.bazel.events import Options, parse_summary, private_files, read_events
+from gfattach.bazel.events import Options
 from gfattach.bazel.flags import accepted_flags
-from gfattach.bazel.grpc_log import read_calls
 from gfattach.bazel.preflight import effective_options, error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import Bazel
@@ -26,7 +24,8 @@ from gfattach.bazel.run import Server
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, RefusedError, UsageError
 from gfattach.files import read_bytes, remove, write_atomic
-from gfattach.firsthit.bazel_evidence import Build, clock_offset, leg_of
+from gfattach.firsthit.bazel_build import run_build
+from gfattach.firsthit.bazel_evidence import leg_of
 from gfattach.firsthit.bazel_options import Access, ProofOptions, endpoint_options
 from gfattach.firsthit.evidence import Leg, LegName
 from gfattach.reapi.target import CacheTarget
@@ -114,14 +113,12 @@ class BazelLegs:
         if not warm:
             self._server.forget()
         elif self._server.running:
-            _require(
-                self._server.run("clean", [], deadline).good, "bazel clean failed in the probe's workspace"
-            )
+            self._clean(deadline)
         where = self._endpoint if instead is None else [f"--remote_cache={instead}"]
         detail: dict[str, Any] = {"nonce": bool(self._probe.nonce)}
         if instead is not None:
             detail["withheld"] = "a port that refuses" if instead else "no endpoint"
-        build = _build(
+        build = run_build(
             self._server,
             options,
             name,
@@ -134,6 +131,12 @@ class BazelLegs:
             detail=detail,
         )
         return leg_of(build, novel=bool(self._probe.nonce) and name is LegName.FILL)
+
+    def _clean(self, deadline: Deadline) -> None:
+        answer = self._server.run("clean", [], deadline)
+        if not answer.good:
+            said = error_line(answer.stderr) or answer.last_words()
+            raise BazelError("bazel clean failed in the probe's workspace", f"it said: {said}")
 
     def _proof_options(self, deadline: Deadline) -> ProofOptions:
         if self._options is None:
@@ -186,7 +189,7 @@ def measure_target(
             )
             options = ProofOptions(accepted)
             _refuse_executors(effective_options(server, work / "leg", deadline))
-            build = _build(
+            build = run_build(
                 server,
                 options,
                 LegName.HIT,
@@ -203,54 +206,6 @@ def measure_target(
     return leg_of(build)
 
 
-def _build(
-    server: Server,
-    options: ProofOptions,
-    name: LegName,
-    access: Access,
-    flags: Sequence[str],
-    labels: Sequence[str],
-    directory: Path,
-    deadline: Deadline,
-    *,
-    log_expected: bool,
-    detail: Mapping[str, Any],
-) -> Build:
-    """Run one build and read what it leaves; its files do not outlive this call."""
-    bazel = server.bazel
-    arrivals: list[float] = []
-
-    def arrived(line: str, moment: float) -> None:
-        if parse_summary(line) is not None:
-            arrivals.append(moment)
-
-    with private_files(directory, "events.json", "calls.log") as (events_file, log_file):
-        warm = server.running
-        arguments = [*flags, *options.common(access, events_file, log_file), "--", *labels]
-        before, started = clock_offset(), time.monotonic()
-        answer = server.run("build", arguments, deadline, on_stderr_line=arrived)
-        after = clock_offset()
-        events = read_events(events_file)
-        log = read_calls(log_file) if log_expected and options.log_flag is not None else None
-    endpoint = next(flag for flag in reversed(flags) if flag.startswith("--remote_cache="))
-    return Build(
-        name=name,
-        access=access,
-        endpoint=endpoint.partition("=")[2],
-        started=started,
-        seconds=answer.seconds,
-        warm=warm,
-        exit_code=answer.returncode,
-        last_words="" if answer.good else error_line(answer.stderr) or answer.last_words(),
-        events=events,
-        log=log,
-        summary=parse_summary(answer.stderr),
-        summary_at=arrivals[-1] if arrivals else None,
-        offsets=(before, after),
-        detail={"bazel": bazel.label, "program": str(bazel.path), **detail},
-    )
-
-
 def _refuse_executors(options: Options) -> None:
     executor = options.effective("remote_executor")
     strategy = options.effective("spawn_strategy") or ""
@@ -262,11 +217,6 @@ def _refuse_executors(options: Options) -> None:
         "a proof of a cache has none: name the target in a workspace, or with rc files, without it",
         code="prove.executor",
     )
-
-
-def _require(good: bool, fact: str) -> None:
-    if not good:
-        raise BazelError(fact, code="bazel.failed")
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ A Bazel that is missing is skipped: an attachment is of use without it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ END_SECONDS = 8.0
 
 #: Flags without which a fragment points at nothing.
 ESSENTIAL = ("--remote_cache=", "--noremote_upload_local_results")
+
+#: The head of what `bazel help` says, from 2 to 9.
+_RELEASE = re.compile(r"\[bazel (.+?)\]")
 
 _UPSTREAM_HINT = "use a Bazel from its makers: https://bazel.build/install/bazelisk"
 
@@ -88,20 +92,21 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
             return ok("bazel.starts.before", "this very Bazel has started here before")
         probe = write_probe(subject.work / "start")
         with Server(bazel, probe.directory, subject.work, "start") as server:
-            answer = server.run("info", ["release"], _until(inquiry))
+            # Of all commands this one loads nothing, so that it says nothing but whether a server starts.
+            answer = server.run("help", [], _until(inquiry))
             if not answer.good:
                 said = error_line(answer.stderr) or answer.last_words()
                 return fail(
                     "bazel.starts.failed",
-                    f"bazel info exited with {answer.returncode}",
+                    f"bazel help exited with {answer.returncode}",
                     "a build would end the same way",
                     *([f"it said: {said}"] if said else []),
                 )
-            release = answer.stdout.strip()
-            if not release.startswith(("release", "development")):
+            release = _RELEASE.search(answer.stdout)
+            if release is None:
                 return fail(
                     "bazel.starts.rubbish",
-                    f"bazel info release said: {release[:80] or 'nothing'}",
+                    f"bazel help said: {answer.last_words()[:80] or 'nothing'}",
                     "no Bazel answers so: a wrapper may be in its place",
                     f"see what is there: file {bazel.path}",
                 )
@@ -118,7 +123,7 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
         name = error.code.rpartition(".")[2]
         code = f"bazel.starts.{name}" if name in ("hung", "crashed", "rubbish") else "bazel.starts.failed"
         return fail(code, error.fact, "a build would end the same way", *error.hints)
-    return ok("bazel.starts.ok", f"its server starts, in {answer.seconds:.1f} s", release=release)
+    return ok("bazel.starts.ok", f"its server starts, in {answer.seconds:.1f} s", release=release[1])
 
 
 def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:

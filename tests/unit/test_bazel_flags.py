@@ -9,10 +9,9 @@ from tests.unit.fake_bazel import fake_bazel
 #: Knows `--known*` and `--ok`, names the first other flag as Bazel does, and counts its runs.
 NAMING = """
 echo "$*" >> {runs}
-shift 2
 for flag in "$@"; do
   case "$flag" in
-    --known*|--ok|--no_known) ;;
+    --for_command=*|--|--known*|--ok|--noenable_bzlmod|--enable_workspace) ;;
     --bad=*) echo "ERROR: While parsing option $flag: 'x' is not an int" >&2; exit 2 ;;
     *) echo "ERROR: Unrecognized option: $flag" >&2; exit 2 ;;
   esac
@@ -111,6 +110,36 @@ def test_answers_of_programs_that_are_no_longer_asked_are_let_go(fake, tmp_path)
     first = fake_bazel(tmp_path / "bazel0", "exit 0")
     assert not all_known(first, ["--known"], fake.cache)
     assert all_known(fake.bazel, ["--known"], fake.cache)
+
+
+#: A Bazel before modules: it does not know the options that would do without them.
+OLD = NAMING.replace("|--noenable_bzlmod|--enable_workspace", "")
+
+
+def test_a_bazel_before_modules_is_asked_without_the_options_that_turn_them_off(tmp_path):
+    fake = Fake(tmp_path, OLD)
+    assert fake.ask("--known", "--noenable_bzlmod", "--ok") == {"--known", "--ok"}
+    assert fake.runs == 3
+
+
+#: A Bazel that cannot reach its registry: what it documents decides.
+CUT_OFF = """
+echo "$*" >> {runs}
+case "$command" in
+  help) printf '  --[no]known  (a boolean; default: "true")\n    --size (an integer)\n' ;;
+  *) echo "ERROR: Error accessing registry https://bcr.bazel.build/" >&2; exit 48 ;;
+esac
+"""
+
+
+def test_a_bazel_that_cannot_load_its_modules_is_judged_by_what_it_documents(tmp_path):
+    fake = Fake(tmp_path, CUT_OFF)
+    assert fake.ask("--noknown", "--known", "--size=3", "--nosize", "--new", "--known=x") == {
+        "--noknown",
+        "--known",
+        "--size=3",
+        "--known=x",
+    }
 
 
 def test_a_bazel_that_answers_otherwise_is_no_answer(tmp_path):

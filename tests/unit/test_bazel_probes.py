@@ -11,7 +11,7 @@ from tests.unit.fake_bazel import fake_bazel
 WELL = """
 case "$command$startup" in
   *--version*) echo 'bazel 8.1.1' ;;
-  info*) echo 'release 8.1.1' ;;
+  help*) echo '   [bazel release 8.1.1]' ;;
   canonicalize-flags*)
     for flag in "$@"; do
       case "$flag" in --credential_helper*|--remote_grpc_log*)
@@ -73,10 +73,15 @@ def test_a_bazel_asked_for_by_name_and_missing_fails(ask):
     [
         (("echo 'bazel 8.1.1'", "echo something else"), "bazel.program", "bazel.program.rubbish"),
         (("echo 'bazel 8.1.1'", "exit 37"), "bazel.program", "bazel.program.crashed"),
-        (("echo 'release 8.1.1'", "exit 37"), "bazel.starts", "bazel.starts.crashed"),
-        (("echo 'release 8.1.1'", "echo hello"), "bazel.starts", "bazel.starts.rubbish"),
-        (("echo 'release 8.1.1'", "echo ERROR: no java >&2; exit 36"), "bazel.starts", "bazel.starts.failed"),
+        (("echo '   [bazel release 8.1.1]'", "exit 37"), "bazel.starts", "bazel.starts.crashed"),
+        (("echo '   [bazel release 8.1.1]'", "echo hello"), "bazel.starts", "bazel.starts.rubbish"),
+        (
+            ("echo '   [bazel release 8.1.1]'", "echo ERROR: no java >&2; exit 36"),
+            "bazel.starts",
+            "bazel.starts.failed",
+        ),
         (("for flag in", "exit 7; for flag in"), "bazel.starts", "bazel.starts.rubbish"),
+        (("for flag in", "exit 37; for flag in"), "bazel.starts", "bazel.starts.crashed"),
         (("--credential_helper*", "--remote_cache=*"), "bazel.flags", "bazel.flags.none"),
     ],
 )
@@ -86,7 +91,7 @@ def test_a_bazel_that_is_not_well(ask, change, probe, code):
 
 
 def test_a_bazel_that_started_before_is_not_started_again_unless_that_is_asked_for(ask, tmp_path):
-    body = WELL.replace("info*)", f"info*) echo started >> {tmp_path}/starts;")
+    body = WELL.replace("help*)", f"help*) echo started >> {tmp_path}/starts;")
     assert ask(body)["bazel.starts"].code == "bazel.starts.ok"
     assert ask(always_start=False)["bazel.starts"].code == "bazel.starts.before"
     assert ask()["bazel.starts"].code == "bazel.starts.ok"

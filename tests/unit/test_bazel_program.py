@@ -120,6 +120,22 @@ def test_the_version_that_a_workspace_asks_for_is_asked_for_outside_of_it_too(tm
     assert bazel.environment["BAZELISK_HOME"].startswith("/home/dev/")
 
 
+def test_a_version_manager_finds_its_way_out_without_a_password(tmp_path):
+    spy = script(tmp_path / "bazelisk", f"env > {tmp_path}/seen; echo bazel 8.1.1")
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/home/dev",
+        "https_proxy": "http://proxy:3128",
+        "HTTP_PROXY": "http://user:hush@proxy:3128",
+        "BAZELISK_BASE_URL": "https://mirror.example/bazel",
+        "BAZELISK_GITHUB_TOKEN": "hush",
+    }
+    identify(spy, soon(), environ=environ)
+    seen = (tmp_path / "seen").read_text()
+    assert "https_proxy=http://proxy:3128" in seen and "https://mirror.example/bazel" in seen
+    assert "hush" not in seen
+
+
 def test_no_secret_of_the_environment_reaches_the_program(tmp_path):
     spy = script(tmp_path / "bazel", f"env > {tmp_path}/seen; echo bazel 8.1.1")
     identify(spy, soon(), environ={"PATH": "/usr/bin:/bin", "HOME": "/home/dev", "TOKEN": "hush"})
