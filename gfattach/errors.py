@@ -5,8 +5,6 @@ A failure is a class here, with the exit code that it means. It carries the fact
 nothing else: the command line renders it, nobody else prints it.
 
     GfattachError            1   a probe failed, or the work did
-    ├── BazelError           1   Bazel is there and does not do its part
-    ├── NixError             1   Nix is there and does not do its part
     ├── UsageError           2   an option, a file or a value is bad
     │   └── StorageError     2   a disk is read-only or full, a path cannot be used
     ├── BazelError           2   the Bazel at hand crashed, hung, or is none
@@ -83,7 +81,7 @@ class BazelError(GfattachError):
 
 
 class NixError(GfattachError):
-    """Nix is there and cannot be used, or did not do what was asked: `code` says which."""
+    """Nix is there and cannot be used: it crashed, hung, or said what nobody could have meant."""
 
     exit_code = ExitCode.USAGE
     default_code = "nix.failed"
