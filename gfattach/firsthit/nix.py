@@ -64,9 +64,9 @@ def hit(
 ) -> Leg:
     """Realise the target's paths and `paths` in an empty store below `work`, from the target alone.
 
-    Raises UsageError for a path that is none or a substituter that asks for no signatures, NixError
-    when nothing came and it was not for want of a path (see `leg_of`), ProgramMissingError for a Nix
-    without nix-store, StorageError.
+    Raises UsageError for a path that is none or a substituter that asks for no signatures,
+    UnprovedError when nothing came and it was not for want of a path, NixError for a Nix that cannot
+    be used (see `leg_of`), ProgramMissingError for one without nix-store, StorageError.
     """
     return _leg(LegName.HIT, nix, target, work, paths, deadline, progress, environ)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gfattach.errors import NixError
+from gfattach.errors import NixError, UnprovedError
 from gfattach.firsthit.evidence import Client, Leg, LegName
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
 from gfattach.nix.narinfo_cache import Entry
@@ -143,9 +143,10 @@ class Realisation:
 def leg_of(done: Realisation) -> Leg:
     """The leg that a realisation is.
 
-    A cache that has none of the paths makes a leg without hits. Raises NixError when nothing came and
-    it was not for want of a path: `nix.late`, `nix.crashed`, `nix.signature`, `nix.nar`,
-    `nix.not-a-cache`, `nix.corrupt`, `nix.unreachable`, `nix.failed`.
+    A cache that has none of the paths makes a leg without hits. Raises NixError (`nix.crashed`) for a
+    Nix that did not come to an end, and UnprovedError when nothing came and it was not for want of a
+    path: `nix.late`, `nix.signature`, `nix.nar`, `nix.not-a-cache`, `nix.corrupt`, `nix.unreachable`,
+    `nix.failed`.
     """
     outcomes = {path: done.outcome(path) for path in done.paths}
     hits = [path for path, outcome in outcomes.items() if outcome is Outcome.HIT]
@@ -250,7 +251,7 @@ def _require_an_end(done: Realisation) -> None:
     said = done.complaints()[-1:]
     hints = [f"it said: {said[0][:400]}"] if said else []
     if done.exit_code is None:
-        raise NixError(
+        raise UnprovedError(
             f"Nix had nothing of {done.uri} within {done.seconds:.0f} s",
             *hints,
             "see where the way to the cache ends: gfattach doctor",
@@ -262,22 +263,24 @@ def _require_an_end(done: Realisation) -> None:
         )
 
 
-def _failure(done: Realisation) -> NixError:
+def _failure(done: Realisation) -> UnprovedError:
     """The error for a realisation that got nothing, though not for want of a path."""
     nothing = f"Nix took nothing from {done.uri}"
     said = [text for text in done.complaints() if not _SUMMARY.match(text)]
     for path in done.paths:
         if done.outcome(path) is Outcome.NOT_SIGNED:
             why = f"{path} is not signed by a trusted key"
-            return NixError(f"{nothing}: {why}", _SIGNATURE_HINT, code="nix.signature")
+            return UnprovedError(f"{nothing}: {why}", _SIGNATURE_HINT, code="nix.signature")
     first = _short(said[0]) if said else f"it exited with {done.exit_code}"
     if done.substitutions():
-        return NixError(f"{nothing}: {first}", _NAR_HINT, code="nix.nar")
+        return UnprovedError(f"{nothing}: {first}", _NAR_HINT, code="nix.nar")
     for needles, code, hint in _FAILURES:
         for text in said:
             if any(needle in text for needle in needles):
-                return NixError(f"{nothing}: {_short(text)}", hint, code=code)
-    return NixError(f"{nothing}: {first}", "see what the cache answers: gfattach doctor", code="nix.failed")
+                return UnprovedError(f"{nothing}: {_short(text)}", hint, code=code)
+    return UnprovedError(
+        f"{nothing}: {first}", "see what the cache answers: gfattach doctor", code="nix.failed"
+    )
 
 
 def _short(text: str) -> str:
