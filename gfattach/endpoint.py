@@ -111,11 +111,16 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
         )
     if re.search(r"\s|[\x00-\x1f\x7f]", text):
         raise EndpointError(f"the {what} holds white space", code="endpoint.whitespace")
+    # What Python says of either failure quotes the text, which may hold a password.
     try:
         parts = urlsplit(text)
-        port, host = parts.port, parts.hostname
-    except ValueError as error:
-        raise EndpointError(f"the {what} is not an address: {_redacted(str(error))}") from error
+        host = parts.hostname
+    except ValueError:
+        raise EndpointError(f"the {what} is not an address") from None
+    try:
+        port = parts.port
+    except ValueError:
+        raise EndpointError(f"the port of the {what} is no number up to 65535") from None
     scheme = parts.scheme.lower()
     if scheme not in schemes or "://" not in text:
         raise EndpointError(
@@ -135,7 +140,3 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
     if not host:
         raise EndpointError(f"the {what} names no host", code="endpoint.host")
     return Endpoint(scheme, host, PORTS[scheme] if port is None else port, parts.path.rstrip("/"))
-
-
-def _redacted(text: str) -> str:
-    return re.sub(r"\S+@", "***@", text)

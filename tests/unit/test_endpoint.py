@@ -41,6 +41,8 @@ def test_an_endpoint_is_read_into_its_parts_and_written_back_with_its_port(text,
         ("grpc://host:99999", "endpoint.malformed"),
         ("grpc://host:port", "endpoint.malformed"),
         ("http://[::1", "endpoint.malformed"),
+        ("grpc://user:hunter2/@host", "endpoint.malformed"),
+        ("grpc://[hunter2]/", "endpoint.malformed"),
     ],
 )
 def test_what_is_no_endpoint_is_refused_with_the_rule_that_it_breaks(text, code):
