@@ -83,7 +83,7 @@ def _end(error: NixCacheError) -> str:
         return "login"
     if error.redirected and error.kind in (Kind.DNS, Kind.UNREACHABLE):
         return "in-cluster"
-    if error.redirected and error.kind not in (Kind.MALFORMED, Kind.CORRUPT, Kind.TRUNCATED, Kind.TOO_LARGE):
+    if error.redirected and _BY_KIND.get(error.kind) not in ("malformed", "large", "unusable"):
         return "redirect"
     if error.kind is Kind.STATUS:
         status = error.status or 0

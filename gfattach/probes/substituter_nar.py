@@ -97,7 +97,7 @@ def _unfetched(info: NarInfo, error: NixCacheError, target: SubstituterTarget) -
             f"look at it: curl -o /dev/null {error.hops[-1]}",
             again,
         )
-    if error.kind in (Kind.CORRUPT, Kind.COMPRESSION, Kind.TOO_LARGE):
+    if error.kind in (Kind.CORRUPT, Kind.COMPRESSION, Kind.TOO_LARGE, Kind.MALFORMED, Kind.HTML):
         return fail(
             "substituter.nar.corrupt",
             f"the NAR of {info.store_path} cannot be read: {error.fact}",

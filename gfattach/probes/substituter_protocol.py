@@ -12,6 +12,9 @@ from gfattach.nixcache.target import SubstituterTarget
 from gfattach.nixcache.wire import Speech
 from gfattach.probes.substituter_reach import SITE_HINT, dialled
 
+#: Seconds that a listener has to show that it speaks TLS, after it spoke no HTTP.
+HANDSHAKE_SECONDS = 2.0
+
 _CERTIFICATE = {
     "name": "the certificate is made for another name",
     "expired": "the certificate is not valid today",
@@ -63,12 +66,14 @@ def _in_plain(inquiry: Inquiry[SubstituterTarget]) -> Finding:
 def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     endpoint = inquiry.subject.endpoint
     context = wire.tls_context(inquiry.subject.ca_file)
+    # A plaintext server may wait for the end of the line that it takes the greeting for: leave time to ask.
+    deadline = inquiry.deadline.within(inquiry.deadline.remaining() / 2)
     try:
-        with wire.connect(dialled(inquiry)[1], inquiry.deadline) as connection:
-            session = wire.shake_hands(connection, endpoint, context, inquiry.deadline)
+        with wire.connect(dialled(inquiry)[1], deadline) as connection:
+            session = wire.shake_hands(connection, endpoint, context, deadline)
     except ssl.SSLCertVerificationError as error:
         return _bad_certificate(endpoint, error)
-    except (ssl.SSLError, ConnectionError) as error:
+    except (ssl.SSLError, ConnectionError, TimeoutError) as error:
         # The library's words for a plaintext answer differ from version to version: ask plainly.
         if _plain_speech(inquiry) is Speech.HTTP:
             return fail(
@@ -79,7 +84,8 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 SITE_HINT,
             )
         if not isinstance(error, ssl.SSLError):
-            return _finding_for(Speech.CLOSED, endpoint)
+            heard = Speech.SILENT if isinstance(error, TimeoutError) else Speech.CLOSED
+            return _finding_for(heard, endpoint)
         return fail(
             "substituter.protocol.handshake",
             f"TLS with {endpoint.authority} fails: {(error.reason or str(error)).replace('_', ' ').lower()}",
@@ -107,7 +113,7 @@ def _shakes_hands(inquiry: Inquiry[SubstituterTarget]) -> bool:
     context.verify_mode = ssl.CERT_NONE
     try:
         with wire.connect(dialled(inquiry)[1], inquiry.deadline) as connection:
-            connection.settimeout(max(0.001, inquiry.deadline.remaining()))
+            connection.settimeout(max(0.001, inquiry.deadline.within(HANDSHAKE_SECONDS).remaining()))
             context.wrap_socket(connection, server_hostname=inquiry.subject.endpoint.host).close()
     except OSError:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import lzma
 import socket
 import ssl
@@ -58,6 +59,20 @@ def hang(connection: socket.socket) -> None:
 
 def hang_up(connection: socket.socket) -> None:
     """Close, without a word."""
+
+
+def after(times: int, first: Reply, then: Reply) -> Reply:
+    """`first` for so many requests, and `then` for those that follow."""
+    asked = itertools.count()
+
+    def reply(connection: socket.socket) -> None:
+        chosen = first if next(asked) < times else then
+        if callable(chosen):
+            chosen(connection)
+        else:
+            connection.sendall(chosen)
+
+    return reply
 
 
 def archive_of(info: NarInfo) -> bytes:

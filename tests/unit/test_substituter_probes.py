@@ -1,0 +1,87 @@
+"""Stage "substituter" as it is declared, and its judgement of every failure that its client knows."""
+
+import itertools
+
+import pytest
+
+from gfattach.deadline import Deadline
+from gfattach.endpoint import Endpoint
+from gfattach.finding import Inquiry, Status, warn
+from gfattach.nixcache.errors import Kind, NixCacheError
+from gfattach.nixcache.narinfo import parse
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.probes import substituter_nar, substituter_signature
+from gfattach.probes.substituter import STAGE
+from gfattach.probes.substituter_faults import DOCUMENT_FAULTS, fault, fault_codes
+from tests.unit.test_nixcache_narinfo import RECORDED
+
+ENDPOINT = Endpoint("http", "cache.example", 80)
+STATUSES = (None, 301, 400, 401, 403, 404, 410, 418, 429, 500, 502, 503, 504)
+HOPS = (("http://cache.example/x",), ("http://cache.example/x", "http://elsewhere.example/y"))
+
+
+def every_error():
+    for kind, status, hops in itertools.product(Kind, STATUSES, HOPS):
+        yield NixCacheError(kind, "a fact", status=status, host="elsewhere.example", hops=hops)
+
+
+def test_probes_are_named_after_the_stage_and_codes_after_their_probe():
+    for probe in STAGE.probes:
+        assert probe.name.startswith("substituter.")
+        assert probe.question and not probe.question.endswith(("?", "."))
+        for code, meaning in probe.codes.items():
+            assert code.rpartition(".")[0] == probe.name
+            assert meaning and not meaning.endswith(".")
+
+
+def test_what_a_probe_needs_stands_before_it():
+    before = set()
+    for probe in STAGE.probes:
+        assert set(probe.needs) <= before
+        before.add(probe.name)
+
+
+def test_every_failure_of_a_document_has_a_code_that_is_declared_and_a_next_command():
+    declared = fault_codes("substituter.info", DOCUMENT_FAULTS)
+    for error in every_error():
+        finding = fault("substituter.info", error, ENDPOINT)
+        assert finding.code in declared, error.kind
+        assert finding.failed and finding.why and finding.hints
+
+
+def test_every_failure_of_a_nar_has_a_code_that_is_declared_and_a_next_command():
+    info, target = parse(RECORDED), SubstituterTarget(ENDPOINT)
+    for error in every_error():
+        finding = substituter_nar._unfetched(info, error, target)
+        assert finding.code in substituter_nar.NAR.codes, error.kind
+        assert finding.failed and finding.why and finding.hints
+
+
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [(401, "unauthorised"), (403, "forbidden"), (418, "status"), (500, "error"), (503, "error")],
+)
+def test_a_status_is_judged_by_whoever_gave_it(status, end):
+    """What an object store answers at the end of a redirect says nothing of the cache's own doors."""
+    own, onward = (
+        NixCacheError(Kind.STATUS, f"it answers {status}", status=status, hops=hops) for hops in HOPS
+    )
+    assert fault("substituter.nar", own, ENDPOINT).code == f"substituter.nar.{end}"
+    judged = fault("substituter.nar", onward, ENDPOINT)
+    assert judged.code == "substituter.nar.redirect"
+    assert "http://elsewhere.example/y" in judged.seen
+
+
+def test_a_forward_is_looked_at_first_where_the_cache_is_on_this_machine():
+    error = NixCacheError(Kind.TIMEOUT, "a fact", hops=HOPS[0])
+    here = fault("substituter.info", error, Endpoint("http", "127.0.0.1", 8080))
+    assert "gfattach status" in here.hints[0]
+    assert not any("gfattach status" in hint for hint in fault("substituter.info", error, ENDPOINT).hints)
+
+
+@pytest.mark.parametrize("probe", [substituter_signature.SIGNATURE, substituter_nar.NAR])
+def test_without_a_narinfo_nothing_is_asked_and_nothing_passes(probe):
+    known = {"substituter.narinfo": warn("substituter.narinfo.absent", "", "", narinfos={})}
+    finding = probe.ask(Inquiry(SubstituterTarget(ENDPOINT), Deadline.after(1), known))
+    assert finding.status is Status.SKIP
+    assert finding.code == f"{probe.name}.nothing"
