@@ -28,7 +28,15 @@ PYTHON = VENV / "bin" / "python"
 PROGRAMS = {"bazel": "bazel-bootstrap", "nix-store": "nix-bin"}
 
 #: What the tests want beyond them.
-TEST_PROGRAMS = {"git": "git", "zsh": "zsh", "fish": "fish", "npm": "npm"}
+TEST_PROGRAMS = {
+    "git": "git",
+    "zsh": "zsh",
+    "fish": "fish",
+    "npm": "npm",
+    "etcd": "etcd-server",
+    "gcc": "gcc",
+    "setpriv": "util-linux",
+}
 
 #: The other Bazel of the tests: upstream's own build, from npm.
 UPSTREAM_BAZEL = "@bazel/bazel-linux_x64@2.1.0"
