@@ -7,6 +7,7 @@ for the user's builds nor touches what they keep.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -99,12 +100,15 @@ class Server:
         return [root, *rc_files, f"--host_jvm_args={_SHORT_LIVED}"]
 
     def __enter__(self) -> Server:
+        # An interrupt may leave the thread that is in the `with`: the server must not outlive the program.
+        atexit.register(self.forget)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.forget()
+        atexit.unregister(self.forget)
 
     @property
     def running(self) -> bool:

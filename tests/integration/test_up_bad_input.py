@@ -164,3 +164,21 @@ def test_an_interrupt_ends_it_cleanly(machine):
     assert child.returncode == 130
     assert "Traceback" not in stderr
     assert not (machine.workspace / ".gfattach").exists()
+
+
+@pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
+def test_an_interrupt_while_bazel_runs_leaves_no_server(machine):
+    """The server has a session of its own, and would live for minutes."""
+    command = [sys.executable, "-m", "gfattach", "up", "--trial", "--no-nix"]
+    child = subprocess.Popen(
+        command, cwd=machine.workspace, env=machine.environment, stderr=subprocess.PIPE, text=True
+    )
+    while not any("--output_base" in line or "A-server.jar" in line for line in machine.processes()):
+        assert child.poll() is None, child.communicate()[1]
+        time.sleep(0.05)
+    time.sleep(1)
+    child.send_signal(signal.SIGINT)
+    _, stderr = child.communicate(timeout=60)
+    assert (child.returncode, "Traceback" in stderr) == (130, False)
+    assert machine.processes() == []
+    assert not (machine.workspace / ".gfattach").exists()
