@@ -27,15 +27,31 @@ OUTPUT_LIMIT = 4 * 1024 * 1024
 #: Seconds between asking a process to end and ending it.
 TERMINATE_SECONDS = 3.0
 
-#: Children that run now. An interrupt reaches the main thread alone: what another thread had started would
-#: outlive the program, so it is ended when the interpreter ends.
+#: Children that run now, and what ends a process that a child left behind. An interrupt reaches the main
+#: thread alone: what another thread had started would outlive the program.
 _running: set[subprocess.Popen[bytes]] = set()
+_endings: list[Callable[[], None]] = []
+
+
+def at_end(ending: Callable[[], None]) -> None:
+    """Have `end_all` call `ending`, until `not_at_end` takes it back."""
+    _endings.append(ending)
+
+
+def not_at_end(ending: Callable[[], None]) -> None:
+    """Take an `at_end` back: what it would end has ended."""
+    with contextlib.suppress(ValueError):
+        _endings.remove(ending)
 
 
 @atexit.register
-def _end_running() -> None:
+def end_all() -> None:
+    """End every child that runs now and what children left behind: before an undo, and at the end."""
     for child in list(_running):
         _end_group(child)
+    while _endings:
+        with contextlib.suppress(Exception):  # the others have to be ended too
+            _endings.pop()()
 
 
 @dataclass(frozen=True)

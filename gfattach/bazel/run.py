@@ -7,7 +7,6 @@ for the user's builds nor touches what they keep.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import re
@@ -101,14 +100,14 @@ class Server:
 
     def __enter__(self) -> Server:
         # An interrupt may leave the thread that is in the `with`: the server must not outlive the program.
-        atexit.register(self.forget)
+        process.at_end(self.forget)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.forget()
-        atexit.unregister(self.forget)
+        process.not_at_end(self.forget)
 
     @property
     def running(self) -> bool:
@@ -177,7 +176,7 @@ class Server:
         0.3 s, and `bazel shutdown` 2 s for the same (measured with 2.1.0 and 4.2.3). A server
         that outlives that is asked.
         """
-        server = self._process()
+        server = self._process() or self._starting()
         if server is None or server.end():
             return
         with contextlib.suppress(OSError):
@@ -209,6 +208,18 @@ class Server:
         except OSError:
             ours = str(self.output_base) in _command_line(pid)
         return found if ours else None
+
+    def _starting(self) -> ProcessId | None:
+        """A server that has not written its number down yet: whose client was ended before it was up.
+
+        Known by this output base, which nobody else has; looked for where the system lists processes.
+        """
+        option = f"--output_base={self.output_base}".encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if option in (entry / "cmdline").read_bytes().split(b"\0"):
+                    return ProcessId.of(int(entry.name))
+        return None
 
 
 def remove_tree(path: Path) -> None:
