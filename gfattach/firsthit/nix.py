@@ -92,8 +92,8 @@ def control(
 
 def wanted_paths(target: SubstituterTarget, paths: Sequence[str]) -> tuple[str, ...]:
     """The store paths of a proof, each once. Raises UsageError."""
-    named = [target.probe_path, target.signed_path, *paths]
-    return tuple(dict.fromkeys(_store_path(path) for path in named if path))
+    published = [path for path in (target.probe_path, target.signed_path) if path]
+    return tuple(dict.fromkeys(_store_path(path) for path in (*published, *paths)))
 
 
 def _store_path(text: str) -> str:

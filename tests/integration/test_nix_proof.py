@@ -1,0 +1,333 @@
+"""A first hit proved with a real Nix: against caches that it made itself, that the trial serves, and that
+are wrong in one way each. The machine's own Nix is left as it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gfattach.deadline import Deadline
+from gfattach.endpoint import parse_endpoint
+from gfattach.errors import ProgramMissingError, UnprovedError, UsageError
+from gfattach.firsthit.evidence import Client, LegName
+from gfattach.firsthit.nix import control, hit
+from gfattach.firsthit.verdict import Verdict, judge
+from gfattach.nix.program import Nix
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.trial.nix_server import NixCacheServer
+from tests.integration import nix_caches
+from tests.integration.nixes import (
+    NIX_SECONDS,
+    NOBODY,
+    UNPUBLISHED,
+    BinaryCache,
+    make_cache,
+    real_nix,
+    serving_files,
+    untouched,  # noqa: F401
+)
+
+pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
+
+#: A key that is none of the tests', by the name of one that is.
+WRONG_KEY = "gfattach-test-1:YlVMkO4uByIAZeB8im8KP4qkmlGLegZglf53WwLkeJY="
+
+
+@pytest.fixture(scope="module")
+def nix() -> Nix:
+    return real_nix()
+
+
+@pytest.fixture(scope="module")
+def made(nix, tmp_path_factory) -> BinaryCache:
+    return make_cache(nix, tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def served(made) -> Iterator[SubstituterTarget]:
+    """The cache that Nix made, served as files."""
+    with serving_files(made.directory) as port:
+        yield target(port, made.public_key, made.signed_path)
+
+
+def target(port: int, *keys: str, **fields) -> SubstituterTarget:
+    *keys, signed = keys if len(keys) > 1 else (*keys, None)
+    fields = {"signed_path": signed, "public_keys": tuple(keys), **fields}
+    return SubstituterTarget(parse_endpoint(f"http://127.0.0.1:{port}"), **fields)
+
+
+def late() -> Deadline:
+    return Deadline.after(NIX_SECONDS)
+
+
+def test_paths_of_a_cache_that_nix_made_are_hits(nix, served, tmp_path):
+    told = []
+    leg = hit(nix, served, tmp_path, deadline=late(), progress=told.append)
+    assert (leg.client, leg.name, leg.asked, leg.hits, leg.local) == (Client.NIX, LegName.HIT, 2, 2, 0)
+    assert leg.violations == ()
+    assert leg.detail["key_proved"] is True
+    assert set(leg.detail["paths"].values()) == {"hit"}
+    assert leg.started < leg.first_hit < leg.started + leg.seconds
+    assert set(leg.detail["stages"]) == {"start", "info", "narinfo", "nar"}
+    assert leg.detail["bytes"] > 100
+    assert leg.rpcs["GET nar"] == 2
+    assert len(told) == 2
+    assert judge(Client.NIX, [leg, control(nix, served, tmp_path, deadline=late())]).verdict is Verdict.PROVED
+
+
+def test_nothing_of_a_leg_is_left(nix, served, tmp_path):
+    hit(nix, served, tmp_path / "work", deadline=late())
+    control(nix, served, tmp_path / "work", deadline=late())
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_second_leg_finds_as_little_as_the_first(nix, served, tmp_path):
+    first, second = (hit(nix, served, tmp_path, deadline=late()) for _ in range(2))
+    assert first.rpcs == second.rpcs
+    assert first.hits == second.hits == 2
+
+
+def test_the_trials_cache_is_proved_with_its_key(nix, tmp_path):
+    with NixCacheServer(tmp_path / "trial") as server:
+        trial = target(server.port, server.public_key, server.signed_path)
+        leg = hit(nix, trial, tmp_path / "work", deadline=late())
+        withheld = control(nix, trial, tmp_path / "work", deadline=late())
+    assert (leg.hits, leg.asked, leg.detail["key_proved"]) == (2, 2, True)
+    assert (withheld.hits, withheld.first_hit, withheld.violations) == (0, None, ())
+    assert judge(Client.NIX, [leg, withheld]).verdict is Verdict.PROVED
+
+
+def test_the_probe_path_alone_proves_the_transport_and_not_the_key(nix, served, tmp_path):
+    leg = hit(nix, target(served.endpoint.port), tmp_path, deadline=late())
+    assert (leg.hits, leg.asked) == (1, 1)
+    assert leg.detail["key_proved"] is False
+    assert "content-addressed" in leg.detail["key_reason"]
+
+
+def test_a_wrong_key_proves_the_transport_and_says_what_was_refused(nix, made, served, tmp_path):
+    wrong = target(served.endpoint.port, WRONG_KEY, made.signed_path)
+    leg = hit(nix, wrong, tmp_path, deadline=late())
+    assert (leg.hits, leg.asked, leg.detail["key_proved"]) == (1, 2, False)
+    assert leg.detail["paths"][made.signed_path] == "not-signed"
+    assert judge(Client.NIX, [leg]).verdict is Verdict.UNPROVED
+
+
+@pytest.mark.parametrize("key", [WRONG_KEY, WRONG_KEY.replace("test-1", "other-1"), ""])
+def test_a_wrong_key_and_no_other_path_is_an_error(nix, made, served, tmp_path, key):
+    keys = (key,) if key else ()
+    wrong = target(served.endpoint.port, public_keys=keys, probe_path=made.signed_path)
+    with pytest.raises(UnprovedError) as caught:
+        hit(nix, wrong, tmp_path, deadline=late())
+    assert caught.value.code == "nix.signature"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_nobody_published_is_no_hit_and_no_proof(nix, served, tmp_path):
+    leg = hit(nix, target(served.endpoint.port, probe_path=UNPUBLISHED), tmp_path, deadline=late())
+    assert (leg.hits, leg.asked, leg.first_hit, leg.violations) == (0, 1, None, ())
+    assert leg.detail["nothing_to_hit"] is True
+    assert leg.detail["paths"] == {UNPUBLISHED: "not-published"}
+    assert judge(Client.NIX, [leg]).verdict is Verdict.NOTHING_TO_HIT
+
+
+def test_an_operator_need_not_publish_the_probe_path(nix, made, served, tmp_path):
+    only = target(served.endpoint.port, made.public_key, made.signed_path, probe_path=UNPUBLISHED)
+    leg = hit(nix, only, tmp_path, deadline=late())
+    assert (leg.hits, leg.asked, leg.detail["key_proved"]) == (1, 1, True)
+
+
+def test_a_path_that_a_person_names_is_asked_for_too(nix, made, served, tmp_path):
+    plain = target(served.endpoint.port, made.public_key, None)
+    leg = hit(nix, plain, tmp_path, [f"{made.signed_path}/manifest.nix"], deadline=late())
+    assert leg.detail["paths"] == {made.probe_path: "hit", made.signed_path: "hit"}
+    missed = hit(nix, plain, tmp_path, [UNPUBLISHED], deadline=late())
+    assert (missed.hits, missed.asked) == (1, 2)
+
+
+def test_nothing_is_built_for_a_path_that_could_be(nix, made, served, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        hit(nix, served, tmp_path, [made.unbuilt_drv], deadline=late())
+    assert caught.value.code == "nix.path"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "hello", "/nix/store", "/nix/store/", "/tmp/x", "/nix/store/short-x"]
+)
+def test_what_is_no_store_path_is_refused(nix, served, tmp_path, path):
+    with pytest.raises(UsageError):
+        hit(nix, served, tmp_path, [path], deadline=late())
+
+
+def test_with_the_endpoint_withheld_nothing_comes(nix, served, tmp_path):
+    leg = control(nix, served, tmp_path, deadline=late())
+    assert (leg.name, leg.asked, leg.hits, leg.local) == (LegName.CONTROL, 2, 0, 0)
+    assert leg.violations == ()
+    assert str(served.endpoint.port) not in leg.detail["substituter"]
+
+
+def routes_of(name: str) -> nix_caches.Routes:
+    """A cache with the probe path that is wrong in the way of this name."""
+    info = nix_caches.signed(nix_caches.probe_info(), nix_caches.KEY)
+    routes = nix_caches.publishing(info)
+    page = nix_caches.answer(b"<!doctype html><title>Sign in</title>", kind="text/html")
+    nar, narinfo = f"/{info.url}", f"/{info.store_path.digest}.narinfo"
+    match name:
+        case "login page":
+            return {"*": page}
+        case "login page for narinfos":
+            return {**routes, narinfo: page}
+        case "no cache":
+            return {}
+        case "forbidden":
+            return {"*": nix_caches.answer(b"no", 403)}
+        case "broken":
+            return {"*": nix_caches.answer(b"oh", 500)}
+        case "another store":
+            return {**routes, "/nix-cache-info": nix_caches.answer(b"StoreDir: /opt/store\n")}
+        case "nar missing":
+            return {**routes, nar: nix_caches.answer(b"gone", 404)}
+        case "nar corrupt":
+            return {**routes, nar: nix_caches.answer(b"x" * 200)}
+        case "nar truncated":
+            return {**routes, nar: nix_caches.answer(b"x", length=4000)}
+        case _:
+            raise AssertionError(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("login page", {"nix.corrupt"}),
+        ("login page for narinfos", {"nix.corrupt"}),
+        ("no cache", {"nix.not-a-cache"}),
+        ("forbidden", {"nix.not-a-cache", "nix.unreachable"}),
+        ("broken", {"nix.unreachable"}),
+        ("another store", {"nix.not-a-cache"}),
+        ("nar missing", {"nix.nar"}),
+        ("nar corrupt", {"nix.nar"}),
+        ("nar truncated", {"nix.nar"}),
+    ],
+)
+def test_a_cache_that_is_wrong_is_an_error_that_says_how(nix, tmp_path, name, codes):
+    with nix_caches.serving(routes_of(name)) as port, pytest.raises(UnprovedError) as caught:
+        hit(nix, target(port), tmp_path, deadline=late())
+    assert caught.value.code in codes
+    assert str(port) in caught.value.fact
+    assert "\n" not in caught.value.fact and "<" not in caught.value.fact
+    assert caught.value.hints
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_connection_is_an_error_that_says_so(nix, tmp_path):
+    with nix_caches.serving({}) as port:
+        pass
+    with pytest.raises(UnprovedError) as caught:
+        hit(nix, target(port), tmp_path, deadline=late())
+    assert caught.value.code == "nix.unreachable"
+
+
+def test_a_cache_that_stays_silent_is_given_up_at_the_deadline(nix, tmp_path):
+    with nix_caches.serving({"*": nix_caches.hang}) as port, pytest.raises(UnprovedError) as caught:
+        hit(nix, target(port), tmp_path, deadline=Deadline.after(2))
+    assert caught.value.code == "nix.late"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_token_goes_to_the_cache_by_a_private_netrc_and_not_by_the_command_line(nix, tmp_path):
+    info = nix_caches.signed(nix_caches.probe_info(), nix_caches.KEY)
+    requests: list[bytes] = []
+    headers = (("Authorization", "Bearer s3cret"), ("X-Other", "y"))
+    with nix_caches.serving(nix_caches.publishing(info), requests=requests) as port:
+        leg = hit(nix, target(port, headers=headers), tmp_path, deadline=late())
+    expected = base64.b64encode(b"gfattach:s3cret")
+    assert leg.hits == 1
+    assert all(b"Basic " + expected in request for request in requests)
+    assert leg.detail["headers_left_out"] == ["X-Other"]
+    assert "s3cret" not in json.dumps(leg.record(0.0))
+
+
+def test_the_proxy_of_the_environment_is_not_asked_for_this_machine(nix, served, tmp_path):
+    environ = {**os.environ, "http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
+    assert hit(nix, served, tmp_path, deadline=late(), environ=environ).hits == 2
+
+
+def test_the_users_own_configuration_has_no_part(nix, served, tmp_path):
+    home = tmp_path / "home"
+    (home / ".config/nix").mkdir(parents=True)
+    (home / ".config/nix/nix.conf").write_text("garbage\n")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "NIX_CONFIG": "garbage",
+        "NIX_REMOTE": "daemon",
+        "NIX_DAEMON_SOCKET_PATH": "/nonexistent/socket",
+    }
+    assert hit(nix, served, tmp_path / "work", deadline=late(), environ=environ).hits == 2
+    assert sorted(path.name for path in home.rglob("*")) == [".config", "nix", "nix.conf"]
+    assert (home / ".config/nix/nix.conf").read_text() == "garbage\n"
+
+
+def test_a_place_with_a_strange_name_will_do(nix, served, tmp_path):
+    work = tmp_path / "a b&c?d#e%20+é"
+    assert hit(nix, served, work, deadline=late()).hits == 2
+
+
+def test_a_nix_without_nix_store_is_said(nix, served, tmp_path):
+    with pytest.raises(ProgramMissingError):
+        hit(Nix(tmp_path / "nix", nix.version), served, tmp_path, deadline=late())
+
+
+_AS_SOMEBODY = """
+import json, sys
+from pathlib import Path
+from gfattach.deadline import Deadline
+from gfattach.endpoint import parse_endpoint
+from gfattach.firsthit.nix import hit
+from gfattach.nix.program import Nix
+from gfattach.nixcache.target import SubstituterTarget
+program, version, url, key, path, work = sys.argv[1:]
+target = SubstituterTarget(parse_endpoint(url), (key,), signed_path=path)
+leg = hit(Nix(Path(program), version), target, Path(work), deadline=Deadline.after(60))
+print(json.dumps(leg.record(leg.started)))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="run as root, to become somebody else (every other run is one)")
+def test_a_user_without_rights_proves_as_much_as_root(nix, made, served):
+    """The same in a process of a user who owns nothing, and has no home."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv: apt-get install util-linux")
+    work = Path(tempfile.mkdtemp(prefix="gfattach-nobody."))
+    try:
+        os.chown(work, NOBODY, NOBODY)
+        become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        asked = [
+            str(nix.path),
+            nix.version,
+            served.endpoint.url,
+            made.public_key,
+            made.signed_path,
+            str(work),
+        ]
+        done = subprocess.run(
+            [*become, sys.executable, "-c", _AS_SOMEBODY, *asked],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": "/nonexistent"},
+        )
+        assert done.returncode == 0, done.stderr
+        leg = json.loads(done.stdout)
+        assert (leg["hits"], leg["asked"], leg["key_proved"], leg["violations"]) == (2, 2, True, [])
+        assert list(work.iterdir()) == []
+    finally:
+        shutil.rmtree(work)
