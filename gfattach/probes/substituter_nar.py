@@ -72,7 +72,7 @@ def _different(info: NarInfo, fetched: FetchedNar) -> Finding | None:
             return fail(
                 f"substituter.nar.{end}",
                 f"the NAR of {info.store_path} is another: {what}",
-                "Nix refuses it, and ends the build",
+                "Nix refuses what is not the NAR that was signed, and ends the build",
                 "operator: remove the path from the cache and push it again",
                 path=str(info.store_path),
             )

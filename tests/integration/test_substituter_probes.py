@@ -4,9 +4,11 @@ import contextlib
 import datetime
 import ipaddress
 import lzma
+import os
 import shutil
 import socket
 import ssl
+import subprocess
 from dataclasses import replace
 
 import httpx  # noqa: F401  a first import would count against the shortened deadlines
@@ -15,11 +17,14 @@ import pytest
 from gfattach.endpoint import Endpoint, parse_endpoint
 from gfattach.engine import Run
 from gfattach.finding import Stage, Status
+from gfattach.nix.isolated import IsolatedStore
 from gfattach.nixcache import narinfo
 from gfattach.nixcache.hashes import Hash
+from gfattach.nixcache.nar import Regular, serialise
 from gfattach.nixcache.signature import PublicKey
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.substituter import STAGE
+from gfattach.trial.nix_server import SIGNED as DERIVATION
 from gfattach.trial.nix_server import NixCacheServer
 from tests.integration import faults
 from tests.integration.nix_caches import (
@@ -361,7 +366,7 @@ CONTENT = {
     "substituter.nar.absent": _fault("nar", answer(b"", 404)),
     "substituter.nar.truncated": _fault("nar", answer(lzma.compress(ARCHIVE)[:40], length=144)),
     "substituter.nar.corrupt": _fault("nar", HTML),
-    "substituter.nar.size": _fault("nar", answer(lzma.compress(ARCHIVE + bytes(8)))),
+    "substituter.nar.size": _fault("nar", answer(lzma.compress(serialise(Regular(b"another"))))),
     "substituter.nar.hash": _fault("nar", answer(lzma.compress(ARCHIVE[:-8] + b"x" * 8))),
     **_faults("nar", 3, _authority_gone_after(PATHS["narinfo"], 1)),
 }
@@ -461,10 +466,6 @@ def test_a_cache_with_nothing_published_is_attached_all_the_same(rig):
 @pytest.mark.skipif(shutil.which("nix-instantiate") is None, reason="Nix is missing: apt-get install nix-bin")
 @pytest.mark.nix
 def test_the_command_that_an_operator_is_given_makes_the_probe_path(rig, tmp_path):
-    import subprocess
-
-    from gfattach.nix.isolated import IsolatedStore
-
     hint = ask(_nothing(rig))["substituter.narinfo"].hints[0]
     command = hint.removeprefix("operator: ")
     with IsolatedStore(tmp_path, {}) as store:
@@ -473,6 +474,98 @@ def test_the_command_that_an_operator_is_given_makes_the_probe_path(rig, tmp_pat
         )
         assert done.stdout.strip() == str(PROBE), done.stderr
         assert (store.root / str(PROBE)[1:]).exists()
+
+
+#: What Nix makes of a failure: it goes on without the cache and says so, or says nothing, or ends.
+WITHOUT_THE_CACHE = "don't know how to build"
+NIX_DOES = [
+    ("info", "unauthorised", "does not appear to be a binary cache"),
+    ("info", "forbidden", "does not appear to be a binary cache"),
+    ("info", "status", "warning: unable to download"),
+    ("info", "in-cluster", "warning: unable to download"),
+    ("narinfo", "unauthorised", ""),
+    ("narinfo", "forbidden", ""),
+    ("narinfo", "status", "error: unable to download"),
+    ("narinfo", "broken", "error: unable to download"),
+    ("narinfo", "in-cluster", "error: unable to download"),
+    ("narinfo", "login", "is corrupt"),
+    ("nar", "unauthorised", "does not exist in binary cache"),
+    ("nar", "absent", "does not exist in binary cache"),
+    ("nar", "in-cluster", "error: unable to download"),
+    ("nar", "truncated", "error: unable to download"),
+    ("nar", "corrupt", "error: "),
+    ("nar", "size", "error: "),
+    ("nar", "hash", "error: "),
+]
+
+
+@pytest.mark.skipif(shutil.which("nix-store") is None, reason="Nix is missing: apt-get install nix-bin")
+@pytest.mark.nix
+@pytest.mark.parametrize(("name", "end", "says"), NIX_DOES)
+def test_what_a_finding_says_of_nix_is_what_nix_does(rig, tmp_path, name, end, says):
+    target = CASES[f"substituter.{name}.{end}"](rig)
+    finding = ask(target)[f"substituter.{name}"]
+    settings = {
+        "substituters": target.endpoint.url,
+        "trusted-public-keys": TRUSTED,
+        "download-attempts": "1",
+    }
+    with IsolatedStore(tmp_path / "nix", settings) as store:
+        done = subprocess.run(
+            ["nix-store", "-r", str(SIGNED)],
+            env=store.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode != 0
+    assert says in done.stderr
+    # A Nix that goes on without the cache comes to say that there is nothing to build the path of.
+    ends = "ends the build" in finding.why
+    assert (WITHOUT_THE_CACHE in done.stderr) == (not ends)
+    if "says nothing" in finding.why:
+        assert done.stderr.startswith(WITHOUT_THE_CACHE)
+
+
+@pytest.mark.skipif(shutil.which("nix-build") is None, reason="Nix is missing: apt-get install nix-bin")
+@pytest.mark.nix
+def test_a_narinfo_that_fails_ends_even_a_build_that_needs_no_cache(rig, tmp_path):
+    expression = (
+        f'derivation {{ name = "{DERIVATION.name}"; system = "builtin"; builder = "builtin:buildenv"; '
+        'derivations = [ ]; manifest = "/dev/null"; }'
+    )
+    codes = {}
+    for status in (403, 404, 503):
+        target = rig.cache({"/nix-cache-info": answer(INFO), "*": answer(b"", status)})
+        settings = {"substituters": target.endpoint.url, "download-attempts": "1", "max-jobs": "1"}
+        with IsolatedStore(tmp_path / str(status), settings) as store:
+            args = ["nix-build", "--no-out-link", "-E", expression]
+            done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
+        codes[status] = done.returncode
+    assert (codes[403], codes[404]) == (0, 0)
+    assert codes[503] != 0
+
+
+@pytest.mark.skipif(shutil.which("nix-store") is None, reason="Nix is missing: apt-get install nix-bin")
+@pytest.mark.nix
+def test_nix_asks_a_proxy_for_this_machine_until_it_is_told_not_to(rig, tmp_path):
+    target = rig.cache(rig.good())
+    rig.proxied(f"http://127.0.0.1:{rig.stack.enter_context(faults.refusing())}")
+    finding = ask(target)["substituter.proxy"]
+    assert finding.code == "substituter.proxy.loopback"
+    settings = {
+        "substituters": target.endpoint.url,
+        "trusted-public-keys": TRUSTED,
+        "download-attempts": "1",
+    }
+    outcomes = []
+    for prefix in ("", f"{finding.hints[0]}; "):
+        environment = {"http_proxy": os.environ["http_proxy"]}
+        with IsolatedStore(tmp_path / str(len(outcomes)), settings, variables=environment) as store:
+            args = ["sh", "-c", f"{prefix}nix-store -r {SIGNED}"]
+            done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
+        outcomes.append(done.returncode == 0)
+    assert outcomes == [False, True]
 
 
 def test_401_and_403_and_404_are_told_apart(rig):
