@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -177,6 +178,12 @@ def test_a_digest_that_cannot_be_one_is_refused(room):
             BlobStore(room).put(digest, [b"abc"])
 
 
+def test_the_right_hash_with_another_size_is_another_digest(room):
+    digest = Digest(Digest.of(b"x").hash, 2)
+    with pytest.raises(DigestError, match="1 bytes came for a blob of 2"):
+        BlobStore(room).put(digest, [b"x"])
+
+
 def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, room):
     def broken():
         yield b"half"
@@ -202,7 +209,7 @@ def test_a_full_disk_is_told_apart_and_loses_nothing(tmp_path, room, monkeypatch
     with monkeypatch.context() as patched, pytest.raises(FullError, match=os.strerror(number).lower()):
         patched.setattr(os, call, full)
         store.put(Digest.of(b"new"), [b"new"])
-    assert (store.read(Digest.of(b"kept")), room.used) == (b"kept", used)
+    assert (store.read(Digest.of(b"kept")), room.used, room._reserved) == (b"kept", used, 0)
     assert list((tmp_path / "room" / "tmp").iterdir()) == []
     store.put(Digest.of(b"new"), [b"new"])
     assert store.read(Digest.of(b"new")) == b"new"
@@ -217,6 +224,52 @@ def test_a_disk_that_takes_no_times_can_still_be_read(room, monkeypatch):
 
     monkeypatch.setattr(os, "utime", refuse)
     assert BlobStore(room).read(Digest.of(b"kept")) == b"kept"
+
+
+def test_a_file_that_was_cut_short_meanwhile_is_given_up(tmp_path, room):
+    store, digest = BlobStore(room), Digest.of(b"whole")
+    store.put(digest, [b"whole"])
+    os.truncate(stored_file(tmp_path / "room", digest), 3)
+    assert (store.read(digest), len(room), room.used) == (None, 0, 0)
+
+
+def test_what_an_earlier_process_left_is_hashed_once(tmp_path, room, monkeypatch):
+    digest, hashed = Digest.of(b"kept"), []
+    BlobStore(room).put(digest, [b"kept"])
+    original = blobs._hash
+    monkeypatch.setattr(blobs, "_hash", lambda file: hashed.append(file) or original(file))
+    store = BlobStore(room_at(tmp_path / "room", 1024 * 1024))
+    assert [store.has(digest), store.read(digest), store.has(digest)] == [True, b"kept", True]
+    assert len(hashed) == 1
+
+
+def test_a_clock_that_was_set_back_does_not_change_the_order_of_use(tmp_path, room):
+    """The older blob carries a time of the next year."""
+    store, old, new = BlobStore(room), Digest.of(b"old"), Digest.of(b"new")
+    store.put(old, [b"old"])
+    ahead = time.time_ns() + 365 * 24 * 3600 * 10**9
+    os.utime(stored_file(tmp_path / "room", old), ns=(ahead, ahead))
+    again = room_at(tmp_path / "room", 1024 * 1024)
+    BlobStore(again).put(new, [b"new"])
+    assert room_at(tmp_path / "room", 1024 * 1024).keys() == again.keys()
+    assert again.keys()[-1].endswith(f"{new.hash}-3")
+
+
+@pytest.mark.parametrize(
+    ("size", "blocks"),
+    [
+        (0, 1),
+        (1, 1),
+        (4096, 1),
+        (4097, 2),
+        (4 * 4096, 4),
+        (4 * 4096 + 1, 6),
+        (256 * 4096, 257),
+        (257 * 4096, 259),
+    ],
+)
+def test_a_file_counts_for_its_blocks_their_index_and_its_entry(room, size, blocks):
+    assert room.charge(size) == blocks * BLOCK_BYTES + 256
 
 
 def test_room_that_is_being_written_to_is_not_given_away(tmp_path):
@@ -283,14 +336,13 @@ def test_a_lower_bound_after_a_restart_gives_up_the_oldest(tmp_path):
 
 def test_files_that_are_not_the_rooms_do_not_take_its_room(tmp_path, room):
     BlobStore(room).put(Digest.of(b"kept"), [b"kept"])
-    strangers = [
-        tmp_path / "room" / "cas" / name for name in ("stray", "ab/not-a-blob", "ab/" + "a" * 64 + "-7")
-    ]
+    names = ("stray", "ab/not-a-blob", "ab/" + "a" * 64 + "-70", "aa/" + "a" * 64 + "-7", "aa/aa-2")
+    strangers = [tmp_path / "room" / "cas" / name for name in names]
     for stranger in strangers:
         stranger.parent.mkdir(exist_ok=True)
         stranger.write_bytes(b"x" * 70)
     again = room_at(tmp_path / "room", 1024 * 1024)
-    assert (len(again), [stranger.exists() for stranger in strangers]) == (1, [False] * 3)
+    assert (len(again), [stranger.exists() for stranger in strangers]) == (1, [False] * 5)
 
 
 class TestActions:
