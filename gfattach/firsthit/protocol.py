@@ -28,9 +28,10 @@ OUTPUT_PATH = "gfattach-probe-v1"
 
 @dataclass(frozen=True)
 class ProbeAction:
-    """The action, and every blob that belongs to it; `result` is the ActionResult to store."""
+    """The action, its `output`, and every blob that belongs to it; `result` is the ActionResult to store."""
 
     action: Digest
+    output: bytes
     blobs: tuple[bytes, ...]
     result: Any
 
@@ -49,8 +50,9 @@ def probe_action(nonce: str = "") -> ProbeAction:
     )
     result = pb.ActionResult(exit_code=0)
     result.output_files.add(path=OUTPUT_PATH, digest=Digest.of(output).message())
-    blobs = (*(message.SerializeToString(deterministic=True) for message in (command, root, action)), output)
-    return ProbeAction(Digest.of_message(action), blobs, result)
+    # The input root is empty, and an empty blob is in every cache: it is not stored (REAPI, Digest).
+    blobs = (*(message.SerializeToString(deterministic=True) for message in (command, action)), output)
+    return ProbeAction(Digest.of_message(action), output, blobs, result)
 
 
 def open_cache(target: CacheTarget) -> Any:
@@ -64,61 +66,114 @@ def open_cache(target: CacheTarget) -> Any:
     return HttpCache(target)
 
 
+class _Asking:
+    """The questions of one leg, and what came of them."""
+
+    def __init__(self, deadline: Deadline, nonce: str) -> None:
+        self.probe = probe_action(nonce)
+        self.rpcs = Counter[str]()
+        self.violations: list[str] = []
+        self.outcome = "not found"
+        self.first_hit: float | None = None
+        self._deadline = deadline
+        self._started = time.monotonic()
+
+    def ask(self, cache: Any) -> bool:
+        """Look the action up and read its output; whether both were served, and are what they should be."""
+        result = cache.get_action_result(self.probe.action, self._deadline)
+        self.rpcs[f"GetActionResult {'NOT_FOUND' if result is None else 'OK'}"] += 1
+        if result is None:
+            return False
+        expected = Digest.of(self.probe.output)
+        if [Digest.read(file.digest) for file in result.output_files] != [expected]:
+            self.outcome = "another result"
+            self.violations.append("the cache holds a result for the probe action that is not the probe's")
+            return False
+        try:
+            cache.read(expected, self._deadline)
+        except ReapiError as error:
+            self.rpcs[f"Read {error.kind.name}"] += 1
+            if error.kind not in (Kind.NOT_FOUND, Kind.CORRUPT):
+                raise
+            self.outcome = "output gone" if error.kind is Kind.NOT_FOUND else "output changed"
+            if error.kind is Kind.CORRUPT:
+                self.violations.append("the cache served an output whose content is not what its digest says")
+            return False
+        self.rpcs["Read OK"] += 1
+        self.outcome, self.first_hit = "served", time.monotonic()
+        return True
+
+    def store(self, cache: Any) -> None:
+        """Store everything that belongs to the action, the result last."""
+        for blob in self.probe.blobs:
+            cache.write(blob, self._deadline)
+            self.rpcs["Write OK"] += 1
+        cache.update_action_result(self.probe.action, self.probe.result, self._deadline)
+        self.rpcs["UpdateActionResult OK"] += 1
+
+    def leg(self, name: LegName) -> Leg:
+        """What was measured so far."""
+        action = self.probe.action
+        return Leg(
+            client=Client.PROTOCOL,
+            name=name,
+            started=self._started,
+            seconds=time.monotonic() - self._started,
+            asked=1,
+            hits=0 if self.first_hit is None else 1,
+            local=0,
+            first_hit=self.first_hit,
+            rpcs=dict(self.rpcs),
+            violations=tuple(self.violations),
+            detail={"action": f"{action.hash}/{action.size}", "outcome": self.outcome},
+        )
+
+
 def fill(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Leg:
-    """Store the probe action, unless it is there. Raises ReapiError, and RefusedError for a reader."""
+    """Store the probe action, unless it is there whole. Raises ReapiError, and RefusedError for a reader."""
     if not target.may_write:
         raise RefusedError(
             f"{target.endpoint.url} is attached for reading, and filling it is writing",
             "an operator fills it, from a lane that may write: gfattach site warm --upload",
             code="cache.read-only",
         )
-    probe = probe_action(nonce)
-    started, rpcs = time.monotonic(), Counter[str]()
+    asking = _Asking(deadline, nonce)
     with open_cache(target) as cache:
-        there = _lookup(cache, probe, deadline, rpcs)
-        if there is None:
-            for blob in probe.blobs:
-                cache.write(blob, deadline)
-                rpcs["Write OK"] += 1
-            cache.update_action_result(probe.action, probe.result, deadline)
-            rpcs["UpdateActionResult OK"] += 1
-    return _leg(LegName.FILL, started, 0 if there is None else 1, None, rpcs, probe)
+        if not asking.ask(cache):
+            asking.store(cache)
+            # What was wrong with it before is mended now.
+            asking.violations.clear()
+    return asking.leg(LegName.FILL)
 
 
 def hit(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Leg:
     """Ask for the probe action and read its output. A hit is one whose content has its digest.
 
-    Raises ReapiError when the cache does not answer at all.
+    Raises ReapiError when the cache does not answer, or answers with an error.
     """
-    probe = probe_action(nonce)
-    started, rpcs, moment = time.monotonic(), Counter[str](), None
-    with open_cache(replace(target, may_write=False)) as cache:
-        result = _lookup(cache, probe, deadline, rpcs)
-        if result is not None:
-            found = time.monotonic()
-            with contextlib.suppress(IndexError):
-                cache.read(Digest.read(result.output_files[0].digest), deadline)
-                rpcs["Read OK"] += 1
-                moment = found
-    return _leg(LegName.HIT, started, 0 if moment is None else 1, moment, rpcs, probe)
+    asking = _Asking(deadline, nonce)
+    with open_cache(target) as cache:
+        asking.ask(cache)
+    return asking.leg(LegName.HIT)
 
 
 def control(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Leg:
-    """Ask the same with the endpoint withheld: nothing may be served."""
-    probe = probe_action(nonce)
-    started, rpcs = time.monotonic(), Counter[str]()
-    result = None
-    with (
-        withheld(target.endpoint) as endpoint,
-        open_cache(replace(target, endpoint=endpoint, socket=None)) as cache,
-    ):
+    """Ask the same with the endpoint withheld: nothing may be served.
+
+    Raises ReapiError when anything but the missing endpoint is what went wrong.
+    """
+    asking = _Asking(deadline, nonce)
+    with withheld(target.endpoint) as endpoint:
+        nowhere = replace(target, endpoint=endpoint, socket=None, headers=())
         try:
-            result = _lookup(cache, probe, deadline, rpcs)
+            with open_cache(nowhere) as cache:
+                asking.ask(cache)
         except ReapiError as error:
-            rpcs[f"GetActionResult {error.kind.value}"] += 1
-            if error.kind not in (Kind.UNAVAILABLE, Kind.DEADLINE):
+            if error.kind is not Kind.UNAVAILABLE:
                 raise
-    return _leg(LegName.CONTROL, started, 0 if result is None else 1, None, rpcs, probe)
+            asking.rpcs["GetActionResult UNAVAILABLE"] += 1
+            asking.outcome = "withheld"
+    return asking.leg(LegName.CONTROL)
 
 
 @contextlib.contextmanager
@@ -130,26 +185,3 @@ def withheld(endpoint: Endpoint) -> Iterator[Endpoint]:
     with socket.socket() as keeper:
         keeper.bind(("127.0.0.1", 0))
         yield replace(endpoint, host="127.0.0.1", port=keeper.getsockname()[1])
-
-
-def _lookup(cache: Any, probe: ProbeAction, deadline: Deadline, rpcs: Counter[str]) -> Any | None:
-    result = cache.get_action_result(probe.action, deadline)
-    rpcs[f"GetActionResult {'NOT_FOUND' if result is None else 'OK'}"] += 1
-    return result
-
-
-def _leg(
-    name: LegName, started: float, hits: int, moment: float | None, rpcs: Counter[str], probe: ProbeAction
-) -> Leg:
-    return Leg(
-        client=Client.PROTOCOL,
-        name=name,
-        started=started,
-        seconds=time.monotonic() - started,
-        asked=1,
-        hits=hits,
-        local=0,
-        first_hit=moment,
-        rpcs=dict(rpcs),
-        detail={"action": f"{probe.action.hash}/{probe.action.size}"},
-    )

@@ -1,6 +1,7 @@
 """Stage "cache": the Bazel remote cache, asked from the name down to a blob.
 
-Questions that the protocol itself answers stand in `cache_protocol`; here are the ways to it.
+Here are the ways to it: name and port. What the port speaks stands in `cache_speech`, what the
+cache says of itself in `cache_capabilities`, what it does in `cache_content`.
 """
 
 from __future__ import annotations
@@ -8,17 +9,24 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from pathlib import Path
 
+from gfattach.deadline import Deadline
+from gfattach.endpoint import Endpoint
 from gfattach.finding import Finding, Inquiry, Probe, Stage, fail, ok
-from gfattach.probes.cache_protocol import PROTOCOL_PROBES
+from gfattach.probes.cache_capabilities import CAPABILITY_PROBES
+from gfattach.probes.cache_content import CONTENT_PROBES
+from gfattach.probes.cache_speech import SPEECH_PROBES
 from gfattach.reapi.target import CacheTarget
-from gfattach.reapi.wire import Heard, Speech, listen_to
+from gfattach.reapi.wire import connect
 
 CacheInquiry = Inquiry[CacheTarget]
 
 _RESOLVE_CODES = {
     "cache.resolve.found": "the endpoint's name has addresses",
     "cache.resolve.unknown": "the endpoint's name is not known here",
+    "cache.resolve.cluster": "the endpoint's name is one of inside a cluster, and this machine is outside",
+    "cache.resolve.unanswered": "no name server answered: nothing is known of the name",
     "cache.resolve.socket": "the endpoint is reached through a socket: no name is looked up",
 }
 
@@ -30,15 +38,34 @@ def _resolve(inquiry: CacheInquiry) -> Finding:
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        return fail(
-            "cache.resolve.unknown",
-            f"the name {endpoint.host} is not known here: {getattr(error, 'strerror', None) or error}",
-            "Bazel would wait 3 s for it at every command",
-            "an in-cluster name is known only in the cluster: attach through a forward or an ingress",
-            f"look it up: getent hosts {endpoint.host}",
-        )
+        return _unresolved(endpoint.host, error)
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     return ok("cache.resolve.found", f"{endpoint.host} is {', '.join(addresses[:4])}", addresses=addresses)
+
+
+def _unresolved(host: str, error: Exception) -> Finding:
+    said = getattr(error, "strerror", None) or str(error)
+    if host.rstrip(".").endswith((".svc", ".cluster.local")):
+        return fail(
+            "cache.resolve.cluster",
+            f"{host} is a name of inside a cluster, and is not known here",
+            "only the cluster's own name server knows it",
+            "attach through a forward, or name the site's ingress: gfattach up --cache grpcs://HOST",
+        )
+    if getattr(error, "errno", None) == socket.EAI_AGAIN:
+        return fail(
+            "cache.resolve.unanswered",
+            f"no name server answered for {host}: {said}",
+            "the network, the VPN or the name server is down: the name itself may be right",
+            f"look it up: getent hosts {host}",
+        )
+    return fail(
+        "cache.resolve.unknown",
+        f"the name {host} is not known here: {said}",
+        "Bazel would wait 3 s for it at every command",
+        "check the spelling, and whether the VPN that knows it is up",
+        f"look it up: getent hosts {host}",
+    )
 
 
 _PORT_CODES = {
@@ -52,172 +79,52 @@ _PORT_CODES = {
 
 def _port(inquiry: CacheInquiry) -> Finding:
     target = inquiry.subject
-    if target.socket is not None:
-        return _unix_port(inquiry)
+    where = f"the socket {target.socket}" if target.socket else target.endpoint.authority
     try:
-        _connect(inquiry).close()
-    except TimeoutError:
+        connect(target, Deadline(inquiry.deadline.at - 0.1)).close()
+    except OSError as error:
+        return _socket_closed(target.socket, error) if target.socket else _closed(target.endpoint, error)
+    return ok("cache.port.open", f"{where} takes connections")
+
+
+def _closed(endpoint: Endpoint, error: OSError) -> Finding:
+    if isinstance(error, TimeoutError):
         return fail(
             "cache.port.silent",
-            f"no answer from {target.endpoint.authority} within the deadline",
+            f"no answer from {endpoint.authority} within the deadline",
             "a silent endpoint stalls Bazel for minutes, where a refused one costs it 0.2 s",
-            "is the VPN up, and is the port right?",
+            "see whether the VPN is up and the port is right: a firewall drops what it does not allow",
         )
-    except ConnectionRefusedError:
+    if isinstance(error, ConnectionRefusedError):
         return fail(
             "cache.port.refused",
-            f"nothing listens at {target.endpoint.authority}",
+            f"nothing listens at {endpoint.authority}",
             "the forward or the server is down, or the port is another one",
-            f"see who listens: ss -ltn 'sport = :{target.endpoint.port}'",
+            "start the forward again: gfattach up"
+            if endpoint.localhost
+            else "check the port with the operator",
+            f"see who listens: ss -ltn 'sport = :{endpoint.port}'",
         )
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        return fail(
-            "cache.port.unreachable",
-            f"{target.endpoint.authority} cannot be reached: {reason}",
-            "there is no way from this machine to that address",
-            f"see the way: ip route get {target.endpoint.host}",
-        )
-    return ok("cache.port.open", f"{target.endpoint.authority} takes connections")
-
-
-def _unix_port(inquiry: CacheInquiry) -> Finding:
-    path = inquiry.subject.socket
-    assert path is not None
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(max(0.01, inquiry.deadline.remaining()))
-        try:
-            connection.connect(str(path))
-        except OSError as error:
-            reason = (
-                "is stale" if error.errno == errno.ECONNREFUSED else os.strerror(error.errno or 0).lower()
-            )
-            return fail(
-                "cache.port.socket",
-                f"the socket {path} does not take connections: {reason}",
-                "the process behind it has ended",
-                "attach again: gfattach up",
-            )
-    return ok("cache.port.open", f"the socket {path} takes connections")
-
-
-_PROTOCOL_CODES = {
-    "cache.protocol.right": "the port speaks what the endpoint's scheme says",
-    "cache.protocol.http-for-grpc": "a port that speaks HTTP was given for gRPC",
-    "cache.protocol.grpc-for-http": "a port that speaks gRPC was given for HTTP",
-    "cache.protocol.tls-for-plain": "a TLS port was given for a plaintext scheme",
-    "cache.protocol.plain-for-tls": "a plaintext port was given for a TLS scheme",
-    "cache.protocol.untrusted": "the certificate is not trusted, or is for another name",
-    "cache.protocol.page": "a web page answers: a login, a proxy, or another service",
-    "cache.protocol.silent": "the port takes connections and says nothing",
-    "cache.protocol.unknown": "the port speaks something else",
-    "cache.protocol.socket": "the endpoint is reached through a socket: the calls show what it speaks",
-}
-
-
-def _protocol(inquiry: CacheInquiry) -> Finding:
-    target = inquiry.subject
-    if target.socket is not None:
-        return ok("cache.protocol.socket", "what the socket speaks shows in the calls below")
-    endpoint = target.endpoint
-    address = (inquiry.known("cache.resolve", "addresses", [endpoint.host])[0], endpoint.port)
-    try:
-        heard = listen_to(address, endpoint.host, target.tls.ca_file, inquiry.deadline)
-    except OSError as error:
-        heard = Heard(Speech.CLOSED, sample=str(error))
-    return judge_speech(target, heard)
-
-
-def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
-    """What it means that `heard` answers at the target's endpoint."""
-    endpoint, where = target.endpoint, target.endpoint.authority
-    if heard.page:
-        return fail(
-            "cache.protocol.page",
-            f"{where} answers with a web page ({heard.sample})",
-            "a login page, a proxy or another service stands where the cache should",
-            f"look at it: curl -si http://{where}/ | head",
-        )
-    if heard.speech is Speech.TLS and not endpoint.tls:
-        right = {"grpc": "grpcs", "http": "https"}[endpoint.scheme]
-        return fail(
-            "cache.protocol.tls-for-plain",
-            f"{where} speaks TLS, and {endpoint.scheme}:// is plaintext",
-            "Bazel says only: Network closed for unknown reason",
-            f"use {right}://{where}{endpoint.path}",
-        )
-    if heard.speech in (Speech.HTTP1, Speech.HTTP2) and endpoint.tls:
-        right = "grpc" if heard.speech is Speech.HTTP2 else "http"
-        return fail(
-            "cache.protocol.plain-for-tls",
-            f"{where} speaks plaintext {heard.speech.value}, and {endpoint.scheme}:// asks for TLS",
-            "Bazel says only: not an SSL/TLS record",
-            f"use {right}://{where}{endpoint.path}, if the way there is a forward or otherwise private",
-        )
-    if heard.speech is Speech.TLS:
-        return _judge_tls(target, heard)
-    if heard.speech is Speech.HTTP1 and endpoint.grpc:
-        return fail(
-            "cache.protocol.http-for-grpc",
-            f"{where} speaks HTTP/1.1 ({heard.sample}), and grpc:// needs HTTP/2",
-            "Bazel says only: INTERNAL: http2 exception",
-            f"use http://{where}, or the server's gRPC port (bazel-remote: 9092 beside 8080)",
-        )
-    if heard.speech is Speech.HTTP2 and not endpoint.grpc:
-        return fail(
-            "cache.protocol.grpc-for-http",
-            f"{where} speaks gRPC, and http:// is HTTP/1.1",
-            "Bazel builds without the cache and does not say so",
-            f"use grpc://{where}",
-        )
-    if heard.speech in (Speech.HTTP1, Speech.HTTP2):
-        return ok("cache.protocol.right", f"{where} speaks {'gRPC' if endpoint.grpc else 'HTTP'}")
-    if heard.speech is Speech.SILENT:
-        return fail(
-            "cache.protocol.silent",
-            f"{where} takes connections and says nothing",
-            "a tunnel whose far end is dead does this, and Bazel waits six minutes for it",
-            "start the forward again, or ask the operator whether the server runs",
-        )
-    said = f"says {heard.sample!r}" if heard.sample else "closes every connection"
     return fail(
-        "cache.protocol.unknown",
-        f"{where} {said}",
-        "this is no cache that Bazel can talk to",
-        "check host and port with the operator",
+        "cache.port.unreachable",
+        f"{endpoint.authority} cannot be reached: {_reason(error)}",
+        "there is no way from this machine to that address",
+        f"see the way: ip route get {endpoint.host}",
     )
 
 
-def _judge_tls(target: CacheTarget, heard: Heard) -> Finding:
-    endpoint = target.endpoint
-    if heard.distrust:
-        authority = (
-            f"the authority in {target.tls.ca_file}" if target.tls.ca_file else "this machine's trust store"
-        )
-        return fail(
-            "cache.protocol.untrusted",
-            f"the certificate of {endpoint.authority} is not trusted for {endpoint.host}: {heard.distrust}",
-            f"it is checked against {authority}; Bazel says only: General OpenSslEngine problem",
-            "name the site's authority: --ca-file FILE, or cache.ca_file in gfattach.toml",
-            f"see it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}",
-        )
-    if endpoint.grpc and heard.alpn not in ("h2", None):
-        return fail(
-            "cache.protocol.http-for-grpc",
-            f"{endpoint.authority} agrees on {heard.alpn} over TLS, and grpcs:// needs h2",
-            "an ingress that ends TLS has to be told to pass HTTP/2 on",
-            f"use https://{endpoint.authority}, or have the ingress speak gRPC",
-        )
-    return ok(
-        "cache.protocol.right", f"{endpoint.authority} speaks TLS with a trusted certificate", alpn=heard.alpn
+def _socket_closed(path: Path, error: OSError) -> Finding:
+    stale = error.errno == errno.ECONNREFUSED
+    return fail(
+        "cache.port.socket",
+        f"the socket {path} takes no connections: {'nobody serves it any more' if stale else _reason(error)}",
+        "the process behind it has ended, or it belongs to another user",
+        "attach again: gfattach up",
     )
 
 
-def _connect(inquiry: CacheInquiry) -> socket.socket:
-    endpoint = inquiry.subject.endpoint
-    return socket.create_connection(
-        (endpoint.host, endpoint.port), timeout=max(0.01, inquiry.deadline.remaining() - 0.1)
-    )
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 STAGE: Stage[CacheTarget] = Stage(
@@ -226,14 +133,8 @@ STAGE: Stage[CacheTarget] = Stage(
     (
         Probe("cache.resolve", "does the endpoint's name resolve", _resolve, _RESOLVE_CODES),
         Probe("cache.port", "does the port answer", _port, _PORT_CODES, ("cache.resolve",)),
-        Probe(
-            "cache.protocol",
-            "does the port speak what the scheme says",
-            _protocol,
-            _PROTOCOL_CODES,
-            ("cache.port",),
-            seconds=8.0,
-        ),
-        *PROTOCOL_PROBES,
+        *SPEECH_PROBES,
+        *CAPABILITY_PROBES,
+        *CONTENT_PROBES,
     ),
 )

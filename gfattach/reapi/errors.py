@@ -18,6 +18,7 @@ class Kind(StrEnum):
     INVALID = "invalid"
     UNIMPLEMENTED = "unimplemented"
     EXHAUSTED = "exhausted"
+    CORRUPT = "corrupt"
     OTHER = "other"
 
 
@@ -28,5 +29,12 @@ class ReapiError(GfattachError):
 
     def __init__(self, kind: Kind, call: str, detail: str) -> None:
         self.kind = kind
-        self.detail = detail.strip().splitlines()[0][:300] if detail.strip() else ""
+        self.detail = printable(detail.strip().splitlines()[0], 300) if detail.strip() else ""
         super().__init__(f"{call}: {kind.value.replace('-', ' ')}{f': {self.detail}' if self.detail else ''}")
+
+
+def printable(said: str | bytes, limit: int = 120) -> str:
+    """What another program said, at most `limit` characters of it, harmless to a terminal."""
+    text = said.decode("latin-1") if isinstance(said, bytes) else said
+    shown = "".join(character if character.isprintable() else "." for character in text)
+    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

@@ -7,6 +7,7 @@ web proxy.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,9 @@ from gfattach import __version__
 from gfattach.deadline import Deadline
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind, ReapiError
+from gfattach.reapi.headers import headers_of
 from gfattach.reapi.target import CacheTarget
+from gfattach.reapi.tls import client_certificate, root_certificates
 
 REAPI = "/build.bazel.remote.execution.v2"
 BYTESTREAM = "/google.bytestream.ByteStream"
@@ -23,6 +26,9 @@ HEALTH = "/grpc.health.v1.Health"
 
 #: Bytes of one ByteStream message: well below gRPC's default limit of 4 MiB.
 CHUNK = 1024 * 1024
+
+#: What gRPC says before the reason, whenever it cannot connect.
+_CONNECT_PREFIX = "failed to connect to all addresses; last error: "
 
 _KINDS = {
     "UNAVAILABLE": Kind.UNAVAILABLE,
@@ -39,7 +45,8 @@ _KINDS = {
 class GrpcCache:
     """A connection to the cache `target`; close it, or use it in a `with`.
 
-    Every call takes a deadline and raises ReapiError.
+    Raises HeaderError and TlsFileError for a target that cannot be used as it is. Every call takes
+    a deadline and raises ReapiError.
     """
 
     def __init__(self, target: CacheTarget) -> None:
@@ -145,7 +152,7 @@ class GrpcCache:
         finally:
             stream.cancel()
         if Digest.of(bytes(content)) != digest:
-            raise ReapiError(Kind.OTHER, "Read", "the content does not have the digest that was asked for")
+            raise ReapiError(Kind.CORRUPT, "Read", "the content does not have the digest that was asked for")
         return bytes(content)
 
     def serving(self, deadline: Deadline) -> bool:
@@ -178,10 +185,12 @@ class GrpcCache:
         details = self._pb.RequestMetadata.ToolDetails(tool_name="gfattach", tool_version=__version__)
         metadata = self._pb.RequestMetadata(tool_details=details)
         key = "build.bazel.remote.execution.v2.requestmetadata-bin"
-        return [(key, metadata.SerializeToString()), *self.target.headers]
+        return [(key, metadata.SerializeToString()), *headers_of(self.target)]
 
 
 def _channel(target: CacheTarget) -> Any:
+    # What fails is said by findings; gRPC's own log would go to stderr, across them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import grpc
 
     endpoint = target.endpoint
@@ -199,14 +208,14 @@ def _channel(target: CacheTarget) -> Any:
             options.append(("grpc.ssl_target_name_override", endpoint.host))
     if not endpoint.tls:
         return grpc.insecure_channel(address, options)
-    files = [path.read_bytes() if path else None for path in (target.tls.ca_file, target.tls.key)]
-    certificate = target.tls.certificate.read_bytes() if target.tls.certificate else None
-    credentials = grpc.ssl_channel_credentials(files[0], files[1], certificate)
+    key, certificate = client_certificate(target.tls) or (None, None)
+    credentials = grpc.ssl_channel_credentials(root_certificates(target.tls), key, certificate)
     return grpc.secure_channel(address, credentials, options)
 
 
 def _typed(call: str, error: Any) -> ReapiError:
-    return ReapiError(_KINDS.get(error.code().name, Kind.OTHER), call, error.details() or error.code().name)
+    detail = (error.details() or error.code().name).removeprefix(_CONNECT_PREFIX)
+    return ReapiError(_KINDS.get(error.code().name, Kind.OTHER), call, detail)
 
 
 def _kind_of_code(code: int) -> Kind:

@@ -13,12 +13,28 @@ from gfattach import __version__
 from gfattach.deadline import Deadline
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind, ReapiError
+from gfattach.reapi.headers import headers_of
 from gfattach.reapi.target import CacheTarget
+from gfattach.reapi.tls import context
 
 #: Bytes of an answer that are read at the most: the probes are small.
 ANSWER_BYTES = 16 * 1024 * 1024
 
-_KINDS = {401: Kind.UNAUTHENTICATED, 403: Kind.PERMISSION, 405: Kind.UNIMPLEMENTED, 413: Kind.EXHAUSTED}
+_KINDS = {
+    400: Kind.INVALID,
+    401: Kind.UNAUTHENTICATED,
+    403: Kind.PERMISSION,
+    404: Kind.NOT_FOUND,
+    405: Kind.UNIMPLEMENTED,
+    407: Kind.UNAUTHENTICATED,
+    413: Kind.EXHAUSTED,
+    429: Kind.EXHAUSTED,
+    501: Kind.UNIMPLEMENTED,
+    502: Kind.UNAVAILABLE,
+    503: Kind.UNAVAILABLE,
+    504: Kind.DEADLINE,
+    507: Kind.EXHAUSTED,
+}
 
 
 @dataclass(frozen=True)
@@ -28,23 +44,32 @@ class _Answer:
     body: bytes
 
 
+def path_of(target: CacheTarget, key: str) -> str:
+    """Where `key` is: below the endpoint's path and the instance name, as bazel-remote has it."""
+    instance = target.instance_name.strip("/")
+    return f"{target.endpoint.path}/{instance}/{key}" if instance else f"{target.endpoint.path}/{key}"
+
+
 class HttpCache:
-    """A connection to the cache `target`; close it, or use it in a `with`. Calls raise ReapiError."""
+    """A connection to the cache `target`; close it, or use it in a `with`.
+
+    Raises HeaderError and TlsFileError for a target that cannot be used as it is. Every call takes
+    a deadline and raises ReapiError. Redirects are not followed: Bazel does not either.
+    """
 
     def __init__(self, target: CacheTarget) -> None:
         import httpx
 
         self.target = target
-        verify: Any = True
-        if target.endpoint.tls and target.tls.ca_file is not None:
-            import ssl
-
-            verify = ssl.create_default_context(cafile=str(target.tls.ca_file))
+        headers = {"user-agent": f"gfattach/{__version__}", **dict(headers_of(target))}
         self._client = httpx.Client(
-            verify=verify,
+            transport=httpx.HTTPTransport(
+                # Without TLS the trust store is not needed, and loading it takes 50 ms.
+                verify=context(target.tls) if target.endpoint.tls else False,
+                uds=None if target.socket is None else str(target.socket),
+            ),
             trust_env=False,  # a cache is not behind a web proxy; see grpc_client
-            follow_redirects=False,
-            headers={"user-agent": f"gfattach/{__version__}", **dict(target.headers)},
+            headers=headers,
         )
 
     def __enter__(self) -> HttpCache:
@@ -65,7 +90,7 @@ class HttpCache:
 
         from gfattach.reapi import remote_cache_pb2 as pb
 
-        content = self.get(f"ac/{action.hash}", deadline)
+        content = self._get(f"ac/{action.hash}", deadline)
         if content is None:
             return None
         try:
@@ -75,58 +100,56 @@ class HttpCache:
 
     def update_action_result(self, action: Digest, result: Any, deadline: Deadline) -> None:
         """Store `result` for `action`."""
-        self.put(f"ac/{action.hash}", result.SerializeToString(), deadline)
+        self._put(f"ac/{action.hash}", result.SerializeToString(), deadline)
 
     def write(self, blob: bytes, deadline: Deadline) -> None:
         """Store one blob."""
-        self.put(f"cas/{Digest.of(blob).hash}", blob, deadline)
+        self._put(f"cas/{Digest.of(blob).hash}", blob, deadline)
 
     def read(self, digest: Digest, deadline: Deadline) -> bytes:
         """The blob `digest`, checked against it."""
-        content = self.get(f"cas/{digest.hash}", deadline)
+        content = self._get(f"cas/{digest.hash}", deadline)
         if content is None:
             raise ReapiError(Kind.NOT_FOUND, "GET /cas/", "")
         if Digest.of(content) != digest:
             raise ReapiError(
-                Kind.OTHER, "GET /cas/", "the content does not have the digest that was asked for"
+                Kind.CORRUPT, "GET /cas/", "the content does not have the digest that was asked for"
             )
         return content
 
     def status(self, deadline: Deadline) -> dict[str, Any] | None:
-        """What bazel-remote says of itself; None from a server that has no such page."""
-        content = self.get("status", deadline)
-        if content is None:
-            return None
+        """What bazel-remote says of itself; None from a server whose page there is another one."""
         import json
 
+        answer = self._request("GET", f"{self.target.endpoint.url}/status", None, deadline)
+        self._accept("GET /status", answer)
         try:
-            answer = json.loads(content)
+            said = json.loads(answer.body)
         except ValueError:
             return None
-        return answer if isinstance(answer, dict) else None
+        return said if isinstance(said, dict) else None
 
-    def get(self, path: str, deadline: Deadline) -> bytes | None:
-        """The content at `path` below the endpoint; None for 404."""
-        answer = self._request("GET", path, None, deadline)
+    def _get(self, key: str, deadline: Deadline) -> bytes | None:
+        answer = self._request("GET", self._url(key), None, deadline)
         if answer.status == 404:
             return None
-        self._accept(f"GET /{path.split('/')[0]}/", answer)
+        self._accept(f"GET /{key.split('/')[0]}/", answer)
         return answer.body
 
-    def put(self, path: str, content: bytes, deadline: Deadline) -> None:
-        """Store `content` at `path` below the endpoint."""
-        self._accept(f"PUT /{path.split('/')[0]}/", self._request("PUT", path, content, deadline))
+    def _put(self, key: str, content: bytes, deadline: Deadline) -> None:
+        self._accept(f"PUT /{key.split('/')[0]}/", self._request("PUT", self._url(key), content, deadline))
+
+    def _url(self, key: str) -> str:
+        return f"{self.target.endpoint.scheme}://{self.target.endpoint.authority}{path_of(self.target, key)}"
 
     def _accept(self, call: str, answer: _Answer) -> None:
         if not 200 <= answer.status < 300:
             kind = _KINDS.get(answer.status, Kind.OTHER)
             raise ReapiError(kind, call, f"HTTP {answer.status} {answer.reason}")
 
-    def _request(self, method: str, path: str, content: bytes | None, deadline: Deadline) -> _Answer:
+    def _request(self, method: str, url: str, content: bytes | None, deadline: Deadline) -> _Answer:
         import httpx
 
-        instance = self.target.instance_name
-        url = "/".join(part for part in (self.target.endpoint.url, instance, path) if part)
         try:
             with self._client.stream(
                 method, url, content=content, timeout=max(0.001, deadline.remaining())

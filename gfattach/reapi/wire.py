@@ -1,9 +1,7 @@
-"""What a port speaks, found out with bare sockets: gRPC, HTTP/1.1, TLS, or nothing.
+"""Conversations with a port of which nothing is known yet, over bare sockets.
 
-Three short conversations at most, each on a connection of its own. An HTTP/2 server answers
-the client preface with a SETTINGS frame (RFC 9113, 3.4); an HTTP/1 server answers it with a
-status line, as a rule 400 or 505; a TLS server answers plain bytes with an alert record, whose
-first byte is 21 (RFC 8446, 5.1), or closes.
+Each has a connection of its own. What the endpoint's scheme promises is asked first; only when
+that is not what is heard, the other questions follow, all at once.
 """
 
 from __future__ import annotations
@@ -11,129 +9,182 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from gfattach.deadline import Deadline
+from gfattach.reapi.errors import printable
+from gfattach.reapi.speech import Heard, Speech, classify, is_enough
+from gfattach.reapi.target import CacheTarget
+from gfattach.reapi.tls import Fault, Tls, blind_context, context, openssl_says, tls_fault
 
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-_TLS_RECORDS = range(20, 24)
-_HTTP2_SETTINGS_TYPE = 4
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
-#: Seconds that a silent port gets for each conversation.
-TALK_SECONDS = 2.0
+#: Seconds that a port gets for the first conversation, and again for those that follow it.
+TALK_SECONDS = 3.0
 
-
-class Speech(StrEnum):
-    """What a port speaks."""
-
-    HTTP2 = "http2"
-    HTTP1 = "http1"
-    TLS = "tls"
-    SILENT = "silent"
-    CLOSED = "closed"
-    UNKNOWN = "unknown"
+#: Bytes of an answer that are read, the head of an HTTP answer and the beginning of its page.
+ANSWER_BYTES = 4096
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What was heard. `page` says that an HTTP answer was a page for people; `sample` is safe to show.
+def listen_to(target: CacheTarget, path: str, deadline: Deadline) -> Heard:
+    """What the port (or socket) of `target` speaks; `path` is what HTTP is asked for.
 
-    For TLS: `alpn` is the protocol that was agreed upon, `distrust` why the certificate is not
-    trusted for the name ("" when it is).
+    Raises OSError when it cannot be connected to, and TlsFileError.
     """
-
-    speech: Speech
-    page: bool = False
-    sample: str = ""
-    alpn: str | None = None
-    distrust: str = ""
-
-
-def listen_to(address: tuple[str, int], host: str, ca_file: Path | None, deadline: Deadline) -> Heard:
-    """What the port at `address` speaks; `host` is the name that a certificate has to be for.
-
-    Raises OSError when the port cannot be connected to.
-    """
-    heard = classify(_say(address, _PREFACE + _SETTINGS, deadline))
-    if heard.speech not in (Speech.HTTP2, Speech.TLS):
-        # To a preface that it does not know an HTTP/1 server may say anything, or wait for its end: ask it
-        # in its own words.
-        plain = classify(_say(address, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), deadline))
-        heard = plain if plain.speech is Speech.HTTP1 else heard
-    if heard.speech in (Speech.TLS, Speech.CLOSED, Speech.SILENT, Speech.UNKNOWN):
-        return _try_tls(address, host, ca_file, deadline) or heard
-    return heard
+    endpoint = target.endpoint
+    promised = Speech.HTTP2 if endpoint.grpc else Speech.HTTP1
+    asking = Questions(target, path, deadline)
+    first = asking.tls() if endpoint.tls else asking.http2() if endpoint.grpc else asking.http1()
+    if first is None:  # no TLS here
+        others: list[Callable[[], Heard | None]] = [asking.http2, asking.http1]
+    elif first.tls or (first.speech is promised and first.status != 400):
+        return first
+    else:
+        # An HTTP 400 in plain text may come from a server that wants TLS.
+        others = [asking.blind_tls, asking.http1 if endpoint.grpc else asking.http2]
+    with ThreadPoolExecutor(len(others)) as pool:
+        asked = [pool.submit(question) for question in others]
+        answers = [answer.result() for answer in asked]
+    # What an HTTP/1 server says to its own language goes before what it says to a preface.
+    candidates = [*answers, first] if endpoint.grpc else [first, *answers]
+    return max((heard for heard in candidates if heard is not None), key=_tells)
 
 
-def classify(first: bytes | None) -> Heard:
-    """What the first bytes of an answer say; None means that none came in time."""
-    if first is None:
-        return Heard(Speech.SILENT)
-    if not first:
-        return Heard(Speech.CLOSED)
-    if first.startswith(b"HTTP/1."):
-        head, _, body = first.partition(b"\r\n\r\n")
-        page = b"text/html" in head.lower() or body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
-        return Heard(Speech.HTTP1, page=page, sample=_safe(head.split(b"\r\n")[0]))
-    if len(first) >= 9 and first[3] == _HTTP2_SETTINGS_TYPE and first[5:9] == b"\0\0\0\0":
-        return Heard(Speech.HTTP2)
-    if first[0] in _TLS_RECORDS and first[1:2] == b"\x03":
-        return Heard(Speech.TLS)
-    return Heard(Speech.UNKNOWN, sample=_safe(first[:40]))
+_TELLS = (Speech.CLOSED, Speech.SILENT, Speech.UNKNOWN, Speech.HTTP1, Speech.HTTP2, Speech.TLS)
 
 
-def _say(address: tuple[str, int], words: bytes, deadline: Deadline) -> bytes | None:
-    talk = deadline.within(TALK_SECONDS)
-    with socket.create_connection(address, timeout=max(0.01, talk.remaining())) as connection:
+def _tells(heard: Heard) -> int:
+    """How much an answer tells, for the choice between several."""
+    return _TELLS.index(Speech.TLS if heard.encrypted else heard.speech)
+
+
+class Questions:
+    """The conversations that can be had with one port."""
+
+    def __init__(self, target: CacheTarget, path: str, deadline: Deadline) -> None:
+        endpoint = target.endpoint
+        self._target = target
+        self._deadline = deadline
+        # Headers of the target are left out: nothing secret goes to a port that nobody knows yet.
+        self._get = (
+            f"GET {path} HTTP/1.1\r\nHost: {endpoint.authority}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        ).encode()
+
+    def http2(self) -> Heard | None:
+        """The HTTP/2 preface, in plain text."""
+        return self._plain(_PREFACE)
+
+    def http1(self) -> Heard | None:
+        """A GET, in plain text."""
+        return self._plain(self._get)
+
+    def tls(self) -> Heard | None:
+        """A handshake that verifies, and within it what the scheme promises. None: no TLS is spoken."""
         try:
-            connection.sendall(words)
-            answer = b""
-            while len(answer) < 512 and not talk.expired:
-                connection.settimeout(max(0.01, talk.remaining() if not answer else 0.1))
-                more = connection.recv(512)
-                if not more:
-                    break
-                answer += more
-        except TimeoutError:
-            return answer or None
-        except ConnectionError:
-            return b""
-        return answer
+            heard = self._within_tls(_PREFACE if self._target.endpoint.grpc else self._get)
+            if heard.speech is Speech.CLOSED:
+                # TLS 1.3 refuses a client after the handshake, and words of ours that are on their way
+                # then make the refusal's reason be lost: listen once without a word.
+                quiet = self._within_tls(b"")
+                heard = heard if quiet.speech is Speech.SILENT else quiet
+        except OSError as error:  # ssl.SSLError is one
+            fault = tls_fault(error)
+            if fault is None:
+                return None
+            names = self._names() if fault is Fault.NAME else ()
+            return Heard(Speech.TLS, tls=Tls(fault=fault, detail=openssl_says(error), names=names))
+        return heard
+
+    def _within_tls(self, words: bytes) -> Heard:
+        endpoint = self._target.endpoint
+        talk = self._talk()
+        trusting = context(self._target.tls, ("h2", "http/1.1") if endpoint.grpc else ("http/1.1",))
+        with (
+            self._connect(talk) as connection,
+            trusting.wrap_socket(connection, server_hostname=endpoint.host) as session,
+        ):
+            agreed = Tls(alpn=session.selected_alpn_protocol())
+            if endpoint.grpc and agreed.alpn != "h2":
+                return Heard(Speech.TLS, tls=agreed)
+            return replace(_converse(session, words, talk), tls=agreed)
+
+    def blind_tls(self) -> Heard | None:
+        """A handshake that believes anything, only to see that TLS is spoken. None: it is not."""
+        with contextlib.suppress(OSError), self._blind_session() as session:
+            return Heard(Speech.TLS, tls=Tls(alpn=session.selected_alpn_protocol()))
+        return None
+
+    def _names(self) -> tuple[str, ...]:
+        """The names that the certificate is for: read only to say that another name was asked for."""
+        with contextlib.suppress(OSError, ValueError), self._blind_session() as session:
+            from cryptography import x509
+
+            certificate = x509.load_der_x509_certificate(session.getpeercert(binary_form=True) or b"")
+            with contextlib.suppress(x509.ExtensionNotFound):
+                found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+                return tuple(printable(str(name.value)) for name in found.value)
+        return ()
+
+    @contextlib.contextmanager
+    def _blind_session(self) -> Iterator[ssl.SSLSocket]:
+        talk = self._talk()
+        with (
+            self._connect(talk) as connection,
+            blind_context(("h2", "http/1.1")).wrap_socket(
+                connection, server_hostname=self._target.endpoint.host
+            ) as session,
+        ):
+            yield session
+
+    def _plain(self, words: bytes) -> Heard:
+        talk = self._talk()
+        with self._connect(talk) as connection:
+            return _converse(connection, words, talk)
+
+    def _talk(self) -> Deadline:
+        return self._deadline.within(TALK_SECONDS)
+
+    def _connect(self, talk: Deadline) -> socket.socket:
+        return connect(self._target, talk)
 
 
-def _try_tls(address: tuple[str, int], host: str, ca_file: Path | None, deadline: Deadline) -> Heard | None:
+def connect(target: CacheTarget, deadline: Deadline) -> socket.socket:
+    """A connection to the target's socket, or else to its host and port. Raises OSError."""
+    seconds = max(0.01, deadline.remaining())
+    if target.socket is None:
+        return socket.create_connection((target.endpoint.host, target.endpoint.port), timeout=seconds)
+    connection = socket.socket(socket.AF_UNIX)
     try:
-        trusting = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    except OSError:  # the file is another probe's question
-        trusting = ssl.create_default_context()
-    distrust = ""
-    for context in (trusting, _blind_context()):
-        with contextlib.suppress(NotImplementedError):
-            context.set_alpn_protocols(["h2", "http/1.1"])
-        try:
-            timeout = max(0.01, deadline.within(TALK_SECONDS).remaining())
-            with (
-                socket.create_connection(address, timeout=timeout) as connection,
-                context.wrap_socket(connection, server_hostname=host) as session,
-            ):
-                return Heard(Speech.TLS, alpn=session.selected_alpn_protocol(), distrust=distrust)
-        except ssl.SSLCertVerificationError as error:
-            distrust = error.verify_message or str(error)
-        except OSError:  # ssl.SSLError is one
-            return None
-    return None
+        connection.settimeout(seconds)
+        connection.connect(str(target.socket))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
-def _blind_context() -> ssl.SSLContext:
-    """A context that asks what a server speaks, and is never used to send or believe anything."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+def _converse(connection: socket.socket, words: bytes, talk: Deadline) -> Heard:
+    """Say `words`, and classify what comes back once it is enough to tell, or no more comes in time.
 
-
-def _safe(sample: bytes) -> str:
-    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in sample)[:80]
+    Raises ssl.SSLError for a TLS alert.
+    """
+    answer = b""
+    try:
+        connection.sendall(words)
+        while len(answer) < ANSWER_BYTES and not is_enough(answer):
+            connection.settimeout(max(0.01, talk.remaining()))
+            more = connection.recv(ANSWER_BYTES)
+            if not more:
+                break
+            answer += more
+    except TimeoutError:
+        return classify(answer or None)
+    except ssl.SSLEOFError:
+        return classify(answer)
+    except ssl.SSLError:
+        raise  # it says why
+    except OSError:
+        return classify(answer)
+    return classify(answer)

@@ -1,4 +1,4 @@
-"""Servers that are wrong in one way each, on loopback: raw sockets, TLS, HTTP, gRPC."""
+"""Servers that are wrong in one way each, on loopback: raw sockets, TLS, HTTP."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import grpc
-
-from gfattach.reapi import remote_cache_pb2 as pb
-
-REAPI = "build.bazel.remote.execution.v2"
 
 
 @contextlib.contextmanager
@@ -72,10 +67,25 @@ def refusing() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def http(content: dict[str, tuple[int, str, bytes]], context: ssl.SSLContext | None = None) -> Iterator[int]:
+def unix_listener(path: Path) -> Iterator[None]:
+    """A unix socket that is listened to, and left behind as a file when that ends."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield
+
+
+@contextlib.contextmanager
+def http(
+    content: dict[str, tuple[int, str, bytes]],
+    context: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] = {},
+    heard: list[tuple[str, str, str | None]] | None = None,
+) -> Iterator[int]:
     """An HTTP/1.1 server; `content` maps paths to status, content type and body, "*" is for the rest.
 
-    PUT stores a body under its path.
+    PUT stores a body under its path. `headers` go with every answer; what was asked (method, path,
+    Authorization) is added to `heard`.
     """
     stored = dict(content)
 
@@ -84,14 +94,20 @@ def http(content: dict[str, tuple[int, str, bytes]], context: ssl.SSLContext | N
 
         def do_GET(self) -> None:
             status, kind, body = stored.get(self.path) or stored.get("*") or (404, "text/plain", b"")
+            if heard is not None:
+                heard.append(("GET", self.path, self.headers["Authorization"]))
             self.send_response(status)
             self.send_header("Content-Type", kind)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if heard is not None:
+                heard.append(("PUT", self.path, self.headers["Authorization"]))
             stored[self.path] = (200, "application/octet-stream", body)
             self.send_response(200)
             self.send_header("Content-Length", "0")
@@ -114,67 +130,6 @@ def http(content: dict[str, tuple[int, str, bytes]], context: ssl.SSLContext | N
         server.server_close()
 
 
-def capable(**changes: Any) -> pb.ServerCapabilities:
-    """The capabilities of a good cache, changed in some field of its cache part."""
-    cache = {
-        "digest_functions": [pb.DigestFunction.SHA256],
-        "action_cache_update_capabilities": pb.ActionCacheUpdateCapabilities(update_enabled=True),
-    }
-    return pb.ServerCapabilities(
-        cache_capabilities=pb.CacheCapabilities(**(cache | changes)),
-        low_api_version=pb.SemVer(major=2),
-        high_api_version=pb.SemVer(major=2, minor=3),
-    )
-
-
-@contextlib.contextmanager
-def grpc_server(
-    capabilities: pb.ServerCapabilities | grpc.StatusCode | None = None,
-    lookup: grpc.StatusCode | float = grpc.StatusCode.NOT_FOUND,
-    serving: int | None = None,
-    credentials: grpc.ServerCredentials | None = None,
-) -> Iterator[int]:
-    """A gRPC server that answers capabilities, lookups (a status, or seconds before NOT_FOUND) and health."""
-
-    def answer(value: Any, context: grpc.ServicerContext) -> Any:
-        if isinstance(value, grpc.StatusCode):
-            context.abort(value, "made to fail")
-        return value
-
-    def look(request: Any, context: grpc.ServicerContext) -> Any:
-        if isinstance(lookup, float):
-            threading.Event().wait(lookup)
-            context.abort(grpc.StatusCode.NOT_FOUND, "")
-        return answer(lookup, context)
-
-    def method(function: Callable[[Any, grpc.ServicerContext], Any]) -> grpc.RpcMethodHandler:
-        return grpc.unary_unary_rpc_method_handler(
-            function,
-            request_deserializer=None,
-            response_serializer=lambda message: message.SerializeToString(),
-        )
-
-    services = {f"{REAPI}.ActionCache": {"GetActionResult": method(look)}}
-    if capabilities is not None:
-        services[f"{REAPI}.Capabilities"] = {"GetCapabilities": method(lambda q, c: answer(capabilities, c))}
-    if serving is not None:
-        health = pb.HealthCheckResponse(status=serving)
-        services["grpc.health.v1.Health"] = {"Check": method(lambda q, c: health)}
-    server = grpc.server(ThreadPoolExecutor(4))
-    server.add_generic_rpc_handlers(
-        tuple(grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items())
-    )
-    if credentials is None:
-        port = server.add_insecure_port("127.0.0.1:0")
-    else:
-        port = server.add_secure_port("127.0.0.1:0", credentials)
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(0).wait(5)
-
-
 class Authority:
     """A certificate authority of the tests: `ca` is its file, `issue` makes certificate and key files."""
 
@@ -188,15 +143,18 @@ class Authority:
         self.ca = directory / "ca.pem"
         self.ca.write_bytes(certificate)
 
-    def issue(self, *names: str) -> tuple[Path, Path]:
-        """A certificate for `names` (DNS names or addresses) and its key, as PEM files."""
+    def issue(self, *names: str, days: int = 30) -> tuple[Path, Path]:
+        """A certificate for `names` (DNS names or addresses) and its key, as PEM files.
+
+        It is valid for `days` from an hour ago; with a negative number it has expired.
+        """
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec
 
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self.directory / f"{names[0]}.pem"
         certificate.write_bytes(
-            self._sign(self._subject(names[0]), key.public_key(), authority=False, names=names)
+            self._sign(self._subject(names[0]), key.public_key(), authority=False, names=names, days=days)
         )
         path = self.directory / f"{names[0]}.key"
         path.write_bytes(
@@ -206,16 +164,22 @@ class Authority:
         )
         return certificate, path
 
-    def context(self, *names: str) -> ssl.SSLContext:
-        """A server's context with such a certificate."""
+    def context(self, *names: str, alpn: tuple[str, ...] = (), mutual: bool = False) -> ssl.SSLContext:
+        """A server's context with such a certificate; `mutual`: clients need one of ours."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.issue(*names))
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        if mutual:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.ca)
         return context
 
-    def credentials(self, *names: str) -> grpc.ServerCredentials:
-        """A gRPC server's credentials with such a certificate."""
-        certificate, key = self.issue(*names)
-        return grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    def credentials(self, *names: str, days: int = 30, mutual: bool = False) -> grpc.ServerCredentials:
+        """A gRPC server's credentials with such a certificate; `mutual`: clients need one of ours."""
+        certificate, key = self.issue(*names, days=days)
+        pair = [(key.read_bytes(), certificate.read_bytes())]
+        return grpc.ssl_server_credentials(pair, self.ca.read_bytes() if mutual else None, mutual)
 
     def _subject(self, name: str) -> Any:
         from cryptography import x509
@@ -223,7 +187,9 @@ class Authority:
 
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
-    def _sign(self, subject: Any, public_key: Any, *, authority: bool, names: tuple[str, ...]) -> bytes:
+    def _sign(
+        self, subject: Any, public_key: Any, *, authority: bool, names: tuple[str, ...], days: int = 30
+    ) -> bytes:
         import ipaddress
 
         from cryptography import x509
@@ -236,8 +202,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=30))
+            .not_valid_before(now - timedelta(hours=1) + min(timedelta(), timedelta(days=days - 1)))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
         alternatives: list[x509.GeneralName] = []

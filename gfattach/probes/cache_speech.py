@@ -1,0 +1,249 @@
+"""What the port speaks, before any client is loaded: TLS, and the protocol that the scheme promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gfattach.endpoint import Endpoint
+from gfattach.finding import Finding, Inquiry, Probe, fail, ok, warn
+from gfattach.probes.cache_calls import lookup_path, page_of
+from gfattach.reapi.speech import Heard, Speech
+from gfattach.reapi.target import CacheTarget
+from gfattach.reapi.tls import Fault, TlsFileError, client_certificate, context, is_pkcs8
+from gfattach.reapi.wire import listen_to
+
+CacheInquiry = Inquiry[CacheTarget]
+
+_TLS_CODES = {
+    "cache.tls.good": "the TLS files can be used, or the platform's trust store is",
+    "cache.tls.plain": "the endpoint is plaintext: no TLS file is needed",
+    "cache.tls.file": "a TLS file is missing, unreadable, or does not hold what it should",
+    "cache.tls.key-form": "the client's key is not PKCS#8, the only form that Bazel takes",
+}
+
+
+def _tls(inquiry: CacheInquiry) -> Finding:
+    target = inquiry.subject
+    if not target.endpoint.tls:
+        return ok("cache.tls.plain", f"{target.endpoint.scheme}:// uses no TLS: no file is needed")
+    try:
+        context(target.tls)
+        identity = client_certificate(target.tls)
+    except TlsFileError as error:
+        why = "Bazel ends with 37 and says nothing when a TLS file is not right"
+        return fail("cache.tls.file", error.fact, why, *error.hints)
+    if identity is not None and not is_pkcs8(identity[0]):
+        key = target.tls.key or target.tls.certificate
+        return warn(
+            "cache.tls.key-form",
+            f"the key in {key} is not in PKCS#8 form",
+            "Bazel takes no other form: it ends with 37 and says nothing",
+            f"convert it: openssl pkcs8 -topk8 -nocrypt -in {key} -out {key}.pk8",
+        )
+    return ok("cache.tls.good", f"{_authority(target)} decides whom to trust")
+
+
+_PROTOCOL_CODES = {
+    "cache.protocol.right": "the port speaks what the endpoint's scheme says",
+    "cache.protocol.http-for-grpc": "a port that speaks HTTP/1.1 was given for gRPC",
+    "cache.protocol.grpc-for-http": "a port that speaks gRPC was given for HTTP",
+    "cache.protocol.tls-for-plain": "a TLS port was given for a plaintext scheme",
+    "cache.protocol.plain-for-tls": "a plaintext port was given for a TLS scheme",
+    "cache.protocol.untrusted": "the certificate's authority is not trusted",
+    "cache.protocol.name": "the certificate is for another name",
+    "cache.protocol.time": "the certificate has expired, or is not valid yet",
+    "cache.protocol.client-certificate": "the server wants a client certificate, or not this one",
+    "cache.protocol.handshake": "the server breaks the TLS handshake off",
+    "cache.protocol.page": "a web page or a redirect answers: a login, a proxy, or another service",
+    "cache.protocol.gateway": "a gateway answers that there is nothing behind it",
+    "cache.protocol.silent": "the port takes connections and says nothing",
+    "cache.protocol.closed": "the port takes connections and closes them",
+    "cache.protocol.unknown": "the port speaks something else",
+}
+
+
+def _protocol(inquiry: CacheInquiry) -> Finding:
+    target = inquiry.subject
+    try:
+        heard = listen_to(target, lookup_path(target), inquiry.deadline)
+    except OSError as error:  # it took a connection a moment ago
+        heard = Heard(Speech.CLOSED, sample=str(error))
+    return judge_speech(target, heard)
+
+
+def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
+    """What it means that `heard` answers at the target's endpoint."""
+    endpoint = target.endpoint
+    where = f"the socket {target.socket}" if target.socket else endpoint.authority
+    if heard.encrypted != endpoint.tls and heard.speech in (Speech.TLS, Speech.HTTP1, Speech.HTTP2):
+        return _wrong_encryption(endpoint, where, heard)
+    if heard.tls is not None and heard.tls.fault is not None:
+        return _tls_fault(target, heard.tls.fault, heard.tls.detail, heard.tls.names)
+    if endpoint.grpc and heard.tls is not None and heard.tls.alpn != "h2":
+        agreed = f"agrees on {heard.tls.alpn}" if heard.tls.alpn else "agrees on no protocol"
+        return fail(
+            "cache.protocol.http-for-grpc",
+            f"{where} {agreed} over TLS, and grpcs:// needs h2",
+            "an ingress that ends TLS has to be told to pass HTTP/2 on",
+            f"use {_with(endpoint, 'https')}, if the cache speaks HTTP too, or have the ingress pass gRPC",
+        )
+    if (page := page_of(heard, where)) is not None:
+        return fail(
+            "cache.protocol.page",
+            page[0],
+            "a login page, a proxy or another service stands where the cache should",
+            page[1],
+            f"look at it: curl -si {_with(endpoint, 'https' if endpoint.tls else 'http')} | head",
+        )
+    if heard.status in (502, 503, 504):
+        return fail(
+            "cache.protocol.gateway",
+            f"{where} answers {heard.sample}",
+            "a gateway stands there, and the cache behind it is down or not ready",
+            "ask the operator whether the cache's pods are ready",
+        )
+    if heard.speech is Speech.HTTP1 and endpoint.grpc:
+        return fail(
+            "cache.protocol.http-for-grpc",
+            f"{where} speaks HTTP/1.1 ({heard.sample}), and {endpoint.scheme}:// needs HTTP/2",
+            "Bazel says only: INTERNAL: http2 exception",
+            f"use {_with(endpoint, 'http')}, or the server's gRPC port (bazel-remote: 9092 beside 8080)",
+        )
+    if heard.speech is Speech.HTTP2 and not endpoint.grpc:
+        return fail(
+            "cache.protocol.grpc-for-http",
+            f"{where} speaks gRPC, and {endpoint.scheme}:// is HTTP/1.1",
+            "Bazel builds without the cache and does not say so",
+            f"use {_with(endpoint, 'grpc')}",
+        )
+    if heard.speech in (Speech.HTTP1, Speech.HTTP2):
+        over = " over TLS, with a trusted certificate" if heard.encrypted else ""
+        return ok("cache.protocol.right", f"{where} speaks {heard.speech.value}{over}")
+    if heard.speech is Speech.CLOSED and heard.encrypted:
+        return fail(
+            "cache.protocol.closed",
+            f"{where} agrees on TLS, and then closes the connection",
+            "a server that wants a client certificate may do this, and a gateway with nothing behind it",
+            "ask the operator whether clients need a certificate, and whether the server runs",
+        )
+    return _nothing_useful(where, heard)
+
+
+def _wrong_encryption(endpoint: Endpoint, where: str, heard: Heard) -> Finding:
+    if heard.encrypted:
+        agreed = heard.tls.alpn if heard.tls else None
+        right = "https" if agreed == "http/1.1" or not endpoint.grpc else "grpcs"
+        return fail(
+            "cache.protocol.tls-for-plain",
+            f"{where} speaks TLS, and {endpoint.scheme}:// is plaintext",
+            "Bazel says only: Network closed for unknown reason",
+            f"use {_with(endpoint, right)}",
+        )
+    right = "grpc" if heard.speech is Speech.HTTP2 else "http"
+    return fail(
+        "cache.protocol.plain-for-tls",
+        f"{where} speaks plaintext {heard.speech.value}, and {endpoint.scheme}:// asks for TLS",
+        "Bazel says only: not an SSL/TLS record",
+        f"use {_with(endpoint, right)}, if the way there is a forward or otherwise private",
+    )
+
+
+def _tls_fault(target: CacheTarget, fault: Fault, detail: str, names: tuple[str, ...]) -> Finding:
+    endpoint = target.endpoint
+    look = f"see it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}"
+    silent = "Bazel says only: General OpenSslEngine problem"
+    if fault is Fault.NAME:
+        named = f"for {', '.join(names[:5])}" if names else "for another name"
+        right = next((name for name in names if "*" not in name), None)
+        use = (
+            f"use {_with(replace(endpoint, host=right), endpoint.scheme)}"
+            if right
+            else "name the server as it does"
+        )
+        return fail(
+            "cache.protocol.name",
+            f"the certificate of {endpoint.authority} is {named}, and not for {endpoint.host}",
+            silent,
+            f"{use}, or ask the operator for a certificate with this name",
+            look,
+            names=list(names),
+        )
+    if fault is Fault.TIME:
+        return fail(
+            "cache.protocol.time",
+            f"the certificate of {endpoint.authority} is not valid now: {detail}",
+            f"it has to be renewed, or this machine's clock is wrong; {silent}",
+            "see the clock: date -u",
+            look,
+        )
+    if fault is Fault.CLIENT_CERTIFICATE:
+        given = "takes not the client certificate" if target.tls.certificate else "wants a client certificate"
+        return fail(
+            "cache.protocol.client-certificate",
+            f"{endpoint.authority} {given}: {detail}",
+            "it knows its clients by certificates (mutual TLS), and Bazel needs the same one",
+            "ask the operator for a certificate and its key, or for an endpoint with tokens",
+        )
+    if fault is Fault.HANDSHAKE:
+        return fail(
+            "cache.protocol.handshake",
+            f"{endpoint.authority} breaks the TLS handshake off: {detail}",
+            "it does not know the name that it is asked by, or no version of TLS is common to both",
+            "check the endpoint's name with the operator",
+            look,
+        )
+    return fail(
+        "cache.protocol.untrusted",
+        f"the certificate of {endpoint.authority} is not trusted: {detail}",
+        f"{_authority(target)} decides, and does not know who signed it; {silent}",
+        "name the site's authority: --ca-file FILE, or cache.ca_file in gfattach.toml",
+        look,
+    )
+
+
+def _nothing_useful(where: str, heard: Heard) -> Finding:
+    if heard.speech is Speech.SILENT:
+        return fail(
+            "cache.protocol.silent",
+            f"{where} takes connections and says nothing",
+            "a tunnel whose far end is dead does this, and Bazel waits six minutes for it",
+            "start the forward again, or ask the operator whether the server runs",
+        )
+    if heard.speech is Speech.CLOSED:
+        return fail(
+            "cache.protocol.closed",
+            f"{where} takes connections and closes them",
+            "a forward whose far end is gone does this, and so does a server that wants another protocol",
+            "start the forward again: gfattach up",
+            "or ask the operator whether the server runs",
+        )
+    return fail(
+        "cache.protocol.unknown",
+        f"{where} says {heard.sample!r}",
+        "this is no cache that Bazel can talk to",
+        "check host and port with the operator",
+    )
+
+
+def _with(endpoint: Endpoint, scheme: str) -> str:
+    """The endpoint with another scheme, as text; gRPC has no path."""
+    path = "" if scheme.startswith("grpc") else endpoint.path
+    return replace(endpoint, scheme=scheme, path=path).url
+
+
+def _authority(target: CacheTarget) -> str:
+    ca_file = target.tls.ca_file
+    return f"the authority in {ca_file}" if ca_file else "this machine's trust store"
+
+
+SPEECH_PROBES: tuple[Probe[CacheTarget], ...] = (
+    Probe("cache.tls", "can the TLS files be used", _tls, _TLS_CODES),
+    Probe(
+        "cache.protocol",
+        "does the port speak what the scheme says",
+        _protocol,
+        _PROTOCOL_CODES,
+        ("cache.port", "cache.tls"),
+        seconds=8.0,
+    ),
+)

@@ -1,0 +1,95 @@
+"""What a port speaks, as the first bytes of its answer say. Pure.
+
+An HTTP/2 server answers the client preface with a SETTINGS frame (RFC 9113, 3.4); an HTTP/1
+server answers it with a status line, as a rule 400 or 505; a TLS server answers plain bytes with
+an alert record, whose first byte is 21 (RFC 8446, 5.1), or with an HTTP 400 of its own, or closes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gfattach.reapi.errors import printable
+from gfattach.reapi.tls import Tls
+
+_FRAME_HEADER = 9
+_SETTINGS_TYPE = 4
+_TLS_RECORDS = range(20, 24)
+
+
+class Speech(StrEnum):
+    """What a port speaks, inside of TLS where there is TLS."""
+
+    HTTP2 = "HTTP/2"
+    HTTP1 = "HTTP/1.1"
+    TLS = "TLS"
+    SILENT = "silent"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard. `sample` is its beginning, safe to show.
+
+    `tls` says that it was, or would be, within TLS. For HTTP/1.1: `status` and `location` (where
+    it redirects to, without query), and whether it `is_page`, for people.
+    """
+
+    speech: Speech
+    sample: str = ""
+    status: int = 0
+    location: str = ""
+    is_page: bool = False
+    tls: Tls | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the port speaks TLS."""
+        return self.tls is not None or self.speech is Speech.TLS
+
+
+def classify(first: bytes | None) -> Heard:
+    """What the first bytes of an answer say; None means that none came in time."""
+    if first is None:
+        return Heard(Speech.SILENT)
+    if not first:
+        return Heard(Speech.CLOSED)
+    if first.startswith(b"HTTP/1."):
+        return _classify_http(first)
+    if len(first) >= _FRAME_HEADER and first[3] == _SETTINGS_TYPE and first[5:9] == b"\0\0\0\0":
+        return Heard(Speech.HTTP2)
+    if first[0] in _TLS_RECORDS and first[1:2] == b"\x03":
+        return Heard(Speech.TLS, sample=printable(first[:40]))
+    return Heard(Speech.UNKNOWN, sample=printable(first[:40]))
+
+
+def _classify_http(first: bytes) -> Heard:
+    head, _, body = first.partition(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (field.partition(b":") for field in fields)
+    }
+    word = [*line.split(), b"", b""][1]
+    html = headers.get(b"content-type", b"").lower().startswith(b"text/html") or (
+        body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+    )
+    status = int(word) if word.isdigit() and len(word) == 3 else 0
+    return Heard(
+        Speech.HTTP1,
+        sample=printable(line),
+        status=status,
+        location=printable(headers.get(b"location", b"").partition(b"?")[0]),
+        # A server's error page is a page too, and says only that there is no such key, or no token.
+        is_page=html and 200 <= status < 300,
+    )
+
+
+def is_enough(answer: bytes) -> bool:
+    """Whether `answer` can be classified for good, or more of it should be waited for."""
+    if answer.startswith(b"HTTP/1."):
+        head, gap, body = answer.partition(b"\r\n\r\n")
+        told = b"\ncontent-type:" in head.lower() or b"\ncontent-length: 0" in head.lower()
+        return bool(gap) and (told or len(body) >= 16)
+    return len(answer) >= _FRAME_HEADER
