@@ -27,12 +27,9 @@ from gfattach.process import ProcessId
 from gfattach.trial.cache_server import CacheServer
 from gfattach.trial.nix_server import NixCacheServer
 from gfattach.trial.ports import LOOPBACK, PortError
-from gfattach.trial.state import TrialState, log_file, remembered_port, state_file, to_document, write_state
+from gfattach.trial.state import MIN_MAX_BYTES, TrialState, log_file, remembered_port, state_file, to_document, write_state
 
 LOG = logging.getLogger(__name__)
-
-#: Bytes on disk below which the directories of the Bazel cache leave it no room to speak of.
-MIN_MAX_BYTES = 8 * 1024 * 1024
 
 #: Bytes that the log may have; beyond that its first half is dropped.
 LOG_BYTES = 256 * 1024
