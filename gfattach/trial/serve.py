@@ -27,7 +27,15 @@ from gfattach.process import ProcessId
 from gfattach.trial.cache_server import CacheServer
 from gfattach.trial.nix_server import NixCacheServer
 from gfattach.trial.ports import LOOPBACK, PortError
-from gfattach.trial.state import MIN_MAX_BYTES, TrialState, log_file, remembered_port, state_file, to_document, write_state
+from gfattach.trial.state import (
+    MIN_MAX_BYTES,
+    TrialState,
+    log_file,
+    remembered_port,
+    state_file,
+    to_document,
+    write_state,
+)
 
 LOG = logging.getLogger(__name__)
 
