@@ -11,6 +11,7 @@ from typing import Any
 from gfattach.attach import bazel_side
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.ways import Way
+from gfattach.contract.environment import detached
 from gfattach.engine import Run
 from gfattach.errors import GfattachError, RefusedError, UsageError
 from gfattach.files import remove_tree
@@ -42,7 +43,7 @@ class WarmOptions:
 def show_site(workspace: Path | None, options: Mapping[str, Any]) -> ShownSite:
     """What is known of the site around `workspace`. Raises UsageError."""
     home = resolve_home(workspace, Path.cwd())
-    return ShownSite(load_site(options, os.environ, home.workspace).as_json())
+    return ShownSite(load_site(options, detached(os.environ), home.workspace).as_json())
 
 
 def warm_site(options: WarmOptions, run: Run) -> Proof:
@@ -52,7 +53,7 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
     no cache.
     """
     home = resolve_home(options.workspace, Path.cwd())
-    site = load_site(options.site, os.environ, home.workspace)
+    site = load_site(options.site, detached(os.environ), home.workspace)
     run.account("start", "start, and read what is said of the site")
     target = site.cache_target(upload=options.upload)
     if target is None:

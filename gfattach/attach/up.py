@@ -20,6 +20,7 @@ from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
 from gfattach.attach.ways import Way, find_way, read_only
 from gfattach.attachment import Attachment
+from gfattach.contract.environment import detached
 from gfattach.engine import Run
 from gfattach.errors import ExitCode, UsageError
 from gfattach.files import locked, remove, write_atomic, write_json
@@ -62,7 +63,7 @@ class Attached:
 def attach(options: UpOptions, run: Run) -> Attached:
     """Attach as `options` say. Raises GfattachError; what it had begun is undone then."""
     home = resolve_home(options.workspace, Path.cwd())
-    site = load_site(options.site, os.environ, home.workspace)
+    site = load_site(options.site, detached(os.environ), home.workspace)
     was_there = home.directory.exists()
     create_home(home)
     with locked(home.lock):

@@ -20,6 +20,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "down": ("gfattach.cli.down:down", "undo everything that up did, byte for byte"),
     "prove": ("gfattach.cli.prove:prove", "time to first cache hit, with evidence"),
     "site": ("gfattach.cli.site:site", "show, check and warm the site that is attached to"),
+    "contract": ("gfattach.cli.contract:contract", "what the environment contract says of this shell"),
+    "env": ("gfattach.cli.env:env", "the environment contract, to eval, for direnv, or as a file"),
+    "exec": ("gfattach.cli.env:exec_", "run a command in the attached environment"),
+    "consumer-env": ("gfattach.cli.env:consumer_env", "write the environment of an enrolment profile"),
     "help": ("gfattach.cli.help:help_", "topics: exit-codes, site, codes"),
 }
 

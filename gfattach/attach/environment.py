@@ -1,0 +1,90 @@
+"""The environment of what is attached: what `gfattach env`, `exec` and `contract` go by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gfattach import attachment as records
+from gfattach.attachment import Attachment
+from gfattach.contract.environment import Assign, Exports, attached, change, detached
+from gfattach.contract.hazards import environment_hazards
+from gfattach.contract.localfile import local_values
+from gfattach.contract.localfile import write_local_file as write_file
+from gfattach.contract.manifest import read_manifest
+from gfattach.contract.substrate import Verdict, classify
+from gfattach.errors import UsageError
+from gfattach.finding import Finding
+from gfattach.paths import resolve_home
+from gfattach.site.load import load_site
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell before and after: `changes` turn one into the other."""
+
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    attachment: Attachment | None
+
+    @property
+    def changes(self) -> tuple[Assign, ...]:
+        """What the shell has to do."""
+        return change(self.before, self.after)
+
+
+def shell(workspace: Path | None, environment: Mapping[str, str] | None = None) -> Shell:
+    """The environment of the workspace's attachment, laid over `environment` (this process's own).
+
+    With nothing attached it is what takes an earlier attachment back. Raises StorageError.
+    """
+    before = dict(os.environ if environment is None else environment)
+    record = records.load(resolve_home(workspace, Path.cwd()))
+    after = detached(before) if record is None else attached(before, exports(record))
+    return Shell(before, after, record)
+
+
+def exports(record: Attachment) -> Exports:
+    """What an attachment has to offer to an environment: of each half, only what is attached."""
+    return Exports(
+        cache=record.cache.endpoint if record.cache is not None and record.bazelrc is not None else None,
+        nix_fragment=record.nix_conf,
+    )
+
+
+def write_local_file(workspace: Path | None, name: Path) -> Path:
+    """Write the local environment file of the attached workspace; where it was written.
+
+    Raises UsageError when nothing is attached, RefusedError when git would take the file.
+    """
+    home = resolve_home(workspace, Path.cwd())
+    record = records.load(home)
+    if record is None or record.cache is None or record.bazelrc is None:
+        raise UsageError(
+            "no Bazel cache is attached here, so there is nothing to write",
+            "attach first: gfattach up, or gfattach up --trial",
+            code="contract.local-file.unattached",
+        )
+    path = (home.workspace or Path.cwd()) / name
+    write_file(path, local_values(record.cache.endpoint))
+    return path
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the contract says of an environment, and what else somebody should know of it."""
+
+    verdict: Verdict
+    hazards: tuple[Finding, ...]
+
+
+def judge(workspace: Path | None, *, strict: bool) -> Judgement:
+    """What the contract says of this process's environment in the workspace. Raises UsageError."""
+    home = resolve_home(workspace, Path.cwd())
+    manifest = None if home.workspace is None else read_manifest(home.workspace)
+    # The site of the files alone: the environment is what is judged here.
+    site = load_site({}, {}, home.workspace)
+    verdict = classify(os.environ, manifest=manifest, strict=strict, site=site)
+    return Judgement(verdict, environment_hazards(os.environ, manifest))

@@ -1,0 +1,105 @@
+"""`gfattach env`, `gfattach exec` and `gfattach consumer-env`: the environment of an attachment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+SHELLS = ("sh", "fish", "json", "github")
+
+_WORKSPACE = click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The workspace; without it, the one around the current directory.",
+)
+
+
+@click.command()
+@click.option(
+    "--shell",
+    "kind",
+    type=click.Choice(SHELLS),
+    default="sh",
+    show_default=True,
+    help="sh serves bash, dash, zsh and direnv; github writes to the file that $GITHUB_ENV names.",
+)
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the local environment file of the workspace (.env.flywheel.local) instead.",
+)
+@_WORKSPACE
+def env(kind: str, write: Path | None, workspace: Path | None) -> None:
+    """Print what makes this shell an attached one: eval "$(gfattach env)".
+
+    With nothing attached it prints what takes an earlier attachment back, so that it is always
+    right. It never spells out a value of yours.
+    """
+    from gfattach.attach import environment
+    from gfattach.contract import shells
+
+    if write is not None:
+        click.echo(environment.write_local_file(workspace, write))
+        return
+    shell = environment.shell(workspace)
+    if kind == "github":
+        _append_for_github(shells.github(shell.changes, shell.before))
+        return
+    render = {"sh": shells.sh, "fish": shells.fish, "json": shells.json_text}[kind]
+    click.echo(render(shell.changes), nl=False)
+
+
+def _append_for_github(text: str) -> None:
+    from gfattach.errors import UsageError
+
+    name = os.environ.get("GITHUB_ENV")
+    if not name:
+        raise UsageError(
+            "GITHUB_ENV is not set: this is no step of a job on GitHub",
+            "for a shell: gfattach env --shell sh",
+        )
+    with Path(name).open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@_WORKSPACE
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
+def exec_(workspace: Path | None, command: tuple[str, ...]) -> None:
+    """Run COMMAND in the attached environment, in place of this process."""
+    from gfattach.attach.environment import shell
+    from gfattach.errors import ProgramMissingError, UsageError
+
+    found = shell(workspace)
+    if found.attachment is None:
+        raise UsageError("nothing is attached here", "attach first: gfattach up, or gfattach up --trial")
+    program = shutil.which(command[0], path=found.after.get("PATH"))
+    if program is None:
+        raise ProgramMissingError(
+            f"{command[0]} is not there or cannot be run", "see: command -v " + command[0]
+        )
+    os.execve(program, list(command), dict(found.after))
+
+
+@click.command("consumer-env")
+@click.argument("profile")
+@click.option("--cache-endpoint", metavar="URL", help="The cache; BAZEL_REMOTE_CACHE without it.")
+@click.option("--executor-endpoint", metavar="URL", help="The executor; BAZEL_REMOTE_EXECUTOR without it.")
+@click.option("--instance-name", metavar="NAME", help="The REAPI instance name.")
+@click.option("--credential-helper", metavar="HOST=PATH", help="Bazel's credential helper.")
+@click.option("--credential-helper-token-file", metavar="PATH", help="Where the helper finds its token.")
+@click.option("--platform", metavar="NAME", help="The platform of remote execution.")
+@click.option(
+    "--write", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
+)
+def consumer_env(profile: str, write: Path, **options: str | None) -> None:
+    """Write the environment of the enrolment PROFILE to a file that git ignores."""
+    from gfattach.contract.consumer import ConsumerRequest, consumer_values
+    from gfattach.contract.localfile import write_local_file
+
+    values = consumer_values(ConsumerRequest(profile, **options), os.environ)
+    write_local_file(write, values)
+    click.echo(write)
