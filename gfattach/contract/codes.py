@@ -109,3 +109,19 @@ HAZARDS: Mapping[str, str] = {
     "hazard.tracked.endpoint": "a tracked file names a host inside the cluster or a private address",
     "hazard.wrapper.uploads": "a wrapper uploads unless it is told not to",
 }
+
+#: Errors of what is written: what was asked for cannot be done, whatever the contract says.
+ERRORS: Mapping[str, str] = {
+    "contract.manifest.unreadable": "tinyland.repo.json is no manifest",
+    "contract.env.nix-path": "Nix cannot include a file of that path",
+    "contract.env.secret": "$GITHUB_ENV would spell out a value that may be a secret",
+    "contract.env.carriage-return": "$GITHUB_ENV cannot hold a carriage return",
+    "contract.local-file.secret": "a secret would stand in a file",
+    "contract.local-file.lines": "a value has several lines, and the file has one a variable",
+    "contract.local-file.tracked": "git tracks the file that would be written",
+    "contract.local-file.exposed": "git does not ignore the file that would be written",
+    "contract.local-file.unknown": "git cannot say whether it would track the file",
+    "contract.consumer.profile": "there is no such profile",
+    "contract.consumer.endpoint": "the profile needs an endpoint, and there is none",
+    "contract.consumer.secret": "a header is a secret, and would stand in a file",
+}

@@ -41,7 +41,7 @@ def _environment(environment: Mapping[str, str], manifest_mode: object | None) -
     yield from _uploads(environment, substrate)
     if substrate is not Substrate.LOCAL_ONLY:
         yield from _unsaid(environment)
-        if manifest_mode in set(Substrate) and manifest_mode != substrate:
+        if manifest_mode in tuple(Substrate) and manifest_mode != substrate:
             yield warn(
                 "hazard.manifest.mode",
                 f"tinyland.repo.json declares {manifest_mode}, and this shell is {substrate}",
