@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from gfattach.nix.narinfo_cache import NarInfoCacheError
 from gfattach.nix.uri import same_cache
 from gfattach.paths import config_directory
 from gfattach.probes.nix_subject import NixSubject, found_nix, settings_of, through_daemon
+
+#: Where a daemon keeps what it remembers.
+ROOT_HOME = pwd.getpwuid(0).pw_dir
 
 #: Bits of a file's mode that let others read it.
 _OTHERS = 0o077
@@ -110,7 +114,7 @@ def _ask_negative_cache(inquiry: Inquiry[NixSubject]) -> Finding:
     environ = subject.environment
     if through_daemon(inquiry):
         # The daemon runs as root and asks the caches, so what counts is what root remembers.
-        environ = {"HOME": "/root"}
+        environ = {"HOME": ROOT_HOME}
     directory = narinfo_cache.cache_directory(environ)
     if not os.access(directory, os.R_OK | os.X_OK) and (through_daemon(inquiry) or directory.exists()):
         return skip(
