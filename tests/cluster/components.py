@@ -107,7 +107,8 @@ def kwok(
         f"--server-address=127.0.0.1:{port}",
         f"--tls-cert-file={serving.certificate}",
         f"--tls-private-key-file={serving.key}",
-        "--node-lease-duration-seconds=40",
+        # With leases a KWOK that was killed and came back would wait for its own to run out.
+        "--node-lease-duration-seconds=0",
     ]
     return Daemon("kwok", command, lambda: answers(f"http://127.0.0.1:{port}/healthz"), home, guard)
 

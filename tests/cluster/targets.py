@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from .api import Api
 from .components import RuntimeNode
 from .daemon import Daemon
@@ -16,6 +18,11 @@ DEFAULT_IDLE = 4 * 3600.0  # seconds; what containerd closes an idle stream afte
 _FIRST_MARKER = 40000
 _NOWHERE = {"address": "127.0.0.1", "port": 1}
 
+# KWOK 0.8.0 keeps its list of rules under a version that is ahead of the list for an
+# instant. Asked in that instant it keeps the old list until the next change (seen in one
+# of some 250 changes), so a change that does not arrive is made again.
+_MAKE_AGAIN = 2.0  # seconds
+
 
 class Targets:
     """Maps (pod, port) to an address, for connections to come."""
@@ -29,6 +36,7 @@ class Targets:
         self._of_pod: dict[str, dict[int, str]] = {}
         self._idle = DEFAULT_IDLE
         self._marker = _FIRST_MARKER
+        self._told = 0.0  # when KWOK's rules were last written
 
     def reset(self, targets: dict[int, str]) -> None:
         """Every pod's ports lead to `targets` (port -> "HOST:PORT"); nothing else is set."""
@@ -54,23 +62,28 @@ class Targets:
 
     def wait_for_kwok(self) -> None:
         """Return when KWOK has the current rules; at once while it is down."""
-
-        def arrived() -> bool:
-            pods = ["any", *self._of_pod]  # each has its own rules
-            said = [kubelet_answers(self._kwok_port, NAMESPACE, pod, self._marker) for pod in pods]
-            return all("failed to dial" in text for text in said)
-
         if self._kwok.pid is not None:
-            self._kwok.wait_for("KWOK has the current port-forward rules", arrived)
+            self._kwok.wait_for("KWOK has the current port-forward rules", self._arrived)
+
+    def _arrived(self) -> bool:
+        if time.monotonic() > self._told + _MAKE_AGAIN:
+            self._tell_kwok()
+        pods = ["any", *self._of_pod]  # each has its own rules
+        said = [kubelet_answers(self._kwok_port, NAMESPACE, pod, self._marker) for pod in pods]
+        return all("failed to dial" in text for text in said)
 
     def _tell(self) -> None:
         self._tell_runtime()
+        self._tell_kwok()
+        self.wait_for_kwok()
+
+    def _tell_kwok(self) -> None:
         self._marker += 1
         for pod, own in self._of_pod.items():
             metadata = {"name": pod, "namespace": NAMESPACE}
             self._admin.apply(self._rules("PortForward", metadata, {**self._all, **own}))
         self._admin.apply(self._rules("ClusterPortForward", {"name": "bed"}, self._all))
-        self.wait_for_kwok()
+        self._told = time.monotonic()
 
     def _tell_runtime(self) -> None:
         own = {f"{NAMESPACE}/{pod}:{port}": t for pod, ts in self._of_pod.items() for port, t in ts.items()}

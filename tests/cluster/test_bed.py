@@ -124,7 +124,7 @@ def test_a_websocket_reaches_the_real_cache_through_the_api_server(cluster: Clus
     httpx.put(f"{cluster.cache.url}/ac/{key}", content=b"", trust_env=False).raise_for_status()
     cluster.create_pod("here", node=node)
     with to_pod(cluster.developer, NAMESPACE, "here", HTTP) as connection:
-        assert connection.socket.subprotocol == "v4.channel.k8s.io"
+        assert connection.subprotocol == "v4.channel.k8s.io"
         assert b'"NumFiles": 1' in _http_get(connection, "/status")
 
 
@@ -154,8 +154,10 @@ def test_a_killed_program_comes_back_and_so_does_the_way_to_the_cache(cluster: C
         with pytest.raises(ConnectionRefusedError):
             to_pod(cluster.developer, NAMESPACE, POD, HTTP)
     getattr(cluster, f"start_{program}")()
-    with to_pod(cluster.developer, NAMESPACE, POD, HTTP) as connection:
-        assert b"200 OK" in _http_get(connection, "/status")
+    cluster.create_pod("new")
+    for pod in (POD, "new"):
+        with to_pod(cluster.developer, NAMESPACE, pod, HTTP) as connection:
+            assert b"200 OK" in _http_get(connection, "/status")
 
 
 def test_the_cache_keeps_what_it_holds_over_a_restart(cluster: Cluster) -> None:

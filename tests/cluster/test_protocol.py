@@ -78,7 +78,7 @@ def test_a_pod_without_a_listener_is_an_error_frame_and_then_a_normal_close(
         assert set(received) == {ERROR}
         assert received[ERROR].startswith(b"error forwarding port 9092 to pod ")
         assert received[ERROR].endswith(b"connect: connection refused")
-        assert connection.socket.close_code == 1000
+        assert connection.close_code == 1000
 
 
 @EITHER_NODE
@@ -141,14 +141,14 @@ def test_only_messages_keep_an_idle_connection_open_and_an_empty_one_does(cluste
     with silent, pinging, sending:
         end = time.monotonic() + 2.5 * idle
         while time.monotonic() < end:
-            sending.socket.send(b"")
-            if pinging.socket.protocol.state.name == "OPEN":
-                pinging.socket.ping()
+            sending.send_message(b"")
+            pinging.ping()
             time.sleep(0.2)
         for cut in (silent, pinging):
             with pytest.raises(ConnectionClosed) as closed:
                 cut.receive()
             assert closed.value.rcvd is None
+            assert cut.close_code == 1006
         sending.send(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sending.receive()[1].startswith(b"HTTP/1.1 200 OK")
 
@@ -157,7 +157,7 @@ def test_frames_for_channels_that_are_not_there_are_ignored(cluster: Cluster) ->
     """Also the close signal of v5: v4 has no way to end one direction."""
     with _open(cluster, POD, HTTP) as connection:
         for frame in (b"\x07junk", b"\xff\x00", b"\x01error?"):
-            connection.socket.send(frame)
+            connection.send_message(frame)
         connection.send(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.receive()[1].startswith(b"HTTP/1.1 200 OK")
 
@@ -166,14 +166,22 @@ def test_frames_for_channels_that_are_not_there_are_ignored(cluster: Cluster) ->
 def test_there_is_no_half_close_a_client_that_closes_hears_no_more(
     cluster: Cluster, accept: Accept, node: str
 ) -> None:
+    """The server ends the websocket at once, though the pod has not answered and can still write."""
     cluster.create_pod("here", node=node)
-    connection = _open(cluster, "here", GRPC)
-    upstream = accept()
-    connection.send(b"request")
-    assert upstream.recv(100) == b"request"
-    connection.close()
-    upstream.sendall(b"the answer")
-    assert connection.drain() == {}
+    with _open(cluster, "here", GRPC) as connection:
+        upstream = accept()
+        connection.send(b"request")
+        assert upstream.recv(100) == b"request"
+        connection.close_politely()
+        assert connection.drain() == {}
+        upstream.sendall(b"the answer")
+
+
+def test_a_client_that_closes_is_the_end_of_the_pods_connection_too(cluster: Cluster, accept: Accept) -> None:
+    cluster.create_pod("here", node=RUNTIME_NODE)
+    with _open(cluster, "here", GRPC):
+        upstream = accept()
+    assert upstream.recv(100) == b""
 
 
 def test_the_end_of_the_pods_side_is_the_websockets_end_a_second_later(
@@ -188,16 +196,18 @@ def test_the_end_of_the_pods_side_is_the_websockets_end_a_second_later(
         connection.send(b"more")
         assert upstream.recv(100) == b"more"
         assert connection.drain() == {DATA: b"last words"}
-        assert connection.socket.close_code == 1000
+        assert connection.close_code == 1000
 
 
-def test_kwok_does_not_tell_the_client_that_the_pod_closed(cluster: Cluster, accept: Accept) -> None:
+def test_kwok_tells_neither_side_that_the_other_closed(cluster: Cluster, accept: Accept) -> None:
     """The difference from container runtimes for which RUNTIME_NODE is there."""
     cluster.create_pod("here", node=KWOK_NODE)
     with _open(cluster, "here", GRPC) as connection:
-        upstream = accept()
-        upstream.sendall(b"last words")
-        upstream.close()
-        assert connection.receive() == (DATA, b"last words")
+        accept().close()
         with pytest.raises(TimeoutError):
             connection.receive(3)
+    with _open(cluster, "here", GRPC):
+        upstream = accept()
+    upstream.settimeout(3)
+    with pytest.raises(TimeoutError):
+        upstream.recv(100)
