@@ -59,7 +59,17 @@ def main(args: list[str]) -> int:
     if testing:
         install_upstream_bazel()
         return subprocess.call([PYTHON, "-m", "pytest", *args[1:]], cwd=ROOT)
-    os.execv(PYTHON, [str(PYTHON), "-m", "gfattach", *args])
+    return run([str(PYTHON), "-m", "gfattach", *args])
+
+
+def run(command: list[str]) -> int:
+    """Run `command` as a process of its own, so that its clock starts with it and not with the set-up."""
+    child = subprocess.Popen(command)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the terminal has told the child too: it ends in its own way
+            continue
 
 
 def say(text: str) -> None:

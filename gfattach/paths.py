@@ -2,28 +2,23 @@
 
 An attachment has a home: `.gfattach/` in its workspace (which ignores itself, so that git
 never sees it), or, outside a workspace, a directory below the user's state directory.
-Sockets live below the runtime directory, because a socket's path must fit in 108 bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import PlatformDirs
 
-from gfattach.errors import StorageError, UsageError
+from gfattach.errors import UsageError
 
 _DIRS = PlatformDirs("gfattach", appauthor=False)
 
 #: Files that make a directory the root of a workspace, the first that is found going up.
 WORKSPACE_MARKERS = ("MODULE.bazel", "WORKSPACE.bazel", "WORKSPACE", "flake.nix", ".git", "gfattach.toml")
-
-#: Bytes of a socket's path, the closing NUL included (sun_path on Linux; 104 elsewhere).
-SOCKET_PATH_BYTES = 104
 
 
 def state_directory() -> Path:
@@ -103,22 +98,3 @@ def resolve_home(workspace: Path | None, cwd: Path) -> Home:
     if root is None or root == Path.home().resolve():
         return Home(state_directory() / "attachments" / "default", None)
     return Home(root / ".gfattach", root)
-
-
-def runtime_directory() -> Path:
-    """Where sockets go: XDG_RUNTIME_DIR, or else a directory of this user's below the temporary one."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    if base and os.access(base, os.W_OK):
-        return Path(base) / "gfattach"
-    return Path(tempfile.gettempdir()) / f"gfattach-{os.getuid()}"
-
-
-def check_socket_path(path: Path) -> Path:
-    """`path`, if a socket can be bound to it. Raises StorageError."""
-    length = len(os.fsencode(path)) + 1
-    if length > SOCKET_PATH_BYTES:
-        raise StorageError(
-            f"the socket path {path} is {length} bytes long, and a socket's may have {SOCKET_PATH_BYTES}",
-            "set XDG_RUNTIME_DIR to a directory with a shorter path",
-        )
-    return path

@@ -120,10 +120,9 @@ class _Up:
         endpoints = {name: target.endpoint.url for name, target in targets.items() if target is not None}
         proof = conclude(self.measurement.legs, run.report(), run.origin, endpoints)
         write_json(self.home.evidence, proof.as_json())
-        kept: Attachment | None = replace(self.record, first_hit=_summary(proof))
-        if self.record.bazelrc is None and self.record.nix_conf is None:
-            kept = None
-        else:
+        record = replace(self.record, first_hit=_summary(proof))
+        kept = None if record.bazelrc is None and record.nix_conf is None else record
+        if kept is not None:
             records.save(self.home, kept)
         run.account("record", "keep the evidence and the record")
         code = exit_code(run, proof, require_hit=self.options.require_hit)
@@ -137,11 +136,13 @@ class _Up:
             return None
         if not bazel_side.ask_cache(target, run):
             self.not_proved.append("bazel: the cache did not pass its probes")
-            return self._retract_bazel()
+            self._retract_bazel()
+            return None
         found = bazel_side.ask_bazel(target, options.clients, self.home, run)
         if found.failed:
             self.not_proved.append(f"bazel: {found.reason}")
-            return self._retract_bazel()
+            self._retract_bazel()
+            return None
         if found.bazel is None:
             self.not_proved.append(f"bazel: {found.reason}")
         run.step("bazelrc", "write the Bazel fragment", lambda progress: self._write_bazelrc(found))

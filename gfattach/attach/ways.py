@@ -24,7 +24,7 @@ from gfattach.site.load import FILE_NAME
 from gfattach.site.site import Site
 
 if TYPE_CHECKING:
-    from gfattach.trial.supervisor import TrialState
+    from gfattach.trial.state import TrialState
 
 #: Seconds that the embedded caches may take to be ready.
 TRIAL_SECONDS = 15.0

@@ -112,9 +112,9 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
             for line in error_lines(error.fact, error.hints):
                 print(line, file=sys.stderr)
     if output == "github":
-        from gfattach.report.github import annotations, step_summary
+        from gfattach.report.github import step_summary, workflow_commands
 
-        for line in annotations(report, error):
+        for line in workflow_commands(report, error):
             print(line)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:

@@ -48,14 +48,11 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, clients=clients, **values)
 
     wrapped: Callable[..., Any] = gathered
-    for words, options in (
-        (
-            "--bazel",
-            {"metavar": "PROGRAM", "help": "The Bazel to use; BAZEL_BIN, bazelisk or bazel without it."},
-        ),
-        ("--nix", {"metavar": "PROGRAM", "help": "The nix to use; the one on PATH without it."}),
+    for words, about in (
+        ("--bazel", "The Bazel to use; BAZEL_BIN, bazelisk or bazel without it."),
+        ("--nix", "The nix to use; the one on PATH without it."),
     ):
-        wrapped = click.option(words, **options)(wrapped)
+        wrapped = click.option(words, metavar="PROGRAM", help=about)(wrapped)
     wrapped = click.option("--use-bazel/--no-bazel", default=True, help="Prove with Bazel.")(wrapped)
     return click.option("--use-nix/--no-nix", default=True, help="Prove with Nix.")(wrapped)
 

@@ -10,7 +10,7 @@ from gfattach.attach.options import ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, site_options
 from gfattach.fragments.bazelrc import OnCacheDown
-from gfattach.trial.state import DEFAULT_MAX_BYTES
+from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 
 
 @click.command()
@@ -19,7 +19,7 @@ from gfattach.trial.state import DEFAULT_MAX_BYTES
 @click.option("--nix-port", type=click.IntRange(1, 65535), help="Port of the trial's Nix cache.")
 @click.option(
     "--max-bytes",
-    type=click.IntRange(1024 * 1024),
+    type=click.IntRange(MIN_MAX_BYTES),
     default=DEFAULT_MAX_BYTES,
     show_default=True,
     help="Bytes that the trial's Bazel cache may hold.",

@@ -69,7 +69,9 @@ def first_hit(report: Report, legs: Iterable[Leg], origin: float) -> dict[str, A
     moments: Mapping[Client, float] = {
         client: min(times)
         for client in (Client.BAZEL, Client.NIX, Client.PROTOCOL)
-        if (times := [leg.first_hit for leg in legs if leg.client is client and _counts(leg)])
+        if (
+            times := [moment for leg in legs if leg.client is client and (moment := _moment(leg)) is not None]
+        )
     }
     for client, moment in moments.items():
         total = moment - origin
@@ -82,5 +84,6 @@ def first_hit(report: Report, legs: Iterable[Leg], origin: float) -> dict[str, A
     return None
 
 
-def _counts(leg: Leg) -> bool:
-    return leg.name is LegName.HIT and leg.first_hit is not None and not leg.violations
+def _moment(leg: Leg) -> float | None:
+    """The moment of a first hit that counts."""
+    return leg.first_hit if leg.name is LegName.HIT and not leg.violations else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 from gfattach.engine import ENGINE_CODES
 from gfattach.finding import Stage
@@ -11,7 +12,7 @@ from gfattach.finding import Stage
 STAGE_MODULES = ("cache", "bazel", "substituter", "nix")
 
 
-def all_stages() -> list[Stage]:
+def all_stages() -> list[Stage[Any]]:
     """Every stage there is, in the order in which an attach asks them."""
     return [importlib.import_module(f"gfattach.probes.{name}").STAGE for name in STAGE_MODULES]
 

@@ -24,7 +24,13 @@ def main() -> int:
         venv.create(scratch, with_pip=True)
         python = Path(scratch) / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", COMPILER, "setuptools<70"], check=True)
-        protoc = [python, "-m", "grpc_tools.protoc", f"--proto_path={here}", f"--python_out={here}"]
+        protoc: list[str | Path] = [
+            python,
+            "-m",
+            "grpc_tools.protoc",
+            f"--proto_path={here}",
+            f"--python_out={here}",
+        ]
         return subprocess.run([*protoc, str(here / "remote_cache.proto")], check=False).returncode
 
 

@@ -170,15 +170,19 @@ class GrpcCache:
     def _invoke(self, shape: str, method: str, request: Any, answer: str, deadline: Deadline) -> Any:
         import grpc
 
+        name = method.rpartition("/")[2]
+        timeout = deadline.remaining()
+        if timeout <= 0:
+            raise ReapiError(Kind.DEADLINE, name, "no time was left to ask")
         callable_ = getattr(self._channel, shape)(
             method,
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=getattr(self._pb, answer).FromString,
         )
         try:
-            return callable_(request, timeout=deadline.remaining(), metadata=self._metadata)
+            return callable_(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise _typed(method.rpartition("/")[2], error) from error
+            raise _typed(name, error) from error
 
     def _request_metadata(self) -> list[tuple[str, str | bytes]]:
         """REAPI asks every client to name itself, so that an operator can tell who asks."""

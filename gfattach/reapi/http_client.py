@@ -94,7 +94,7 @@ class HttpCache:
         if content is None:
             return None
         try:
-            return pb.ActionResult.FromString(content)  # type: ignore[attr-defined]
+            return pb.ActionResult.FromString(content)
         except DecodeError as error:
             raise ReapiError(Kind.OTHER, "GET /ac/", "the answer is no ActionResult") from error
 
@@ -150,10 +150,11 @@ class HttpCache:
     def _request(self, method: str, url: str, content: bytes | None, deadline: Deadline) -> _Answer:
         import httpx
 
+        timeout = deadline.remaining()
+        if timeout <= 0:
+            raise ReapiError(Kind.DEADLINE, method, "no time was left to ask")
         try:
-            with self._client.stream(
-                method, url, content=content, timeout=max(0.001, deadline.remaining())
-            ) as response:
+            with self._client.stream(method, url, content=content, timeout=timeout) as response:
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk

@@ -13,7 +13,7 @@ from gfattach.report.text import headline, seconds
 _LEVEL = {Status.FAIL: "error", Status.WARN: "warning"}
 
 
-def annotations(report: Report | None, error: GfattachError | None) -> Iterator[str]:
+def workflow_commands(report: Report | None, error: GfattachError | None) -> Iterator[str]:
     """A workflow command for each failed or doubtful finding, and for the failure that ended the run."""
     shown = set()
     for probe, finding in (report.findings if report else {}).items():

@@ -149,13 +149,21 @@ def test_warming_is_refused_without_the_site_s_leave(unchanged):
     assert unchanged.json("site", "warm", *site, "--upload", code=3)["error"]["code"] == "warm.policy"
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="apt-get install git")
+def started(machine, *args):
+    """gfattach as a process that an interrupt reaches, though the tests themselves may run without."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gfattach", *args],
+        cwd=machine.workspace,
+        env=machine.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 def test_an_interrupt_ends_it_cleanly(machine):
     script = program(machine, "bazel", "sleep 60")
-    command = [sys.executable, "-m", "gfattach", "up", "--trial", "--no-nix", "--bazel", script]
-    child = subprocess.Popen(
-        command, cwd=machine.workspace, env=machine.environment, stderr=subprocess.PIPE, text=True
-    )
+    child = started(machine, "up", "--trial", "--no-nix", "--bazel", script)
     while not any(line.startswith(f"/bin/sh {script}") for line in machine.processes()):
         assert child.poll() is None, child.communicate()[1]
         time.sleep(0.02)
@@ -169,10 +177,7 @@ def test_an_interrupt_ends_it_cleanly(machine):
 @pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
 def test_an_interrupt_while_bazel_runs_leaves_no_server(machine):
     """The server has a session of its own, and would live for minutes."""
-    command = [sys.executable, "-m", "gfattach", "up", "--trial", "--no-nix"]
-    child = subprocess.Popen(
-        command, cwd=machine.workspace, env=machine.environment, stderr=subprocess.PIPE, text=True
-    )
+    child = started(machine, "up", "--trial", "--no-nix")
     while not any("--output_base" in line or "A-server.jar" in line for line in machine.processes()):
         assert child.poll() is None, child.communicate()[1]
         time.sleep(0.05)
