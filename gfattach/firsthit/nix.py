@@ -1,8 +1,8 @@
 """Proves a first hit with Nix: store paths realised in an empty store, from one cache only.
 
 Nothing of the user's has a part: the store, the configuration, the caches and the netrc are made for
-the leg and thrown away with it; no daemon is asked and no trust is needed. What voids a leg and what
-counts as a hit is said in `gfattach.firsthit.nix_evidence`.
+the leg and thrown away with it; no daemon is asked and no trust is needed. What counts as a hit
+and what voids a leg is said in `gfattach.firsthit.nix_realisation`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from gfattach import process
 from gfattach.deadline import Deadline
 from gfattach.errors import NixError, UsageError
 from gfattach.firsthit.evidence import Leg, LegName
-from gfattach.firsthit.nix_evidence import Realisation, leg_of
+from gfattach.firsthit.nix_evidence import leg_of
+from gfattach.firsthit.nix_realisation import Realisation
 from gfattach.firsthit.protocol import withheld
 from gfattach.fragments.nixconf import substituter_url
 from gfattach.nix import narinfo_cache, netrc

@@ -7,9 +7,11 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from gfattach.firsthit.verdict import Verdict, judge
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.trial.nix_server import NixCacheServer
-from tests.integration import nix_caches
+from tests.integration import faults, nix_caches
 from tests.integration.nixes import (
     NIX_SECONDS,
     NOBODY,
@@ -253,6 +255,49 @@ def test_a_token_goes_to_the_cache_by_a_private_netrc_and_not_by_the_command_lin
     assert all(b"Basic " + expected in request for request in requests)
     assert leg.detail["headers_left_out"] == ["X-Other"]
     assert "s3cret" not in json.dumps(leg.record(0.0))
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_sites_authority_is_what_a_tls_cache_is_verified_by(nix, tmp_path, trusted):
+    (tmp_path / "tls").mkdir()
+    authority = faults.Authority(tmp_path / "tls")
+    routes = nix_caches.publishing(nix_caches.signed(nix_caches.probe_info(), nix_caches.KEY))
+    with nix_caches.serving(routes, authority.context("localhost")) as port:
+        secured = SubstituterTarget(
+            parse_endpoint(f"https://localhost:{port}"), ca_file=authority.ca if trusted else None
+        )
+        if trusted:
+            assert hit(nix, secured, tmp_path / "work", deadline=late()).hits == 1
+            assert control(nix, secured, tmp_path / "work", deadline=late()).hits == 0
+            return
+        with pytest.raises(UnprovedError) as caught:
+            hit(nix, secured, tmp_path / "work", deadline=late())
+    assert caught.value.code == "nix.unreachable"
+    assert "certificate" in caught.value.fact
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for the child in /proc: needs Linux")
+def test_an_interrupt_leaves_neither_a_nix_nor_a_store(nix, tmp_path):
+    """Somebody presses Ctrl-C while the cache keeps silent."""
+    with nix_caches.serving({"*": nix_caches.hang}) as port:
+        url = f"http://127.0.0.1:{port}"
+        asked = [str(nix.path), nix.version, url, WRONG_KEY, UNPUBLISHED, str(tmp_path / "work")]
+        leg = subprocess.Popen(
+            [sys.executable, "-c", _AS_SOMEBODY, *asked],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)},
+            stderr=subprocess.PIPE,
+        )
+        children = Path(f"/proc/{leg.pid}/task/{leg.pid}/children")
+        waited = late()
+        while not list(tmp_path.glob("work/*/root/nix/var/nix/db/db.sqlite")) and not waited.expired:
+            time.sleep(0.02)
+        [child] = children.read_text().split()
+        leg.send_signal(signal.SIGINT)
+        _, said = leg.communicate(timeout=NIX_SECONDS)
+    assert leg.returncode != 0
+    assert b"KeyboardInterrupt" in said
+    assert not Path(f"/proc/{child}").exists()
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_the_proxy_of_the_environment_is_not_asked_for_this_machine(nix, served, tmp_path):

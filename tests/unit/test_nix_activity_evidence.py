@@ -9,7 +9,8 @@ import pytest
 
 from gfattach.errors import ExitCode, NixError, UnprovedError
 from gfattach.firsthit.evidence import Client, LegName
-from gfattach.firsthit.nix_evidence import NOTHING_TO_HIT, Realisation, leg_of
+from gfattach.firsthit.nix_evidence import NOTHING_TO_HIT, leg_of
+from gfattach.firsthit.nix_realisation import Realisation
 from gfattach.firsthit.verdict import Verdict, judge
 from gfattach.nix.activity import ActivityLog
 from gfattach.nix.narinfo_cache import Entry
