@@ -26,7 +26,7 @@ CALL_CODES = {
     "cache.call.failed": "the cache answered a call with an error",
 }
 
-_LOGIN = "store one: gfattach credential login"
+_LOGIN = "store a token: gfattach credential login"
 
 #: For each kind of failure: its code, why it matters, what to do next.
 _MEANING: dict[Kind, tuple[str, str, tuple[str, ...]]] = {
@@ -42,7 +42,7 @@ _MEANING: dict[Kind, tuple[str, str, tuple[str, ...]]] = {
     ),
     Kind.UNAUTHENTICATED: (
         "unauthenticated",
-        "the cache wants a token, and none came or it has expired; Bazel would end with UNAUTHENTICATED",
+        "it wants a token (or a client certificate), and none came or it has expired: Bazel would end here",
         (_LOGIN, "ask the site's operator for a token"),
     ),
     Kind.PERMISSION: (

@@ -16,9 +16,17 @@ import grpc
 
 
 @contextlib.contextmanager
-def talking(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A TCP server that hands every connection to `handle` and then closes it; yields its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def talking(handle: Callable[[socket.socket], None], path: Path | None = None) -> Iterator[int]:
+    """A TCP server that hands every connection to `handle` and then closes it; yields its port.
+
+    With a `path` it is a unix socket there, and the port is 0.
+    """
+    if path is None:
+        listener = socket.create_server(("127.0.0.1", 0))
+    else:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
     ended = threading.Event()
     listener.settimeout(0.1)
 
@@ -35,7 +43,7 @@ def talking(handle: Callable[[socket.socket], None]) -> Iterator[int]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield listener.getsockname()[1]
+        yield listener.getsockname()[1] if path is None else 0
     finally:
         ended.set()
         thread.join()

@@ -1,0 +1,126 @@
+"""TLS files towards a cache: what is read from them, and how a bad one is named."""
+
+import ssl
+
+import pytest
+
+from gfattach.endpoint import Endpoint
+from gfattach.reapi.headers import HeaderError, headers_of
+from gfattach.reapi.target import CacheTarget, TlsFiles
+from gfattach.reapi.tls import (
+    Fault,
+    TlsFileError,
+    client_certificate,
+    context,
+    is_pkcs8,
+    read_pem,
+    root_certificates,
+    tls_fault,
+)
+
+PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def test_a_file_that_is_missing_is_named_with_the_reason(tmp_path):
+    with pytest.raises(TlsFileError) as caught:
+        read_pem(tmp_path / "ca.pem", "CERTIFICATE")
+    assert str(tmp_path / "ca.pem") in caught.value.fact and "no such file" in caught.value.fact
+    assert caught.value.hints
+
+
+def test_a_file_of_another_kind_is_named_and_not_shown(tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_bytes(b"-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n")
+    with pytest.raises(TlsFileError) as caught:
+        read_pem(path, "CERTIFICATE")
+    assert "holds no certificate" in caught.value.fact
+    assert "s3cret" not in repr((caught.value.fact, caught.value.hints))
+
+
+def test_a_certificate_that_cannot_be_decoded_is_named(tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_bytes(PEM)
+    with pytest.raises(TlsFileError, match="holds no certificate that can be read"):
+        context(TlsFiles(ca_file=path))
+
+
+def test_without_a_file_of_the_site_the_platform_s_store_is_trusted(tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(PEM)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    assert root_certificates(TlsFiles()) == PEM
+
+
+def test_a_platform_without_such_a_file_leaves_the_choice_to_the_client(monkeypatch):
+    nowhere = ssl.get_default_verify_paths()._replace(cafile=None)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    assert root_certificates(TlsFiles()) is None
+
+
+def test_nobody_is_who_has_no_certificate():
+    assert client_certificate(TlsFiles()) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "taken"),
+    [
+        (b"-----BEGIN PRIVATE KEY-----", True),
+        (b"-----BEGIN RSA PRIVATE KEY-----", False),
+        (b"-----BEGIN EC PRIVATE KEY-----", False),
+    ],
+)
+def test_a_key_in_a_form_of_its_own_is_told_from_pkcs8(key, taken):
+    assert is_pkcs8(key) is taken
+
+
+@pytest.mark.parametrize(
+    ("reason", "fault"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", Fault.CLIENT_CERTIFICATE),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", Fault.CLIENT_CERTIFICATE),
+        ("TLSV1_ALERT_UNKNOWN_CA", Fault.CLIENT_CERTIFICATE),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", Fault.HANDSHAKE),
+        ("TLSV1_UNRECOGNIZED_NAME_ALERT", Fault.HANDSHAKE),
+        ("WRONG_VERSION_NUMBER", None),
+    ],
+)
+def test_an_alert_tells_what_is_wrong_and_anything_else_is_no_tls(reason, fault):
+    error = ssl.SSLError(1, reason)
+    error.reason = reason
+    assert tls_fault(error) is fault
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [(9, Fault.TIME), (10, Fault.TIME), (62, Fault.NAME), (64, Fault.NAME), (20, Fault.UNTRUSTED)],
+)
+def test_what_openssl_finds_wrong_with_a_certificate_is_time_name_or_trust(code, fault):
+    error = ssl.SSLCertVerificationError(1, "no")
+    error.verify_code = code
+    assert tls_fault(error) is fault
+
+
+def test_a_connection_that_breaks_says_nothing_of_tls():
+    assert tls_fault(ConnectionResetError()) is None
+    assert tls_fault(TimeoutError()) is None
+
+
+def sending(*headers):
+    return CacheTarget(Endpoint("grpc", "cache.example", 1), headers=headers)
+
+
+def test_header_names_are_sent_in_lower_case_and_values_without_their_line_end():
+    assert headers_of(sending(("Authorization", "Bearer x\n"))) == [("authorization", "Bearer x")]
+
+
+@pytest.mark.parametrize(
+    "header", [("authorization", "Bearer s3cr\nt"), ("authorization", "s3crét"), ("Bearer s3cret", "x")]
+)
+def test_a_header_that_cannot_be_sent_is_refused_and_its_value_never_shown(header):
+    with pytest.raises(HeaderError) as caught:
+        headers_of(sending(header))
+    assert "s3cr" not in repr((caught.value.fact, caught.value.hints))
+
+
+def test_a_target_never_shows_its_headers():
+    assert "s3cret" not in repr(sending(("authorization", "s3cret")))
