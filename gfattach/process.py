@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -31,6 +32,7 @@ TERMINATE_SECONDS = 3.0
 #: thread alone: what another thread had started would outlive the program.
 _running: set[subprocess.Popen[bytes]] = set()
 _endings: list[Callable[[], None]] = []
+_ended = threading.Event()
 
 
 def at_end(ending: Callable[[], None]) -> None:
@@ -46,7 +48,11 @@ def not_at_end(ending: Callable[[], None]) -> None:
 
 @atexit.register
 def end_all() -> None:
-    """End every child that runs now and what children left behind: before an undo, and at the end."""
+    """End every child that runs now and what children left behind: on an interrupt, and at the end.
+
+    From then on only the main thread may start another: a thread that was left behind must not go on.
+    """
+    _ended.set()
     for child in list(_running):
         _end_group(child)
     while _endings:
@@ -103,6 +109,8 @@ def run(
     `time.monotonic()`, from a thread of its own. Raises OSError when the program cannot be
     started. An interrupt ends the child before it is passed on.
     """
+    if _ended.is_set() and threading.current_thread() is not threading.main_thread():
+        raise InterruptedError(errno.EINTR, "the program is ending")
     started = time.monotonic()
     child = subprocess.Popen(
         list(args),

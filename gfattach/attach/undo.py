@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach import attachment as records
-from gfattach import process
 from gfattach.files import remove_tree
 from gfattach.fragments.home import remove_home
 from gfattach.journal import Journal, Outcome
@@ -31,7 +30,6 @@ def undo(home: Home) -> Undoing:
     """
     from gfattach.trial import supervisor
 
-    process.end_all()
     stopped = supervisor.stop(home.trial) if home.trial.exists() else False
     outcomes = Journal(home).undo()
     remove_tree(home.work)

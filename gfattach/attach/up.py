@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach import attachment as records
+from gfattach import process
 from gfattach.attach import bazel_side, nix_side
 from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
@@ -73,7 +74,9 @@ def attach(options: UpOptions, run: Run) -> Attached:
             _check_same(before, options)
             way = find_way(options, site, home, run)
             attached = _Up(options, home, way, run, before).attach()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                process.end_all()  # a probe's thread may still be at work in what is undone now
             if before is None:
                 undo(home)
             raise
