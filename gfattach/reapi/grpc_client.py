@@ -8,7 +8,7 @@ web proxy.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -99,19 +99,6 @@ class GrpcCache:
         method = f"{REAPI}.ContentAddressableStorage/FindMissingBlobs"
         answer = self._call(method, request, "FindMissingBlobsResponse", deadline)
         return [Digest.read(digest) for digest in answer.missing_blob_digests]
-
-    def upload(self, blobs: Sequence[bytes], deadline: Deadline) -> None:
-        """Store small blobs in one call. Together they have to fit one message."""
-        request = self._pb.BatchUpdateBlobsRequest(instance_name=self.target.instance_name)
-        for blob in blobs:
-            request.requests.add(digest=Digest.of(blob).message(), data=blob)
-        method = f"{REAPI}.ContentAddressableStorage/BatchUpdateBlobs"
-        answer = self._call(method, request, "BatchUpdateBlobsResponse", deadline)
-        for response in answer.responses:
-            if response.status.code != 0:
-                raise ReapiError(
-                    _kind_of_code(response.status.code), "BatchUpdateBlobs", response.status.message
-                )
 
     def write(self, blob: bytes, deadline: Deadline) -> None:
         """Store one blob of any size through ByteStream."""
@@ -220,10 +207,3 @@ def _channel(target: CacheTarget) -> Any:
 def _typed(call: str, error: Any) -> ReapiError:
     detail = (error.details() or error.code().name).removeprefix(_CONNECT_PREFIX)
     return ReapiError(_KINDS.get(error.code().name, Kind.OTHER), call, detail)
-
-
-def _kind_of_code(code: int) -> Kind:
-    import grpc
-
-    names = {status.value[0]: status.name for status in grpc.StatusCode}
-    return _KINDS.get(names.get(code, ""), Kind.OTHER)

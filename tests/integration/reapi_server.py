@@ -24,7 +24,6 @@ METHODS = {
     "GetActionResult": (f"{REAPI}.ActionCache", pb.GetActionResultRequest, False, False),
     "UpdateActionResult": (f"{REAPI}.ActionCache", pb.UpdateActionResultRequest, False, False),
     "FindMissingBlobs": (f"{REAPI}.ContentAddressableStorage", pb.FindMissingBlobsRequest, False, False),
-    "BatchUpdateBlobs": (f"{REAPI}.ContentAddressableStorage", pb.BatchUpdateBlobsRequest, False, False),
     "Read": ("google.bytestream.ByteStream", pb.ReadRequest, False, True),
     "Write": ("google.bytestream.ByteStream", pb.WriteRequest, True, False),
     "Check": ("grpc.health.v1.Health", pb.HealthCheckRequest, False, False),
@@ -105,14 +104,6 @@ class ReapiServer:
     def _FindMissingBlobs(self, request: Any, context: Any) -> Any:
         missing = [d for d in request.blob_digests if (request.instance_name, d.hash) not in self.blobs]
         return pb.FindMissingBlobsResponse(missing_blob_digests=missing)
-
-    def _BatchUpdateBlobs(self, request: Any, context: Any) -> Any:
-        answer = pb.BatchUpdateBlobsResponse()
-        for one in request.requests:
-            good = hashlib.sha256(one.data).hexdigest() == one.digest.hash
-            self.blobs[request.instance_name, one.digest.hash] = one.data
-            answer.responses.add(digest=one.digest, status=pb.Status(code=0 if good else 3))
-        return answer
 
     def _Read(self, request: Any, context: Any) -> Any:
         instance, _, rest = request.resource_name.rpartition("blobs/")

@@ -88,7 +88,8 @@ def test_a_blob_comes_back_as_it_was_stored(content, instance):
 
 def test_of_many_blobs_those_that_are_missing_are_found():
     with reapi() as (port, _), grpc_at(port) as cache:
-        cache.upload([CONTENT, b"another"], soon())
+        for blob in (CONTENT, b"another"):
+            cache.write(blob, soon())
         asked = [Digest.of(CONTENT), Digest.of(b"absent"), Digest.of(b"another")]
         assert cache.find_missing(asked, soon()) == [Digest.of(b"absent")]
 
