@@ -106,15 +106,19 @@ class Journal:
     def undo(self) -> list[Outcome]:
         """Undo every change, the last one first, and say what each came to. Twice is fine.
 
-        Raises JournalError, and StorageError when the journal itself cannot be written.
+        Raises JournalError, and StorageError when the journal itself cannot be read or removed.
         """
         changes = self._read()
         outcomes = [self._undo(change) for change in reversed(changes)]
         failed = {outcome.path for outcome in outcomes if outcome.result is Undone.FAILED}
         kept = {outcome.original for outcome in outcomes}
-        # A full disk must not keep an undo from ending: write only when there is something to keep.
+        # A full disk must not keep an undo from ending: write only when there is something to keep. A
+        # journal that cannot be written names what is undone too, which the next undo finds so.
         if failed:
-            write_changes(self._file, tuple(change for change in changes if change.path in failed))
+            try:
+                write_changes(self._file, tuple(change for change in changes if change.path in failed))
+            except StorageError:
+                return outcomes
         else:
             remove(self._file)
         for change in changes:

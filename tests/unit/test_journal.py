@@ -5,7 +5,9 @@ import json
 import os
 import resource
 import stat
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -320,6 +322,45 @@ def test_a_file_too_large_for_the_limit_leaves_the_old_one(home):
     assert {path.name for path in home.workspace.iterdir()} == {".gfattach", "user.bazelrc"}
     assert results(home) == [Undone.UNTOUCHED]
     assert file.read_bytes() == b"mine"
+
+
+@contextmanager
+def somebody():
+    """Act as a user who is not root: root may write everywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_directory_that_may_not_be_written_to_loses_nothing():
+    # Not below tmp_path, which is closed to everybody but who runs the tests.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        with somebody():
+            workspace = Path(name, "w")
+            workspace.mkdir()
+            home = Home(workspace / ".gfattach", workspace)
+            file = workspace / "user.bazelrc"
+            file.write_bytes(b"mine")
+            home.directory.mkdir()
+            workspace.chmod(0o555)
+            with pytest.raises(StorageError) as caught:
+                Journal(home).will_change(file, b"ours")
+            assert "owner and mode" in " ".join(caught.value.hints)
+            assert file.read_bytes() == b"mine"
+            workspace.chmod(0o755)
+            Journal(home).will_change(file, b"ours")
+            workspace.chmod(0o555)
+            [outcome] = Journal(home).undo()
+            assert outcome.result is Undone.FAILED and "permission denied" in outcome.seen
+            workspace.chmod(0o755)
+            assert Undone.RESTORED in results(home)
+            assert file.read_bytes() == b"mine"
 
 
 OURS = [LINE, "try-import /another"]

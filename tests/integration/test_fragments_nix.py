@@ -1,0 +1,162 @@
+"""The Nix fragment, read by a real Nix through `NIX_CONFIG`, beside what the user has configured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gfattach.endpoint import parse_endpoint
+from gfattach.fragments import nixconf
+from gfattach.nix.program import Nix
+from gfattach.nixcache.target import SubstituterTarget
+from tests.integration.nixes import (
+    NIX_SECONDS,
+    BinaryCache,
+    make_cache,
+    private_environment,
+    real_nix,
+    serving_files,
+    untouched,  # noqa: F401
+)
+
+pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
+
+USER_KEY = "user-1:" + "A" * 43 + "="
+USER_CONF = f"extra-substituters = http://user.invalid\nextra-trusted-public-keys = {USER_KEY}\ncores = 3\n"
+UNPUBLISHED = """derivation {
+  name = "gfattach-test-local";
+  system = "builtin";
+  builder = "builtin:buildenv";
+  derivations = [ ];
+  manifest = "/dev/null";
+}"""
+TARGET = SubstituterTarget(parse_endpoint("http://127.0.0.1:1/main"), ("main:" + "B" * 43 + "=",))
+
+
+@dataclass
+class User:
+    """Somebody with a nix.conf of their own, and nothing of this machine's."""
+
+    nix: Nix
+    environ: dict[str, str]
+    root: Path
+
+    def run(self, *args: str, config: str | None) -> subprocess.CompletedProcess[str]:
+        environ = {**self.environ, **({} if config is None else {nixconf.VARIABLE: config})}
+        return subprocess.run(
+            args, env=environ, capture_output=True, text=True, timeout=NIX_SECONDS, cwd=self.root
+        )
+
+    def settings(self, config: str | None) -> Mapping[str, object]:
+        done = self.run(str(self.nix.path), "show-config", "--json", config=config)
+        assert done.returncode == 0, done.stderr
+        assert "unknown setting" not in done.stderr
+        return {name: item["value"] for name, item in json.loads(done.stdout).items()}
+
+    def store(self, program: str, *args: str, config: str) -> subprocess.CompletedProcess[str]:
+        return self.run(program, "--store", f"local?root={self.root / 'store'}", *args, config=config)
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    root = tmp_path / "ünï¢ode"
+    root.mkdir()
+    environ = private_environment(root)
+    del environ["NIX_USER_CONF_FILES"]
+    own = root / "home/.config/nix/nix.conf"
+    own.parent.mkdir(parents=True)
+    own.write_text(USER_CONF)
+    return User(real_nix(), environ, root)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> BinaryCache:
+    return make_cache(real_nix(), tmp_path_factory.mktemp("cache"))
+
+
+def test_the_user_keeps_what_was_configured_and_gets_the_cache_besides(user: User) -> None:
+    fragment = user.root / "nix.conf"
+    known = user.settings(None)
+    fragment.write_text(nixconf.render(TARGET, known, netrc_file=user.root / "netrc"))
+    found = user.settings(nixconf.configuration(fragment, "max-jobs = 7"))
+    assert known["substituters"] == ["http://user.invalid"]
+    assert found["substituters"] == ["http://user.invalid", "http://127.0.0.1:1/main"]
+    keys = found["trusted-public-keys"]
+    assert isinstance(keys, list) and {USER_KEY, *TARGET.public_keys} <= set(keys)
+    assert (found["cores"], found["max-jobs"]) == (3, 7)
+    assert found["connect-timeout"] == nixconf.CONNECT_SECONDS
+    assert found["download-attempts"] == nixconf.ATTEMPTS
+    assert found["stalled-download-timeout"] == nixconf.STALLED_SECONDS
+    assert found["narinfo-cache-negative-ttl"] == nixconf.NEGATIVE_SECONDS
+    assert found["netrc-file"] == str(user.root / "netrc")
+
+
+def test_this_nix_knows_every_setting_that_all_are_said_to_know(user: User) -> None:
+    assert set(user.settings(None)) >= nixconf.UNIVERSAL_SETTINGS
+
+
+def test_a_setting_that_this_nix_does_not_know_is_not_written(user: User) -> None:
+    """2.8 has no ssl-cert-file, and would warn of it in every command."""
+    known = user.settings(None)
+    text = nixconf.render(TARGET, known, ssl_cert_file=Path("/ca.pem"))
+    assert ("ssl-cert-file" in text) == ("ssl-cert-file" in known)
+
+
+@pytest.mark.parametrize("text", [nixconf.emptied(), None], ids=["emptied", "gone"])
+def test_emptied_or_gone_the_fragment_changes_nothing(user: User, text: str | None) -> None:
+    fragment = user.root / "nix.conf"
+    if text is not None:
+        fragment.write_text(text)
+    assert user.settings(nixconf.include_line(fragment)) == user.settings(None)
+
+
+@pytest.mark.parametrize("name", ["ünï¢ode", "a=b", "a(b)", "a*b;c", "~a", "!b", "%c", "a,b:c@d+e"])
+def test_every_path_that_is_not_refused_can_be_included(user: User, name: str) -> None:
+    fragment = user.root / name
+    fragment.write_text(nixconf.render(TARGET, None))
+    found = user.settings(nixconf.include_line(fragment))["substituters"]
+    assert isinstance(found, list) and "http://127.0.0.1:1/main" in found
+
+
+@pytest.mark.parametrize("name", ["a b", "a\tb", "a#b"])
+def test_white_space_and_hashes_are_refused_because_nix_cannot(user: User, name: str) -> None:
+    fragment = user.root / name
+    fragment.write_text("cores = 9\n")
+    shown = user.run(str(user.nix.path), "show-config", "--json", config=f"!include {fragment}")
+    assert shown.returncode != 0 or json.loads(shown.stdout)["cores"]["value"] != 9
+
+
+def test_the_line_for_a_shell_reaches_nix(user: User) -> None:
+    fragment = user.root / "nix.conf"
+    fragment.write_text(nixconf.render(TARGET, None))
+    script = f"NIX_CONFIG='cores = 5'; {nixconf.activation(fragment)}; nix show-config --json"
+    done = user.run("/bin/sh", "-c", script, config=None)
+    found = json.loads(done.stdout)
+    assert "http://127.0.0.1:1/main" in found["substituters"]["value"], done.stderr
+    assert found["cores"]["value"] == 5
+
+
+def test_a_signed_path_comes_from_the_cache_and_once_that_is_gone_only_emptying_helps(
+    user: User, cache: BinaryCache
+) -> None:
+    """A cache that Nix has used and cannot reach is fatal to a build that it has nothing to do with."""
+    fragment = user.root / "nix.conf"
+    config = nixconf.include_line(fragment)
+    (user.root / "home/.config/nix/nix.conf").write_text("")
+    with serving_files(cache.directory) as port:
+        url = f"http://127.0.0.1:{port}"
+        target = SubstituterTarget(parse_endpoint(url), (cache.public_key,))
+        fragment.write_text(nixconf.render(target, None))
+        served = user.store("nix-store", "-r", cache.signed_path, "--max-jobs", "0", config=config)
+        assert served.returncode == 0, served.stderr
+        assert f"copying path '{cache.signed_path}' from '{url}'" in served.stderr
+    build = ("nix-build", "--no-out-link", "--expr", UNPUBLISHED)
+    assert user.store(*build, config=config).returncode != 0
+    fragment.write_text(nixconf.emptied())
+    built = user.store(*build, config=config)
+    assert built.returncode == 0, built.stderr
