@@ -130,7 +130,7 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
     if "@" in parts.netloc:
         raise EndpointError(
             f"the {what} holds a user or password",
-            "store a token with: gfattach credential login",
+            "take it out: what stands in an endpoint ends up in logs and event files",
             code="endpoint.userinfo",
         )
     if parts.query or "?" in text:

@@ -137,8 +137,7 @@ def _refuse_headers(request: ConsumerRequest) -> None:
         if value:
             raise UsageError(
                 f"{option} is a secret, and a file on disk is no place for it",
-                "store the token: gfattach credential login",
-                f"or export BAZEL_{option[2:].replace('-', '_').upper()} in the shell that needs it",
+                f"export BAZEL_{option[2:].replace('-', '_').upper()} in the shell that needs it",
                 code="contract.consumer.secret",
             )
 

@@ -93,7 +93,7 @@ def _written(option: Option) -> Iterator[Finding]:
             f"{option.where} holds a credential in --{option.name}{tracked}",
             "whoever reads the file has it, and Bazel writes it into its event files",
             "take it out, and have it replaced where git tracked it",
-            "store a token: gfattach credential login",
+            "give it through a credential helper: --credential_helper, from Bazel 6.3 on",
             **option.place,
         )
 

@@ -41,8 +41,7 @@ def render(values: Mapping[str, str]) -> str:
         if value and variable is not None and variable.secrecy is Secrecy.SECRET:
             raise UsageError(
                 f"{name} is a secret, and a file on disk is no place for it",
-                "store it: gfattach credential login",
-                "or export it in the shell that needs it",
+                "export it in the shell that needs it",
                 code="contract.local-file.secret",
             )
         if "\n" in value or "\r" in value:

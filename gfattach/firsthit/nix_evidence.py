@@ -31,24 +31,24 @@ _FAILURES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("does not appear to be a binary cache", "is for Nix stores with prefix"),
         "nix.not-a-cache",
-        "what answers there is no binary cache for /nix/store: gfattach doctor",
+        "what answers there is no binary cache for /nix/store: gfattach status",
     ),
     (
         ("is corrupt",),
         "nix.corrupt",
-        "a login page or an error page may stand before the cache: gfattach doctor",
+        "a login page or an error page may stand before the cache: gfattach status",
     ),
     (
         ("unable to download", "unable to open"),
         "nix.unreachable",
-        "see where the way to the cache ends: gfattach doctor",
+        "see where the way to the cache ends: gfattach status",
     ),
 )
 
 _SIGNATURE_HINT = (
     "compare the site's public key with the one that the operator signs with: gfattach site show"
 )
-_NAR_HINT = "the cache names the path and its NAR cannot be taken: gfattach doctor"
+_NAR_HINT = "the cache names the path and its NAR cannot be taken: gfattach status"
 
 
 def leg_of(done: Realisation) -> Leg:
@@ -165,7 +165,7 @@ def _require_an_end(done: Realisation) -> None:
         raise UnprovedError(
             f"Nix had nothing of {done.uri} within {done.seconds:.0f} s",
             *hints,
-            "see where the way to the cache ends: gfattach doctor",
+            "see where the way to the cache ends: gfattach status",
             code="nix.late",
         )
     if done.exit_code < 0:
@@ -190,7 +190,7 @@ def _failure(done: Realisation) -> UnprovedError:
             if any(needle in text for needle in needles):
                 return UnprovedError(f"{nothing}: {_short(text)}", hint, code=code)
     return UnprovedError(
-        f"{nothing}: {first}", "see what the cache answers: gfattach doctor", code="nix.failed"
+        f"{nothing}: {first}", "see what the cache answers: gfattach status", code="nix.failed"
     )
 
 

@@ -57,7 +57,7 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             "nix.netrc.no-entry",
             f"{attached} has no entry for {host}",
             "Nix sends a token only from its netrc, and a cache without one answers as if it had nothing",
-            "gfattach up writes one from the token that is stored: gfattach credential --help",
+            "put the token into the netrc-file of your own nix.conf",
         )
     if host in names and attached.exists() and _open_to_others(attached):
         return warn(

@@ -103,7 +103,10 @@ def _hints(end: str, error: NixCacheError, endpoint: Endpoint) -> tuple[str, ...
     look = f"look at it: curl -i {address}"
     forward = ("see whether the forward is healthy: gfattach status",) if endpoint.localhost else ()
     return {
-        "unauthorised": ("store a token: gfattach credential login", look),
+        "unauthorised": (
+            "put its token into the netrc-file of your nix.conf, or ask for a cache that anybody may read",
+            look,
+        ),
         "forbidden": ("ask the operator for the right to pull from this cache", look),
         "error": (*forward, f"{look}; if it stays, the operator's logs say why"),
         "status": (look,),

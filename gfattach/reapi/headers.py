@@ -29,6 +29,6 @@ def headers_of(target: CacheTarget) -> list[tuple[str, str]]:
         if not re.fullmatch(r"[\x20-\x7e]*", value):
             raise HeaderError(
                 f"the value of the header {name} holds characters that cannot be sent",
-                "store the token again, without line breaks: gfattach credential login",
+                "take out what is no printable ASCII: a line break at the end of a token, as a rule",
             )
     return headers

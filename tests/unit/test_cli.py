@@ -82,3 +82,21 @@ def test_site_show_names_each_value_and_its_source(capsys, tmp_path, monkeypatch
     assert lines["cache.endpoint"].endswith("from the variable BAZEL_REMOTE_CACHE")
     assert lines["nix.substituter"].endswith(f"from {tmp_path}/gfattach.toml")
     assert lines["cache.upload"].endswith("from the default")
+
+
+def test_every_command_that_a_hint_names_exists():
+    """A hint is the next command: one that is not there sends a person the wrong way."""
+    import ast
+    import re
+    from pathlib import Path
+
+    import gfattach
+
+    named = {}
+    for path in Path(gfattach.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+                for command in re.findall(r"(?:: |`)gfattach ([a-z][a-z-]+)", node.value):
+                    named.setdefault(command, path.name)
+    assert len(named) >= 5
+    assert {name: file for name, file in named.items() if name not in main.COMMANDS} == {}
