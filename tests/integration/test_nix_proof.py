@@ -355,6 +355,11 @@ def test_a_user_without_rights_proves_as_much_as_root(nix, made, served):
     try:
         os.chown(work, NOBODY, NOBODY)
         become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        if (
+            subprocess.run([*become, sys.executable, "-c", "import json"], capture_output=True).returncode
+            != 0
+        ):
+            pytest.skip("needs a Python that other users can run: apt-get install python3")
         asked = [
             str(nix.path),
             nix.version,
