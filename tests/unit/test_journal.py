@@ -129,6 +129,15 @@ def test_what_somebody_added_before_a_second_change_counts_as_theirs(home):
     assert not (home.directory / ORIGINALS).exists()
 
 
+def test_a_file_that_gfattach_made_is_removed_though_somebody_edited_within_the_block(home):
+    file = home.workspace / "user.bazelrc"
+    Journal(home).will_change(file, marked.put(b"", [LINE]))
+    file.write_bytes(file.read_bytes().replace(LINE.encode(), b"# " + LINE.encode()))
+    Journal(home).will_change(file, marked.put(file.read_bytes(), [LINE]))
+    assert results(home) == [Undone.REMOVED]
+    assert not file.exists()
+
+
 def test_a_file_without_a_block_that_somebody_edited_is_left_and_its_original_kept(home):
     file = home.workspace / "netrc"
     file.write_bytes(b"mine")
