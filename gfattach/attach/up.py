@@ -9,7 +9,8 @@ that ends early and found nothing attached leaves nothing behind.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from gfattach.attach.ways import Way, find_way, read_only
 from gfattach.attachment import Attachment
 from gfattach.contract.environment import detached
 from gfattach.engine import Run
-from gfattach.errors import ExitCode, UsageError
+from gfattach.errors import ExitCode, GfattachError, UsageError
 from gfattach.files import locked, remove, write_atomic, write_json
 from gfattach.finding import Finding, Status, ok
 from gfattach.firsthit.measure import Measurement
@@ -105,6 +106,7 @@ class _Up:
         self.run = run
         self.measurement = Measurement(run)
         self.not_proved: list[str] = []
+        self.failures: list[GfattachError] = []
         self.bazel_use: Sequence[str] = ()
         self.nix_use = ""
         begun = before or Attachment.begin(way.kind)
@@ -128,7 +130,7 @@ class _Up:
         if kept is not None:
             records.save(self.home, kept)
         run.account("record", "keep the evidence and the record")
-        code = exit_code(run, proof, require_hit=self.options.require_hit)
+        code = exit_code(run, proof, self.failures, require_hit=self.options.require_hit)
         return Attached(code, kept, proof, self.not_proved, self.bazel_use, self.nix_use)
 
     def _attach_bazel(self) -> Callable[[], None] | None:
@@ -149,18 +151,29 @@ class _Up:
         if found.bazel is None:
             self.not_proved.append(f"bazel: {found.reason}")
         run.step("bazelrc", "write the Bazel fragment", lambda progress: self._write_bazelrc(found))
-        with bazel_side.legs_of(found, target, self.home) as legs:
+        with self._surviving("bazel"), bazel_side.legs_of(found, target, self.home) as legs:
             if self.way.fills:
                 bazel_side.fill(self.way, legs, self.measurement)
             bazel_side.hit(target, legs, self.measurement, warm=self.way.fills)
-        if found.bazel is None:
+        if self.failures:
+            self._retract_bazel()
+        if self.failures or found.bazel is None:
             return None
         return lambda: self._measure_again(found)
+
+    @contextmanager
+    def _surviving(self, half: str) -> Iterator[None]:
+        """Go on with the other half when a leg of this one fails; the checklist has shown it by then."""
+        try:
+            yield
+        except GfattachError as error:
+            self.failures.append(error)
+            self.not_proved.append(f"{half}: {error.fact}")
 
     def _measure_again(self, found: bazel_side.BazelFound) -> None:
         """The figure that the first hit did not give: a cold server where it was warm, or the reverse."""
         assert self.way.cache is not None
-        with bazel_side.legs_of(found, self.way.cache, self.home) as legs:
+        with self._surviving("bazel"), bazel_side.legs_of(found, self.way.cache, self.home) as legs:
             assert legs is not None
             bazel_side.hit_again(legs, self.measurement, warm=False)
             if not self.way.fills:
@@ -204,8 +217,13 @@ class _Up:
             self._retract_nix()
             return
         run.step("nix-conf", "write the Nix fragment", lambda progress: self._write_nix_conf(found))
-        if found.nix is not None:
+        if found.nix is None:
+            return
+        before = len(self.failures)
+        with self._surviving("nix"):
             nix_side.hit(found.nix, target, self.home, self.measurement)
+        if len(self.failures) > before:
+            self._retract_nix()
 
     def _write_nix_conf(self, found: nix_side.NixFound) -> Mapping[str, Finding]:
         assert self.way.substituter is not None
@@ -224,13 +242,16 @@ class _Up:
             self.record = replace(self.record, nix_conf=None)
 
 
-def exit_code(run: Run, proof: Proof, *, require_hit: bool) -> ExitCode:
-    """What an attach ends with: a void proof first, then a program that was named and is missing or
-    cannot be used, then any failed probe; nothing to hit is good unless a hit was required.
+def exit_code(run: Run, proof: Proof, failures: Sequence[GfattachError], *, require_hit: bool) -> ExitCode:
+    """What an attach ends with: a void proof first, then what ended a leg, then a program that was named
+    and is missing or cannot be used, then any failed probe; nothing to hit is good unless a hit was
+    required.
     """
     failed = [name for name, finding in run.findings.items() if finding.status is Status.FAIL]
     if proof.void:
         return ExitCode.UNPROVED
+    if failures:
+        return failures[0].exit_code
     if any(run.findings[name].code.endswith(".program.named") for name in failed):
         return ExitCode.MISSING
     if any(name.startswith(("bazel.", "nix.")) for name in failed):

@@ -1,5 +1,6 @@
 """Bad input: a clear error with exit code 2 (or 3, 127), and nothing left over."""
 
+import json
 import os
 import shutil
 import signal
@@ -187,3 +188,16 @@ def test_an_interrupt_while_bazel_runs_leaves_no_server(machine):
     assert (child.returncode, "Traceback" in stderr) == (130, False)
     assert machine.processes() == []
     assert not (machine.workspace / ".gfattach").exists()
+
+
+@pytest.mark.skipif(shutil.which("nix-store") is None, reason="apt-get install nix-bin")
+def test_a_nix_that_fails_at_the_proof_leaves_the_bazel_half_attached(machine):
+    """It passes every probe and cannot substitute: the Nix fragment is taken back, Bazel's stays."""
+    nix = program(machine, "nix", f'exec {shutil.which("nix")} "$@"')
+    program(machine, "nix-store", "echo 'error: made to fail' >&2; exit 1")
+    done = machine.run("up", "--trial", "--no-bazel", "--nix", nix, "--output", "json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 4, done.stderr
+    assert document["result"]["bazelrc"] is not None and document["result"]["nix_conf"] is None
+    assert any("nix:" in reason for reason in document["result"]["not_proved"])
+    assert machine.json("status")["result"]["healthy"] is True
