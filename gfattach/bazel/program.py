@@ -161,7 +161,7 @@ def identify(
         )
     if not answer.good:
         raise BazelError(
-            f"{path} --version {describe_exit(answer.returncode)}",
+            f"{path} --version {answer.ending}",
             *(said or ("it said nothing",)),
             code="bazel.crashed",
         )
@@ -184,13 +184,6 @@ def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What any program needs of `environ`: PATH, room for temporary files, the way out; no secret."""
     passed = {name: environ[name] for name in _PLAIN if "@" not in environ.get(name, "@")}
     return {"PATH": environ.get("PATH", os.defpath), **passed}
-
-
-def describe_exit(returncode: int | None) -> str:
-    """How a process ended, as the end of a sentence."""
-    if returncode is None:
-        return "did not end in time"
-    return f"was ended by signal {-returncode}" if returncode < 0 else f"exited with {returncode}"
 
 
 def _is_debian(path: Path, install_base: Path) -> bool:

@@ -10,17 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from gfattach import process
-from gfattach.bazel.program import Bazel, describe_exit, plain_environment
+from gfattach.bazel.program import Bazel, plain_environment
 from gfattach.deadline import Deadline
-from gfattach.errors import BazelError
-from gfattach.files import make_private_directory
+from gfattach.errors import BazelError, StorageError
+from gfattach.files import make_private_directory, remove_tree
 from gfattach.process import Completed, ProcessId
 
 #: Seconds after which a server ends by itself, should gfattach be killed before it could end it.
@@ -150,7 +148,7 @@ class Server:
         if answer.returncode == EXIT_CRASHED or (answer.returncode or 0) < 0:
             cause = self.crash_cause() or answer.last_words()
             raise BazelError(
-                f"bazel {command} crashed ({describe_exit(answer.returncode)})",
+                f"bazel {command} crashed ({answer.ending})",
                 f"the cause: {cause}" if cause else "neither its console nor its log names a cause",
                 code="bazel.crashed",
             )
@@ -190,7 +188,8 @@ class Server:
     def forget(self) -> None:
         """End the server and remove its output base: the next command starts cold."""
         self.shutdown()
-        remove_tree(self.output_base)
+        with contextlib.suppress(StorageError):  # what is left is in the work directory, and goes with it
+            remove_tree(self.output_base)
 
     def _process(self) -> ProcessId | None:
         """The server's process, if the number that Bazel wrote down is still that of this server."""
@@ -220,17 +219,6 @@ class Server:
                 if option in (entry / "cmdline").read_bytes().split(b"\0"):
                     return ProcessId.of(int(entry.name))
         return None
-
-
-def remove_tree(path: Path) -> None:
-    """Remove an output base: Bazel makes directories read-only, so they are made writable first."""
-    for directory, names, _ in os.walk(path):
-        for name in names:
-            below = Path(directory, name)
-            with contextlib.suppress(OSError):
-                if not below.is_symlink():
-                    below.chmod(stat.S_IRWXU)
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _command_line(pid: int) -> str:

@@ -95,7 +95,7 @@ def _lost(plain: Path, attached: Path, names: tuple[str, ...]) -> Finding | None
         "nix.netrc.replaced",
         f"{attached} takes the place of {plain} and lacks its entry for {missing[0]}",
         "Nix reads one netrc only, so credentials for other hosts are not sent any more",
-        "gfattach up merges them anew",
+        "merge both into one netrc, and name that one in netrc-file",
     )
 
 
