@@ -81,8 +81,15 @@ def _find_trial(directory: Path) -> Mapping[str, Finding]:
 
 def _look_at(record: Attachment) -> Mapping[str, Finding]:
     findings: dict[str, Finding] = {}
-    for name, path in (("bazelrc", record.bazelrc), ("nix-conf", record.nix_conf)):
+    for name, path, target in (
+        ("bazelrc", record.bazelrc, record.cache),
+        ("nix-conf", record.nix_conf, record.substituter),
+    ):
         if path is None:
+            if target is not None:
+                why = "it did not pass its probes or its proof at the last up, so nothing points at it"
+                seen = f"{target.endpoint.url} has no fragment"
+                findings[name] = fail("fragment.none", seen, why, "attach it: gfattach up")
             continue
         if not path.exists():
             why = "nothing points at the attachment any more"

@@ -66,7 +66,6 @@ def attach(options: UpOptions, run: Run) -> Attached:
     """Attach as `options` say. Raises GfattachError; what it had begun is undone then."""
     home = resolve_home(options.workspace, Path.cwd())
     site = load_site(options.site, detached(os.environ), home.workspace)
-    was_there = home.directory.exists()
     create_home(home)
     with locked(home.lock):
         run.account("start", "start, and read what is said of the site")
@@ -81,7 +80,7 @@ def attach(options: UpOptions, run: Run) -> Attached:
             if before is None:
                 undo(home)
             raise
-        if attached.attachment is None and not was_there:
+        if attached.attachment is None and before is None:
             undo(home)
         return attached
 
@@ -126,9 +125,8 @@ class _Up:
         proof = conclude(self.measurement.legs, run.report(), run.origin, endpoints)
         write_json(self.home.evidence, proof.as_json())
         record = replace(self.record, first_hit=_summary(proof))
+        records.save(self.home, record)
         kept = None if record.bazelrc is None and record.nix_conf is None else record
-        if kept is not None:
-            records.save(self.home, kept)
         run.account("record", "keep the evidence and the record")
         code = exit_code(run, proof, self.failures, require_hit=self.options.require_hit)
         return Attached(code, kept, proof, self.not_proved, self.bazel_use, self.nix_use)
@@ -155,11 +153,13 @@ class _Up:
             if self.way.fills:
                 bazel_side.fill(self.way, legs, self.measurement)
             bazel_side.hit(target, legs, self.measurement, warm=self.way.fills)
+            if legs is not None and not self.way.fills:
+                bazel_side.hit_again(legs, self.measurement, warm=True)
         if self.failures:
             self._retract_bazel()
-        if self.failures or found.bazel is None:
+        if self.failures or found.bazel is None or not self.way.fills:
             return None
-        return lambda: self._measure_again(found)
+        return lambda: self._measure_cold(found)
 
     @contextmanager
     def _surviving(self, half: str) -> Iterator[None]:
@@ -170,14 +170,12 @@ class _Up:
             self.failures.append(error)
             self.not_proved.append(f"{half}: {error.fact}")
 
-    def _measure_again(self, found: bazel_side.BazelFound) -> None:
-        """The figure that the first hit did not give: a cold server where it was warm, or the reverse."""
+    def _measure_cold(self, found: bazel_side.BazelFound) -> None:
+        """The figure that a first hit with the server of the fill did not give."""
         assert self.way.cache is not None
         with self._surviving("bazel"), bazel_side.legs_of(found, self.way.cache, self.home) as legs:
             assert legs is not None
             bazel_side.hit_again(legs, self.measurement, warm=False)
-            if not self.way.fills:
-                bazel_side.hit_again(legs, self.measurement, warm=True)
 
     def _write_bazelrc(self, found: bazel_side.BazelFound) -> Mapping[str, Finding]:
         assert self.way.cache is not None

@@ -200,4 +200,34 @@ def test_a_nix_that_fails_at_the_proof_leaves_the_bazel_half_attached(machine):
     assert done.returncode == 4, done.stderr
     assert document["result"]["bazelrc"] is not None and document["result"]["nix_conf"] is None
     assert any("nix:" in reason for reason in document["result"]["not_proved"])
-    assert machine.json("status")["result"]["healthy"] is True
+    status = machine.json("status", code=1)
+    failed = [f["code"] for stage in status["stages"] for f in stage["findings"] if f["status"] == "fail"]
+    assert failed == ["fragment.none"]
+
+
+def test_an_attached_cache_that_died_is_not_pointed_at_any_more_and_comes_back(machine, tmp_path):
+    """A second `up` takes the fragment back while the cache is dead; a third writes it anew."""
+    from gfattach.trial.cache_server import CacheServer
+
+    server = CacheServer(tmp_path / "cache")
+    server.start()
+    site = ("--cache", f"grpc://127.0.0.1:{server.port}", *QUICK)
+    rc = machine.workspace / ".gfattach/bazelrc"
+    try:
+        machine.json("up", *site)
+        assert rc.exists()
+    finally:
+        server.stop()
+    assert machine.json("up", *site, code=1)["result"]["attached"] is False
+    assert not rc.exists()
+    status = machine.json("status", code=1)["result"]
+    assert (status["attached"], status["healthy"], status["bazelrc"]) == (True, False, None)
+    again = CacheServer(tmp_path / "cache", server.port)
+    again.start()
+    try:
+        assert machine.json("status", code=1)["result"]["healthy"] is False
+        machine.json("up", *site)
+        assert rc.exists()
+        assert machine.json("status")["result"]["healthy"] is True
+    finally:
+        again.stop()
