@@ -7,6 +7,7 @@ ask for what an operator has filled.
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,15 +17,17 @@ from gfattach.attach import bazel_side, nix_side
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.ways import Way, refuse_executor, trial_way
 from gfattach.attachment import Attachment
+from gfattach.contract.rules_executor import executor_reasons
 from gfattach.deadline import Deadline
 from gfattach.engine import Run
-from gfattach.errors import GfattachError, ProgramMissingError, UnprovedError, UsageError
+from gfattach.errors import GfattachError, ProgramMissingError, RefusedError, UnprovedError, UsageError
 from gfattach.files import locked, remove_tree, write_json
 from gfattach.firsthit.bazel import measure_target
 from gfattach.firsthit.evidence import Leg
 from gfattach.firsthit.measure import Measurement, Progress
 from gfattach.firsthit.proof import Proof, conclude
 from gfattach.paths import Home, resolve_home
+from gfattach.site.load import load_site
 
 #: Seconds that a target of the user's own may take to build.
 TARGET_SECONDS = 1800.0
@@ -44,8 +47,8 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
     """Measure the legs and conclude. Raises GfattachError when nothing is attached, or its trial has ended,
     RefusedError when an executor is configured, UnprovedError when the endpoint does not pass its probes.
     """
-    refuse_executor()
     home = resolve_home(options.workspace, Path.cwd())
+    _refuse_executors(home)
     record = records.load(home)
     if record is None:
         raise GfattachError(
@@ -72,6 +75,13 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
             if path is not None:
                 write_json(path, proof.as_json())
     return proof
+
+
+def _refuse_executors(home: Home) -> None:
+    """Refuse a proof where the environment or the site asks for an executor; rc files are asked of Bazel."""
+    refuse_executor(site=load_site({}, {}, home.workspace))
+    for reason in executor_reasons(os.environ):
+        raise RefusedError(reason.seen, reason.why, *reason.hints, code=reason.code)
 
 
 def _way(record: Attachment) -> Way:

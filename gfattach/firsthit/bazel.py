@@ -15,9 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gfattach.bazel.events import Options
 from gfattach.bazel.flags import accepted_flags
-from gfattach.bazel.preflight import effective_options, error_line
+from gfattach.bazel.preflight import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
@@ -28,6 +27,7 @@ from gfattach.firsthit.bazel_build import run_build
 from gfattach.firsthit.bazel_evidence import leg_of
 from gfattach.firsthit.bazel_options import Access, ProofOptions, endpoint_options
 from gfattach.firsthit.evidence import Leg, LegName
+from gfattach.firsthit.no_executor import refuse_executors
 from gfattach.reapi.target import CacheTarget
 
 #: What a module-aware Bazel writes into a workspace that it builds in.
@@ -169,16 +169,15 @@ def measure_target(
 
     The user's rc files, `rc` on top of them, and `environ` are honoured: they are part of the
     keys. Nothing is stored, neither in the cache nor in the workspace, and the output base is
-    thrown away, so everything has to be hit or built. Raises RefusedError when the rc files
-    ask for an executor, UsageError for no labels, and BazelError.
+    thrown away, so everything has to be hit or built. Raises RefusedError when the effective
+    options hold an executor, UsageError for no labels, and BazelError.
     """
     if not labels:
         raise UsageError("no target was named", "name one: gfattach prove --target //some:target")
     where = endpoint_options(target, bazel)
     kept = read_bytes(workspace / _LOCK_FILE)
-    with Server(
-        bazel, workspace, work, "target", environ=os.environ if environ is None else environ, rc=rc
-    ) as server:
+    environ = os.environ if environ is None else environ
+    with Server(bazel, workspace, work, "target", environ=environ, rc=rc) as server:
         try:
             accepted = accepted_flags(
                 bazel,
@@ -188,7 +187,7 @@ def measure_target(
                 deadline=deadline,
             )
             options = ProofOptions(accepted)
-            _refuse_executors(effective_options(server, work / "leg", deadline))
+            refuse_executors(server, work / "leg", deadline, environ=environ, rc=rc)
             build = run_build(
                 server,
                 options,
@@ -204,19 +203,6 @@ def measure_target(
         finally:
             _put_back(workspace / _LOCK_FILE, kept)
     return leg_of(build)
-
-
-def _refuse_executors(options: Options) -> None:
-    executor = options.effective("remote_executor")
-    strategy = options.effective("spawn_strategy") or ""
-    if not executor and "remote" not in strategy.split(","):
-        return
-    seen = f"--remote_executor={executor}" if executor else f"--spawn_strategy={strategy}"
-    raise RefusedError(
-        f"the rc files of this workspace ask for an executor: {seen}",
-        "a proof of a cache has none: name the target in a workspace, or with rc files, without it",
-        code="prove.executor",
-    )
 
 
 @contextlib.contextmanager

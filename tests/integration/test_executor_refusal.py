@@ -1,0 +1,304 @@
+"""Ways to enable an executor, each refused with a real Bazel; workspaces that only use a cache, none refused.
+
+All of them ask one Bazel server: what is refused is what that Bazel says of its effective options.
+"""
+
+import os
+import stat
+from dataclasses import dataclass, field
+
+import pytest
+
+from gfattach.bazel.run import Server
+from gfattach.deadline import Deadline
+from gfattach.errors import RefusedError
+from gfattach.firsthit.no_executor import refuse_executors
+from tests.integration.bazels import BUILD_SECONDS, debian
+
+pytestmark = pytest.mark.bazel
+
+EXECUTOR = "--remote_executor=grpc://farm:1"
+ENDPOINT, STRATEGY, WRAPPER = (f"prove.executor.{kind}" for kind in ("endpoint", "strategy", "wrapper"))
+REAL = 'exec "$BAZEL_REAL"'
+
+
+@dataclass(frozen=True)
+class Way:
+    """Files by path: below the workspace, `~/` below HOME; `rc` are files given with --bazelrc."""
+
+    files: dict[str, str]
+    code: str = ENDPOINT
+    place: str = ""
+    rc: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+def rc(*lines, code=ENDPOINT, place=""):
+    return Way({".bazelrc": "\n".join(lines) + "\n"}, code, place)
+
+
+def strategy(*lines, place=".bazelrc:1"):
+    return rc(*lines, code=STRATEGY, place=place)
+
+
+def wrapper(body, code=WRAPPER, place="tools/bazel:2", **files):
+    return Way({"tools/bazel": f"#!/bin/sh\n{body}\n", **files}, code, place)
+
+
+REFUSED = {
+    "the workspace's rc": rc("# farm", f"build {EXECUTOR}", place=".bazelrc:2"),
+    "a value that is a word of its own": rc("build --remote_executor grpc://farm:1", place=".bazelrc:1"),
+    "a common line": rc(f"common {EXECUTOR}", place=".bazelrc:1"),
+    "quotes": rc(f'build "{EXECUTOR}"', place=".bazelrc:1"),
+    "a line that goes on": rc("build --jobs=4 \\", f"  {EXECUTOR}", place=".bazelrc:1"),
+    "an executor with TLS": rc("build --remote_executor=grpcs://farm:443", place=".bazelrc:1"),
+    "an executor without a scheme": rc("build --remote_executor=farm:1", place=".bazelrc:1"),
+    "an executor that is the cache": rc(f"build {EXECUTOR} --remote_cache=grpc://farm:1", place=".bazelrc:1"),
+    "emptied first, and set behind it": rc(
+        "build --remote_executor=", f"build {EXECUTOR}", place=".bazelrc:2"
+    ),
+    "with execution properties": rc(
+        f"build {EXECUTOR} --remote_default_exec_properties=gf.platform=x", place=".bazelrc:1"
+    ),
+    "a config that is selected by default": rc(
+        "build --config=farm", f"build:farm {EXECUTOR}", place=".bazelrc:2 (under --config=farm)"
+    ),
+    "a config within a config within a config": rc(
+        "build --config=a",
+        "build:a --config=b",
+        "build:b --config=c",
+        f"build:c {EXECUTOR}",
+        place=".bazelrc:4",
+    ),
+    "the config of this system": rc(
+        "build --enable_platform_specific_config", f"build:linux {EXECUTOR}", place=".bazelrc:2"
+    ),
+    "a common config": rc("common --config=farm", f"build:farm {EXECUTOR}", place=".bazelrc:2"),
+    "an import": Way(
+        {".bazelrc": "import %workspace%/farm.rc\n", "farm.rc": f"build {EXECUTOR}\n"}, place="farm.rc:1"
+    ),
+    "a user's rc, as the field imports it": Way(
+        {".bazelrc": "try-import %workspace%/user.bazelrc\n", "user.bazelrc": f"\nbuild {EXECUTOR}\n"},
+        place="user.bazelrc:2",
+    ),
+    "an import within an import": Way(
+        {
+            ".bazelrc": "import %workspace%/a.rc\n",
+            "a.rc": "try-import %workspace%/b.rc\n",
+            "b.rc": f"build {EXECUTOR}\n",
+        },
+        place="b.rc:1",
+    ),
+    "a config that another file defines": Way(
+        {
+            ".bazelrc": "import %workspace%/configs.rc\nbuild --config=farm\n",
+            "configs.rc": f"build:farm {EXECUTOR}\n",
+        },
+        place="configs.rc:1",
+    ),
+    "the rc at home": Way({"~/.bazelrc": f"build {EXECUTOR}\n"}, place=".bazelrc:1"),
+    "the rc at home selects a config of the workspace": Way(
+        {".bazelrc": f"build:farm {EXECUTOR}\n", "~/.bazelrc": "build --config=farm\n"}, place=".bazelrc:1"
+    ),
+    "an rc given with --bazelrc": Way(
+        {"given.rc": f"build {EXECUTOR}\n"}, rc=("given.rc",), place="given.rc:1"
+    ),
+    "an rc given with --bazelrc that imports": Way(
+        {"given.rc": "import %workspace%/farm.rc\n", "farm.rc": f"build {EXECUTOR}\n"},
+        rc=("given.rc",),
+        place="farm.rc:1",
+    ),
+    "an rc given with --bazelrc that selects": Way(
+        {".bazelrc": f"build:farm {EXECUTOR}\n", "given.rc": "build --config=farm\n"},
+        rc=("given.rc",),
+        place=".bazelrc:1 (under --config=farm)",
+    ),
+    "the field's executor config": Way(
+        {
+            ".bazelrc": "try-import %workspace%/.bazelrc.flywheel\nbuild --config=flywheel-executor\n",
+            ".bazelrc.flywheel": "build:flywheel-executor --spawn_strategy=remote --jobs=200\n",
+        },
+        STRATEGY,
+        ".bazelrc.flywheel:1",
+    ),
+    "a strategy for all spawns": strategy("build --spawn_strategy=remote"),
+    "a strategy with others behind it": strategy("build --spawn_strategy=remote,local"),
+    "a strategy with others before it": strategy("build --spawn_strategy=worker,remote"),
+    "a strategy for one mnemonic": strategy("build --strategy=Genrule=remote"),
+    "a strategy for one mnemonic among others": strategy(
+        "build --strategy=Genrule=local", "build --strategy=Javac=worker,remote", place=".bazelrc:2"
+    ),
+    "a strategy given again": strategy(
+        "build --strategy=Genrule=local", "build --strategy=Genrule=remote", place=".bazelrc:2"
+    ),
+    "a strategy for a pattern": strategy("build --strategy_regexp=.*=remote,local"),
+    "a strategy for a pattern with an equals sign": strategy("build --strategy_regexp=a=b=remote"),
+    "a strategy for genrules": strategy("build --genrule_strategy=remote"),
+    "a strategy in a nested config": strategy(
+        "build --config=a", "build:a --config=b", "build:b --spawn_strategy=remote", place=".bazelrc:3"
+    ),
+    "a dynamic strategy": strategy("build --spawn_strategy=dynamic"),
+    "a dynamic strategy for one mnemonic": strategy("build --strategy=Genrule=dynamic"),
+    "an option that expands to a dynamic strategy": strategy("build --experimental_spawn_scheduler"),
+    "a wrapper that gives a strategy": wrapper(f'{REAL} "$@" --strategy=Genrule=remote'),
+    "a wrapper that gives an executor": wrapper(
+        f'{REAL} "$@" {EXECUTOR} --remote_cache=', place="tools/bazel:2"
+    ),
+    # Which rc a wrapper gives, nobody knows but Bazel: the option is named, and no place.
+    "a wrapper that gives an rc": wrapper(
+        f'{REAL} --bazelrc=farm.rc "$@"', ENDPOINT, EXECUTOR, **{"farm.rc": f"build {EXECUTOR}\n"}
+    ),
+}
+
+NOT_REFUSED = {
+    "no rc": Way({}),
+    "a gRPC cache": rc("build --remote_cache=grpc://cache:9092"),
+    "an HTTP cache": rc("build --remote_cache=http://cache:8080"),
+    "a cache at home": Way({"~/.bazelrc": "build --remote_cache=grpc://cache:9092\n"}),
+    "a cache given with --bazelrc": Way(
+        {"given.rc": "build --remote_cache=grpc://cache:9092\n"}, rc=("given.rc",)
+    ),
+    "a cache in a nested config": rc(
+        "build --config=a", "build:a --config=b", "build:b --remote_cache=grpc://cache:9092"
+    ),
+    "a config that is called an executor and is none": rc(
+        "build --config=executor-backed", "build:executor-backed --remote_cache=grpc://cache:9092"
+    ),
+    "a cache with uploads": rc("build --remote_cache=grpc://cache:9092 --remote_upload_local_results"),
+    "an instance name": rc("build --remote_cache=grpc://cache:9092 --remote_instance_name=main"),
+    "headers": rc("build --remote_header=a=b --remote_cache_header=c=d"),
+    "a header for an executor that is not there": rc("build --remote_exec_header=a=b"),
+    "timeouts and retries": rc("build --remote_timeout=60 --remote_retries=2 --remote_local_fallback"),
+    "minimal downloads": rc("build --remote_cache=grpc://cache:9092 --remote_download_minimal"),
+    "a disk cache": rc("build --disk_cache=disk"),
+    "an event service": rc("build --bes_backend=grpc://events:1"),
+    "an empty executor": rc("build --remote_executor="),
+    "an executor that is emptied behind": rc(f"build {EXECUTOR}", "build --remote_executor="),
+    "an executor that the attachment's rc empties": Way(
+        {".bazelrc": f"build {EXECUTOR}\n", "given.rc": "build --remote_executor=\n"}, rc=("given.rc",)
+    ),
+    "an executor under a config that nobody selects": rc(f"build:farm {EXECUTOR}"),
+    "configs that nobody selects, nested": rc(
+        "build:a --config=b", f"build:b {EXECUTOR} --spawn_strategy=remote"
+    ),
+    "an executor for another system": rc(
+        "build --enable_platform_specific_config", f"build:windows {EXECUTOR}"
+    ),
+    "an executor in a comment": rc(f"# build {EXECUTOR}", f"build --jobs=4 # {EXECUTOR}"),
+    "an executor for tests, and a build is proved": rc(f"test {EXECUTOR}"),
+    "an rc that is not there": rc("try-import %workspace%/farm.rc"),
+    "an rc that nobody imports": Way({"farm.rc": f"build {EXECUTOR}\n"}),
+    "the BAZELRC variable, which this Bazel does not read": Way(
+        {"farm.rc": f"build {EXECUTOR}\n"}, variables={"BAZELRC": "farm.rc"}
+    ),
+    "local strategies": rc("build --spawn_strategy=linux-sandbox,local --strategy=Javac=worker"),
+    "a remote strategy that is undone": rc("build --spawn_strategy=remote", "build --spawn_strategy=local"),
+    "a remote strategy for a mnemonic that is undone": rc(
+        "build --strategy=Genrule=remote", "build --strategy=Genrule=local"
+    ),
+    "a pattern that is called remote": rc("build --strategy_regexp=remote=local"),
+    "what a dynamic strategy would use, and none is given": rc("build --dynamic_remote_strategy=remote"),
+    "execution properties alone": rc("build --remote_default_exec_properties=gf.platform=x"),
+    "execution platforms alone": rc("build --extra_execution_platforms=@local_config_platform//:host"),
+    "a wrapper that adds nothing": wrapper(f'{REAL} "$@"'),
+    "a wrapper that speaks of an executor": wrapper(f'# {EXECUTOR}\n{REAL} "$@"'),
+    "a wrapper that gives one elsewhere": wrapper(
+        f'if [ -n "$FARM" ]; then set -- "$@" {EXECUTOR}; fi\n{REAL} "$@"'
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A directory with one Bazel server for all cases, which ends with them."""
+    root = tmp_path_factory.mktemp("refusal")
+    for name in ("workspace", "home"):
+        (root / name).mkdir()
+    bazel = debian()
+    own = server(bazel, root, Way({}))
+    with own:
+        yield bazel, root
+
+
+def environment(root, way):
+    return {"PATH": os.environ["PATH"], "HOME": str(root / "home"), "USER": "dev", **way.variables}
+
+
+def server(bazel, root, way):
+    """The one server, as a case calls it: it is the output base that makes it the same."""
+    given = [root / "workspace" / name for name in way.rc]
+    return Server(bazel, root / "workspace", root / "work", "one", environ=environment(root, way), rc=given)
+
+
+def ask(place, way):
+    bazel, root = place
+    workspace = root / "workspace"
+    paths = {
+        name: root / "home" / name[2:] if name.startswith("~/") else workspace / name for name in way.files
+    }
+    startup = f"startup --output_user_root={root / 'user-root'}\n"
+    (workspace / "WORKSPACE").touch()
+    (workspace / ".bazelrc").write_text("")
+    try:
+        for name, path in paths.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(way.files[name])
+            if name == "tools/bazel":
+                path.chmod(stat.S_IRWXU)
+        with (workspace / ".bazelrc").open("a") as file:
+            file.write(startup)
+        rc_files = [workspace / name for name in way.rc]
+        refuse_executors(
+            server(bazel, root, way),
+            root / "leg",
+            Deadline.after(BUILD_SECONDS),
+            environ=environment(root, way),
+            rc=rc_files,
+        )
+    finally:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_way_to_an_executor_is_refused_with_the_place_where_it_stands(place, name):
+    way = REFUSED[name]
+    with pytest.raises(RefusedError) as caught:
+        ask(place, way)
+    assert caught.value.code == way.code
+    assert caught.value.exit_code == 3
+    assert way.place in "\n".join((caught.value.fact, *caught.value.hints))
+
+
+@pytest.mark.parametrize("name", NOT_REFUSED)
+def test_a_workspace_that_only_uses_a_cache_is_not_refused(place, name):
+    ask(place, NOT_REFUSED[name])
+
+
+def test_a_proof_of_a_users_own_target_ends_with_3_and_names_the_line(machine):
+    """The command: attached to the trial, with an executor in the rc that a person keeps for himself."""
+    debian()
+    machine.json("up", "--trial", "--no-bazel", "--no-nix")
+    (machine.workspace / "user.bazelrc").write_text(
+        f"startup --output_user_root={machine.root / 'user-root'}\nbuild --spawn_strategy=remote\n"
+    )
+    done = machine.run("prove", "--target", "//:x")
+    assert done.returncode == 3, done.stderr
+    assert "it stands in user.bazelrc:2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BAZEL_REMOTE_EXECUTOR", "grpc://farm:1"),
+        ("BAZEL_REMOTE_EXECUTOR_CACHE", "grpc://farm:1"),
+        ("GF_BAZEL_SUBSTRATE_MODE", "executor-backed"),
+        ("GF_FLYWHEEL_PROFILE_STATE", "executor-backed"),
+        ("GF_RBE_PROOF_MODE", "explicit"),
+        ("BAZEL_REMOTE_EXEC_HEADER", "a=b"),
+    ],
+)
+def test_a_variable_that_asks_for_an_executor_refuses_a_proof_before_bazel_is_asked(machine, variable, value):
+    machine.variables[variable] = value
+    done = machine.run("prove", "--target", "//:x")
+    assert done.returncode == 3 and variable in done.stderr
