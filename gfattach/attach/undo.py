@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach import attachment as records
+from gfattach.attach import headers
 from gfattach.files import remove_tree
 from gfattach.fragments.home import remove_home
 from gfattach.journal import Journal, Outcome
@@ -33,5 +34,6 @@ def undo(home: Home) -> Undoing:
     stopped = supervisor.stop(home.trial) if home.trial.exists() else False
     outcomes = Journal(home).undo()
     remove_tree(home.work)
+    headers.sweep()
     attached = records.forget(home)
     return Undoing(attached, stopped, outcomes, remove_home(home))

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prove": ("gfattach.cli.prove:prove", "time to first cache hit, with evidence"),
     "site": ("gfattach.cli.site:site", "show, check and warm the site that is attached to"),
     "contract": ("gfattach.cli.contract:contract", "what the environment contract says of this shell"),
+    "bazel": ("gfattach.cli.bazel:bazel", "Bazel with the attachment's rc and the contract applied"),
     "env": ("gfattach.cli.env:env", "the environment contract, to eval, for direnv, or as a file"),
     "exec": ("gfattach.cli.env:exec_", "run a command in the attached environment"),
     "consumer-env": ("gfattach.cli.env:consumer_env", "write the environment of an enrolment profile"),

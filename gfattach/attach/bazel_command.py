@@ -1,0 +1,136 @@
+"""Bazel with the attachment's rc and every variable of the contract, in place of this process.
+
+The environment that counts is the shell's own: what the contract refuses there is refused. Headers
+(BAZEL_REMOTE_HEADER, BAZEL_REMOTE_CACHE_HEADER, BAZEL_REMOTE_EXEC_HEADER) are secrets: they reach
+Bazel in a private rc file (`gfattach.attach.headers`), never as arguments, and the variables are
+not handed on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from gfattach import attachment as records
+from gfattach.attach import headers
+from gfattach.attachment import Attachment
+from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.contract import bazel_arguments
+from gfattach.contract.display import shown
+from gfattach.contract.manifest import read_manifest
+from gfattach.contract.rules_values import disk_reasons
+from gfattach.contract.substrate import classify
+from gfattach.contract.variables import HEADER_VARIABLES, value_of
+from gfattach.deadline import Deadline
+from gfattach.endpoint import parse_endpoint
+from gfattach.errors import BazelError, ProgramMissingError, RefusedError, UsageError
+from gfattach.files import remove_tree
+from gfattach.paths import Home, cache_directory, resolve_home
+from gfattach.site.load import load_site
+from gfattach.site.site import Site
+
+#: Signals that Python ignores and that a program expects to end it.
+_IGNORED = ("SIGPIPE", "SIGXFSZ")
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What this process becomes: the program, what stands behind its name, its environment."""
+
+    program: Path
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def prepare(words: Sequence[str]) -> Replacement:
+    """The Bazel of this shell and directory, with a person's own `words` behind what the contract says.
+
+    Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
+    Bazel, UsageError for a value that this Bazel cannot take or a shell that names another cache
+    than the attachment's, BazelError and StorageError.
+    """
+    environment = os.environ
+    home = resolve_home(None, Path.cwd())
+    site = load_site({}, {}, home.workspace)
+    _demand(environment, home, site)
+    program = locate(environ=environment)
+    if program is None:
+        raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
+    record = records.load(home)
+    rc = [] if record is None else _fragment(record, environment)
+    invocation = bazel_arguments.split(words)
+    names = _names(
+        bazel_arguments.uncertain_flags(environment, invocation.command), program, home, environment
+    )
+    headers.sweep()
+    if invocation.command and (text := bazel_arguments.header_rc(environment)):
+        rc.append(headers.write_headers(text))
+    upload = bazel_arguments.may_upload(environment, site_allows=site.may_upload)
+    line = bazel_arguments.arguments(invocation, environment, names=names, rc=rc, upload=upload)
+    left = {name: value for name, value in environment.items() if name not in HEADER_VARIABLES}
+    return Replacement(program, tuple(line), left)
+
+
+def become(replacement: Replacement) -> NoReturn:
+    """Replace this process: exit code, signals and terminal are the program's from here on."""
+    for name in _IGNORED:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    program = str(replacement.program)
+    try:
+        os.execve(program, [program, *replacement.arguments], dict(replacement.environment))
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
+
+
+def _demand(environment: Mapping[str, str], home: Home, site: Site) -> None:
+    manifest = None if home.workspace is None else read_manifest(home.workspace)
+    classify(environment, manifest=manifest, site=site).demand()
+    for reason in disk_reasons(environment, is_directory=os.path.isdir, is_file=os.path.isfile):
+        raise RefusedError(reason.seen, reason.why, *reason.hints, code=reason.code)
+
+
+def _fragment(record: Attachment, environment: Mapping[str, str]) -> list[Path]:
+    """The attachment's rc, if its Bazel half is attached."""
+    if record.bazelrc is None or record.cache is None:
+        return []
+    if not record.bazelrc.is_file():
+        raise UsageError(
+            f"{record.bazelrc} is gone, and the attachment has it",
+            "write it again: gfattach up",
+            code="bazel.fragment-gone",
+        )
+    named = value_of(environment, "BAZEL_REMOTE_CACHE")
+    if named and parse_endpoint(named) != record.cache.endpoint:
+        # The rc holds the way to its own cache (a socket, an authority): it does not fit another one.
+        raise UsageError(
+            f"BAZEL_REMOTE_CACHE is {shown(environment, 'BAZEL_REMOTE_CACHE')}, and what is attached here is "
+            f"{record.cache.endpoint.url}",
+            'to use what is attached: eval "$(gfattach env)"',
+            "to use the other one: gfattach down",
+            code="bazel.other-cache",
+        )
+    return [record.bazelrc]
+
+
+def _names(
+    needed: Sequence[str], program: Path, home: Home, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """How this Bazel calls the flags that not every one has; it is asked only when one is needed."""
+    if not needed:
+        return {}
+    from gfattach.bazel.flags import accepted_flags
+
+    bazel = identify(program, Deadline.after(IDENTIFY_SECONDS), workspace=home.workspace, environ=environment)
+    work = home.work.with_name(f"{home.work.name}-flags")
+    try:
+        accepted = accepted_flags(
+            bazel, bazel_arguments.questions(needed), work=work, cache=cache_directory() / "bazel-flags.json"
+        )
+    finally:
+        remove_tree(work)
+    return bazel_arguments.known_names(needed, accepted, bazel.label)
