@@ -20,6 +20,7 @@ from gfattach.attach import headers
 from gfattach.attachment import Attachment
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
 from gfattach.contract import bazel_arguments
+from gfattach.contract.bazel_arguments import Invocation
 from gfattach.contract.display import shown
 from gfattach.contract.manifest import read_manifest
 from gfattach.contract.rules_values import disk_reasons
@@ -29,6 +30,7 @@ from gfattach.deadline import Deadline
 from gfattach.endpoint import parse_endpoint
 from gfattach.errors import BazelError, ProgramMissingError, RefusedError, UsageError
 from gfattach.files import remove_tree
+from gfattach.fragments.rcfile import imports
 from gfattach.paths import Home, cache_directory, resolve_home
 from gfattach.site.load import load_site
 from gfattach.site.site import Site
@@ -61,13 +63,14 @@ def prepare(words: Sequence[str]) -> Replacement:
     if program is None:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
     record = records.load(home)
-    rc = [] if record is None else _fragment(record, environment)
     invocation = bazel_arguments.split(words)
+    fragment = None if record is None else _fragment(record, environment)
+    rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []
     names = _names(
         bazel_arguments.uncertain_flags(environment, invocation.command), program, home, environment
     )
     headers.sweep()
-    if invocation.command and (text := bazel_arguments.header_rc(environment)):
+    if invocation.command in bazel_arguments.BUILDS and (text := bazel_arguments.header_rc(environment)):
         rc.append(headers.write_headers(text))
     upload = bazel_arguments.may_upload(environment, site_allows=site.may_upload)
     line = bazel_arguments.arguments(invocation, environment, names=names, rc=rc, upload=upload)
@@ -94,10 +97,10 @@ def _demand(environment: Mapping[str, str], home: Home, site: Site) -> None:
         raise RefusedError(reason.seen, reason.why, *reason.hints, code=reason.code)
 
 
-def _fragment(record: Attachment, environment: Mapping[str, str]) -> list[Path]:
+def _fragment(record: Attachment, environment: Mapping[str, str]) -> Path | None:
     """The attachment's rc, if its Bazel half is attached."""
     if record.bazelrc is None or record.cache is None:
-        return []
+        return None
     if not record.bazelrc.is_file():
         raise UsageError(
             f"{record.bazelrc} is gone, and the attachment has it",
@@ -114,7 +117,14 @@ def _fragment(record: Attachment, environment: Mapping[str, str]) -> list[Path]:
             "to use the other one: gfattach down",
             code="bazel.other-cache",
         )
-    return [record.bazelrc]
+    return record.bazelrc
+
+
+def _is_read(fragment: Path, home: Home, invocation: Invocation) -> bool:
+    """Whether the workspace imports the fragment: Bazel warns, every time, of a file that it reads twice."""
+    if home.workspace is None or "--noworkspace_rc" in invocation.startup:
+        return False
+    return fragment in imports(home.workspace / ".bazelrc", home.workspace)
 
 
 def _names(

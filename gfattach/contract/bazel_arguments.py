@@ -108,12 +108,10 @@ def uncertain_flags(environment: Mapping[str, str], command: str) -> tuple[str, 
     """The flags that `environment` needs for `command` and that not every Bazel has, as meant names."""
     if command not in LOADS:
         return ()
-    needed = [
-        flag
-        for flag, variable in _HEADERS.items()
-        if lines_of(environment, variable) and _applies(flag, environment)
-    ]
+    needed: list[str] = []
     if command in BUILDS:
+        headers = _HEADERS.items()
+        needed += [f for f, name in headers if lines_of(environment, name) and _applies(f, environment)]
         if lines_of(environment, "BAZEL_CREDENTIAL_HELPER"):
             needed.append("credential_helper")
         if value_of(environment, "BAZEL_REMOTE_MAX_CONNECTIONS"):

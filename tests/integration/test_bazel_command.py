@@ -141,6 +141,18 @@ esac
 """
 
 
+def test_a_fragment_that_the_workspace_imports_is_not_given_twice(machine):
+    """Bazel warns of an rc file that it reads twice, on every command."""
+    machine.json("up", "--trial", "--no-bazel", "--no-nix", "--link")
+    machine.variables["BAZEL_BIN"] = calls(machine, "args")
+    given = f"--bazelrc={machine.workspace / '.gfattach' / 'bazelrc'}"
+    assert given not in machine.run("bazel", "build").stdout.splitlines()
+    assert given in machine.run("bazel", "--noworkspace_rc", "build").stdout.splitlines()
+    (machine.workspace / "user.bazelrc").rename(machine.workspace / "kept")
+    assert given in machine.run("bazel", "build").stdout.splitlines()
+    (machine.workspace / "kept").rename(machine.workspace / "user.bazelrc")
+
+
 def test_signals_reach_bazel_itself(attached):
     """The process that was started is the one that a signal ends: nothing stands between."""
     program = attached.root / "sleeper"
