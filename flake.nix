@@ -26,10 +26,12 @@
             click
             cryptography
             grpcio
+            h11
             httpx
             keyring
             platformdirs
             protobuf
+            pyyaml
             rich
             tomli-w
           ];

@@ -9,6 +9,9 @@ nothing else: the command line renders it, nobody else prints it.
     │   └── StorageError     2   a disk is read-only or full, a path cannot be used
     ├── BazelError           2   the Bazel at hand crashed, hung, or is none
     ├── NixError             2   the Nix at hand did
+    ├── ClusterError         1   the cluster cannot be reached, or refuses
+    ├── AgentError           1   the process that holds the forwards cannot be had
+    ├── CredentialError      2   a token is missing, expired, or cannot be read or kept
     ├── RefusedError         3   the contract forbids it here
     ├── UnprovedError        4   it ran, and did not prove what it should
     └── ProgramMissingError  127 the client program is missing where it was asked for
@@ -85,6 +88,25 @@ class NixError(GfattachError):
 
     exit_code = ExitCode.USAGE
     default_code = "nix.failed"
+
+
+class ClusterError(GfattachError):
+    """The cluster cannot be reached as the kubeconfig says, or it refuses what was asked."""
+
+    default_code = "cluster.failed"
+
+
+class AgentError(GfattachError):
+    """The process that holds the forwards cannot be started, or does not answer."""
+
+    default_code = "agent.failed"
+
+
+class CredentialError(GfattachError):
+    """A token is missing, expired, or cannot be read or kept."""
+
+    exit_code = ExitCode.USAGE
+    default_code = "credential.failed"
 
 
 class RefusedError(GfattachError):

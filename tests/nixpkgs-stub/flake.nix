@@ -35,6 +35,7 @@
             "click"
             "cryptography"
             "grpcio"
+            "h11"
             "hatchling"
             "httpx"
             "hypothesis"
@@ -44,6 +45,7 @@
             "protobuf"
             "pytest"
             "pytest-xdist"
+            "pyyaml"
             "rich"
             "tomli-w"
           ] (name: script system name "" "")

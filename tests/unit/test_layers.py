@@ -10,8 +10,10 @@ ROOT = Path(gfattach.__file__).parent
 #: From the ground up; names in one row may import one another.
 LAYERS = (
     ("errors", "deadline", "files", "process", "paths", "endpoint", "finding", "marked", "_templates"),
+    ("redact",),
     ("engine",),
-    ("reapi", "nixcache", "bazel", "nix", "git"),
+    ("reapi", "nixcache", "bazel", "nix", "git", "cluster", "credential"),
+    ("agent",),
     ("changes", "journal", "attachment"),
     ("firsthit", "fragments", "site", "trial", "contract"),
     ("probes",),

@@ -1,0 +1,166 @@
+"""What an agent is asked to hold: forwards, how each upstream is reached and asked for its health.
+
+These are plain facts with a JSON form, written by `up` and read by the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+#: How the health of an upstream is asked for: GetCapabilities over gRPC, `GET <path>` over HTTP
+#: (any 2xx or 404 is an answer of a cache), `nix-cache-info` of a substituter.
+HealthKind = Literal["grpc", "http", "nix"]
+
+
+@dataclass(frozen=True)
+class PodUpstream:
+    """A port of a Service, reached through a ready pod. `port` is the Service port's name or number."""
+
+    namespace: str
+    service: str
+    port: str
+
+
+@dataclass(frozen=True)
+class DirectUpstream:
+    """A host and port that this machine reaches by itself (an ingress, a VPN)."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Health:
+    """How an upstream is asked whether it is well.
+
+    `path` is what HTTP asks for, from the root; `server_name` and `ca_file` are for a TLS endpoint
+    (`tls`): the name that its certificate has to be for, and who signed it (None: the platform's
+    authorities). `host` is the Host header or :authority, where it is not the upstream's own.
+    """
+
+    kind: HealthKind
+    path: str = ""
+    tls: bool = False
+    server_name: str = ""
+    ca_file: Path | None = None
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class ForwardSpec:
+    """One forward. `name` is unique in its agent, and the key of the remembered port.
+
+    `listen` False asks for no listener: the upstream is only watched (a site that is dialled
+    directly). `address` is the loopback address of the TCP listener.
+    """
+
+    name: str
+    upstream: PodUpstream | DirectUpstream
+    health: Health
+    listen: bool = True
+    address: str = "127.0.0.1"
+
+    def as_json(self) -> dict[str, Any]:
+        """For a record on disk and for the control socket."""
+        upstream = self.upstream
+        way: dict[str, Any]
+        if isinstance(upstream, PodUpstream):
+            way = {"namespace": upstream.namespace, "service": upstream.service, "port": upstream.port}
+        else:
+            way = {"host": upstream.host, "port": upstream.port}
+        health = self.health
+        return {
+            "name": self.name,
+            "upstream": way,
+            "health": {
+                "kind": health.kind,
+                "path": health.path,
+                "tls": health.tls,
+                "server_name": health.server_name,
+                "ca_file": None if health.ca_file is None else str(health.ca_file),
+                "host": health.host,
+            },
+            "listen": self.listen,
+            "address": self.address,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ForwardSpec:
+        """The reverse of `as_json`. Raises KeyError, TypeError and ValueError for what is none."""
+        way, health = document["upstream"], document["health"]
+        upstream: PodUpstream | DirectUpstream
+        if "service" in way:
+            upstream = PodUpstream(str(way["namespace"]), str(way["service"]), str(way["port"]))
+        else:
+            upstream = DirectUpstream(str(way["host"]), int(way["port"]))
+        if health["kind"] not in ("grpc", "http", "nix"):
+            raise ValueError(f"no way to ask for health: {health['kind']!r}")
+        ca_file = health["ca_file"]
+        return cls(
+            str(document["name"]),
+            upstream,
+            Health(
+                health["kind"],
+                str(health["path"]),
+                bool(health["tls"]),
+                str(health["server_name"]),
+                None if ca_file is None else Path(ca_file),
+                str(health["host"]),
+            ),
+            bool(document["listen"]),
+            str(document["address"]),
+        )
+
+
+@dataclass(frozen=True)
+class GuardedFile:
+    """A Nix fragment that is emptied while the forward `forward` is down, and restored when it is back.
+
+    `full` is what it holds while all is well, `empty` what it holds otherwise. A file that holds
+    neither was edited by somebody, or is gone, and is left alone.
+    """
+
+    path: Path
+    forward: str
+    full: str
+    empty: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For a record on disk and for the control socket."""
+        return {"path": str(self.path), "forward": self.forward, "full": self.full, "empty": self.empty}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> GuardedFile:
+        """The reverse of `as_json`. Raises KeyError for what is none."""
+        return cls(
+            Path(document["path"]), str(document["forward"]), str(document["full"]), str(document["empty"])
+        )
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What one attachment wants of the agent. It holds as long as the file `record` is there."""
+
+    record: Path
+    forwards: tuple[ForwardSpec, ...]
+    guarded: tuple[GuardedFile, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """For a record on disk and for the control socket."""
+        return {
+            "record": str(self.record),
+            "forwards": [forward.as_json() for forward in self.forwards],
+            "guarded": [file.as_json() for file in self.guarded],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Registration:
+        """The reverse of `as_json`. Raises KeyError, TypeError and ValueError for what is none."""
+        return cls(
+            Path(document["record"]),
+            tuple(ForwardSpec.from_json(item) for item in document["forwards"]),
+            tuple(GuardedFile.from_json(item) for item in document["guarded"]),
+        )

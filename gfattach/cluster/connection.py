@@ -1,0 +1,93 @@
+"""One API server as one user reaches it: plain facts, for the API calls and the forwarder alike."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ClusterRef:
+    """Which cluster is meant, before anything is read.
+
+    `kubeconfigs` are files in the order in which the first wins; None stands for what kubectl would
+    take: KUBECONFIG, or `~/.kube/config`, or the service account of the pod that this runs in.
+    `context` None stands for the current one, `namespace` None for the context's own.
+    """
+
+    kubeconfigs: tuple[Path, ...] | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For a record on disk."""
+        files = None if self.kubeconfigs is None else [str(path) for path in self.kubeconfigs]
+        return {"kubeconfigs": files, "context": self.context, "namespace": self.namespace}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ClusterRef:
+        """The reverse of `as_json`. Raises KeyError and TypeError for what is none."""
+        files = document["kubeconfigs"]
+        return cls(
+            None if files is None else tuple(Path(text) for text in files),
+            document["context"],
+            document["namespace"],
+        )
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy on the way to the API server: `scheme` is http, https or socks5."""
+
+    scheme: str
+    host: str
+    port: int
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ClusterConnection:
+    """How one API server is reached and as whom.
+
+    `host` and `port` are dialled, through `proxy` where there is one; `path` stands before every
+    request's path ("" or "/k8s/clusters/x"); `tls` is None for http://; `server_name` is what the
+    certificate has to be for. `authorization` is the header's whole value. `expires` is when the
+    credential has to be resolved anew, None for never. `context`, `user` and `namespace` are names, for
+    people; `insecure` says that the kubeconfig switches verification off.
+    """
+
+    host: str
+    port: int
+    namespace: str
+    path: str = ""
+    tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    server_name: str = ""
+    proxy: Proxy | None = None
+    authorization: str | None = field(default=None, repr=False)
+    impersonate: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    expires: datetime | None = None
+    context: str = ""
+    user: str = ""
+    insecure: bool = False
+
+    @property
+    def authority(self) -> str:
+        """`host:port`, an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def server(self) -> str:
+        """The API server's address, as a kubeconfig has it."""
+        return f"{'http' if self.tls is None else 'https'}://{self.authority}{self.path}"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What goes with every request, secrets included: never show these."""
+        own = () if self.authorization is None else (("Authorization", self.authorization),)
+        return (*own, *self.impersonate)
