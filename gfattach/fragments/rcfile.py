@@ -78,7 +78,8 @@ def _direct_imports(file: Path, workspace: Path) -> Iterator[Path]:
         return
     for line in re.sub(r"\\\r?\n", "", text).split("\n"):
         match words(line):
-            case ["import" | "try-import", path]:
+            # Whether a version fits, only Bazel (8.7, 9.0 and later) knows: what may be read is named.
+            case ["import" | "try-import", path] | ["try-import-if-bazel-version", _, path]:
                 if path.startswith(WORKSPACE):
                     yield workspace / path.removeprefix(WORKSPACE).lstrip("/")
                 else:
