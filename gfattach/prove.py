@@ -22,6 +22,7 @@ from gfattach.deadline import Deadline
 from gfattach.engine import Run
 from gfattach.errors import GfattachError, ProgramMissingError, RefusedError, UnprovedError, UsageError
 from gfattach.files import locked, remove_tree, write_json
+from gfattach.firsthit import nix as nix_hit
 from gfattach.firsthit.bazel import measure_target
 from gfattach.firsthit.evidence import Leg
 from gfattach.firsthit.measure import Measurement, Progress
@@ -29,25 +30,32 @@ from gfattach.firsthit.proof import Proof, conclude
 from gfattach.paths import Home, resolve_home
 from gfattach.site.load import load_site
 
-#: Seconds that a target of the user's own may take to build.
+#: Seconds that a target of the user's own may take to build, or a store path to come with its closure.
 TARGET_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
 class ProveOptions:
-    """One `gfattach prove`; `labels` are targets of the user's workspace, none for the probe."""
+    """One `gfattach prove`.
+
+    `labels` are targets of the user's workspace, none for the probe; `nix_paths` are store paths to
+    realise besides those that the site publishes.
+    """
 
     workspace: Path | None
     clients: ClientOptions
     labels: tuple[str, ...] = ()
     evidence: Path | None = None
+    nix_paths: tuple[str, ...] = ()
 
 
 def prove_attachment(options: ProveOptions, run: Run) -> Proof:
     """Measure the legs and conclude. Raises GfattachError when nothing is attached, or its trial has ended,
-    RefusedError when an executor is configured, UnprovedError when the endpoint does not pass its probes.
+    RefusedError when an executor is configured, UnprovedError when the endpoint does not pass its probes,
+    UsageError for a store path that is none.
     """
     home = resolve_home(options.workspace, Path.cwd())
+    nix_hit.store_paths(options.nix_paths)
     _refuse_executors(home)
     record = records.load(home)
     if record is None:
@@ -65,6 +73,7 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
                 _measure_labels(options, home, record, way, run, measurement)
             else:
                 _prove_bazel(options, home, way, run, measurement)
+            if options.nix_paths or not options.labels:
                 _prove_nix(options, home, way, run, measurement)
         finally:
             remove_tree(home.work)
@@ -116,16 +125,25 @@ def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurem
 
 
 def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measurement: Measurement) -> None:
-    target = way.substituter
+    target, paths = way.substituter, options.nix_paths
     if target is None:
+        if paths:
+            raise UsageError(
+                "a store path is realised from the attached substituter, and this attachment has none",
+                "name one: gfattach up --substituter https://HOST/CACHE",
+                code="prove.no-substituter",
+            )
         return
     if not nix_side.ask_substituter(target, run):
         raise UnprovedError("the substituter did not pass its probes", code="prove.substituter")
     found = nix_side.ask_nix(target, options.clients, run)
     _require_usable(found.failed, found.reason, options.clients.nix)
     if found.nix is not None:
-        nix_side.hit(found.nix, target, home, measurement)
-        nix_side.control(found.nix, target, home, measurement)
+        seconds = TARGET_SECONDS if paths else nix_side.NIX_SECONDS
+        nix_side.hit(found.nix, target, home, measurement, paths, seconds)
+        nix_side.control(found.nix, target, home, measurement, paths)
+    elif paths:
+        raise ProgramMissingError(f"a store path is realised with Nix: {found.reason}")
 
 
 def _measure_labels(

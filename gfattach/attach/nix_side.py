@@ -46,14 +46,19 @@ def render_fragment(target: SubstituterTarget, found: NixFound) -> str:
 
 
 def hit(
-    nix: Nix, target: SubstituterTarget, home: Home, measurement: Measurement, paths: tuple[str, ...] = ()
+    nix: Nix,
+    target: SubstituterTarget,
+    home: Home,
+    measurement: Measurement,
+    paths: tuple[str, ...] = (),
+    seconds: float = NIX_SECONDS,
 ) -> None:
-    """Realise the probe paths in an empty store, from this substituter alone."""
+    """Realise the probe paths and `paths` in an empty store, from this substituter alone."""
     measurement.measure(
         "nix-hit",
         "substitute into an empty store",
         lambda progress: nix_hit.hit(
-            nix, target, home.work / "nix", paths, deadline=Deadline.after(NIX_SECONDS), progress=progress
+            nix, target, home.work / "nix", paths, deadline=Deadline.after(seconds), progress=progress
         ),
     )
 

@@ -64,6 +64,9 @@ def _leg_lines(legs: Iterable[Leg]) -> Iterator[str]:
             f"{leg.client.value:<9} {leg.name.value:<8} {leg.hits} of {leg.asked} from the cache"
             f"{first}  ({seconds(leg.seconds)}{server})"
         )
+        if leg.hits and (stages := leg.detail.get("stages")):
+            spans = " · ".join(f"{name} {span:.3f}" for name, span in stages.items())
+            yield f"{'':<18} {leg.detail.get('bytes', 0)} bytes of NARs ({spans})"
 
 
 def _proof_lines(proof: Proof) -> Iterator[str]:

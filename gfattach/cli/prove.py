@@ -20,6 +20,13 @@ from gfattach.cli.options import client_options
     help="Measure a target of this workspace instead of the probe, reading only.",
 )
 @click.option(
+    "--nix-path",
+    "nix_paths",
+    metavar="PATH",
+    multiple=True,
+    help="Realise this store path too, from the attached cache into an empty store.",
+)
+@click.option(
     "--evidence", type=click.Path(path_type=Path, dir_okay=False), help="Write the evidence here too."
 )
 @client_options
@@ -28,6 +35,7 @@ from gfattach.cli.options import client_options
 def prove(
     ctx: click.Context,
     labels: tuple[str, ...],
+    nix_paths: tuple[str, ...],
     evidence: Path | None,
     clients: ClientOptions,
     workspace: Path | None,
@@ -42,5 +50,5 @@ def prove(
     from gfattach.cli.outcomes import proved
     from gfattach.prove import ProveOptions, prove_attachment
 
-    options = ProveOptions(workspace, clients, labels, evidence)
+    options = ProveOptions(workspace, clients, labels, evidence, nix_paths)
     ctx.exit(execute("prove", output, verbose, lambda run: proved(prove_attachment(options, run))))

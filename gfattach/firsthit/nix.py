@@ -94,7 +94,12 @@ def control(
 def wanted_paths(target: SubstituterTarget, paths: Sequence[str]) -> tuple[str, ...]:
     """The store paths of a proof, each once. Raises UsageError."""
     published = [path for path in (target.probe_path, target.signed_path) if path]
-    return tuple(dict.fromkeys(_store_path(path) for path in (*published, *paths)))
+    return store_paths((*published, *paths))
+
+
+def store_paths(texts: Sequence[str]) -> tuple[str, ...]:
+    """The store paths that `texts` are, or are within, each once. Raises UsageError."""
+    return tuple(dict.fromkeys(_store_path(text) for text in texts))
 
 
 def _store_path(text: str) -> str:
