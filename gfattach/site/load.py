@@ -1,48 +1,80 @@
 """Where a site's values come from, in this order: options, the environment contract,
-`gfattach.toml` in the workspace, the user's configuration, the defaults. The first that
-says a thing decides it.
+`gfattach.toml` in the workspace, the user's configuration, the ConfigMap that the operator
+published, the defaults. The first that says a thing decides it.
+
+Settings that mean something together are decided together: whoever names where a cache is decides
+all of it, and nothing weaker adds a Service to an endpoint, or a port to a Service.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gfattach.errors import UsageError
 from gfattach.files import read_bytes
 from gfattach.paths import config_directory
+from gfattach.site.document import raw_values, read_tables
 from gfattach.site.settings import BY_KEY, SETTINGS
 from gfattach.site.site import Site, Value
 
 FILE_NAME = "gfattach.toml"
 
-#: A site's file is written by hand: one that is larger was not.
-FILE_BYTES = 256 * 1024
+#: Where a value that an option gave comes from.
+OPTION = "an option"
+
+#: What is decided together: by the strongest source that says one of the first; the rest belongs to it.
+_TOGETHER: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("cache.endpoint", "cache.service"), ("cache.service_port", "cache.namespace")),
+    (("nix.substituter", "nix.service"), ("nix.service_port", "nix.namespace", "nix.cache")),
+    (("cache.ca_file", "cache.ca_data"), ()),
+    (("nix.ca_file", "nix.ca_data"), ()),
+)
+
+_Layer = tuple[str, Mapping[str, Any]]
 
 
-def load_site(options: Mapping[str, Any], environment: Mapping[str, str], workspace: Path | None) -> Site:
+def load_site(
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    workspace: Path | None,
+    profile: tuple[str, Mapping[str, Any]] | None = None,
+) -> Site:
     """The site for these options (values by setting key, None when not given).
 
-    Raises UsageError, naming the file and key, for anything that cannot be used.
+    `profile` is what `parse_profile` gave, and what a value's source is called. Raises UsageError,
+    naming the source and the key, for anything that cannot be used.
     """
-    layers: list[tuple[str, Mapping[str, Any]]] = [
-        ("an option", {key: value for key, value in options.items() if value is not None}),
+    layers: list[_Layer] = [
+        (OPTION, {key: value for key, value in options.items() if value is not None}),
         *_environment_layers(environment),
         *((str(path), read_site_file(path)) for path in site_files(workspace)),
+        *([] if profile is None else [profile]),
     ]
+    reach = _reach(layers)
     values: dict[str, Value] = {}
     for setting in SETTINGS:
-        for source, layer in layers:
+        for source, layer in layers[: reach.get(setting.key, len(layers))]:
             if setting.key in layer:
-                label = setting.key if source == "an option" else f"{setting.key} (from {source})"
-                values[setting.key] = Value(setting.parse(layer[setting.key], label), source)
+                label = setting.key if source == OPTION else f"{setting.key} (from {source})"
+                values[setting.key] = Value(setting.read(layer[setting.key], label), source)
                 break
         else:
             if setting.default is not None:
                 values[setting.key] = Value(setting.default, "the default")
-    return Site(values)
+    site = Site(values)
+    _check_authorities(site)
+    return site
+
+
+def read_alone(values: Mapping[str, Any], source: str) -> Site:
+    """The site that one source describes by itself, from its raw values: no defaults. Raises UsageError."""
+    site = Site(
+        {key: Value(BY_KEY[key].read(raw, f"{key} (from {source})"), source) for key, raw in values.items()}
+    )
+    _check_authorities(site)
+    return site
 
 
 def site_files(workspace: Path | None) -> Iterable[Path]:
@@ -55,30 +87,27 @@ def site_files(workspace: Path | None) -> Iterable[Path]:
 def read_site_file(path: Path) -> dict[str, Any]:
     """The raw values in `path` by setting key; {} when there is no such file. Raises UsageError."""
     content = read_bytes(path)
-    if content is None:
-        return {}
-    if len(content) > FILE_BYTES:
-        raise UsageError(f"{path} is {len(content)} bytes long; a site's file has at most {FILE_BYTES}")
-    try:
-        tables = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not TOML: {error}", "see: gfattach help site") from error
-    return _flatten(tables, path)
+    return {} if content is None else raw_values(read_tables(content, str(path)), str(path))
 
 
-def _flatten(tables: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for table, entries in tables.items():
-        if not isinstance(entries, dict):
-            raise UsageError(f"{path}: {table} stands outside of any table", "see: gfattach help site")
-        for name, value in entries.items():
-            key = f"{table}.{name}"
-            if key not in BY_KEY:
-                near = [known for known in BY_KEY if known.split(".")[0] == table]
-                hint = f"in [{table}] there are: {', '.join(k.split('.')[1] for k in near)}" if near else None
-                raise UsageError(f"{path}: there is no setting {key}", hint or "see: gfattach help site")
-            flat[key] = value
-    return flat
+def _reach(layers: Sequence[_Layer]) -> dict[str, int]:
+    """How many layers a setting may come from, for those that are decided together with others."""
+    reach: dict[str, int] = {}
+    for deciding, belonging in _TOGETHER:
+        for index, (_, layer) in enumerate(layers):
+            if any(key in layer for key in deciding):
+                reach.update(dict.fromkeys((*deciding, *belonging), index + 1))
+                break
+    return reach
+
+
+def _check_authorities(site: Site) -> None:
+    for half in ("cache", "nix"):
+        file, data = f"{half}.ca_file", f"{half}.ca_data"
+        if site.get(file) is not None and site.get(data) is not None:
+            raise UsageError(
+                f"{file} and {data} are both said (from {site.source(data)})", "say one of the two"
+            )
 
 
 def _environment_layers(environment: Mapping[str, str]) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -1,125 +1,209 @@
 """Every setting of a site: its key in `gfattach.toml`, what it may be, and what it means.
 
 The table is the one place that knows the keys. Documentation, `gfattach site show` and the
-reader are made from it.
+reader are made from it; what a value may be is in `values`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from gfattach.endpoint import Endpoint, parse_endpoint
 from gfattach.errors import UsageError
+from gfattach.site import values
+from gfattach.site.secrets import secret_in
+
+#: The name under which an operator publishes a site, and the namespace in which it is looked for.
+PROFILE = "gfattach-site"
+NAMESPACE = "nix-cache"
 
 
 @dataclass(frozen=True)
 class Setting:
     """`key` is `table.name` as in the file; `parse` takes the raw value and the key, raising UsageError.
 
-    `variable` is the environment variable of the contract that says the same.
+    `variable` is the environment variable of the contract that says the same; `local` says that it
+    concerns one machine only, and has no place in what an operator publishes; `example` is a value as
+    the file has it.
     """
 
     key: str
     parse: Callable[[Any, str], Any]
     meaning: str
+    example: str
     variable: str | None = None
     default: Any = None
+    local: bool = False
 
-
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{key} is a text, not {_kind(value)}")
-    return value
-
-
-def _endpoint(value: Any, key: str) -> Endpoint:
-    return parse_endpoint(_text(value, key), what=key)
-
-
-def _http_endpoint(value: Any, key: str) -> Endpoint:
-    return parse_endpoint(_text(value, key), what=key, schemes=("http", "https"))
-
-
-def _file(value: Any, key: str) -> Path:
-    path = Path(_text(value, key)).expanduser()
-    if not path.is_absolute():
-        raise UsageError(f"{key} is a relative path: {path}", "write it from the root, or from ~")
-    return path
-
-
-def _upload(value: Any, key: str) -> str:
-    if value not in ("never", "trusted"):
-        raise UsageError(f"{key} is {value!r}", 'it may be "never" (the default) or "trusted"')
-    return str(value)
-
-
-def _public_keys(value: Any, key: str) -> tuple[str, ...]:
-    keys = [value] if isinstance(value, str) else value
-    if not isinstance(keys, list | tuple) or not all(isinstance(item, str) for item in keys):
-        raise UsageError(f"{key} is a list of texts, not {_kind(value)}")
-    names = [item for text in keys for item in text.split()]
-    for item in names:
-        if not re.fullmatch(r"[^:\s]+:[A-Za-z0-9+/]{43}=", item):
+    def read(self, raw: Any, label: str) -> Any:
+        """What the raw value means. Raises UsageError, which calls it `label` and never shows a secret."""
+        secret = secret_in(raw)
+        if secret is not None:
             raise UsageError(
-                f"{key} holds {item!r}, which is no public key",
-                "a public key is NAME:BASE64, as nix-store --generate-binary-cache-key writes it",
+                f"{label} holds {secret}: a site is read by everyone, and never holds a secret",
+                "take it out, and replace the secret by another one wherever it is in use",
+                code="site.secret",
             )
-    return tuple(names)
-
-
-def _store_path(value: Any, key: str) -> str:
-    text = _text(value, key)
-    if not re.fullmatch(r"/nix/store/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]{1,211}", text):
-        raise UsageError(f"{key} is {text!r}, which is no store path")
-    return text
-
-
-def _kind(value: Any) -> str:
-    return {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a table"}.get(
-        type(value), type(value).__name__
-    )
+        return self.parse(raw, label)
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("site.name", _text, "what people call this site", default="unnamed"),
+    Setting("site.name", values.text, "what people call this site", example='"home lab"', default="unnamed"),
+    Setting(
+        "cluster.kubeconfig",
+        values.file,
+        "the kubeconfig; without it what kubectl would take",
+        example='"~/.kube/lab.yaml"',
+        local=True,
+    ),
+    Setting(
+        "cluster.context",
+        values.text,
+        "the context in it; without it the current one",
+        example='"lab"',
+        local=True,
+    ),
+    Setting(
+        "cluster.namespace",
+        values.namespace,
+        "the namespace in which the caches and the ConfigMap are looked for",
+        example='"nix-cache"',
+        default=NAMESPACE,
+        local=True,
+    ),
+    Setting(
+        "cluster.profile",
+        values.object_name,
+        "the ConfigMap in which the operator describes the site",
+        example='"gfattach-site"',
+        default=PROFILE,
+        local=True,
+    ),
     Setting(
         "cache.endpoint",
-        _endpoint,
-        "the Bazel remote cache: grpc://, grpcs://, http:// or https://",
+        values.endpoint,
+        "the Bazel remote cache: grpc://, grpcs://, http:// or https://; dialled as it is named, or its "
+        "real name behind a forward when cache.service is said too",
+        example='"grpcs://bazel-cache.example.org"',
         variable="BAZEL_REMOTE_CACHE",
     ),
     Setting(
+        "cache.service",
+        values.service,
+        "the Service of the Bazel cache, reached through a forward",
+        example='"bazel-cache"',
+    ),
+    Setting(
+        "cache.service_port",
+        values.service_port,
+        "its port, by name or number; a gRPC port where there is one",
+        example='"grpc"',
+    ),
+    Setting(
+        "cache.namespace",
+        values.namespace,
+        "its namespace; cluster.namespace without it",
+        example='"nix-cache"',
+    ),
+    Setting(
         "cache.instance",
-        _text,
+        values.text,
         "the REAPI instance name",
+        example='"default"',
         variable="BAZEL_REMOTE_INSTANCE_NAME",
         default="",
     ),
-    Setting("cache.ca_file", _file, "a PEM file with the authority that signed the cache's certificate"),
+    Setting(
+        "cache.ca_file",
+        values.file,
+        "a PEM file with the authority that signed the cache's certificate",
+        example='"~/lab-ca.pem"',
+        local=True,
+    ),
+    Setting(
+        "cache.ca_data",
+        values.certificates,
+        "the authority itself, as PEM text: for a site that is published",
+        example="""'''-----BEGIN CERTIFICATE-----...'''""",
+    ),
     Setting(
         "cache.upload",
-        _upload,
+        values.upload,
         'whether this lane may write to the cache: "never", or "trusted" and an option at each use',
+        example='"never"',
         default="never",
     ),
-    Setting("nix.substituter", _http_endpoint, "the Nix binary cache: http:// or https://, with its path"),
+    Setting(
+        "nix.substituter",
+        values.http_endpoint,
+        "the Nix binary cache: http:// or https://, with its path; dialled as it is named, or its real "
+        "name behind a forward when nix.service is said too",
+        example='"https://nix-cache.example.org/main"',
+    ),
+    Setting(
+        "nix.service",
+        values.service,
+        "the Service of the Nix cache, reached through a forward",
+        example='"attic"',
+    ),
+    Setting(
+        "nix.service_port",
+        values.service_port,
+        "its port, by name or number; the HTTP port without it",
+        example='"http"',
+    ),
+    Setting(
+        "nix.namespace",
+        values.namespace,
+        "its namespace; cluster.namespace without it",
+        example='"nix-cache"',
+    ),
+    Setting(
+        "nix.cache",
+        values.cache_path,
+        "the path of the binary cache on nix.service; nix.substituter has its own",
+        example='"main"',
+        default="main",
+    ),
+    Setting(
+        "nix.object_store",
+        values.object_store,
+        'what the store below the Nix cache promises: "durable", or "interim_only" for reads alone',
+        example='"interim_only"',
+    ),
     Setting(
         "nix.public_keys",
-        _public_keys,
+        values.public_keys,
         "the keys that sign it, NAME:BASE64 each",
+        example='["main:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]',
         variable="ATTIC_PUBLIC_KEY",
         default=(),
     ),
-    Setting("nix.signed_path", _store_path, "an input-addressed store path that the operator published"),
-    Setting("nix.ca_file", _file, "a PEM file with the authority that signed the substituter's certificate"),
+    Setting(
+        "nix.signed_path",
+        values.store_path,
+        "an input-addressed store path that the operator published",
+        example='"/nix/store/00000000000000000000000000000000-gfattach-signed"',
+    ),
+    Setting(
+        "nix.ca_file",
+        values.file,
+        "a PEM file with the authority that signed the substituter's certificate",
+        example='"~/lab-ca.pem"',
+        local=True,
+    ),
+    Setting(
+        "nix.ca_data",
+        values.certificates,
+        "the authority itself, as PEM text: for a site that is published",
+        example="""'''-----BEGIN CERTIFICATE-----...'''""",
+    ),
     Setting(
         "executor.endpoint",
-        _endpoint,
+        values.endpoint,
         "a remote executor of this site: never used, and refused where a cache is proved",
+        example='"grpc://executor.example.org:8980"',
         variable="BAZEL_REMOTE_EXECUTOR",
     ),
 )

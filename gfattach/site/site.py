@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gfattach.cluster.connection import ClusterRef
 from gfattach.endpoint import Endpoint
+from gfattach.files import write_atomic
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.settings import SETTINGS
@@ -19,6 +21,18 @@ class Value:
 
     value: Any
     source: str
+
+
+@dataclass(frozen=True)
+class NamedService:
+    """A Service that a site names. `port` is a name or a number, None where nobody said it."""
+
+    namespace: str
+    name: str
+    port: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" + (f":{self.port}" if self.port else "")
 
 
 @dataclass(frozen=True)
@@ -42,8 +56,44 @@ class Site:
         """Whether the operator lets this lane write to the cache."""
         return bool(self.get("cache.upload") == "trusted")
 
+    @property
+    def cluster(self) -> ClusterRef:
+        """The cluster of the site, before anything of it is read."""
+        kubeconfig = self.get("cluster.kubeconfig")
+        return ClusterRef(
+            None if kubeconfig is None else (kubeconfig,),
+            self.get("cluster.context"),
+            self.get("cluster.namespace"),
+        )
+
+    def service(self, half: str) -> NamedService | None:
+        """The Service of `half` ("cache" or "nix") that a forward leads to; None where none is named.
+
+        With an endpoint beside it the endpoint is its real name; without one the forward is spoken to
+        in plaintext.
+        """
+        name = self.get(f"{half}.service")
+        if name is None:
+            return None
+        namespace = self.get(f"{half}.namespace") or self.get("cluster.namespace")
+        return NamedService(namespace, name, self.get(f"{half}.service_port"))
+
+    def with_authorities(self, directory: Path) -> Site:
+        """The site with each authority that stands in it as text in a file of `directory` instead.
+
+        Raises StorageError.
+        """
+        values = dict(self.values)
+        for half in ("cache", "nix"):
+            found = values.pop(f"{half}.ca_data", None)
+            if found is not None:
+                path = directory / f"{half}-ca.pem"
+                write_atomic(path, found.value.encode())
+                values[f"{half}.ca_file"] = replace(found, value=path)
+        return replace(self, values=values)
+
     def cache_target(self, *, upload: bool = False) -> CacheTarget | None:
-        """The Bazel cache of the site, writable when `upload` is asked for and allowed."""
+        """The Bazel cache that the site names by an endpoint, writable when asked for and allowed."""
         endpoint = self.get("cache.endpoint")
         if endpoint is None:
             return None
@@ -55,7 +105,7 @@ class Site:
         )
 
     def substituter_target(self) -> SubstituterTarget | None:
-        """The Nix binary cache of the site."""
+        """The Nix binary cache that the site names by an endpoint."""
         endpoint = self.get("nix.substituter")
         if endpoint is None:
             return None

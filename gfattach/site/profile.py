@@ -1,0 +1,53 @@
+"""The profile: a site as its operator publishes it, in a ConfigMap of the cluster.
+
+Its one entry `gfattach.toml` holds the same text as the file of that name. What concerns one machine
+only (a kubeconfig, the path of a file) cannot stand there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gfattach.errors import UsageError
+from gfattach.site.document import raw_values, read_tables
+from gfattach.site.settings import BY_KEY
+
+#: The entry of the ConfigMap.
+ENTRY = "gfattach.toml"
+
+#: What the ConfigMap says of itself, for those who list them.
+LABELS = {"app.kubernetes.io/name": "gfattach", "app.kubernetes.io/component": "site"}
+
+
+def profile_name(namespace: str, name: str) -> str:
+    """What a value's source is called when it is this ConfigMap."""
+    return f"the ConfigMap {namespace}/{name}"
+
+
+def parse_profile(data: Any, source: str) -> dict[str, Any]:
+    """The raw values by setting key in a ConfigMap's `data`, as `read_site_file` gives those of a file.
+
+    `source` is what errors call it (`profile_name`). Raises UsageError, naming the key.
+    """
+    text = data.get(ENTRY) if isinstance(data, Mapping) else None
+    if not isinstance(text, str):
+        raise UsageError(
+            f"{source} has no entry {ENTRY}",
+            "an operator writes it with: gfattach site publish",
+            code="site.profile.entry",
+        )
+    values = raw_values(read_tables(text.encode("utf-8", "surrogatepass"), source), source)
+    for key, value in values.items():
+        if BY_KEY[key].local:
+            raise local_error(key, source)
+        BY_KEY[key].read(value, f"{key} (from {source})")
+    return values
+
+
+def local_error(key: str, source: str) -> UsageError:
+    """What is said of a setting that concerns one machine only, in a profile."""
+    hint = "it belongs in the file of the machine that it concerns"
+    if key.endswith(".ca_file"):
+        hint = f"write the authority itself, as {key.removesuffix('_file')}_data"
+    return UsageError(f"{source}: {key} concerns one machine only", hint, code="site.profile.local")
