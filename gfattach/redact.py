@@ -1,0 +1,152 @@
+"""Secrets taken out of what is shown or kept: the last gate before a terminal, a log or a file.
+
+Nothing that gfattach knows to be a secret is meant to get as far as here; this is for what other
+programs say (an error with a header in it, a URL with a password). It takes out by shape and by the
+name that stands before a value, and `register` adds exact values. Too much is taken out rather than
+too little.
+
+Every pattern is linear in the length of the text, whatever the text is: repeats without a bound are
+possessive or cannot overlap their next start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+#: What stands in place of a secret.
+MASK = "***"
+
+#: Characters that a registered value needs: a shorter one would take words apart and hide nothing.
+SHORTEST = 6
+
+_known: set[str] = set()
+
+#: Names before a value: headers whose whole value is a secret, and words that end a key's name.
+_HEADERS = r"(?:proxy-)?authorization|(?:set-)?cookie2?"
+_NAMES = (
+    r"tokens?|passwords?|passwd|passphrase|pwd|secrets?|api[_-]?keys?|access[_-]?keys?(?:[_-]id)?"
+    r"|private[_-]?keys?|client[_-]key[_-]data|credentials?|session[_-]?id|signature|x-amz-security-token"
+)
+_SCHEMES = r"(?:bearer|basic|digest|negotiate|ntlm|token)"
+
+_PEM = re.compile(
+    r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----).*?"
+    r"(-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
+# `Authorization: x`, `"authorization": ["x"]`, `('cookie', 'x')`, `authorization=x`: to the quote or the
+# end of the line, for a scheme may have parts.
+_HEADER = re.compile(
+    rf"\b({_HEADERS})(\\?[\"']?\s{{0,4}}[:=,]\s{{0,4}}[\[(]?(?:b?\\?[\"'])?)([^\"'\\\r\n]++)", re.I
+)
+_FLAG = re.compile(
+    r"(?P<quote>[\"']?)(?P<flag>(?:--[a-z_]{0,40}header|BAZEL_REMOTE_[A-Z_]{0,8}HEADER)(?:=|[ \t]{1,4})"
+    r"[\"']?[^=\s\"']{1,200}=)"
+    rf"(?P<value>(?:(?<=\"|')\S)?(?:{_SCHEMES}\s{{1,4}})?[^\s\"'\\]*+)(?P<rest>[^\"'\r\n]*+)",
+    re.I,
+)
+_PAIR = re.compile(
+    rf"({_NAMES})(\\?[\"']?\s{{0,4}}[:=]\s{{0,4}}b?)(\\?\"[^\"\r\n]*+\"?|'[^'\r\n]*+'?|[^\s\"'&,;]++)", re.I
+)
+_OPTION = re.compile(rf"(--[a-z_-]{{0,40}}(?:{_NAMES})[ \t]{{1,4}})([^\s-]\S*+)", re.I)
+_NETRC = re.compile(r"\b(login\s{1,40}\S{1,200}\s{1,40}password\s{1,40})(\S++)")
+_SCHEME = re.compile(rf"\b({_SCHEMES})(\s{{1,4}})([A-Za-z0-9._~+/=-]{{6,}}+)", re.I)
+_BEGIN = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+_JWT = re.compile(_BEGIN + r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}+")
+_PREFIXED = re.compile(
+    _BEGIN + r"(?:gh[a-z]_[A-Za-z0-9]{16,}+|github_pat_[A-Za-z0-9_]{20,}+|gl[a-z]{2,6}-[A-Za-z0-9_.-]{16,}+"
+    r"|xox[a-z]-[A-Za-z0-9-]{10,}+|(?:AKIA|ASIA)[A-Z0-9]{16}|sk-[A-Za-z0-9_-]{20,}+|dapi[a-f0-9]{32}"
+    r"|npm_[A-Za-z0-9]{30,}+|pypi-[A-Za-z0-9_-]{30,}+|hv[sb]\.[A-Za-z0-9_-]{20,}+"
+    r"|sha256~[A-Za-z0-9_-]{30,}+)"
+)
+_USERINFO = re.compile(r"://[^\s/\"'<>@]*+@(?:[^\s/\"'<>@]*+@)*+")
+
+#: A key of a document whose text is a secret by its name.
+_SECRET_KEY = re.compile(rf"(?:^|[_.-])(?:{_NAMES}|{_HEADERS})\Z|header\Z", re.I)
+
+
+def register(secret: str) -> None:
+    """Take the exact text `secret` out of everything from now on, in the forms that programs print it in.
+
+    White space around it does not count. Texts below `SHORTEST` characters are left alone.
+    """
+    bare = secret.strip()
+    if len(bare) < SHORTEST:
+        return
+    _known.add(bare)
+    if not re.fullmatch(r"[A-Za-z0-9_.~-]+", bare):
+        from json import dumps
+        from urllib.parse import quote
+
+        _known.update({quote(bare, safe=""), quote(bare), dumps(bare)[1:-1], repr(bare)[1:-1]})
+
+
+def redact(text: str) -> str:
+    """`text` without what is a secret by its shape, by the name before it, or by being registered."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    text = _PEM.sub(rf"\1{MASK}\2", text)
+    text = _HEADER.sub(rf"\1\2{MASK}", text)
+    text = _FLAG.sub(_without_flag_value, text)
+    text = _PAIR.sub(_without_value, text)
+    text = _OPTION.sub(rf"\1{MASK}", text)
+    text = _NETRC.sub(rf"\1{MASK}", text)
+    text = _SCHEME.sub(_without_credential, text)
+    text = _JWT.sub(MASK, text)
+    text = _PREFIXED.sub(MASK, text)
+    return _USERINFO.sub(f"://{MASK}@", text)
+
+
+def redacted(document: Any) -> Any:
+    """A JSON-able value with every text in it redacted, the texts under a secret's name wholly so."""
+    if isinstance(document, str):
+        return redact(document)
+    if isinstance(document, Mapping):
+        return {
+            redact(key) if isinstance(key, str) else key: _masked(value)
+            if isinstance(key, str) and _SECRET_KEY.search(key)
+            else redacted(value)
+            for key, value in document.items()
+        }
+    if isinstance(document, list | tuple):
+        return [redacted(item) for item in document]
+    return document
+
+
+def _masked(value: Any) -> Any:
+    """`value` with its texts masked; numbers and truth values say nothing and stay."""
+    if isinstance(value, str):
+        return MASK if value else value
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    return redacted(value)
+
+
+def _without_flag_value(found: re.Match[str]) -> str:
+    # A quote before the flag holds the value together; without one it ends at white space.
+    rest = "" if found["quote"] else found["rest"]
+    return f"{found['quote']}{found['flag']}{MASK}{rest}"
+
+
+def _without_value(found: re.Match[str]) -> str:
+    name, between, value = found.groups()
+    mark = value[: 2 if value.startswith("\\") else 1]
+    if mark in ('"', "'", '\\"'):
+        return f"{name}{between}{mark}{MASK}{mark}" if len(value) > 2 * len(mark) else found.group()
+    if ":" in between and _is_prose(found, value):
+        return found.group()
+    return f"{name}{between}{MASK}"
+
+
+def _without_credential(found: re.Match[str]) -> str:
+    word = found[3].rstrip(".,;:")
+    if word.isalpha() and (word.islower() or word.istitle()) and len(word) < 20:
+        return found.group()  # "basic authentication", "bearer tokens"
+    return f"{found[1]}{found[2]}{MASK}{found[3][len(word) :]}"
+
+
+def _is_prose(found: re.Match[str], value: str) -> bool:
+    """Whether a sentence goes on behind the colon: a plain word, and another behind it."""
+    return value.isalpha() and found.string[found.end() : found.end() + 1] in (" ", ",", ";")
