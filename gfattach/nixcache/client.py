@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gfattach.deadline import Deadline
-from gfattach.nixcache import cacheinfo, narinfo
+from gfattach.nixcache import attic, cacheinfo, narinfo
 from gfattach.nixcache.cacheinfo import CacheInfo
 from gfattach.nixcache.decompress import PIECE, Readable, checkable, opened
 from gfattach.nixcache.errors import Kind, NixCacheError
@@ -77,6 +77,20 @@ class NixCache:
             return self._document(f"{path.digest}.narinfo", narinfo.parse, deadline, narinfo.LIMIT)
         except NixCacheError as error:
             if error.status in (404, 410):
+                return None
+            raise
+
+    def attic_config(self, deadline: Deadline) -> attic.CacheConfig | None:
+        """What the server says of the cache if it is an Attic; None for another. Raises NixCacheError."""
+        url = attic.config_url(self._transport.target.endpoint)
+        if url is None:
+            return None
+        try:
+            return self._document(url, attic.parse_config, deadline, attic.LIMIT).value
+        except NixCacheError as error:
+            other = error.kind in (Kind.MALFORMED, Kind.HTML, Kind.TOO_LARGE, Kind.REDIRECT)
+            # Other servers refuse in ways of their own a path that they do not know.
+            if other or error.redirected or error.status in (400, 403, 404, 405, 410, 501):
                 return None
             raise
 

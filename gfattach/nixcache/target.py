@@ -22,7 +22,8 @@ class SubstituterTarget:
 
     `endpoint` is http or https, its path included (`/main`); `public_keys` are `name:base64`;
     `signed_path` is an input-addressed store path that the operator published, which proves
-    the key; `probe_path` proves the transport. `headers` are never shown.
+    the key; `probe_path` proves the transport. `headers` are never shown. `object_store` is what the
+    operator says of the store below the cache: "interim_only", "durable", or nothing.
     """
 
     endpoint: Endpoint
@@ -31,3 +32,10 @@ class SubstituterTarget:
     signed_path: str | None = None
     ca_file: Path | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    object_store: str | None = None
+
+    @property
+    def token(self) -> str:
+        """The token or password that the headers send; empty without one. Never to be shown."""
+        values = [value for name, value in self.headers if name.lower() == "authorization"]
+        return values[0].partition(" ")[2].strip() if values else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gfattach.finding import Stage
 from gfattach.nixcache.target import SubstituterTarget
+from gfattach.probes.substituter_attic import ATTIC, STORE, TOKEN
 from gfattach.probes.substituter_content import INFO, NARINFO
 from gfattach.probes.substituter_nar import NAR
 from gfattach.probes.substituter_protocol import PROTOCOL
@@ -13,5 +14,5 @@ from gfattach.probes.substituter_signature import SIGNATURE
 STAGE: Stage[SubstituterTarget] = Stage(
     name="substituter",
     title="Nix substituter",
-    probes=(PROXY, RESOLVE, PORT, PROTOCOL, INFO, NARINFO, SIGNATURE, NAR),
+    probes=(STORE, TOKEN, PROXY, RESOLVE, PORT, PROTOCOL, INFO, ATTIC, NARINFO, SIGNATURE, NAR),
 )

@@ -30,7 +30,7 @@ def _info(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 "the path may lack the name of the cache (/main): gfattach site show",
                 f"look at it: curl -i {endpoint.url}/nix-cache-info",
             )
-        return fault("substituter.info", error, endpoint)
+        return fault("substituter.info", error, endpoint, token=bool(inquiry.subject.token))
     return _judged_info(answer)
 
 
@@ -50,10 +50,11 @@ def _judged_info(answer: Answer[CacheInfo]) -> Finding:
             "ask the operator for a cache whose StoreDir is /nix/store",
             **data,
         )
-    # Nix takes 0 where none is given.
-    when = "before" if (info.priority or 0) < PUBLIC_PRIORITY else "after"
+    # Nix takes 0 where none is given; of two that are equal it asks first the one that is named first.
+    rank = info.priority or 0
+    order = "before" if rank < PUBLIC_PRIORITY else "after" if rank > PUBLIC_PRIORITY else "beside"
     priority = "no priority" if info.priority is None else f"priority {info.priority}"
-    seen = f"a cache for {STORE_DIRECTORY}, {priority}: asked {when} cache.nixos.org ({PUBLIC_PRIORITY})"
+    seen = f"a cache for {STORE_DIRECTORY}, {priority}: asked {order} cache.nixos.org ({PUBLIC_PRIORITY})"
     if not info.want_mass_query:
         return warn(
             "substituter.info.mass-query",
@@ -105,7 +106,7 @@ def _narinfo(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 narinfos={},
                 absent=absent,
             )
-        return fault("substituter.narinfo", error, target.endpoint)
+        return fault("substituter.narinfo", error, target.endpoint, token=bool(target.token))
     data = {
         "narinfos": {text: narinfo.render(info).decode() for text, info in found.items()},
         "absent": absent,

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from gfattach.endpoint import Endpoint
 from gfattach.finding import Finding, fail
+from gfattach.nixcache.attic import bad_host
 from gfattach.nixcache.errors import Kind, NixCacheError
 
 #: What every request may run into, by the end of the code.
 FAULTS: Mapping[str, str] = {
     "unauthorised": "the cache wants a credential, or another one (401)",
     "forbidden": "the cache forbids it to this credential, or to anyone without one (403)",
+    "bad-host": "the server does not answer to the name that it is asked by (Attic's allowed-hosts)",
     "error": "the cache, or what stands before it, has an error of its own (5xx)",
     "status": "the cache answers with an HTTP status that none of this accounts for",
     "in-cluster": "a redirect leads to a name that this machine cannot resolve",
@@ -52,6 +54,7 @@ _CONSEQUENCE = {
 }
 
 _CAUSE = {
+    "bad-host": "the server refuses every request that names it so, whatever is asked",
     "in-cluster": "the cache keeps its files in a store that only the cluster can name",
     "redirect": "Nix follows the same redirect, and ends in the same place",
     "silent": "Nix waits for it too, for minutes unless it is told not to",
@@ -75,14 +78,14 @@ def fault_codes(probe: str, *more: Mapping[str, str]) -> dict[str, str]:
     return {f"{probe}.{end}": meaning for group in (FAULTS, *more) for end, meaning in group.items()}
 
 
-def fault(probe: str, error: NixCacheError, endpoint: Endpoint) -> Finding:
-    """The finding that `error` amounts to."""
+def fault(probe: str, error: NixCacheError, endpoint: Endpoint, *, token: bool = False) -> Finding:
+    """The finding that `error` amounts to. `token` says that one was sent."""
     end = _end(error)
     seen = error.fact
     if error.redirected:
         seen = f"{error.hops[0]} is redirected to {error.hops[-1]}, and there: {error.fact}"
     data = {"hops": list(error.hops), "status": error.status, "kind": error.kind.value}
-    return fail(f"{probe}.{end}", seen, _why(probe, end), *_hints(end, error, endpoint), **data)
+    return fail(f"{probe}.{end}", seen, _why(probe, end), *_hints(end, error, endpoint, token), **data)
 
 
 def _end(error: NixCacheError) -> str:
@@ -92,20 +95,30 @@ def _end(error: NixCacheError) -> str:
         return "in-cluster"
     if error.redirected and _BY_KIND.get(error.kind) not in ("malformed", "large", "unusable"):
         return "redirect"
+    if bad_host(error.status, error.body):
+        return "bad-host"
     if error.kind is Kind.STATUS:
         status = error.status or 0
         return {401: "unauthorised", 403: "forbidden"}.get(status, "error" if status >= 500 else "status")
     return _BY_KIND.get(error.kind, "broken")
 
 
-def _hints(end: str, error: NixCacheError, endpoint: Endpoint) -> tuple[str, ...]:
+def _hints(end: str, error: NixCacheError, endpoint: Endpoint, token: bool) -> tuple[str, ...]:
     address = error.hops[0] if error.hops else f"{endpoint.url}/nix-cache-info"
     look = f"look at it: curl -i {address}"
     forward = ("see whether the forward is healthy: gfattach status",) if endpoint.localhost else ()
+    # Attic ignores a token that it cannot verify, and refuses the anonymous request that is left.
+    asked = (
+        "the token that was sent counts for nothing there: ask the operator for one that pulls"
+        if token
+        else "put its token into the netrc-file of your nix.conf, or ask for a cache that anybody may read"
+    )
     return {
-        "unauthorised": (
-            "put its token into the netrc-file of your nix.conf, or ask for a cache that anybody may read",
-            look,
+        "unauthorised": (asked, look),
+        "bad-host": (
+            f'operator: add "{endpoint.authority}" to allowed-hosts of Attic, which compares all of it, '
+            "the port too; an empty list allows any name",
+            "or ask for the cache by a name that is in that list: gfattach site show",
         ),
         "forbidden": ("ask the operator for the right to pull from this cache", look),
         "error": (*forward, f"{look}; if it stays, the operator's logs say why"),

@@ -1,14 +1,17 @@
 """Stage "substituter": for every code a cache on loopback that earns it, over real sockets and TLS."""
 
+import base64
 import contextlib
 import datetime
 import ipaddress
+import json
 import lzma
 import os
 import shutil
 import socket
 import ssl
 import subprocess
+import time
 from dataclasses import replace
 
 import httpx  # noqa: F401  a first import would count against the shortened deadlines
@@ -54,6 +57,12 @@ PATHS = {
     "nar": "/nar/signed.nar.xz",
 }
 HTML = answer(b"<!doctype html><title>Sign in</title>", kind="text/html")
+#: How Attic refuses a name that is not among its allowed hosts.
+BAD_HOST = answer(
+    b'{"code":400,"error":"RequestError","message":"General request error: Bad Host"}',
+    400,
+    "application/json",
+)
 ACCESS_DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"
 
 
@@ -309,7 +318,8 @@ def _faults(name, handshake, unusable):
         f"substituter.{name}.unauthorised": _fault(name, answer(b"who are you\n", 401)),
         f"substituter.{name}.forbidden": _fault(name, answer(b"not for you\n", 403)),
         f"substituter.{name}.error": _fault(name, answer(b"upstream\n", 503)),
-        f"substituter.{name}.status": _fault(name, answer(b"Bad Host\n", 400)),
+        f"substituter.{name}.status": _fault(name, answer(b"teapot\n", 418)),
+        f"substituter.{name}.bad-host": _fault(name, BAD_HOST),
         f"substituter.{name}.in-cluster": _fault(name, ELSEWHERE),
         f"substituter.{name}.redirect": _fault(name, redirect(PATHS[name])),
         f"substituter.{name}.silent": _silent_at(name),
@@ -399,7 +409,70 @@ SIGNATURE = {
     ),
 }
 
-CASES = {**REACH, **PROTOCOL, **CONTENT, **SIGNATURE}
+
+# Attic.
+
+CONFIG = "/_api/v1/cache-config/main"
+
+
+def attic_says(rig, keys=(TRUSTED,), **config):
+    """A cache below /main, and what its Attic says of it: a public cache, unless it says otherwise."""
+    routes = {path if path == CONFIG else f"/main{path}": reply for path, reply in rig.good().items()}
+    said = {"public_key": TRUSTED, "is_public": True, "store_dir": "/nix/store", "priority": 41, **config}
+    routes[CONFIG] = answer(json.dumps(said).encode(), kind="application/json")
+    target = rig.cache(routes, public_keys=keys)
+    return replace(target, endpoint=replace(target.endpoint, path="/main"))
+
+
+def _elsewhere(rig):
+    """The address of a cache that is not on this machine, asked through a proxy."""
+    target = attic_says(rig, substituter_endpoint="https://cache.example/main")
+    rig.proxied(target.endpoint.url.removesuffix("/main"))
+    return replace(target, endpoint=replace(target.endpoint, host="cache.invalid", port=80))
+
+
+def _attic_broken(rig):
+    target = attic_says(rig)
+    routes = {f"/main{path}": reply for path, reply in rig.good().items()} | {CONFIG: answer(b"", 503)}
+    return replace(target, endpoint=replace(rig.cache(routes).endpoint, path="/main"))
+
+
+def token(rights=None, lasts=3600.0):
+    """A token as Attic makes them, with nobody's signature."""
+    claim = {"https://jwt.attic.rs/v1": {"caches": {"*": rights or {}}}, "exp": time.time() + lasts}
+    parts = ({"alg": "HS256", "typ": "JWT"}, claim)
+    texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join((*texts, "c2ln"))
+
+
+def _with_token(text):
+    return lambda rig: rig.cache(rig.good(), headers=(("Authorization", f"Bearer {text}"),))
+
+
+ATTIC = {
+    "substituter.attic.ok": attic_says,
+    "substituter.attic.other": lambda rig: rig.cache(rig.good()),
+    "substituter.attic.unset": lambda rig: attic_says(rig, keys=()),
+    "substituter.attic.key": lambda rig: attic_says(rig, public_key=str(OTHER_KEY.public_key)),
+    "substituter.attic.key-name": lambda rig: attic_says(rig, public_key=SAME_KEY_OTHER_NAME),
+    "substituter.attic.endpoint": _elsewhere,
+    "substituter.attic.unanswered": _attic_broken,
+}
+TOKEN = {
+    "substituter.token.none": lambda rig: rig.cache(rig.good()),
+    "substituter.token.ok": _with_token(token({"r": 1})),
+    "substituter.token.opaque": _with_token("s3cret"),
+    "substituter.token.expired": _with_token(token({"r": 1}, lasts=-86400 * 3)),
+    "substituter.token.writes": _with_token(token({"r": 1, "w": 1})),
+    "substituter.token.rights": _with_token(token()),
+}
+STORE = {
+    "substituter.store.unsaid": lambda rig: rig.cache(rig.good()),
+    "substituter.store.ok": lambda rig: rig.cache(rig.good(), object_store="durable"),
+    "substituter.store.interim": lambda rig: rig.cache(rig.good(), object_store="interim_only"),
+}
+
+CASES = {**REACH, **PROTOCOL, **CONTENT, **SIGNATURE, **ATTIC, **TOKEN, **STORE}
 
 
 @pytest.fixture
@@ -441,7 +514,8 @@ def test_the_code_is_given_for_the_cache_that_earns_it(rig, code):
 def test_what_fails_ends_what_depends_on_it(rig):
     findings = ask(rig.target(rig.stack.enter_context(faults.refusing())))
     asked = [name for name, finding in findings.items() if finding.status is not Status.SKIP]
-    assert asked == ["substituter.proxy", "substituter.resolve", "substituter.port"]
+    unasked = ["substituter.store", "substituter.token"]  # they are answered here, and ask nobody
+    assert asked == [*unasked, "substituter.proxy", "substituter.resolve", "substituter.port"]
 
 
 def test_the_trial_passes_all_of_it(tmp_path, rig):
@@ -482,6 +556,9 @@ NIX_DOES = [
     ("info", "unauthorised", "does not appear to be a binary cache"),
     ("info", "forbidden", "does not appear to be a binary cache"),
     ("info", "status", "warning: unable to download"),
+    ("info", "bad-host", "warning: unable to download"),
+    ("narinfo", "bad-host", "error: unable to download"),
+    ("nar", "bad-host", "error: unable to download"),
     ("info", "in-cluster", "warning: unable to download"),
     ("narinfo", "unauthorised", ""),
     ("narinfo", "forbidden", ""),
@@ -627,9 +704,11 @@ def rig_authority(finding):
 
 def test_a_400_of_another_kind_is_http(rig):
     """Attic answers so where the name that it is asked by is not among its allowed hosts."""
-    finding = ask(rig.cache({"*": answer(b"Bad Host\n", 400)}))
+    target = rig.cache({"*": BAD_HOST})
+    finding = ask(target)
     assert finding["substituter.protocol"].code == "substituter.protocol.ok"
-    assert finding["substituter.info"].code == "substituter.info.status"
+    assert finding["substituter.info"].code == "substituter.info.bad-host"
+    assert f'"{target.endpoint.authority}"' in finding["substituter.info"].hints[0]
 
 
 def test_a_content_addressed_path_that_is_signed_proves_the_key_too(rig):
