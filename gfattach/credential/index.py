@@ -1,0 +1,88 @@
+"""Which host's token is in which store, and what it says of itself: a note without secrets.
+
+It lets `get` load one store only (a keyring costs many times what the rest does), and `status` list
+what there is, which no keyring can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach import files
+from gfattach.credential.file_store import credential_directory
+from gfattach.credential.jwt import Claims
+
+SCHEMA = "gfattach.credentials/1"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored token without the token. `claims` is None for one that is no JWT."""
+
+    host: str
+    store: str
+    claims: Claims | None = None
+
+
+def path() -> Path:
+    """Where the note is."""
+    return credential_directory() / "index.json"
+
+
+def entries() -> dict[str, Entry]:
+    """What is noted, by host. A note that nobody can make sense of counts as none. Raises StorageError."""
+    document = files.read_json(path())
+    hosts = document.get("hosts") if isinstance(document, dict) else None
+    if not isinstance(hosts, dict):
+        return {}
+    return {host: entry for host, note in hosts.items() if (entry := _entry(host, note)) is not None}
+
+
+def put(entry: Entry) -> None:
+    """Note `entry`, in place of an earlier one for its host. Raises StorageError."""
+    with _changed() as noted:
+        noted[entry.host] = entry
+
+
+def forget(host: str) -> bool:
+    """Take the note on `host` away; whether there was one. Raises StorageError."""
+    if host not in entries():
+        return False
+    with _changed() as noted:
+        noted.pop(host, None)
+    return True
+
+
+@contextmanager
+def _changed() -> Iterator[dict[str, Entry]]:
+    directory = files.make_private_directory(credential_directory())
+    with files.locked(directory / "lock"):
+        noted = entries()
+        yield noted
+        hosts = {host: _note(entry) for host, entry in sorted(noted.items())}
+        files.write_json(path(), {"schema": SCHEMA, "hosts": hosts})
+
+
+def _note(entry: Entry) -> dict[str, Any]:
+    return {"store": entry.store, "claims": None if entry.claims is None else entry.claims.as_json()}
+
+
+def _entry(host: str, note: Any) -> Entry | None:
+    try:
+        said = note["claims"]
+        claims = None
+        if said is not None:
+            claims = Claims(
+                said["expires"],
+                said["not_before"],
+                said["subject"],
+                tuple(said["audience"]),
+                tuple(said["scopes"]),
+            )
+        return Entry(host, str(note["store"]), claims)
+    except (KeyError, TypeError):
+        return None

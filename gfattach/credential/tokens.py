@@ -1,0 +1,83 @@
+"""The token for a host: the one place that knows the order in which places are looked at.
+
+For a REAPI cell the contract's variables come first; then what was stored; then, for a cell, the file
+that the platform mounts. A token that has expired, or is about to, is refused and not passed over: a
+build that quietly went without it would be told "no such action" and be slow for no reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gfattach.credential import index
+from gfattach.credential.hosts import host_of
+from gfattach.credential.jwt import Claims, demand_valid, read_claims
+from gfattach.credential.sources import Token, cell_file, cell_variables, check
+from gfattach.credential.store import open_store
+from gfattach.errors import CredentialError
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A token that is good now, where it came from, and what it says of itself."""
+
+    host: str
+    token: str = field(repr=False)
+    origin: str
+    claims: Claims | None
+
+
+def find(host: str, environ: Mapping[str, str] | None = None, now: float | None = None) -> Credential | None:
+    """The token for `host` (a host, `host:port` or a URL); None when nothing has one.
+
+    Raises CredentialError for one that cannot be read or is not good now, and StorageError.
+    """
+    name = host_of(host)
+    environment = os.environ if environ is None else environ
+    token = cell_variables(name, environment) or _stored(name) or cell_file(name)
+    if token is None:
+        return None
+    claims = read_claims(token.value)
+    demand_valid(claims, name, token.origin, now)
+    return Credential(name, token.value, token.origin, claims)
+
+
+def token_for(host: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The bare token for `host`; None when nothing has one. Raises as `find` does."""
+    found = find(host, environ)
+    return None if found is None else found.token
+
+
+def headers_for(host: str, environ: Mapping[str, str] | None = None) -> tuple[tuple[str, str], ...]:
+    """The headers that a client sends to `host`: what a target's `headers` takes. Raises as `find` does."""
+    token = token_for(host, environ)
+    return () if token is None else (("authorization", f"Bearer {token}"),)
+
+
+def has_token(host: str, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether something has a token for `host`, without asking a keyring for it.
+
+    Raises CredentialError for a source that cannot be read, and StorageError.
+    """
+    name = host_of(host)
+    if name in index.entries():
+        return True
+    return bool(cell_variables(name, os.environ if environ is None else environ) or cell_file(name))
+
+
+def _stored(host: str) -> Token | None:
+    entry = index.entries().get(host)
+    if entry is None:
+        return None
+    store = open_store(entry.store)
+    value = store.load(host)
+    if value is None:
+        raise CredentialError(
+            f"the token for {host} is gone from {store.where}",
+            f"store it again: gfattach credential login {host} --store {entry.store}",
+            f"or forget it: gfattach credential logout {host}",
+            code="credential.gone",
+        )
+    return check(value.encode("utf-8", "replace"), store.where)
