@@ -10,7 +10,7 @@ from __future__ import annotations
 from gfattach.finding import Stage
 from gfattach.probes.nix_files import CA, NEGATIVE_CACHE, NETRC
 from gfattach.probes.nix_program import MODE, PROGRAM, STARTS
-from gfattach.probes.nix_settings import SUBSTITUTERS, TIMEOUTS
+from gfattach.probes.nix_settings import KEYS, SUBSTITUTERS, TIMEOUTS
 from gfattach.probes.nix_subject import NixSubject
 from gfattach.probes.nix_trust import TRUST
 
@@ -19,5 +19,5 @@ __all__ = ["STAGE", "NixSubject"]
 STAGE: Stage[NixSubject] = Stage(
     "nix",
     "Nix on this machine",
-    (PROGRAM, STARTS, MODE, TRUST, SUBSTITUTERS, TIMEOUTS, NETRC, NEGATIVE_CACHE, CA),
+    (PROGRAM, STARTS, MODE, TRUST, SUBSTITUTERS, KEYS, TIMEOUTS, NETRC, NEGATIVE_CACHE, CA),
 )

@@ -87,6 +87,40 @@ def _names(subject: NixSubject, url: str) -> bool:
     return any(url in line.split() for line in lines if not line.lstrip().startswith("#"))
 
 
+def _ask_keys(inquiry: Inquiry[NixSubject]) -> Finding:
+    target = inquiry.subject.target
+    names = settings_of(inquiry, attached=True).words("trusted-public-keys")
+    if target is None or not target.public_keys:
+        return ok("nix.keys.none", f"no key was named; Nix trusts {_names_of(names) or 'none'}")
+    if inquiry.findings["nix.substituters"].code == "nix.substituters.emptied":
+        return skip("nix.keys.emptied", "not asked: the fragment is emptied while the cache is away")
+    missing = [key for key in target.public_keys if key not in names]
+    if len(missing) == len(target.public_keys):
+        return warn(
+            "nix.keys.wiped",
+            f"Nix does not trust the key {missing[0]}, though the fragment names it",
+            "a plain `trusted-public-keys = ...` that is read later replaces all that were named before; "
+            "Nix refuses what a key signed that it does not trust",
+            "write `extra-trusted-public-keys` instead, or put the fragment's !include last: "
+            'echo "$NIX_CONFIG"',
+        )
+    for key in target.public_keys:
+        name = key.partition(":")[0]
+        first = next((other for other in names if other.partition(":")[0] == name), key)
+        if first != key:
+            return warn(
+                "nix.keys.hidden",
+                f"Nix knows two keys as {name}: {first} comes first, and {key} is the site's",
+                "of several keys of one name Nix goes by the first, and refuses what the other signed",
+                f"take the old one out, where it is set: grep -rs '{first}' /etc/nix ~/.config/nix",
+            )
+    return ok("nix.keys.effective", f"Nix trusts {_names_of(target.public_keys)}")
+
+
+def _names_of(keys: tuple[str, ...]) -> str:
+    return ", ".join(key.partition(":")[0] for key in keys)
+
+
 def _ask_timeouts(inquiry: Inquiry[NixSubject]) -> Finding:
     settings = settings_of(inquiry, attached=True)
     known = {
@@ -132,6 +166,20 @@ SUBSTITUTERS: Probe[NixSubject] = Probe(
         "nix.substituters.unsigned": "paths are taken that nobody has signed",
     },
     needs=("nix.starts",),
+)
+
+KEYS: Probe[NixSubject] = Probe(
+    "nix.keys",
+    "does it trust the keys that sign the substituter?",
+    _ask_keys,
+    codes={
+        "nix.keys.effective": "a key of the substituter is among those that are in force",
+        "nix.keys.none": "no key was asked about",
+        "nix.keys.wiped": "a later plain setting replaces the fragment's keys",
+        "nix.keys.hidden": "another key of the same name comes first",
+        "nix.keys.emptied": "the fragment is emptied, because the cache is away",
+    },
+    needs=("nix.substituters",),
 )
 
 TIMEOUTS: Probe[NixSubject] = Probe(

@@ -61,7 +61,10 @@ def _untrusted(subject: NixSubject, nix: Nix, trust: Trust, system: Settings) ->
     if url in trust.ignored:
         listed = system.words("trusted-substituters") + system.words("substituters")
         otherwise = [word for word in listed if spelled_otherwise(word, url)]
-        why = "it ignores substituters and keys that this user names and the administrator has not"
+        why = (
+            "it ignores substituters and keys that this user names and the administrator has not: until then "
+            "builds go on as before, from the caches of the system, and only the proof takes from this one"
+        )
         if otherwise:
             why = f"the administrator listed it as {otherwise[0]}, and the daemon compares letter by letter"
         seen = f"the daemon does not let this user take from {url}"

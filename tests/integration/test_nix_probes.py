@@ -103,6 +103,32 @@ def test_a_plain_setting_after_the_fragment_wipes_it(nix, environ, tmp_path):
     assert ask(nix, activated, fragment=fragment)["nix.substituters"].code == "nix.substituters.wiped"
 
 
+def test_a_plain_setting_of_keys_after_the_fragment_wipes_them(nix, environ, tmp_path):
+    fragment = fragment_of(tmp_path)
+    activated = {**environ, "NIX_CONFIG": f"{nixconf.include_line(fragment)}\ntrusted-public-keys = "}
+    found = ask(nix, activated, fragment=fragment)
+    assert found["nix.substituters"].code == "nix.substituters.effective"
+    assert found["nix.keys"].code == "nix.keys.wiped"
+
+
+def test_of_two_keys_of_one_name_nix_goes_by_the_first_as_the_finding_says(nix, environ, tmp_path):
+    info = nix_caches.signed(nix_caches.signed_info(), nix_caches.KEY)
+    right = str(nix_caches.KEY.public_key)
+    wrong = f"{nix_caches.KEY.name}:{nix_caches.OTHER_KEY.public_key}".replace("other-1:", "")
+    outcomes = {}
+    with nix_caches.serving(nix_caches.publishing(info)) as port:
+        target = SubstituterTarget(parse_endpoint(f"http://127.0.0.1:{port}"), (right,))
+        fragment = fragment_of(tmp_path, target)
+        for first in (wrong, ""):
+            config = f"extra-trusted-public-keys = {first}\n{nixconf.include_line(fragment)}"
+            activated = {**environ, "NIX_CONFIG": config}
+            code = ask(nix, activated, target, fragment=fragment)["nix.keys"].code
+            args = ["--realise", str(nix_caches.SIGNED), "--max-jobs", "0"]
+            done = run(nix_store(nix), args, Deadline.after(NIX_SECONDS), activated)
+            outcomes[code] = done.good
+    assert outcomes == {"nix.keys.hidden": False, "nix.keys.effective": True}
+
+
 def test_an_emptied_fragment_is_told_apart_from_a_wiped_one(nix, environ, tmp_path):
     fragment = tmp_path / "fragment.conf"
     fragment.write_text(nixconf.emptied())

@@ -345,6 +345,38 @@ def test_the_same_cache_in_another_spelling(machine, other):
     assert other in finding.seen
 
 
+OLD_KEY = KEY.replace("YlVM", "AAAA")
+SECOND_KEY = OLD_KEY.replace("team-1", "team-2")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "code"),
+    [
+        ([KEY], "nix.keys.effective"),
+        ([SECOND_KEY], "nix.keys.effective"),  # one of several will do
+        ([], "nix.keys.wiped"),
+        (["cache.nixos.org-1:AAAA"], "nix.keys.wiped"),
+        ([OLD_KEY, KEY], "nix.keys.hidden"),
+        ([KEY, OLD_KEY], "nix.keys.effective"),
+    ],
+)
+def test_the_keys_that_are_in_force(machine, trusted, code):
+    target = replace(TARGET, public_keys=(KEY, SECOND_KEY))
+    assert machine.ask(target, trusted_public_keys=trusted)["nix.keys"].code == code
+
+
+def test_a_target_without_a_key_asks_for_none(machine):
+    assert machine.ask(replace(TARGET, public_keys=()))["nix.keys"].code == "nix.keys.none"
+
+
+def test_keys_of_an_emptied_fragment_are_no_mistake_of_the_users(machine, tmp_path):
+    fragment = tmp_path / "fragment.conf"
+    fragment.write_text("")
+    nix = showing(tmp_path / "bin", {**SETTINGS, "substituters": [], "trusted-public-keys": []})
+    finding = machine.probe(NixSubject(str(nix.path), TARGET, fragment))["nix.keys"]
+    assert (finding.code, finding.status) == ("nix.keys.emptied", Status.SKIP)
+
+
 def test_substitution_that_is_turned_off(machine):
     assert machine.ask(substitute=False)["nix.substituters"].code == "nix.substituters.off"
 
