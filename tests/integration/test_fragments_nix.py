@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import pytest
 
 from gfattach.endpoint import parse_endpoint
 from gfattach.fragments import nixconf
+from gfattach.nix import netrc
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
+from tests.integration import nix_caches
 from tests.integration.nixes import (
     NIX_SECONDS,
     BinaryCache,
@@ -160,3 +164,90 @@ def test_a_signed_path_comes_from_the_cache_and_once_that_is_gone_only_emptying_
     fragment.write_text(nixconf.emptied())
     built = user.store(*build, config=config)
     assert built.returncode == 0, built.stderr
+
+
+TOKEN = "eyJh.s3cret.c2ln"
+
+
+def credentials(head: bytes) -> str:
+    """The password that a request sends; empty without any. Attic takes it for the bearer's token."""
+    for line in head.decode().splitlines():
+        name, _, value = line.partition(":")
+        if name.lower() == "authorization" and value.strip().startswith("Basic "):
+            return base64.b64decode(value.split()[1]).decode().partition(":")[2]
+    return ""
+
+
+@contextlib.contextmanager
+def private_cache(redirected_to: int | None = None) -> Iterator[tuple[int, list[bytes]]]:
+    """A cache that serves whoever has the token, as Attic serves a private one; and what it was asked."""
+    routes = nix_caches.publishing(nix_caches.signed(nix_caches.signed_info(), nix_caches.KEY))
+    if redirected_to is not None:
+        routes["/nar/signed.nar.xz"] = nix_caches.redirect(f"http://127.0.0.1:{redirected_to}/object")
+    asked: list[bytes] = []
+
+    def guarded(path: str) -> nix_caches.Reply:
+        def reply(connection) -> None:
+            known = credentials(asked[-1]) == TOKEN
+            answer = routes[path] if known else nix_caches.answer(b"{}", 401)
+            assert isinstance(answer, bytes)
+            connection.sendall(answer)
+
+        return reply
+
+    with nix_caches.serving({path: guarded(path) for path in routes}, requests=asked) as port:
+        yield port, asked
+
+
+def realise(user: User, port: int, file: Path | None) -> subprocess.CompletedProcess[str]:
+    """What the user's Nix makes of the private cache with the fragment, whose netrc is `file`."""
+    (user.root / "home/.config/nix/nix.conf").write_text("")
+    target = SubstituterTarget(parse_endpoint(f"http://localhost:{port}"), (str(nix_caches.KEY.public_key),))
+    fragment = user.root / "nix.conf"
+    fragment.write_text(nixconf.render(target, user.settings(None), netrc_file=file))
+    assert TOKEN not in fragment.read_text()
+    config = nixconf.include_line(fragment)
+    shown = user.run(str(user.nix.path), "show-config", "--json", config=config)
+    assert TOKEN not in shown.stdout + shown.stderr
+    return user.store("nix-store", "-r", str(nix_caches.SIGNED), "--max-jobs", "0", config=config)
+
+
+def written(user: User, *entries: tuple[str, str, str]) -> Path:
+    file = user.root / "netrc"
+    file.write_text("".join(netrc.entry(*entry) for entry in entries))
+    file.chmod(0o600)
+    return file
+
+
+def test_the_netrc_of_the_fragment_carries_the_token_to_a_private_cache(user: User) -> None:
+    """Beside an entry of the user's own: the one file that Nix reads has to hold both."""
+    others = ("elsewhere.example", "me", "mine")
+    file = written(user, others, ("localhost", netrc.TOKEN_USER, TOKEN))
+    with private_cache() as (port, asked):
+        done = realise(user, port, file)
+    assert done.returncode == 0, done.stderr
+    assert [credentials(head) for head in asked] == [TOKEN] * 3
+    assert TOKEN not in done.stderr
+
+
+@pytest.mark.parametrize("entry", [None, "elsewhere.example", "with a port"])
+def test_without_an_entry_for_its_name_the_cache_is_no_cache_to_nix(user: User, entry: str | None) -> None:
+    with private_cache() as (port, _):
+        host = f"localhost:{port}" if entry == "with a port" else entry
+        file = None if host is None else written(user, (host, netrc.TOKEN_USER, TOKEN))
+        done = realise(user, port, file)
+    assert done.returncode != 0
+    assert "does not appear to be a binary cache" in done.stderr
+
+
+def test_a_token_stays_with_the_name_that_it_is_for(user: User) -> None:
+    """A NAR that is redirected to another name on this machine is fetched there without it."""
+    asked_elsewhere: list[bytes] = []
+    info = nix_caches.signed_info()
+    nar = nix_caches.publishing(info)[f"/{info.url}"]
+    file = written(user, ("localhost", netrc.TOKEN_USER, TOKEN))
+    with nix_caches.serving({"/object": nar}, requests=asked_elsewhere) as elsewhere:
+        with private_cache(redirected_to=elsewhere) as (port, _):
+            done = realise(user, port, file)
+    assert done.returncode == 0, done.stderr
+    assert len(asked_elsewhere) == 1 and credentials(asked_elsewhere[0]) == ""
