@@ -10,12 +10,13 @@ from typing import Any
 
 from gfattach.attach import bazel_side
 from gfattach.attach.options import ClientOptions
+from gfattach.attach.profile import Profile, ask_cluster_for_profile, source_of
 from gfattach.attach.ways import Way
 from gfattach.contract.environment import detached
 from gfattach.engine import Run
 from gfattach.errors import GfattachError, RefusedError, UsageError
 from gfattach.files import remove_tree
-from gfattach.finding import skip
+from gfattach.finding import Finding, ok, skip
 from gfattach.firsthit.measure import Measurement
 from gfattach.firsthit.proof import Proof, conclude
 from gfattach.paths import Home, resolve_home
@@ -25,9 +26,10 @@ from gfattach.site.site import Site
 
 @dataclass(frozen=True)
 class ShownSite:
-    """Every setting that has a value, as `Site.as_json` gives it."""
+    """Every setting that has a value, as `Site.as_json` gives it, and what became of the ConfigMap."""
 
     settings: Mapping[str, Mapping[str, Any]]
+    profile: str
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,39 @@ class WarmOptions:
     upload: bool
 
 
-def show_site(workspace: Path | None, options: Mapping[str, Any]) -> ShownSite:
-    """What is known of the site around `workspace`. Raises UsageError."""
+def show_site(
+    workspace: Path | None, options: Mapping[str, Any], run: Run, *, ask_cluster: bool = False
+) -> ShownSite:
+    """What is known of the site around `workspace`, with what the cluster says of it when that is asked.
+
+    Raises UsageError, and ClusterError when the cluster is asked and cannot be reached or refuses.
+    """
     home = resolve_home(workspace, Path.cwd())
-    return ShownSite(load_site(options, detached(os.environ), home.workspace).as_json())
+    environment = detached(os.environ)
+    site = load_site(options, environment, home.workspace)
+    source = source_of(site)
+    if not ask_cluster:
+        return ShownSite(site.as_json(), f"{source} was not asked: gfattach site show --cluster")
+    found: list[Profile] = []
+
+    def ask(progress: object) -> Mapping[str, Finding]:
+        found.extend(filter(None, [ask_cluster_for_profile(site)]))
+        return {"profile": _told(source, bool(found))}
+
+    run.step("profile", f"read {source}", ask)
+    if not found:
+        return ShownSite(site.as_json(), f"{source} is not there")
+    return ShownSite(
+        load_site(options, environment, home.workspace, found[0]).as_json(), f"{source} was read"
+    )
+
+
+def _told(source: str, found: bool) -> Finding:
+    if found:
+        return ok("site.profile.read", f"{source} was read")
+    return skip(
+        "site.profile.missing", f"{source} is not there", "an operator writes it: gfattach site publish"
+    )
 
 
 def warm_site(options: WarmOptions, run: Run) -> Proof:

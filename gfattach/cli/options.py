@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,19 +20,64 @@ _SITE = (
     ("--public-key", "nix.public_keys", "A key that signs the Nix binary cache, NAME:BASE64."),
 )
 
+#: Options that name the cluster.
+_CLUSTER = (
+    ("--kubeconfig", "cluster.kubeconfig", "The kubeconfig; without it, what kubectl would take."),
+    ("--context", "cluster.context", "The context in it; without it, the current one."),
+    ("--namespace", "cluster.namespace", "The namespace in which the caches are looked for."),
+)
+
+#: Options that name a Service, and the half that it belongs to.
+_SERVICES = (
+    ("--cache-service", "cache", "The Service of the Bazel cache, to go to through a forward."),
+    ("--nix-service", "nix", "The Service of the Nix cache, to go to through a forward."),
+)
+
 
 def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options for a site's settings; the command gets them as `site`, a mapping by setting key."""
+    return _settings(command, (*_SITE, *_CLUSTER), _SERVICES)
 
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say which cluster is meant; the command gets them as `site`, as from `site_options`."""
+    return _settings(command, _CLUSTER, ())
+
+
+def _settings(
+    command: Callable[..., Any],
+    settings: tuple[tuple[str, str, str], ...],
+    services: tuple[tuple[str, str, str], ...],
+) -> Callable[..., Any]:
     @functools.wraps(command)
     def gathered(*args: Any, **values: Any) -> Any:
-        site = {key: values.pop(_name(words)) for words, key, _ in _SITE}
+        site = {key: values.pop(_name(words)) for words, key, _ in settings}
+        for words, half, _ in services:
+            site |= service_settings(half, values.pop(_name(words)))
+        if site["cluster.kubeconfig"] is not None:  # on a command line a path may be relative
+            site["cluster.kubeconfig"] = str(Path(site["cluster.kubeconfig"]).absolute())
         return command(*args, site=site, **values)
 
     wrapped: Callable[..., Any] = gathered
-    for words, _, about in reversed(_SITE):
+    for words, _, about in reversed(services):
+        wrapped = click.option(words, metavar="[NAMESPACE/]NAME[:PORT]", help=about)(wrapped)
+    for words, _, about in reversed(settings):
         wrapped = click.option(words, metavar="VALUE", help=about)(wrapped)
     return wrapped
+
+
+def service_settings(half: str, said: str | None) -> dict[str, str]:
+    """The settings of `half` ("cache" or "nix") that `[NAMESPACE/]NAME[:PORT]` says, by key, unread."""
+    if said is None:
+        return {}
+    namespace, slash, rest = said.rpartition("/")
+    name, colon, port = rest.partition(":")
+    found = {f"{half}.service": name}
+    if slash:
+        found[f"{half}.namespace"] = namespace
+    if colon:
+        found[f"{half}.service_port"] = port
+    return found
 
 
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from gfattach.report.text import headline, seconds
 
 if TYPE_CHECKING:
     from gfattach.attach.down import Detached
+    from gfattach.attach.publish import Linted, Published
     from gfattach.attach.site import ShownSite
     from gfattach.attach.status import Inspection
     from gfattach.attach.up import Attached
@@ -116,12 +117,38 @@ def detached(done: Detached) -> Outcome:
 
 
 def shown_site(shown: ShownSite) -> Outcome:
-    """Every setting with its value and source, in columns."""
+    """Every setting with its value and source, in columns, and what became of the ConfigMap."""
     rows = [(key, _value(entry["value"]), entry["source"]) for key, entry in shown.settings.items()]
     width = max((len(value) for _, value, _ in rows), default=0)
-    lines = [f"{key:<16} {value:<{width}}  from {source}" for key, value, source in rows]
-    return Outcome(ExitCode.GOOD, {"site": shown.settings}, lines)
+    lines = [f"{key:<18} {value:<{width}}  from {source}" for key, value, source in rows]
+    document = {"site": shown.settings, "profile": shown.profile}
+    return Outcome(ExitCode.GOOD, document, [*lines, shown.profile])
+
+
+def linted(done: Linted) -> Outcome:
+    """What `site lint` found; the findings themselves are above, line by line."""
+    doubts = len(done.findings) - done.faults
+    line = f"{done.file}: {_count(done.faults, 'fault')}, {_count(doubts, 'doubt')}"
+    return Outcome(done.exit_code, done.as_json(), [line])
+
+
+def published(done: Published) -> Outcome:
+    """What `site publish` wrote and how to undo it, or with --dry-run the manifest alone."""
+    if done.server is None:
+        from gfattach.attach.publish import as_yaml
+
+        return Outcome(ExitCode.GOOD, done.as_json(), as_yaml(done.manifest).splitlines())
+    lines = [f"published: the ConfigMap {done.name} on {done.server}", f"  to undo it: {done.undo}"]
+    return Outcome(ExitCode.GOOD, done.as_json(), lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
 
 
 def _value(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value) or '""'
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    text = str(value)
+    first, _, rest = text.partition("\n")
+    return (f"{first} ..." if rest else text) or '""'

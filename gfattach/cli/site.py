@@ -3,31 +3,88 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gfattach.attach.options import ClientOptions
-from gfattach.cli.execute import execute, output_options
-from gfattach.cli.options import client_options, site_options
+from gfattach.cli.execute import Outcome, execute, output_options
+from gfattach.cli.options import client_options, cluster_options, site_options
+
+if TYPE_CHECKING:
+    from gfattach.engine import Run
 
 
 @click.group()
 def site() -> None:
-    """Show the site that is attached to, and warm it."""
+    """Show, check, publish and warm the site that is attached to."""
 
 
 @site.command()
+@click.option("--cluster", is_flag=True, help="Ask the cluster for what its operator published, too.")
 @site_options
 @output_options
 @click.pass_context
 def show(
-    ctx: click.Context, site: dict[str, object], workspace: Path | None, verbose: bool, output: str
+    ctx: click.Context,
+    cluster: bool,
+    site: dict[str, object],
+    workspace: Path | None,
+    verbose: bool,
+    output: str,
 ) -> None:
     """Show every setting of the site, its value, and where the value comes from."""
     from gfattach.attach.site import show_site
     from gfattach.cli.outcomes import shown_site
 
-    ctx.exit(execute("site show", output, verbose, lambda run: shown_site(show_site(workspace, site))))
+    def work(run: Run) -> Outcome:
+        return shown_site(show_site(workspace, site, run, ask_cluster=cluster))
+
+    ctx.exit(execute("site show", output, verbose, work))
+
+
+@site.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@output_options
+@click.pass_context
+def lint(ctx: click.Context, file: Path | None, workspace: Path | None, verbose: bool, output: str) -> None:
+    """Check FILE, or the workspace's gfattach.toml, and show every fault with its line.
+
+    Ends with 0 when there is none and with 2 when there is one. No cluster is asked.
+    """
+    from gfattach.attach.publish import lint_site
+    from gfattach.cli.outcomes import linted
+
+    ctx.exit(execute("site lint", output, verbose, lambda run: linted(lint_site(workspace, file, run))))
+
+
+@site.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the ConfigMap, for kubectl apply -f -, and ask no cluster."
+)
+@cluster_options
+@output_options
+@click.pass_context
+def publish(
+    ctx: click.Context,
+    file: Path | None,
+    dry_run: bool,
+    site: dict[str, object],
+    workspace: Path | None,
+    verbose: bool,
+    output: str,
+) -> None:
+    """Write what FILE says of the site into a ConfigMap, from which every developer takes it.
+
+    FILE is the workspace's gfattach.toml without one. What it says of one machine (the kubeconfig, the
+    context) says where to publish, and is not published. Needs the right to get, create and patch it.
+    """
+    from gfattach.attach.publish import PublishOptions, publish_site
+    from gfattach.cli.outcomes import published
+
+    options = PublishOptions(workspace, file, site, dry_run)
+    ctx.exit(execute("site publish", output, verbose, lambda run: published(publish_site(options, run))))
 
 
 @site.command()

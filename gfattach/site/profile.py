@@ -7,11 +7,14 @@ only (a kubeconfig, the path of a file) cannot stand there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gfattach.errors import UsageError
+from gfattach.files import read_bytes
 from gfattach.site.document import raw_values, read_tables
-from gfattach.site.settings import BY_KEY
+from gfattach.site.settings import BY_KEY, SETTINGS
+from gfattach.site.site import Site, as_raw
 
 #: The entry of the ConfigMap.
 ENTRY = "gfattach.toml"
@@ -51,3 +54,51 @@ def local_error(key: str, source: str) -> UsageError:
     if key.endswith(".ca_file"):
         hint = f"write the authority itself, as {key.removesuffix('_file')}_data"
     return UsageError(f"{source}: {key} concerns one machine only", hint, code="site.profile.local")
+
+
+def render_profile(site: Site, *, namespace: str, name: str) -> dict[str, Any]:
+    """The manifest of the ConfigMap that says what `site` says, `cluster.*` apart.
+
+    Values that are no more than defaults are left out, so that a later default reaches everyone. Raises
+    UsageError for a value that concerns one machine only: give `with_inline_authorities(site)`.
+    """
+    import tomli_w
+
+    source = profile_name(namespace, name)
+    tables: dict[str, dict[str, Any]] = {}
+    for setting in SETTINGS:
+        value = site.get(setting.key)
+        table, _, entry = setting.key.partition(".")
+        if value is None or value == setting.default or table == "cluster":
+            continue
+        if setting.local:
+            raise local_error(setting.key, source)
+        tables.setdefault(table, {})[entry] = as_raw(value)
+    text = tomli_w.dumps(tables, multiline_strings=True)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(LABELS)},
+        "data": {ENTRY: text},
+    }
+
+
+def with_inline_authorities(site: Site) -> Site:
+    """The site with the content of each authority's file in place of its path.
+
+    Raises UsageError for a file that is missing or holds anything but certificates.
+    """
+    values = dict(site.values)
+    for half in ("cache", "nix"):
+        found = values.pop(f"{half}.ca_file", None)
+        if found is None:
+            continue
+        content = read_bytes(found.value)
+        if content is None:
+            raise UsageError(
+                f"there is no file {found.value}", f"{half}.ca_file (from {found.source}) names it"
+            )
+        key = f"{half}.ca_data"
+        raw = content.decode("ascii", "replace")
+        values[key] = replace(found, value=BY_KEY[key].read(raw, f"{found.value}, for {key},"))
+    return replace(site, values=values)

@@ -2,7 +2,7 @@
 
 A site is published, committed and shown: whatever is here is refused before anything else is said of
 it, and never shown. Shapes that are certain are looked for, not entropy: a public key is as random as
-a token.
+a token. (`gfattach.redact` is the other way round: it takes out too much rather than too little.)
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from gfattach.errors import UsageError
 
 _NAME = re.compile(
     r"(^|[._-])(token|password|passwd|passphrase|secret|secrets|credential|credentials|api_?key|private_?key"
@@ -46,6 +48,17 @@ def secret_in(value: Any) -> str | None:
             if shape.search(text):
                 return what
     return None
+
+
+def refuse_secret(value: Any, label: str) -> None:
+    """Raise UsageError, `site.secret`, when the raw value holds a secret; it is never shown."""
+    secret = secret_in(value)
+    if secret is not None:
+        raise UsageError(
+            f"{label} holds {secret}: a site is read by everyone, and never holds a secret",
+            "take it out, and replace the secret by another one wherever it is in use",
+            code="site.secret",
+        )
 
 
 def _texts(value: Any) -> Iterator[str]:

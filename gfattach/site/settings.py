@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gfattach.errors import UsageError
 from gfattach.site import values
-from gfattach.site.secrets import secret_in
+from gfattach.site.secrets import refuse_secret
 
 #: The name under which an operator publishes a site, and the namespace in which it is looked for.
 PROFILE = "gfattach-site"
@@ -38,13 +37,7 @@ class Setting:
 
     def read(self, raw: Any, label: str) -> Any:
         """What the raw value means. Raises UsageError, which calls it `label` and never shows a secret."""
-        secret = secret_in(raw)
-        if secret is not None:
-            raise UsageError(
-                f"{label} holds {secret}: a site is read by everyone, and never holds a secret",
-                "take it out, and replace the secret by another one wherever it is in use",
-                code="site.secret",
-            )
+        refuse_secret(raw, label)
         return self.parse(raw, label)
 
 

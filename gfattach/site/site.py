@@ -119,13 +119,14 @@ class Site:
     def as_json(self) -> dict[str, dict[str, Any]]:
         """Every setting that has a value, with its source, by key."""
         return {
-            setting.key: {"value": _jsonable(found.value), "source": found.source}
+            setting.key: {"value": as_raw(found.value), "source": found.source}
             for setting in SETTINGS
             if (found := self.values.get(setting.key)) is not None
         }
 
 
-def _jsonable(value: Any) -> Any:
+def as_raw(value: Any) -> Any:
+    """A value as JSON and TOML have it."""
     if isinstance(value, Endpoint):
         return value.url
     if isinstance(value, Path):
