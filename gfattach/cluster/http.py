@@ -1,0 +1,244 @@
+"""HTTP/1.1 with an API server: one request at a time, bounded, with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import h11
+
+from gfattach import __version__
+from gfattach.cluster.connection import ClusterConnection
+from gfattach.cluster.dial import dial
+from gfattach.cluster.dial_errors import tls_error
+from gfattach.cluster.stream import Stream
+from gfattach.deadline import Deadline
+from gfattach.errors import ClusterError
+
+#: Bytes that an answer's body may have, unless a caller says otherwise.
+LIMIT = 8 * 2**20
+
+#: Seconds after which a connection that was kept is not used again: load balancers forget idle ones.
+_KEPT = 30.0
+
+_READ = 65536
+
+Headers = Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer. The headers' names are in lower case; of one that comes twice the last is kept."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Switched:
+    """An answer 101: the connection speaks another protocol now, and `rest` are its first bytes."""
+
+    headers: Mapping[str, str]
+    rest: bytes = field(repr=False)
+
+
+class HttpError(ClusterError):
+    """The server was reached and gave no answer: `cluster.http.silent`, `.lost`, `.unreadable`, `.large`."""
+
+    default_code = "cluster.http"
+
+    def __init__(self, kind: str, fact: str, *hints: str) -> None:
+        super().__init__(fact, *hints, code=f"cluster.http.{kind}")
+        self.kind = kind
+
+
+async def request(
+    connection: ClusterConnection,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    headers: Headers = (),
+    deadline: Deadline,
+    limit: int = LIMIT,
+) -> Response:
+    """One request over a connection of its own. Raises DialError, HttpError."""
+    client = Client(connection)
+    try:
+        return await client.request(method, path, body=body, headers=headers, deadline=deadline, limit=limit)
+    finally:
+        client.close()
+
+
+class Client:
+    """Requests to one API server over connections that are kept, for one event loop. To be closed."""
+
+    def __init__(self, connection: ClusterConnection) -> None:
+        self.connection = connection
+        self._idle: list[tuple[Stream, float]] = []
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        while self._idle:
+            self._idle.pop()[0].shut()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Headers = (),
+        deadline: Deadline,
+        limit: int = LIMIT,
+    ) -> Response:
+        """One request. One that is only read is sent again when a kept connection turns out to be dead.
+
+        Raises DialError, HttpError.
+        """
+        stream = self._take()
+        if stream is not None:
+            try:
+                return await self._exchange(stream, method, path, body, headers, deadline, limit)
+            except HttpError as error:
+                if error.kind != "lost" or method not in ("GET", "HEAD"):
+                    raise
+        stream = await dial(self.connection, deadline)
+        return await self._exchange(stream, method, path, body, headers, deadline, limit)
+
+    def _take(self) -> Stream | None:
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            stream, since = self._idle.pop()
+            if now - since < _KEPT and not stream.gone():
+                return stream
+            stream.shut()
+        return None
+
+    async def _exchange(
+        self,
+        stream: Stream,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Headers,
+        deadline: Deadline,
+        limit: int,
+    ) -> Response:
+        kept = False
+        try:
+            answer, kept = await exchange(
+                stream,
+                self.connection,
+                method,
+                path,
+                body=body,
+                headers=headers,
+                deadline=deadline,
+                limit=limit,
+            )
+            if isinstance(answer, Switched):
+                raise HttpError("unreadable", f"{self.connection.authority} changed the protocol unasked")
+            return answer
+        finally:
+            if kept:
+                self._idle.append((stream, asyncio.get_running_loop().time()))
+            else:
+                stream.shut()
+
+
+async def exchange(
+    stream: Stream,
+    connection: ClusterConnection,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    headers: Headers = (),
+    deadline: Deadline,
+    limit: int = LIMIT,
+) -> tuple[Response | Switched, bool]:
+    """One request over `stream`: the answer, and whether the connection can be used again.
+
+    Raises HttpError, and DialError where TLS failed only now (TLS 1.3 refuses a client's certificate late).
+    """
+    machine = h11.Connection(h11.CLIENT)
+    seconds = deadline.remaining()
+    try:
+        sent = [
+            ("Host", connection.authority),
+            ("User-Agent", f"gfattach/{__version__}"),
+            *connection.headers,
+        ]
+        sent += headers
+        if body is not None:
+            sent.append(("Content-Length", str(len(body))))
+        target = f"{connection.path}{path}"
+        data = machine.send(h11.Request(method=method, target=target, headers=sent)) or b""
+        if body:
+            data += machine.send(h11.Data(data=body)) or b""
+        data += machine.send(h11.EndOfMessage()) or b""
+        return await asyncio.wait_for(_answer(stream, machine, data, limit), deadline.remaining())
+    except TimeoutError:
+        raise HttpError(
+            "silent", f"no answer from {connection.authority} to {method} {path} in {seconds:.3g} s"
+        ) from None
+    except _TooLarge:
+        raise HttpError("large", f"the answer to {method} {path} is larger than {limit} bytes") from None
+    except h11.LocalProtocolError:
+        # Its message may quote a header's value, and that may be secret.
+        raise HttpError(
+            "unreadable", f"{method} {path} cannot be sent: a header or the path is malformed"
+        ) from None
+    except h11.RemoteProtocolError as error:
+        raise HttpError("unreadable", f"{connection.authority} does not answer in HTTP: {error}") from None
+    except EOFError:
+        raise HttpError("lost", f"{connection.authority} closed the connection without an answer") from None
+    except OSError as error:
+        if getattr(error, "reason", None):
+            raise tls_error(error, connection.authority, connection.server_name or connection.host) from error
+        said = (error.strerror or str(error)).lower()
+        raise HttpError("lost", f"the connection to {connection.authority} was lost: {said}") from None
+
+
+class _TooLarge(Exception):
+    pass
+
+
+async def _answer(
+    stream: Stream, machine: h11.Connection, data: bytes, limit: int
+) -> tuple[Response | Switched, bool]:
+    # A server that refuses early answers and closes: reading shows what it said.
+    with contextlib.suppress(OSError):
+        await stream.write(data)
+    head: h11.Response | None = None
+    body = bytearray()
+    while True:
+        event = machine.next_event()
+        if event is h11.NEED_DATA:
+            data = await stream.read(_READ)
+            if not data and head is None and not machine.trailing_data[0]:
+                raise EOFError
+            machine.receive_data(data)
+        elif isinstance(event, h11.InformationalResponse):
+            if event.status_code == 101:
+                return Switched(_lower(event.headers), bytes(machine.trailing_data[0])), False
+        elif isinstance(event, h11.Response):
+            head = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > limit:
+                raise _TooLarge
+        elif isinstance(event, h11.EndOfMessage):
+            assert head is not None
+            kept = machine.our_state is h11.DONE and machine.their_state is h11.DONE
+            return Response(head.status_code, _lower(head.headers), bytes(body)), kept
+        elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
+            raise EOFError
+
+
+def _lower(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}

@@ -1,0 +1,289 @@
+"""One TCP connection to a pod's port through the API server: a websocket with the protocol v4.channel.k8s.io.
+
+The first byte of each message is its channel: 0 carries data, 1 (from the server only) an error's
+text. On each the server first sends the port, two bytes, little-endian. There is no half-close: who
+sends a close frame hears no more. Every fact here is held by tests/cluster against a real API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+from gfattach.cluster import websocket
+from gfattach.cluster.connection import ClusterConnection
+from gfattach.cluster.dial import dial
+from gfattach.cluster.forward_errors import ChannelError, lost, refused, upgrade_error
+from gfattach.cluster.http import Switched, exchange
+from gfattach.cluster.stream import Stream
+from gfattach.cluster.websocket import BINARY, CLOSE, HEADER, PING, PONG, Decoder, WebSocketError
+from gfattach.deadline import Deadline
+
+PROTOCOL = "v4.channel.k8s.io"
+
+DATA, ERROR = 0, 1
+
+#: Bytes that are read at a time.
+READ = 128 * 1024
+
+#: Bytes of an error's text that are kept.
+_ERROR_LIMIT = 4096
+
+#: Seconds between an error's text and the end of the connection, whatever the server does.
+_ERROR_LINGER = 5.0
+
+#: The server's whole part of what a forward's beginning takes; its refusals are Status objects.
+_BODY_LIMIT = 64 * 1024
+
+
+async def open_channel(
+    connection: ClusterConnection, namespace: str, pod: str, port: int, deadline: Deadline
+) -> PodChannel:
+    """A connection to `port` of the pod. Raises DialError, HttpError, ChannelError.
+
+    That nobody listens in the pod shows only later, in what is read first.
+    """
+    key = websocket.new_key()
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
+    stream = await dial(connection, deadline)
+    try:
+        answer, _ = await exchange(
+            stream,
+            connection,
+            "GET",
+            path,
+            headers=websocket.upgrade_headers(key, PROTOCOL),
+            deadline=deadline,
+            limit=_BODY_LIMIT,
+        )
+        where = f"{namespace}/{pod}"
+        if not isinstance(answer, Switched):
+            raise upgrade_error(connection.authority, where, namespace, answer)
+        try:
+            websocket.check_upgrade(answer.headers, key, PROTOCOL)
+        except WebSocketError as error:
+            raise ChannelError(
+                "upgrade", f"{connection.authority} did not open the forward: {error}"
+            ) from None
+        return PodChannel(stream, where, port, answer.rest)
+    except BaseException:
+        stream.abort()
+        raise
+
+
+class PodChannel:
+    """A connection to one port of one pod (`pod` is "namespace/name"), for one event loop.
+
+    For one reader: `read`, or a relay that takes `receive`. `ended` says that nothing more comes,
+    `failure` then why, or None after an orderly end.
+    """
+
+    #: Bytes that a payload needs before it in a buffer that is sent from in place.
+    headroom = HEADER + 1
+
+    #: Whether the pod can be told that the client has ended, and still answer.
+    half_close = False
+
+    def __init__(self, stream: Stream, pod: str, port: int, rest: bytes = b"") -> None:
+        self.stream = stream
+        self.pod = pod
+        self.port = port
+        self.ended = False
+        self.failure: ChannelError | None = None
+        self._rest = rest
+        self._decoder = Decoder()
+        self._channel: int | None = None  # of the message under way
+        self._announced = {DATA: bytearray(), ERROR: bytearray()}
+        self._error = bytearray()
+        self._heard: list[Callable[[], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    # For whoever moves bytes without waiting.
+
+    @property
+    def more(self) -> bool:
+        """Whether `receive` would return more at once."""
+        return bool(self._rest) or self.stream.more
+
+    def receive(self, buffer: memoryview) -> list[memoryview]:
+        """The payloads that are there now, in views of `buffer` that hold until it is used again."""
+        if self.ended:
+            return []
+        if self._rest:
+            count = min(len(self._rest), len(buffer))
+            buffer[:count] = self._rest[:count]
+            self._rest = self._rest[count:]
+        else:
+            try:
+                count = self.stream.receive_into(buffer)
+            except OSError as error:
+                self._end(lost(self.pod, (error.strerror or str(error)).lower()))
+                return []
+            if not count:
+                if self.stream.eof:
+                    self._end(lost(self.pod, "it was cut without a close frame"))
+                return []
+        heard, self._heard = self._heard, []
+        for answered in heard:
+            answered()
+        payloads: list[memoryview] = []
+        try:
+            for piece in self._decoder.feed(buffer[:count]):
+                if piece.opcode == BINARY:
+                    self._message(piece, payloads)
+                else:
+                    self._control(piece)
+        except WebSocketError as error:
+            self._end(lost(self.pod, f"what came is no websocket: {error}"))
+        return payloads
+
+    def send_in_place(self, buffer: bytearray, length: int) -> bool:
+        """Send buffer[headroom:headroom+length]; the buffer is changed. True when it can be used again.
+
+        Otherwise it is needed until the stream is drained.
+        """
+        buffer[HEADER] = DATA
+        return self.stream.put(websocket.frame_in_place(BINARY, buffer, HEADER, self.headroom + length))
+
+    def client_ended(self) -> None:
+        """The client writes no more; the pod cannot be told."""
+
+    # For whoever waits.
+
+    async def read(self) -> bytes:
+        """The bytes that come next; b"" after an orderly end. Raises ChannelError after any other."""
+        buffer = bytearray(READ)
+        while True:
+            payloads = self.receive(memoryview(buffer))
+            if payloads:
+                return b"".join(payloads)
+            if self.failure is not None:
+                raise self.failure
+            if self.ended:
+                return b""
+            if not self.more:
+                await self.stream.readable()
+
+    async def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises ChannelError."""
+        for start in range(0, len(data), READ):
+            await self._write(websocket.frame(BINARY, bytes([DATA]) + data[start : start + READ]))
+
+    async def keepalive(self) -> None:
+        """Send a message without data: what starts the idle time of every hop again. Raises ChannelError.
+
+        Pings do that for the hops of TCP only: the kubelet counts messages.
+        """
+        await self._write(websocket.frame(BINARY, bytes([DATA])))
+
+    async def ping(self, deadline: Deadline) -> None:
+        """Wait until the API server is heard, of whatever it says; somebody has to be reading meanwhile.
+
+        Raises ChannelError when it is not. Returns at once while the client does not take what has
+        come: nothing is read then, and nothing can be heard.
+        """
+        if self.ended:
+            raise self.failure or lost(self.pod, "it has ended")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heard = _settle(future)
+        self._heard.append(heard)
+        self.stream.put(websocket.frame(PING, b""))
+        try:
+            await asyncio.wait_for(future, deadline.remaining())
+        except TimeoutError:
+            raise lost(self.pod, "a ping was not answered in time") from None
+        finally:
+            with contextlib.suppress(ValueError):
+                self._heard.remove(heard)
+        if self.failure is not None:
+            raise self.failure
+
+    def close(self) -> None:
+        """Send what is left and a close frame, and close; on its own time."""
+        self._stop_timer()
+        if not self._decoder.closed and not self.ended:
+            self.stream.put(websocket.close_frame())
+        self.ended = True
+        self.stream.close()
+
+    def abort(self) -> None:
+        """Close at once, by a reset."""
+        self._stop_timer()
+        self.ended = True
+        self.stream.abort()
+
+    async def _write(self, data: bytes) -> None:
+        if self.ended:
+            raise self.failure or lost(self.pod, "it has ended")
+        try:
+            await self.stream.write(data)
+        except OSError as error:
+            raise lost(self.pod, (error.strerror or str(error)).lower()) from None
+
+    def _message(self, piece: websocket.Piece, payloads: list[memoryview]) -> None:
+        data = piece.data
+        if piece.first:
+            self._channel = None
+        if self._channel is None:
+            if not data:
+                return
+            self._channel = data[0]
+            data = data[1:]
+        if self._channel not in self._announced or not data:
+            return  # Channels that are not there are nobody's.
+        announced = self._announced[self._channel]
+        if len(announced) < 2:
+            wanted = 2 - len(announced)
+            announced += data[:wanted]
+            data = data[wanted:]
+            if len(announced) == 2 and int.from_bytes(announced, "little") != self.port:
+                raise WebSocketError(f"it is for port {int.from_bytes(announced, 'little')}, not {self.port}")
+        if not data:
+            return
+        if self._channel == DATA:
+            payloads.append(data)
+        else:
+            self._error += data[: _ERROR_LIMIT - len(self._error)]
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(_ERROR_LINGER, self._no_close)
+
+    def _control(self, piece: websocket.Piece) -> None:
+        if piece.opcode == PING:
+            self.stream.put(websocket.frame(PONG, bytes(piece.data)))
+        elif piece.opcode == CLOSE:
+            code, reason = websocket.close_reason(piece.data)
+            self.stream.put(websocket.close_frame(code if code == websocket.NORMAL else websocket.NORMAL))
+            orderly = code in (websocket.NORMAL, websocket.NO_CODE)
+            said = f"closed with code {code}" + (f": {reason}" if reason else "")
+            self._end(None if orderly else lost(self.pod, said))
+        elif piece.opcode != PONG:
+            raise WebSocketError("a message is text")
+
+    def _no_close(self) -> None:
+        """An error's text was not followed by a close frame: let reading come to an end."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.stream.socket, socket.SHUT_RD)
+
+    def _end(self, failure: ChannelError | None) -> None:
+        self._stop_timer()
+        self.ended = True
+        if self._error:
+            failure = refused(self.pod, self.port, self._error.decode("utf-8", "replace"))
+        self.failure = failure
+        heard, self._heard = self._heard, []
+        for answered in heard:
+            answered()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _settle(future: asyncio.Future[None]) -> Callable[[], None]:
+    def heard() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return heard
