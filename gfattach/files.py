@@ -12,9 +12,7 @@ import errno
 import fcntl
 import json
 import os
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +66,8 @@ def write_atomic(
 
     Raises StorageError; nothing is left over then, and what was at `path` is as it was.
     """
+    import tempfile  # reading, which is most of what is done, has no use for it
+
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".new", dir=path.parent)
@@ -130,6 +130,8 @@ def remove(path: Path) -> bool:
 
 def remove_tree(directory: Path) -> None:
     """Remove a directory with what it holds, read-only directories too. Raises StorageError."""
+    import shutil
+
     try:
         for place, names, _ in os.walk(directory):
             for name in names:

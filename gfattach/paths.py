@@ -6,7 +6,6 @@ never sees it), or, outside a workspace, a directory below the user's state dire
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +53,8 @@ class Home:
     @property
     def key(self) -> str:
         """Eight characters that tell this home from every other."""
+        import hashlib  # its libraries cost a start more than all else here
+
         return hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:8]
 
     @property

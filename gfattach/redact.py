@@ -6,13 +6,14 @@ name that stands before a value, and `register` adds exact values. Too much is t
 too little.
 
 Every pattern is linear in the length of the text, whatever the text is: repeats without a bound are
-possessive or cannot overlap their next start.
+possessive or cannot overlap their next start. They are compiled when the first text comes by.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 #: What stands in place of a secret.
@@ -21,50 +22,20 @@ MASK = "***"
 #: Characters that a registered value needs: a shorter one would take words apart and hide nothing.
 SHORTEST = 6
 
+#: Characters that every program prints as they are.
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~-")
+
 _known: set[str] = set()
 
 #: Names before a value: headers whose whole value is a secret, and words that end a key's name.
 _HEADERS = r"(?:proxy-)?authorization|(?:set-)?cookie2?"
 _NAMES = (
     r"tokens?|passwords?|passwd|passphrase|pwd|secrets?|api[_-]?keys?|access[_-]?keys?(?:[_-]id)?"
-    r"|private[_-]?keys?|client[_-]key[_-]data|credentials?|session[_-]?id|signature|x-amz-security-token"
+    r"|private[_-]?keys?|client[_-]key[_-]data|credentials?|session[_-]?id|x-amz-(?:signature|security-token)"
 )
 _SCHEMES = r"(?:bearer|basic|digest|negotiate|ntlm|token)"
 
-_PEM = re.compile(
-    r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----).*?"
-    r"(-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
-    re.DOTALL,
-)
-# `Authorization: x`, `"authorization": ["x"]`, `('cookie', 'x')`, `authorization=x`: to the quote or the
-# end of the line, for a scheme may have parts.
-_HEADER = re.compile(
-    rf"\b({_HEADERS})(\\?[\"']?\s{{0,4}}[:=,]\s{{0,4}}[\[(]?(?:b?\\?[\"'])?)([^\"'\\\r\n]++)", re.I
-)
-_FLAG = re.compile(
-    r"(?P<quote>[\"']?)(?P<flag>(?:--[a-z_]{0,40}header|BAZEL_REMOTE_[A-Z_]{0,8}HEADER)(?:=|[ \t]{1,4})"
-    r"[\"']?[^=\s\"']{1,200}=)"
-    rf"(?P<value>(?:(?<=\"|')\S)?(?:{_SCHEMES}\s{{1,4}})?[^\s\"'\\]*+)(?P<rest>[^\"'\r\n]*+)",
-    re.I,
-)
-_PAIR = re.compile(
-    rf"({_NAMES})(\\?[\"']?\s{{0,4}}[:=]\s{{0,4}}b?)(\\?\"[^\"\r\n]*+\"?|'[^'\r\n]*+'?|[^\s\"'&,;]++)", re.I
-)
-_OPTION = re.compile(rf"(--[a-z_-]{{0,40}}(?:{_NAMES})[ \t]{{1,4}})([^\s-]\S*+)", re.I)
-_NETRC = re.compile(r"\b(login\s{1,40}\S{1,200}\s{1,40}password\s{1,40})(\S++)")
-_SCHEME = re.compile(rf"\b({_SCHEMES})(\s{{1,4}})([A-Za-z0-9._~+/=-]{{6,}}+)", re.I)
-_BEGIN = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
-_JWT = re.compile(_BEGIN + r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}+")
-_PREFIXED = re.compile(
-    _BEGIN + r"(?:gh[a-z]_[A-Za-z0-9]{16,}+|github_pat_[A-Za-z0-9_]{20,}+|gl[a-z]{2,6}-[A-Za-z0-9_.-]{16,}+"
-    r"|xox[a-z]-[A-Za-z0-9-]{10,}+|(?:AKIA|ASIA)[A-Z0-9]{16}|sk-[A-Za-z0-9_-]{20,}+|dapi[a-f0-9]{32}"
-    r"|npm_[A-Za-z0-9]{30,}+|pypi-[A-Za-z0-9_-]{30,}+|hv[sb]\.[A-Za-z0-9_-]{20,}+"
-    r"|sha256~[A-Za-z0-9_-]{30,}+)"
-)
-_USERINFO = re.compile(r"://[^\s/\"'<>@]*+@(?:[^\s/\"'<>@]*+@)*+")
-
-#: A key of a document whose text is a secret by its name.
-_SECRET_KEY = re.compile(rf"(?:^|[_.-])(?:{_NAMES}|{_HEADERS})\Z|header\Z", re.I)
+_Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 
 
 def register(secret: str) -> None:
@@ -76,7 +47,7 @@ def register(secret: str) -> None:
     if len(bare) < SHORTEST:
         return
     _known.add(bare)
-    if not re.fullmatch(r"[A-Za-z0-9_.~-]+", bare):
+    if not _PLAIN.issuperset(bare):
         from json import dumps
         from urllib.parse import quote
 
@@ -87,16 +58,9 @@ def redact(text: str) -> str:
     """`text` without what is a secret by its shape, by the name before it, or by being registered."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    text = _PEM.sub(rf"\1{MASK}\2", text)
-    text = _HEADER.sub(rf"\1\2{MASK}", text)
-    text = _FLAG.sub(_without_flag_value, text)
-    text = _PAIR.sub(_without_value, text)
-    text = _OPTION.sub(rf"\1{MASK}", text)
-    text = _NETRC.sub(rf"\1{MASK}", text)
-    text = _SCHEME.sub(_without_credential, text)
-    text = _JWT.sub(MASK, text)
-    text = _PREFIXED.sub(MASK, text)
-    return _USERINFO.sub(f"://{MASK}@", text)
+    for pattern, replacement in _rules():
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def redacted(document: Any) -> Any:
@@ -106,7 +70,7 @@ def redacted(document: Any) -> Any:
     if isinstance(document, Mapping):
         return {
             redact(key) if isinstance(key, str) else key: _masked(value)
-            if isinstance(key, str) and _SECRET_KEY.search(key)
+            if isinstance(key, str) and _secret_key().search(key)
             else redacted(value)
             for key, value in document.items()
         }
@@ -150,3 +114,69 @@ def _without_credential(found: re.Match[str]) -> str:
 def _is_prose(found: re.Match[str], value: str) -> bool:
     """Whether a sentence goes on behind the colon: a plain word, and another behind it."""
     return value.isalpha() and found.string[found.end() : found.end() + 1] in (" ", ",", ";")
+
+
+@functools.cache
+def _rules() -> tuple[_Rule, ...]:
+    """Patterns and what stands in place of each, in the order in which they are applied."""
+    begin = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+    pem = r"PRIVATE KEY(?: BLOCK)?-----"
+    return (
+        (
+            re.compile(rf"(-----BEGIN [A-Z0-9 ]{{0,40}}{pem}).*?(-----END [A-Z0-9 ]{{0,40}}{pem}|\Z)", re.S),
+            rf"\1{MASK}\2",
+        ),
+        # `Authorization: x`, `"authorization": ["x"]`, `('cookie', 'x')`, `authorization=x`: to the quote
+        # or the end of the line, for a scheme may have parts.
+        (
+            re.compile(
+                rf"\b({_HEADERS})(\\?[\"']?\s{{0,4}}[:=,]\s{{0,4}}[\[(]?(?:b?\\?[\"'])?)([^\"'\\\r\n]++)",
+                re.I,
+            ),
+            rf"\1\2{MASK}",
+        ),
+        # A flag's header, up to white space, or with a quote before it to the next quote.
+        (
+            re.compile(
+                r"(?P<quote>[\"']?)(?P<flag>(?:--[a-z_]{0,40}header|BAZEL_REMOTE_[A-Z_]{0,8}HEADER)"
+                r"(?:=|[ \t]{1,4})[\"']?[^=\s\"']{1,200}=)"
+                rf"(?:{_SCHEMES}\s{{1,4}})?[^\s\"'\\]*+(?P<rest>[^\"'\r\n]*+)",
+                re.I,
+            ),
+            _without_flag_value,
+        ),
+        (
+            re.compile(
+                rf"({_NAMES})(\\?[\"']?\s{{0,4}}[:=]\s{{0,4}}b?)"
+                r"(\\?\"[^\"\r\n]*+\"?|'[^'\r\n]*+'?|[^\s\"'&,;]++)",
+                re.I,
+            ),
+            _without_value,
+        ),
+        (re.compile(rf"(--[a-z_-]{{0,40}}(?:{_NAMES})[ \t]{{1,4}})([^\s-]\S*+)", re.I), rf"\1{MASK}"),
+        # A netrc's entry.
+        (re.compile(r"\b(login\s{1,40}\S{1,200}\s{1,40}password\s{1,40})(\S++)"), rf"\1{MASK}"),
+        (
+            re.compile(rf"\b({_SCHEMES})(\s{{1,4}})([A-Za-z0-9._~+/=-]{{6,}}+)", re.I),
+            _without_credential,
+        ),
+        # A JWT, whole or cut off, and tokens that begin with their issuer's mark.
+        (re.compile(begin + r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}+"), MASK),
+        (
+            re.compile(
+                begin + r"(?:gh[a-z]_[A-Za-z0-9]{16,}+|github_pat_[A-Za-z0-9_]{20,}+"
+                r"|gl[a-z]{2,6}-[A-Za-z0-9_.-]{16,}+|xox[a-z]-[A-Za-z0-9-]{10,}+|(?:AKIA|ASIA)[A-Z0-9]{16}"
+                r"|sk-[A-Za-z0-9_-]{20,}+|dapi[a-f0-9]{32}|npm_[A-Za-z0-9]{30,}+|pypi-[A-Za-z0-9_-]{30,}+"
+                r"|hv[sb]\.[A-Za-z0-9_-]{20,}+|sha256~[A-Za-z0-9_-]{30,}+)"
+            ),
+            MASK,
+        ),
+        # What stands before the @ of a URL.
+        (re.compile(r"://[^\s/\"'<>@]*+@(?:[^\s/\"'<>@]*+@)*+"), f"://{MASK}@"),
+    )
+
+
+@functools.cache
+def _secret_key() -> re.Pattern[str]:
+    """A key of a document whose text is a secret by its name."""
+    return re.compile(rf"(?:^|[_.-])(?:{_NAMES}|{_HEADERS})\Z|remote.*header\Z", re.I)

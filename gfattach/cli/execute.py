@@ -15,6 +15,7 @@ import click
 
 from gfattach.engine import Observer, Report, Run
 from gfattach.errors import ExitCode, GfattachError
+from gfattach.redact import redact
 
 OUTPUTS = ("text", "plain", "json", "github")
 
@@ -107,7 +108,7 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
         print(json.dumps(document(command, report, outcome.exit_code, outcome.result, error), indent=2))
     else:
         for line in outcome.lines:
-            print(line)
+            print(redact(line))
         if error is not None:
             for line in error_lines(error.fact, error.hints):
                 print(line, file=sys.stderr)

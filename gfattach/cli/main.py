@@ -12,6 +12,7 @@ import click
 
 from gfattach import __version__
 from gfattach.errors import ExitCode, GfattachError
+from gfattach.redact import redact
 
 #: Commands in the order in which help lists them: where each is, and what it does in one line.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -25,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "env": ("gfattach.cli.env:env", "the environment contract, to eval, for direnv, or as a file"),
     "exec": ("gfattach.cli.env:exec_", "run a command in the attached environment"),
     "consumer-env": ("gfattach.cli.env:consumer_env", "write the environment of an enrolment profile"),
+    "credential": ("gfattach.cli.credential:credential", "store, check and forget tokens; Bazel's helper"),
     "help": ("gfattach.cli.help:help_", "topics: exit-codes, site, codes"),
 }
 
@@ -82,7 +84,7 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "gfattach"
-        print(f"gfattach: {error.format_message()}", file=sys.stderr)
+        print(redact(f"gfattach: {error.format_message()}"), file=sys.stderr)
         print(f"  see: {where} --help", file=sys.stderr)
         return ExitCode.USAGE
     except GfattachError as error:
@@ -101,6 +103,6 @@ def run(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        print(f"gfattach: a defect of gfattach: {type(error).__name__}: {error}", file=sys.stderr)
+        print(redact(f"gfattach: a defect of gfattach: {type(error).__name__}: {error}"), file=sys.stderr)
         print(f"  please report it with what {DEBUG_VARIABLE}=1 shows besides", file=sys.stderr)
         return ExitCode.FAILED

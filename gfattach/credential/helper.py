@@ -85,7 +85,8 @@ def write_helper(directory: Path, host: str = "") -> Path:
     from gfattach.files import make_private_directory, write_atomic
 
     # -P keeps the directory that Bazel runs it in, a workspace, from being imported from.
-    line = [sys.executable, "-P", "-m", "gfattach", "credential"]
+    program = "from gfattach.__main__ import main; main()"
+    line = [sys.executable, "-P", "-c", program, "credential"]
     behind = f" --host {shlex.quote(host)}" if host else ""
     path = make_private_directory(directory) / HELPER_NAME
     write_atomic(path, f'#!/bin/sh\nexec {shlex.join(line)} "$@"{behind}\n'.encode(), mode=0o700)

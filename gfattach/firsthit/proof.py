@@ -13,6 +13,7 @@ from gfattach.engine import Report
 from gfattach.errors import ExitCode
 from gfattach.firsthit.evidence import Client, Leg
 from gfattach.firsthit.verdict import ClientVerdict, Verdict, first_hit, judge
+from gfattach.redact import redacted
 
 #: The record's format; fields may be added within a version.
 SCHEMA = "gfattach.first-hit/1"
@@ -56,8 +57,8 @@ class Proof:
         return Verdict.UNPROVED.value
 
     def as_json(self) -> dict[str, Any]:
-        """The proof as the command's part of the document, and as the record on disk."""
-        return {
+        """The proof as the command's part of the document, and as the record on disk. It holds no secret."""
+        made = {
             "schema": SCHEMA,
             "gfattach": __version__,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -71,6 +72,8 @@ class Proof:
             ],
             "legs": [leg.record(self.origin) for leg in self.legs],
         }
+        shown: dict[str, Any] = redacted(made)
+        return shown
 
 
 def conclude(legs: Sequence[Leg], report: Report, origin: float, endpoints: Mapping[str, str]) -> Proof:

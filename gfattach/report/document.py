@@ -9,6 +9,7 @@ from gfattach import __version__
 from gfattach.engine import Report, StageResult
 from gfattach.errors import GfattachError
 from gfattach.finding import Finding
+from gfattach.redact import redacted
 
 SCHEMA = "gfattach.report/1"
 
@@ -25,7 +26,7 @@ def document(
     `result` is the command's own part. Times are seconds; a stage's `started` counts from
     the start of the process.
     """
-    return {
+    made = {
         "schema": SCHEMA,
         "gfattach": __version__,
         "command": command,
@@ -35,6 +36,8 @@ def document(
         "stages": [] if report is None else [stage_object(stage) for stage in report.stages],
         "result": {} if result is None else dict(result),
     }
+    shown: dict[str, Any] = redacted(made)
+    return shown
 
 
 def stage_object(stage: StageResult) -> dict[str, Any]:

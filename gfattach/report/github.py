@@ -8,6 +8,7 @@ from typing import Any
 from gfattach.engine import Report
 from gfattach.errors import GfattachError
 from gfattach.finding import Status
+from gfattach.redact import redact
 from gfattach.report.text import headline, seconds
 
 _LEVEL = {Status.FAIL: "error", Status.WARN: "warning"}
@@ -46,7 +47,7 @@ def step_summary(
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return redact(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
@@ -54,4 +55,4 @@ def _property(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return redact(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from gfattach.engine import StageResult
 from gfattach.finding import Finding, Status
+from gfattach.redact import redact
 from gfattach.report.text import NAME_WIDTH, detail_lines, finding_lines, stage_summary
 
 _MARKS = {
@@ -63,8 +64,8 @@ class LiveObserver:
     def stage_finished(self, result: StageResult) -> None:
         """The settled line, and below it what somebody should read."""
         mark, style = _MARKS[result.status]
-        line = Text.assemble((f"{mark} ", style), f"{result.name:<{NAME_WIDTH}} {stage_summary(result)}")
-        self._print(line)
+        line = redact(f"{result.name:<{NAME_WIDTH}} {stage_summary(result)}")
+        self.console.print(Text.assemble((f"{mark} ", style), line), soft_wrap=True)
         findings = list(result.findings.values())
         for finding in findings:
             if len(findings) == 1:
@@ -74,7 +75,7 @@ class LiveObserver:
             else:
                 continue
             for text in lines:
-                self._print(Text(text, style=_MARKS[finding.status][1]))
+                self.console.print(Text(redact(text), style=_MARKS[finding.status][1]), soft_wrap=True)
 
     def close(self) -> None:
         """Take the spinner away."""
@@ -84,7 +85,4 @@ class LiveObserver:
 
     def _show(self, doing: str = "") -> None:
         text = doing or next(iter(self._open.values()), "")
-        self._spinner.update(text=Text(f"{self._title}{' · ' if text else ''}{text}"))
-
-    def _print(self, line: Text) -> None:
-        self.console.print(line, soft_wrap=True)
+        self._spinner.update(text=Text(redact(f"{self._title}{' · ' if text else ''}{text}")))

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from gfattach.engine import StageResult
 from gfattach.finding import Finding, Status
+from gfattach.redact import redact
 from gfattach.report.text import detail_lines, finding_lines, stage_line
 
 
@@ -48,4 +49,4 @@ class PlainObserver:
         """Nothing is held open."""
 
     def _line(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        print(redact(text), file=self.stream, flush=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from gfattach.engine import StageResult
 from gfattach.finding import Finding, Status
+from gfattach.redact import redact
 
 #: Width of the column that holds stage names.
 NAME_WIDTH = 12
@@ -55,9 +56,9 @@ def detail_lines(finding: Finding) -> Iterator[str]:
 
 def error_lines(fact: str, hints: Sequence[str]) -> Iterator[str]:
     """A failure that ended the command."""
-    yield f"gfattach: {fact}"
+    yield redact(f"gfattach: {fact}")
     for hint in hints:
-        for line in hint.splitlines():
+        for line in redact(hint).splitlines():
             yield f"  {line}"
 
 

@@ -1,0 +1,84 @@
+"""`gfattach credential`: store, check and forget tokens; Bazel's credential helper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gfattach.cli.execute import execute, output_options
+from gfattach.credential.store import STORES
+
+
+@click.group()
+def credential() -> None:
+    """Store, check and forget the tokens for hosts.
+
+    A token is read from stdin, a prompt, a file or a variable, and never from the command line.
+    """
+
+
+@credential.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", metavar="HOST", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--store",
+    type=click.Choice(STORES),
+    default=STORES[0],
+    show_default=True,
+    help="Where to keep it: the system's keyring, or a private file (0600) below the state directory.",
+)
+@click.option("--from-file", metavar="FILE", help="Read it from FILE; stdin or a prompt without it.")
+@click.option("--from-env", metavar="NAME", help="Read it from the variable NAME.")
+@output_options
+@click.pass_context
+def login(
+    ctx: click.Context,
+    words: tuple[str, ...],
+    store: str,
+    from_file: str | None,
+    from_env: str | None,
+    workspace: Path | None,
+    verbose: bool,
+    output: str,
+) -> None:
+    """Store the token for HOST."""
+    from gfattach.attach.credentials import LoginOptions, login
+    from gfattach.cli.outcomes_credential import logged_in
+
+    options = LoginOptions(words, store, from_file, from_env)
+    ctx.exit(execute("credential login", output, verbose, lambda run: logged_in(login(options))))
+
+
+@credential.command()
+@click.argument("host")
+@output_options
+@click.pass_context
+def logout(ctx: click.Context, host: str, workspace: Path | None, verbose: bool, output: str) -> None:
+    """Forget the token for HOST."""
+    from gfattach.attach.credentials import logout
+    from gfattach.cli.outcomes_credential import logged_out
+
+    ctx.exit(execute("credential logout", output, verbose, lambda run: logged_out(host, logout(host))))
+
+
+@credential.command()
+@output_options
+@click.pass_context
+def status(ctx: click.Context, workspace: Path | None, verbose: bool, output: str) -> None:
+    """Show which hosts have a token, where it is, and what it says of itself. Never the token."""
+    from gfattach.attach.credentials import status
+    from gfattach.cli.outcomes_credential import credential_status
+
+    ctx.exit(execute("credential status", output, verbose, lambda run: credential_status(status())))
+
+
+@credential.command()
+@click.option(
+    "--host", metavar="HOST", default="", help="Answer for HOST where a forward on this machine asks."
+)
+@click.pass_context
+def get(ctx: click.Context, host: str) -> None:
+    """Answer a credential helper's question on stdin. For Bazel, not for people."""
+    from gfattach.credential.helper import main
+
+    ctx.exit(main(["--host", host] if host else []))
