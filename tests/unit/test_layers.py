@@ -12,6 +12,7 @@ LAYERS = (
     ("errors", "deadline", "files", "process", "paths", "endpoint", "finding", "marked", "_templates"),
     ("redact",),
     ("engine",),
+    ("tls",),
     ("reapi", "nixcache", "bazel", "nix", "git", "cluster", "credential"),
     ("agent",),
     ("changes", "journal", "attachment"),

@@ -1,0 +1,198 @@
+"""What a certificate says: whom it is for, who vouches for it, from when and until when (RFC 5280).
+
+Nothing is verified here: OpenSSL does that. These are the facts with which a failure is explained.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+_PEM = re.compile(
+    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?-----END [A-Z0-9 ]*CERTIFICATE-----", re.S
+)
+
+_SECONDS_A_DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One certificate. `subject` and `issuer` are names as RFC 4514 writes them, safe to show.
+
+    `names` are the DNS names and addresses of its subjectAltName; `not_before` and `not_after` are in UTC;
+    `key` is the kind of its key ("RSA 2048", "EC secp256r1"); `authority` says that it may sign others;
+    `self_signed` that it vouches for itself; `identity` is the SHA-256 of subject and public key, the same
+    for every certificate that an authority has of its one key. `above` says that it tells of an authority
+    above the one that signed it, or where that one's certificate is fetched: so its issuer is no root.
+    """
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    key: str
+    authority: bool
+    self_signed: bool
+    identity: str
+    above: bool = False
+
+    def days_left(self, now: datetime) -> float:
+        """Days until it expires, below zero when it has."""
+        return (self.not_after - now).total_seconds() / _SECONDS_A_DAY
+
+    def is_for(self, name: str) -> bool:
+        """Whether it is for `name`, as RFC 6125 matches: the common name does not count."""
+        return any(matches(own, name) for own in self.names)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "names": list(self.names),
+            "not_before": self.not_before.isoformat(),
+            "not_after": self.not_after.isoformat(),
+            "key": self.key,
+            "authority": self.authority,
+            "self_signed": self.self_signed,
+            "identity": self.identity,
+            "above": self.above,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Certificate:
+        """The reverse of `as_json`. Raises KeyError and ValueError for what is none."""
+        return cls(
+            document["subject"],
+            document["issuer"],
+            tuple(document["names"]),
+            datetime.fromisoformat(document["not_before"]),
+            datetime.fromisoformat(document["not_after"]),
+            document["key"],
+            document["authority"],
+            document["self_signed"],
+            document["identity"],
+            document["above"],
+        )
+
+
+def read_der(der: bytes) -> Certificate:
+    """The certificate in `der`. Raises ValueError for what is none."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    found = x509.load_der_x509_certificate(der)
+    alternatives: list[str] = []
+    authority = above = False
+    try:
+        extensions = found.extensions
+        for extension in extensions:
+            if isinstance(extension.value, x509.SubjectAlternativeName):
+                wanted = (x509.DNSName, x509.IPAddress)
+                alternatives = [_shown(str(n.value)) for n in extension.value if isinstance(n, wanted)]
+            elif isinstance(extension.value, x509.BasicConstraints):
+                authority = extension.value.ca
+            elif isinstance(extension.value, x509.AuthorityInformationAccess):
+                fetched = x509.oid.AuthorityInformationAccessOID.CA_ISSUERS
+                above = above or any(d.access_method == fetched for d in extension.value)
+            elif isinstance(extension.value, x509.AuthorityKeyIdentifier):
+                named = extension.value.authority_cert_issuer or ()
+                above = above or any(n.value != found.issuer for n in named)
+    except x509.DuplicateExtension as error:
+        raise ValueError("it names one extension twice") from error
+    spki = found.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(found.subject.public_bytes() + spki)
+    return Certificate(
+        subject=_shown(found.subject.rfc4514_string()),
+        issuer=_shown(found.issuer.rfc4514_string()),
+        names=tuple(alternatives),
+        not_before=found.not_valid_before_utc,
+        not_after=found.not_valid_after_utc,
+        key=_kind(found.public_key()),
+        authority=authority,
+        self_signed=_vouches_for_itself(found),
+        identity=digest.finalize().hex(),
+        above=above and found.subject != found.issuer,
+    )
+
+
+def read_pem_bundle(pem: bytes) -> tuple[Certificate, ...]:
+    """The certificates in `pem`, in order; those that cannot be read are left out."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    found = []
+    for match in _PEM.finditer(pem):
+        try:
+            certificate = x509.load_pem_x509_certificate(match[0])
+            found.append(read_der(certificate.public_bytes(serialization.Encoding.DER)))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def matches(own: str, name: str) -> bool:
+    """Whether a name of a certificate covers `name`: `*` stands for one whole label, the first."""
+    own, name = own.rstrip(".").casefold(), name.rstrip(".").casefold()
+    try:
+        return ipaddress.ip_address(own) == ipaddress.ip_address(name)
+    except ValueError:
+        pass
+    if own == name:
+        return True
+    first, _, rest = own.partition(".")
+    label, _, domain = name.partition(".")
+    return first == "*" and bool(label) and "." in rest and rest == domain
+
+
+def missing_issuer(chain: tuple[Certificate, ...]) -> str:
+    """The name of the authority that would vouch for `chain` (the server's own first) and is not in it."""
+    if not chain:
+        return ""
+    by_subject = {certificate.subject: certificate for certificate in chain}
+    current = chain[0]
+    for _ in chain:
+        above = by_subject.get(current.issuer)
+        if above is None or above is current:
+            break
+        current = above
+    return current.issuer
+
+
+def now() -> datetime:
+    """This machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def _shown(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)[:200]
+
+
+def _kind(key: Any) -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    return type(key).__name__.strip("_").removesuffix("PublicKey")
+
+
+def _vouches_for_itself(certificate: Any) -> bool:
+    if certificate.subject != certificate.issuer:
+        return False
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True

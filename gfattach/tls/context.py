@@ -1,0 +1,63 @@
+"""A client's TLS contexts: one that verifies, and one that only looks.
+
+Without a file of the site's own, the platform's trust store decides, as OpenSSL finds it
+(SSL_CERT_FILE is honoured).
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from gfattach.tls.pem import PemError, read
+
+
+def verifying(
+    ca_file: Path | None = None,
+    *,
+    ca_data: str | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    alpn: tuple[str, ...] = (),
+    error: type[PemError] = PemError,
+) -> ssl.SSLContext:
+    """A context that verifies certificate and name, against `ca_file` or PEM text where there is either.
+
+    `certificate` and `key` say who we are; without `key` it is in the certificate's file. Raises `error`.
+    """
+    try:
+        if ca_file is not None:
+            read(ca_file, "CERTIFICATE", error)
+        made = ssl.create_default_context(
+            cafile=None if ca_file is None else str(ca_file), cadata=ca_data or None
+        )
+    except (ssl.SSLError, ValueError) as failure:
+        raise error(f"{ca_file or 'the authority given'} holds no certificate that can be read") from failure
+    if alpn:
+        made.set_alpn_protocols(list(alpn))
+    if certificate is not None:
+        _identify(made, certificate, key or certificate, error)
+    return made
+
+
+def blind(alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+    """A context that asks what a server shows; it is never used to send a secret or to believe anything."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    if alpn:
+        made.set_alpn_protocols(list(alpn))
+    return made
+
+
+def _identify(made: ssl.SSLContext, certificate: Path, key: Path, error: type[PemError]) -> None:
+    read(certificate, "CERTIFICATE", error)
+    read(key, "PRIVATE KEY", error)
+    try:
+        # An empty password, so that an encrypted key is an error here and no question at the terminal.
+        made.load_cert_chain(str(certificate), str(key), password="")
+    except (ssl.SSLError, ValueError) as failure:
+        raise error(
+            f"the key in {key} does not open, or does not belong to the certificate in {certificate}",
+            f"compare: openssl pkey -in {key} -pubout; openssl x509 -in {certificate} -noout -pubkey",
+        ) from failure

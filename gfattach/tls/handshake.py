@@ -1,0 +1,244 @@
+"""One inspection of a TLS server: a handshake that verifies, and a second look when it fails.
+
+The second look verifies nothing. It reads the certificates, whether a client's is asked for, and the
+server's clock, so that a person can be told why; nothing secret is sent by it and nothing of it believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from gfattach.deadline import Deadline
+from gfattach.tls.certificate import Certificate, missing_issuer, read_der
+from gfattach.tls.context import blind
+from gfattach.tls.inspection import Fault, Inspection, NotConnectedError, fault_of, words_of
+from gfattach.tls.way import Way
+
+#: Seconds that a handshake, and each question after it, may take.
+TALK_SECONDS = 4.0
+
+#: Seconds that a server gets to say that it wants a client's certificate, once the handshake is over:
+#: with TLS 1.3 it says so only then.
+WORD_SECONDS = 1.0
+
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+#: The handshake message with which a server asks for a client's certificate (RFC 8446, 4.3.2).
+_CERTIFICATE_REQUEST = 13
+
+
+def inspect(
+    way: Way,
+    name: str,
+    context: ssl.SSLContext,
+    deadline: Deadline,
+    *,
+    alpn: tuple[str, ...] = (),
+    identified: bool = False,
+) -> Inspection:
+    """Shake hands with the server that `way` leads to, as `context` verifies it for `name`.
+
+    `context` is used as it is and not changed: it holds whom to trust, the client's certificate
+    (`identified` says that there is one) and the protocols on offer, which `alpn` repeats for the second
+    look. Never raises for what a server does.
+    """
+    seen = Inspection(name, offered=alpn, identified=identified)
+    try:
+        return _try_out(way, seen, context, _HTTP2 if alpn[:1] == ("h2",) else _head(name), deadline)
+    except OSError as error:  # ssl.SSLError is one
+        fault = fault_of(error)
+        seen = replace(
+            seen,
+            fault=fault or Fault.CLOSED,
+            detail=words_of(error),
+            verify_code=getattr(error, "verify_code", 0),
+        )
+    if fault is Fault.UNREACHABLE:
+        return seen
+    looked = look(way, seen, deadline, alpn)
+    if fault is None and not looked.encrypted:
+        return looked
+    if fault is Fault.TIME and looked.alpn == "h2":
+        looked = replace(looked, clock=look(way, seen, deadline, ("http/1.1",)).clock)
+    if fault is Fault.HANDSHAKE and looked.asked:
+        fault = Fault.CLIENT_CERTIFICATE
+    if fault is Fault.UNTRUSTED:
+        looked = replace(looked, namesake=_namesake(looked.chain, context))
+    return replace(looked, fault=fault or Fault.HANDSHAKE, detail=seen.detail)
+
+
+def look(way: Way, seen: Inspection, deadline: Deadline, alpn: tuple[str, ...] = ()) -> Inspection:
+    """The second look: what the server of `seen` shows to one who believes anything."""
+    trial = blind(alpn)
+    asked: list[bool] = []
+
+    def watch(_c: object, direction: str, _v: object, _t: object, message: object, _d: object) -> None:
+        if direction == "read" and message == _CERTIFICATE_REQUEST:
+            asked.append(True)
+
+    # Not public, and the only way to see a request that a server does not insist on; without it, that
+    # is not known.
+    watched = hasattr(ssl.SSLContext, "_msg_callback")
+    if watched:
+        trial._msg_callback = watch  # type: ignore[attr-defined]
+    try:
+        with _session(way, seen.name, trial, deadline.within(TALK_SECONDS)) as session:
+            seen = replace(_shown(seen, session), clock=_clock(session, seen.name, deadline))
+    except NotConnectedError:  # it was the only connection that there is, or the server has just gone
+        return seen
+    except OSError as error:
+        if fault_of(error) is None and not asked:
+            return _listen(way, seen, deadline, error)
+    return replace(seen, asked=bool(asked) if watched else None)
+
+
+@contextlib.contextmanager
+def _session(way: Way, name: str, context: ssl.SSLContext, talk: Deadline) -> Iterator[ssl.SSLSocket]:
+    try:
+        connection = way(talk)
+    except OSError as error:
+        raise NotConnectedError(error.errno or 0, words_of(error)) from error
+    with connection:
+        connection.settimeout(max(0.01, talk.remaining()))
+        with context.wrap_socket(connection, server_hostname=name) as session:
+            yield session
+
+
+def _try_out(
+    way: Way, seen: Inspection, context: ssl.SSLContext, words: bytes, deadline: Deadline
+) -> Inspection:
+    """A verified handshake and a word after it: with TLS 1.3 a client is refused only then.
+
+    Raises OSError.
+    """
+    shown, heard = _verified(way, seen, context, words, deadline)
+    if heard == b"":
+        # Words of ours that are on their way make the reason of a refusal be lost: listen without one.
+        with contextlib.suppress(NotConnectedError):
+            shown, heard = _verified(way, seen, context, b"", deadline)
+    if heard != b"":
+        return shown
+    asked = look(way, seen, deadline).asked
+    detail = "it closes the connection after the handshake"
+    return replace(
+        shown, fault=Fault.CLIENT_CERTIFICATE if asked else Fault.CLOSED, detail=detail, asked=asked
+    )
+
+
+def _verified(
+    way: Way, seen: Inspection, context: ssl.SSLContext, words: bytes, deadline: Deadline
+) -> tuple[Inspection, bytes | None]:
+    """What a verified handshake shows, and the answer to `words`: None for none, b"" for a closed door."""
+    with _session(way, seen.name, context, deadline.within(TALK_SECONDS)) as session:
+        return _shown(seen, session), _answer(session, words, deadline)
+
+
+def _answer(session: ssl.SSLSocket, words: bytes, deadline: Deadline) -> bytes | None:
+    try:
+        session.settimeout(max(0.01, deadline.within(WORD_SECONDS).remaining()))
+        if words:
+            session.sendall(words)
+        return session.recv(4096)
+    except TimeoutError:
+        return None
+    except ssl.SSLEOFError:
+        return b""
+    except ssl.SSLError:
+        raise  # an alert: it says why
+    except OSError:
+        return b""
+
+
+def _shown(seen: Inspection, session: ssl.SSLSocket) -> Inspection:
+    sent, verified = _certificates(session, "unverified"), _certificates(session, "verified")
+    return replace(
+        seen,
+        version=session.version() or "",
+        alpn=session.selected_alpn_protocol(),
+        chain=sent,
+        anchor=verified[-1] if verified and session.context.verify_mode == ssl.CERT_REQUIRED else None,
+    )
+
+
+def _certificates(session: ssl.SSLSocket, kind: str) -> tuple[Certificate, ...]:
+    """The chain that the server sent, or the one that was verified, the server's own first.
+
+    Public from Python 3.13 on; before that there is the same on the object within, since 3.10.
+    """
+    within = getattr(session, "_sslobj", None)
+    getter = getattr(session, f"get_{kind}_chain", None) or getattr(within, f"get_{kind}_chain", None)
+    found: list[Any] = list(getter() or ()) if getter is not None else []
+    if not found and kind == "unverified":
+        found = [session.getpeercert(binary_form=True) or b""]
+    chain = []
+    for item in found:
+        with contextlib.suppress(ValueError):
+            der = item if isinstance(item, bytes) else ssl.PEM_cert_to_DER_cert(item.public_bytes())
+            chain.append(read_der(der))
+    return tuple(chain)
+
+
+def _namesake(chain: tuple[Certificate, ...], context: ssl.SSLContext) -> bool:
+    """Whether an authority is trusted that has the missing one's name, and so must have another key."""
+    missing = missing_issuer(chain)
+    for der in context.get_ca_certs(binary_form=True):
+        with contextlib.suppress(ValueError):
+            if read_der(der).subject == missing:
+                return True
+    return False
+
+
+def _head(name: str) -> bytes:
+    host = f"[{name}]" if ":" in name else name
+    return f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("latin-1", "replace")
+
+
+def _clock(session: ssl.SSLSocket, name: str, deadline: Deadline) -> datetime | None:
+    """The server's clock, if it speaks HTTP/1.1 and says the time."""
+    if session.selected_alpn_protocol() == "h2":
+        return None
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        answer = _answer(session, _head(name), deadline) or b""
+        if (match := re.search(rb"(?im)^date:[ \t]*([ -~]+?)\r?$", answer)) is not None:
+            said = email.utils.parsedate_to_datetime(match[1].decode("latin-1"))
+            return said if said.tzinfo is not None else said.replace(tzinfo=UTC)
+    return None
+
+
+def _listen(way: Way, seen: Inspection, deadline: Deadline, failure: OSError) -> Inspection:
+    """What is spoken where no TLS is: asked in plain HTTP, in both its forms."""
+    silent = isinstance(failure, TimeoutError)
+    for words in (_head(seen.name), _HTTP2):
+        try:
+            with contextlib.closing(way(deadline.within(TALK_SECONDS))) as connection:
+                first = _first_bytes(connection, words, deadline)
+        except OSError as error:
+            return replace(seen, fault=Fault.CLOSED, detail=words_of(error))
+        if first:
+            line = first.partition(b"\r\n")[0][:80].decode("latin-1")
+            shown = "".join(c if c.isprintable() else "." for c in line)
+            http2 = len(first) >= 9 and first[3] == 4 and first[5:9] == b"\0\0\0\0"
+            return replace(seen, fault=Fault.PLAINTEXT, sample="HTTP/2" if http2 else shown)
+        silent = silent or first is None
+    if silent:
+        return replace(seen, fault=Fault.SILENT, detail="it takes connections and says nothing")
+    return replace(seen, fault=Fault.CLOSED, detail="it takes connections and closes them")
+
+
+def _first_bytes(connection: socket.socket, words: bytes, deadline: Deadline) -> bytes | None:
+    try:
+        connection.settimeout(max(0.01, deadline.within(WORD_SECONDS).remaining()))
+        connection.sendall(words)
+        return connection.recv(4096)
+    except TimeoutError:
+        return None
+    except OSError:
+        return b""

@@ -1,0 +1,164 @@
+"""What a TLS server showed, and what is wrong with it: the nouns of `gfattach.tls.handshake`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from gfattach.tls.certificate import Certificate
+
+
+class Fault(StrEnum):
+    """Why a TLS connection cannot be used; TIME, NAME and UNTRUSTED in the order in which OpenSSL looks."""
+
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+    CLOSED = "closed"
+    PLAINTEXT = "plaintext"
+    UNTRUSTED = "untrusted"
+    NAME = "name"
+    TIME = "time"
+    CLIENT_CERTIFICATE = "client-certificate"
+    HANDSHAKE = "handshake"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a server showed.
+
+    `name` is what the certificate has to be for; `offered` are the protocols (ALPN) on offer. `fault` is
+    what ended the verified handshake, None when it was good; `detail` is OpenSSL's or the system's word
+    for it, `verify_code` OpenSSL's number for what the certificate lacks. `namesake` says that an authority
+    is trusted which has the missing one's name, and another key. `chain` are the certificates that the
+    server sent, its own first; `anchor` is the authority at which the verified chain ends. `version` and
+    `alpn` are what was agreed upon. `asked` says whether a client's certificate was asked for, None where
+    that was not seen; `identified`, whether one was shown. `clock` is the server's, by its Date header:
+    of the second look, so no more than a hint. `sample` is the beginning of what a plaintext server says.
+    """
+
+    name: str
+    offered: tuple[str, ...] = ()
+    fault: Fault | None = None
+    detail: str = ""
+    verify_code: int = 0
+    namesake: bool = False
+    version: str = ""
+    alpn: str | None = None
+    chain: tuple[Certificate, ...] = ()
+    anchor: Certificate | None = None
+    asked: bool | None = None
+    identified: bool = False
+    clock: datetime | None = None
+    sample: str = ""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken there at all."""
+        return bool(self.version) or self.fault not in (
+            Fault.UNREACHABLE,
+            Fault.SILENT,
+            Fault.CLOSED,
+            Fault.PLAINTEXT,
+        )
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The server's own certificate, None when it was not seen."""
+        return self.chain[0] if self.chain else None
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
+        return {
+            "name": self.name,
+            "offered": list(self.offered),
+            "verify_code": self.verify_code,
+            "namesake": self.namesake,
+            "fault": self.fault,
+            "detail": self.detail,
+            "version": self.version,
+            "alpn": self.alpn,
+            "chain": [certificate.as_json() for certificate in self.chain],
+            "anchor": None if self.anchor is None else self.anchor.as_json(),
+            "asked": self.asked,
+            "identified": self.identified,
+            "clock": None if self.clock is None else self.clock.isoformat(),
+            "sample": self.sample,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Inspection:
+        """The reverse of `as_json`. Raises KeyError and ValueError for what is none."""
+        fault, anchor, clock = document["fault"], document["anchor"], document["clock"]
+        return cls(
+            name=document["name"],
+            offered=tuple(document["offered"]),
+            verify_code=document["verify_code"],
+            namesake=document["namesake"],
+            fault=None if fault is None else Fault(fault),
+            detail=document["detail"],
+            version=document["version"],
+            alpn=document["alpn"],
+            chain=tuple(Certificate.from_json(item) for item in document["chain"]),
+            anchor=None if anchor is None else Certificate.from_json(anchor),
+            asked=document["asked"],
+            identified=document["identified"],
+            clock=None if clock is None else datetime.fromisoformat(clock),
+            sample=document["sample"],
+        )
+
+
+class NotConnectedError(OSError):
+    """There was no connection to speak on."""
+
+
+def fault_of(error: OSError) -> Fault | None:
+    """What is wrong with a TLS connection that failed with `error`; None when no TLS was spoken at all."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # X509_V_ERR_*: 9 and 10 are about time, 62 to 64 about host, mail address and IP address.
+        if error.verify_code in (9, 10):
+            return Fault.TIME
+        return Fault.NAME if error.verify_code in (62, 63, 64) else Fault.UNTRUSTED
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "reason", None) or ""
+        if any(word in reason for word in _CLIENT_REFUSALS):
+            return Fault.CLIENT_CERTIFICATE
+        return Fault.HANDSHAKE if any(word in reason for word in _BREAKS) else None
+    if isinstance(error, NotConnectedError):
+        return Fault.UNREACHABLE
+    return None
+
+
+#: Alerts about the certificate that a client shows, or does not (RFC 8446, 6.2).
+_CLIENT_REFUSALS = (
+    "CERTIFICATE_REQUIRED",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_CERTIFICATE_EXPIRED",
+    "ALERT_CERTIFICATE_REVOKED",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_ACCESS_DENIED",
+)
+
+#: What OpenSSL says when the other end speaks TLS and the two do not come together.
+_BREAKS = (
+    "ALERT",
+    "UNRECOGNIZED_NAME",
+    "UNSUPPORTED_PROTOCOL",
+    "NO_PROTOCOLS_AVAILABLE",
+    "DH_KEY_TOO_SMALL",
+)
+
+
+def words_of(error: OSError) -> str:
+    """OpenSSL's or the system's word for what failed, on one line."""
+    if isinstance(error, ssl.SSLError):
+        said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
+    else:
+        said = error.strerror or str(error) or type(error).__name__
+    text = "".join(c if c.isprintable() else "." for c in str(said).rstrip(".").replace("_", " "))
+    return text[:160].lower()

@@ -1,0 +1,48 @@
+"""One answer about a TLS server: a finding but for the stage that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from gfattach.finding import Finding, Status
+
+
+@dataclass(frozen=True)
+class Part:
+    """`topic` and `word` are the end of the finding's code; the rest is as in `Finding`."""
+
+    topic: str
+    word: str
+    status: Status
+    seen: str
+    why: str = ""
+    hints: tuple[str, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def failed(self) -> bool:
+        """Whether the server cannot be used for this reason."""
+        return self.status is Status.FAIL
+
+    def finding(self, prefix: str, **data: Any) -> Finding:
+        """The finding `PREFIX.TOPIC.WORD`, with `data` beside the part's own."""
+        code = f"{prefix}.{self.topic}.{self.word}"
+        return Finding(code, self.status, self.seen, self.why, self.hints, data={**self.data, **data})
+
+
+def good(topic: str, seen: str, **data: Any) -> Part:
+    """All is as it should be."""
+    return Part(topic, "good", Status.OK, seen, data=data)
+
+
+def warned(topic: str, word: str, seen: str, why: str, *hints: str, **data: Any) -> Part:
+    """It can be used, and somebody should read this."""
+    return Part(topic, word, Status.WARN, seen, why, hints, data)
+
+
+def bad(topic: str, word: str, seen: str, why: str, *hints: str, **data: Any) -> Part:
+    """It cannot be used."""
+    return Part(topic, word, Status.FAIL, seen, why, hints, data)
