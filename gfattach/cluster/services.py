@@ -1,143 +1,111 @@
-"""From a Service's port to the pods that answer for it, and why there are none."""
+"""From a port of a Service to the pods behind it, by asking the API server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from gfattach.cluster.objects import EndpointSlice, Pod, Service, ServicePort, one_line
-from gfattach.cluster.pod_state import worst
+from gfattach.cluster import objects
+from gfattach.cluster.api import Api, ApiError, path_of
+from gfattach.cluster.choose import (
+    Choice,
+    ReadyPod,
+    Way,
+    choose_port,
+    from_pods,
+    from_slices,
+    label_selector,
+    none_ready,
+)
+from gfattach.cluster.objects import EndpointSlice, Pod, Service, ServicePort
+from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
 
-
-class Way(Protocol):
-    """A port of a Service: the port is the Service port's name or number."""
-
-    @property
-    def namespace(self) -> str:
-        """Where the Service is."""
-
-    @property
-    def service(self) -> str:
-        """Its name."""
-
-    @property
-    def port(self) -> str:
-        """Its port's name or number."""
+__all__ = ["ReadyPod", "Survey", "Way", "ready_pods", "survey"]
 
 
 @dataclass(frozen=True)
-class ReadyPod:
-    """A pod that takes connections; `port` is the number in the pod."""
+class Survey:
+    """What is behind a Service's port.
 
-    namespace: str
-    name: str
-    port: int
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The pods behind a Service's port: the ready ones, and how many there are in all."""
-
-    ready: tuple[ReadyPod, ...]
-    total: int
-
-
-def shown(way: Way) -> str:
-    """`nix-cache/bazel-cache:grpc`."""
-    return f"{way.namespace}/{way.service}:{way.port}"
-
-
-def choose_port(service: Service, wanted: str) -> ServicePort:
-    """The port of `service` that `wanted` names. Raises ClusterError, also for a Service without pods.
-
-    A forward goes to a pod: what selects none cannot be forwarded.
+    `pods` is every pod of the Service's selector, None where they were not or may not be read;
+    `by_pods` says that the EndpointSlices may not be read, and the pods were taken instead.
     """
-    name = f"Service {service.name} in namespace {service.namespace}"
-    look = f"see it: kubectl -n {service.namespace} get service {service.name} -o yaml"
-    if service.kind == "ExternalName":
-        raise ClusterError(
-            f"{name} is an alias of {one_line(service.external_name)} (ExternalName): it has no pods",
-            f"dial that name directly, or name another Service; {look}",
-            code="cluster.service.external",
-        )
-    if service.headless:
-        raise ClusterError(
-            f"{name} is headless: it stands for pods one by one, and not for a cache",
-            f"name the Service with an address that stands before the same pods; {look}",
-            code="cluster.service.headless",
-        )
-    if not service.selector:
-        raise ClusterError(
-            f"{name} has no selector: no pods are known to be behind it",
-            f"name a Service that selects pods, or dial its endpoints directly; {look}",
-            code="cluster.service.selectorless",
-        )
-    port = service.port(wanted)
-    if port is None:
-        has = ", ".join(found.shown for found in service.ports) or "none"
-        raise ClusterError(
-            f"{name} has no port {wanted!r}: it has {has}",
-            "correct the port in what the site says: gfattach site show",
-            code="cluster.service.port",
-        )
-    return port
+
+    service: Service
+    port: ServicePort
+    choice: Choice
+    pods: tuple[Pod, ...] | None
+    by_pods: bool = False
 
 
-def from_slices(port: ServicePort, slices: Sequence[EndpointSlice]) -> Choice:
-    """The pods that the EndpointSlices of a Service name for `port`.
+async def ready_pods(api: Api, way: Way, deadline: Deadline) -> list[ReadyPod]:
+    """The pods that take connections for `way`, at least one. Raises ClusterError, with why there is none.
 
-    A slice names the Service port by its name and has the number in the pod, so that a named target
-    port may differ from pod to pod; a pod with two addresses is in two slices.
+    Two questions at once where all is well; one more where no pod is ready, to say why.
     """
-    ready: dict[tuple[str, str], ReadyPod] = {}
-    known: set[tuple[str, str]] = set()
-    for found in slices:
-        number = found.ports.get(port.name)
-        for endpoint in found.endpoints:
-            if not endpoint.pod:
-                continue
-            key = (endpoint.namespace, endpoint.pod)
-            known.add(key)
-            if number is not None and endpoint.ready and not endpoint.terminating:
-                ready.setdefault(key, ReadyPod(*key, number))
-    return Choice(tuple(ready.values()), len(known))
-
-
-def from_pods(port: ServicePort, pods: Sequence[Pod]) -> Choice:
-    """The pods of the Service's own selector that are ready and have `port`."""
-    ready = []
-    for pod in pods:
-        number = port.target if isinstance(port.target, int) else pod.ports.get(port.target)
-        if number is not None and pod.ready and not pod.terminating:
-            ready.append(ReadyPod(pod.namespace, pod.name, number))
-    return Choice(tuple(ready), len(pods))
-
-
-def label_selector(selector: Mapping[str, str]) -> str:
-    """The selector as the API's query has it, not yet quoted."""
-    return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-
-
-def none_ready(service: Service, port: ServicePort, pods: Sequence[Pod] | None, total: int) -> ClusterError:
-    """The error that no pod is ready, with the worst reason; `pods` is None where they may not be read."""
-    namespace, selector = service.namespace, label_selector(service.selector)
-    look = f"see them: kubectl -n {namespace} get pods -l {selector}"
-    name = f"{namespace}/{service.name}"
+    found = await survey(api, way, deadline)
+    if found.choice.ready:
+        return list(found.choice.ready)
+    pods = found.pods
     if pods is None:
-        fact = f"0 of {total} pods ready behind {name}; why is not known: pods may not be read"
-    elif not pods:
-        fact = f"0 of 0 pods ready behind {name}: no pod has the labels {selector}"
-        look = f"see whether it is scaled to zero: kubectl -n {namespace} get deployments,statefulsets"
-    else:
-        fact = f"0 of {len(pods)} pods ready behind {name}"
-        bad = worst(pods)
-        if bad is not None:
-            fact += f": {bad[0].name}: {bad[1]}" if len(pods) > 1 else f": {bad[1]}"
-            look = f"see more: kubectl -n {namespace} describe pod {bad[0].name}"
-        elif isinstance(port.target, str) and not any(port.target in pod.ports for pod in pods):
-            fact += f": none has a port named {one_line(port.target)}"
-        else:
-            fact += ": its endpoints are not up to date yet"
-    return ClusterError(fact, look, code="cluster.service.pods.none")
+        pods = await _pods(api, found.service, deadline)
+    raise none_ready(found.service, found.port, pods, found.choice.total)
+
+
+async def survey(api: Api, way: Way, deadline: Deadline, *, with_pods: bool = False) -> Survey:
+    """What is behind `way`; `with_pods` reads all pods too, where they may be read. Raises ClusterError."""
+    import asyncio
+
+    service, slices = await asyncio.gather(
+        _service(api, way, deadline), _slices(api, way, deadline), return_exceptions=True
+    )
+    # Of two failures the Service's says more: without it there are no slices.
+    if isinstance(service, BaseException):
+        raise service
+    port = choose_port(service, way.port)
+    if isinstance(slices, ApiError) and slices.status == 403:
+        pods = await _pods(api, service, deadline)
+        if pods is None:
+            raise slices
+        return Survey(service, port, from_pods(port, pods), pods, by_pods=True)
+    if isinstance(slices, BaseException):
+        raise slices
+    choice = from_slices(port, slices)
+    pods = await _pods(api, service, deadline) if with_pods else None
+    return Survey(service, port, choice, pods)
+
+
+async def _service(api: Api, way: Way, deadline: Deadline) -> Service:
+    try:
+        return objects.service(await api.get(path_of(way.namespace, "services", way.service), deadline))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise ClusterError(
+            f"there is no Service {way.service} in namespace {way.namespace}",
+            f"see which there are: kubectl -n {way.namespace} get services",
+            "correct what the site says: gfattach site show",
+            code="cluster.service.missing",
+        ) from None
+
+
+async def _slices(api: Api, way: Way, deadline: Deadline) -> tuple[EndpointSlice, ...]:
+    path = path_of(
+        way.namespace,
+        "endpointslices",
+        group="apis/discovery.k8s.io/v1",
+        labelSelector=f"kubernetes.io/service-name={way.service}",
+    )
+    return objects.listed(await api.get(path, deadline), objects.endpoint_slice)
+
+
+async def _pods(api: Api, service: Service, deadline: Deadline) -> tuple[Pod, ...] | None:
+    """The pods of the Service's selector; None where they may not be read."""
+    selector = label_selector(service.selector)
+    path = path_of(service.namespace, "pods", labelSelector=selector, limit=str(objects.ITEM_LIMIT))
+    try:
+        return objects.listed(await api.get(path, deadline), objects.pod)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None
