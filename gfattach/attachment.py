@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach import __version__
+from gfattach.cluster.connection import ClusterRef
 from gfattach.endpoint import Endpoint, parse_endpoint
 from gfattach.errors import GfattachError, StorageError
 from gfattach.files import make_private_directory, read_bytes, remove, write_json
@@ -38,8 +39,9 @@ class RecordError(StorageError):
 class Attachment:
     """What `up` did.
 
-    `created` is a moment in UTC; `links` are the files that import a fragment; `first_hit` is
-    the proof's summary, JSON-able, as `up` reported it.
+    `created` is a moment in UTC; `links` are the files that import a fragment; `agent` is the directory
+    of the process that holds the forwards and guards the Nix fragment, `cluster` the cluster that the
+    forwards lead into; `first_hit` is the proof's summary, JSON-able, as `up` reported it.
     """
 
     kind: str
@@ -51,6 +53,8 @@ class Attachment:
     nix_conf: Path | None = None
     links: tuple[Path, ...] = ()
     trial: Path | None = None
+    agent: Path | None = None
+    cluster: ClusterRef | None = None
     first_hit: Mapping[str, Any] | None = None
 
     @classmethod
@@ -148,6 +152,8 @@ def _encode(attachment: Attachment) -> dict[str, Any]:
         "fragments": {"bazelrc": _text(attachment.bazelrc), "nix.conf": _text(attachment.nix_conf)},
         "links": [str(path) for path in attachment.links],
         "trial": _text(attachment.trial),
+        "agent": _text(attachment.agent),
+        "cluster": None if attachment.cluster is None else attachment.cluster.as_json(),
         "first_hit": None if attachment.first_hit is None else dict(attachment.first_hit),
     }
 
@@ -167,6 +173,8 @@ def _decode(document: Mapping[str, Any]) -> Attachment:
         nix_conf=_path(document["fragments"]["nix.conf"]),
         links=tuple(Path(text) for text in document["links"]),
         trial=_path(document["trial"]),
+        agent=_path(document["agent"]),
+        cluster=None if document["cluster"] is None else ClusterRef.from_json(document["cluster"]),
         first_hit=None if first_hit is None else dict(first_hit),
     )
 

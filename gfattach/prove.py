@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach import attachment as records
-from gfattach.attach import bazel_side, nix_side
+from gfattach.attach import bazel_side, forwards, nix_side
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.ways import Way, refuse_executor, trial_way
 from gfattach.attachment import Attachment
@@ -94,6 +94,7 @@ def _refuse_executors(home: Home) -> None:
 
 
 def _way(record: Attachment) -> Way:
+    forwards.revive(record)
     if record.trial is None:
         return Way(record.kind, record.cache, record.substituter)
     from gfattach.trial import supervisor

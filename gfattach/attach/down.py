@@ -58,6 +58,8 @@ def _findings(undoing: Undoing) -> dict[str, Finding]:
     findings: dict[str, Finding] = {}
     if undoing.trial_stopped:
         findings["trial"] = ok("trial.stopped", "the embedded caches have ended")
+    if undoing.released:
+        findings["agent"] = ok("agent.released", "the agent holds nothing for this workspace any more")
     for number, item in enumerate(undoing.files):
         name = f"undo.{number}"
         if item.result in _DOUBTFUL:

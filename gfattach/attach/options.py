@@ -10,6 +10,9 @@ from typing import Any
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES
 
+#: Hours without a build after which an agent ends, unless somebody said otherwise.
+LEASE_HOURS = 12.0
+
 
 @dataclass(frozen=True)
 class ClientOptions:
@@ -32,7 +35,7 @@ class TrialOptions:
 
 @dataclass(frozen=True)
 class UpOptions:
-    """One `gfattach up`. `site` holds settings given as options, by key."""
+    """One `gfattach up`. `site` holds settings given as options, by key; the lease is the agent's."""
 
     workspace: Path | None = None
     trial: TrialOptions | None = None
@@ -41,3 +44,4 @@ class UpOptions:
     link: bool = False
     on_cache_down: OnCacheDown = "local"
     require_hit: bool = False
+    lease_hours: float = LEASE_HOURS

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gfattach import attachment as records
-from gfattach.attach import bazel_side, nix_side
+from gfattach.agent.status import AgentStatus
+from gfattach.attach import bazel_side, forwards, nix_side
 from gfattach.attachment import Attachment
 from gfattach.engine import Report, Run
 from gfattach.errors import ExitCode
@@ -24,6 +25,7 @@ class Inspection:
     home: Home
     attachment: Attachment | None
     report: Report
+    agent: AgentStatus | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -45,6 +47,8 @@ class Inspection:
             "substituter": None if record.substituter is None else record.substituter.endpoint.url,
             "bazelrc": None if record.bazelrc is None else str(record.bazelrc),
             "nix_conf": None if record.nix_conf is None else str(record.nix_conf),
+            "agent": None if self.agent is None else self.agent.as_json(),
+            "forwards": [] if self.agent is None else [each.as_json() for each in self.agent.forwards],
             "last_proof": None if record.first_hit is None else dict(record.first_hit),
         }
 
@@ -61,12 +65,16 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
         trial = record.trial
         found = run.step("trial", "find the embedded caches", lambda progress: _find_trial(trial))
         alive = not found.findings["trial"].failed
+    agent = forwards.ask(record)
+    if record.agent is not None:
+        run.step("agent", "ask the agent", lambda progress: forwards.findings(record, agent))
+        alive = alive and (agent is not None or record.kind != "forward")
     if alive and record.cache is not None:
         bazel_side.ask_cache(record.cache, run)
     if alive and record.substituter is not None:
         nix_side.ask_substituter(record.substituter, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
-    return Inspection(home, record, run.report())
+    return Inspection(home, record, run.report(), agent)
 
 
 def _find_trial(directory: Path) -> Mapping[str, Finding]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach import attachment as records
 from gfattach.attach import headers
+from gfattach.attachment import RecordError
+from gfattach.errors import AgentError
 from gfattach.files import remove_tree
 from gfattach.fragments.home import remove_home
 from gfattach.journal import Journal, Outcome
@@ -16,10 +19,11 @@ from gfattach.paths import Home
 
 @dataclass(frozen=True)
 class Undoing:
-    """What was undone: whether a trial ran, what became of each changed file, what is left in the home."""
+    """What was undone: whether a trial ran and an agent, what became of each changed file, what is left."""
 
     attached: bool
     trial_stopped: bool
+    released: bool
     files: Sequence[Outcome]
     left: Sequence[Path]
 
@@ -31,9 +35,23 @@ def undo(home: Home) -> Undoing:
     """
     from gfattach.trial import supervisor
 
+    released = _release(home)
     stopped = supervisor.stop(home.trial) if home.trial.exists() else False
     outcomes = Journal(home).undo()
     remove_tree(home.work)
     headers.sweep()
     attached = records.forget(home)
-    return Undoing(attached, stopped, outcomes, remove_home(home))
+    return Undoing(attached, stopped, released, outcomes, remove_home(home))
+
+
+def _release(home: Home) -> bool:
+    """Give up what the agent holds for this home; whether one ran. An agent that cannot be told, or that
+    no readable record names, finds the record gone a moment later.
+    """
+    from gfattach.attach import forwards
+
+    with contextlib.suppress(RecordError, AgentError):
+        record = records.load(home)
+        if record is not None and record.agent is not None:
+            return forwards.release(record.agent, home.record)
+    return False

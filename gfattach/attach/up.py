@@ -17,10 +17,10 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach import process
-from gfattach.attach import bazel_side, nix_side
+from gfattach.attach import bazel_side, forwards, nix_side
 from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
-from gfattach.attach.ways import Way, find_way, read_only
+from gfattach.attach.ways import Way, find_way, kind_of, read_only
 from gfattach.attachment import Attachment
 from gfattach.contract.environment import detached
 from gfattach.engine import Run
@@ -71,7 +71,7 @@ def attach(options: UpOptions, run: Run) -> Attached:
         run.account("start", "start, and read what is said of the site")
         before = records.load(home)
         try:
-            _check_same(before, options)
+            _check_same(before, kind_of(options, site))
             way = find_way(options, site, home, run)
             attached = _Up(options, home, way, run, before).attach()
         except BaseException as error:
@@ -85,11 +85,10 @@ def attach(options: UpOptions, run: Run) -> Attached:
         return attached
 
 
-def _check_same(before: Attachment | None, options: UpOptions) -> None:
-    wanted = "trial" if options.trial is not None else "direct"
+def _check_same(before: Attachment | None, wanted: str) -> None:
     if before is not None and before.kind != wanted:
         raise UsageError(
-            f"this workspace is attached already, to a {before.kind} site",
+            f"this workspace is attached already, in another way: {before.kind}, and this would be {wanted}",
             "undo that first: gfattach down",
             code="attachment.other",
         )
@@ -109,12 +108,16 @@ class _Up:
         self.bazel_use: Sequence[str] = ()
         self.nix_use = ""
         begun = before or Attachment.begin(way.kind)
-        cache = None if way.cache is None else read_only(way.cache)
+        agent = forwards.directory_for(way)
         # Saved before anything else is done, so that `down` knows of an `up` that was killed.
-        self.record = replace(begun, cache=cache, substituter=way.substituter, trial=way.trial_directory)
+        self.record = replace(begun, trial=way.trial_directory, agent=agent, cluster=way.cluster)
         records.save(home, self.record)
 
     def attach(self) -> Attached:
+        self.way = forwards.open_forwards(self.way, self.home, self.options.lease_hours, self.run)
+        cache = None if self.way.cache is None else read_only(self.way.cache)
+        self.record = replace(self.record, cache=cache, substituter=self.way.substituter)
+        records.save(self.home, self.record)
         cold = self._attach_bazel()
         self._attach_nix()
         if cold is not None:
@@ -227,8 +230,12 @@ class _Up:
         assert self.way.substituter is not None
         path = nixconf.fragment_path(self.home)
         text = nix_side.render_fragment(self.way.substituter, found)
-        # Outside the home when Nix cannot include a path in it: the journal knows of it then.
-        Journal(self.home).will_change(path, text.encode())
+        # Outside the home when Nix cannot include a path in it: the journal knows of it then, and of what
+        # the agent makes of it while the substituter is down.
+        journal = Journal(self.home)
+        journal.will_change(path, nixconf.emptied().encode())
+        journal.will_change(path, text.encode())
+        forwards.guard(self.way, self.home, path, text, self.options.lease_hours)
         self.record = replace(self.record, nix_conf=path)
         self.nix_use = nixconf.activation(path)
         records.save(self.home, self.record)

@@ -1,7 +1,8 @@
 """The ways in: how an attachment reaches its caches.
 
 A way yields two targets, either of which may be missing. The trial's caches run beside the
-attachment; a direct site's are dialled as they are named.
+attachment; a direct site's are dialled as they are named; those in a cluster are reached through
+forwards (`cluster_way`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gfattach.agent.spec import ForwardSpec
 from gfattach.attach.options import UpOptions
+from gfattach.cluster.connection import ClusterRef
+from gfattach.cluster.resolve import find_files
 from gfattach.deadline import Deadline
 from gfattach.engine import Run
-from gfattach.errors import RefusedError, UsageError
+from gfattach.errors import ClusterError, RefusedError, UsageError
 from gfattach.finding import Finding, ok
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
@@ -32,32 +36,65 @@ TRIAL_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Way:
-    """`kind` is "trial" or "direct". `fills` says that this lane may fill the cache itself."""
+    """`kind` is "trial", "direct" or "forward". `fills` says that this lane may fill the cache itself.
+
+    `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
+    target behind one is led through it by `forwards.open_forwards`.
+    """
 
     kind: str
     cache: CacheTarget | None
     substituter: SubstituterTarget | None
     fills: bool = False
     trial_directory: Path | None = None
+    cluster: ClusterRef | None = None
+    cache_forward: ForwardSpec | None = None
+    nix_forward: ForwardSpec | None = None
+
+
+def kind_of(options: UpOptions, site: Site) -> str:
+    """The kind of way that `options` and what is said of the site ask for.
+
+    A cluster is meant when something names it or a Service in it, and when nothing names an endpoint
+    and there is a kubeconfig. Raises UsageError when there is nothing at all to go by.
+    """
+    if options.trial is not None:
+        return "trial"
+    said = ("cache.service", "nix.service", "cluster.kubeconfig", "cluster.context")
+    if any(site.get(key) is not None for key in said):
+        return "forward"
+    if site.get("cache.endpoint") is not None or site.get("nix.substituter") is not None:
+        return "direct"
+    try:
+        find_files(site.cluster)
+    except ClusterError as error:
+        raise UsageError(
+            f"nothing says where the caches are, and {error.fact}",
+            "to try gfattach without any: gfattach up --trial",
+            "to go into a cluster: gfattach up --kubeconfig FILE",
+            "or name the caches: gfattach up --cache grpc://HOST:PORT --substituter https://HOST/CACHE",
+            f"or describe the site in {FILE_NAME}: gfattach help site",
+            code="site.empty",
+        ) from None
+    return "forward"
 
 
 def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
-    """The way that `options` ask for.
+    """The way of `kind_of` these.
 
-    Raises UsageError when nothing names a cache, and RefusedError when something names an executor.
+    Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
+    probes, and RefusedError when something names an executor.
     """
     refuse_executor(site=site)
-    if options.trial is not None:
+    kind = kind_of(options, site)
+    if kind == "trial":
         return _trial(options, home, run)
+    if kind == "forward":
+        from gfattach.attach.cluster_way import cluster_way
+
+        return cluster_way(options.site, site, home, run)
+    site = site.with_authorities(home.directory)
     way = Way("direct", site.cache_target(), site.substituter_target())
-    if way.cache is None and way.substituter is None:
-        raise UsageError(
-            "nothing says where the caches are",
-            "to try gfattach without any: gfattach up --trial",
-            "or name them: gfattach up --cache grpc://HOST:PORT --substituter https://HOST/CACHE",
-            f"or describe the site in {FILE_NAME}: gfattach help site",
-            code="site.empty",
-        )
     run.step("site", "read what is said of the site", lambda progress: {"site": _describe(way, site)})
     return way
 

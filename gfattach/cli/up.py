@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gfattach.attach.options import ClientOptions, TrialOptions, UpOptions
+from gfattach.attach.options import LEASE_HOURS, ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, site_options
 from gfattach.fragments.bazelrc import OnCacheDown
@@ -36,6 +36,14 @@ from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
     show_default=True,
     help="What a build does when the cache cannot be reached.",
 )
+@click.option(
+    "--lease",
+    type=click.FloatRange(0.0, 24.0 * 365, min_open=True),
+    default=LEASE_HOURS,
+    show_default=True,
+    metavar="HOURS",
+    help="Hours without a build after which the background process that holds the forwards ends.",
+)
 @click.option("--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
 @site_options
 @client_options
@@ -49,6 +57,7 @@ def up(
     max_bytes: int,
     link: bool,
     on_cache_down: OnCacheDown,
+    lease: float,
     require_hit: bool,
     site: dict[str, object],
     clients: ClientOptions,
@@ -71,6 +80,7 @@ def up(
         link=link,
         on_cache_down=on_cache_down,
         require_hit=require_hit,
+        lease_hours=lease,
     )
 
     from gfattach.attach.up import attach

@@ -31,6 +31,10 @@ SAVED = "GFATTACH_SAVED_"
 
 NIX_CONFIG = "NIX_CONFIG"
 
+#: What no child gets that runs on behalf of an attachment: every variable of the contract, as it is and as
+#: it was saved. Some hold secrets, and none is needed there.
+WITHHELD = frozenset((*BY_NAME, *(SAVED + name for name in BY_NAME), MEMORY, FILE_MEMORY))
+
 #: Values of variables by name; None: unset.
 Values = Mapping[str, str | None]
 

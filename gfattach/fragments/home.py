@@ -32,6 +32,9 @@ IGNORE = b"# gfattach: nothing here is for git\n*\n"
 BAZELRC = "bazelrc"
 NIX_CONF = "nix.conf"
 
+#: The authorities that a published site has as text (`Site.with_authorities`).
+AUTHORITIES = ("cache-ca.pem", "nix-ca.pem")
+
 
 def create_home(home: Home, deadline: Deadline | None = None) -> None:
     """Make the home, 0700 and ignored by git; one that is there already is checked.
@@ -67,7 +70,7 @@ def remove_home(home: Home, also: Iterable[str] = ()) -> tuple[Path, ...]:
     if directory.is_symlink() or not directory.is_dir():
         return ()
     names = {path.name for path in (home.record, home.journal, home.evidence, home.lock, home.trial)}
-    names |= {BAZELRC, NIX_CONF, *also}
+    names |= {BAZELRC, NIX_CONF, *AUTHORITIES, *also}
     try:
         for entry in tuple(directory.iterdir()):
             if entry.name == ORIGINALS:

@@ -1,0 +1,217 @@
+"""The way through a cluster: ask it, read what its operator published, choose the Services, plan forwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
+from gfattach.attach.ways import Way, refuse_executor
+from gfattach.cluster import objects
+from gfattach.cluster.api import Api, ApiError, path_of
+from gfattach.cluster.connection import ClusterRef
+from gfattach.contract.environment import detached
+from gfattach.deadline import Deadline
+from gfattach.endpoint import Endpoint
+from gfattach.engine import Run, StageResult
+from gfattach.errors import ClusterError, UsageError
+from gfattach.finding import Finding, ok
+from gfattach.firsthit.protocol import probe_action
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.paths import Home
+from gfattach.probes import cluster as cluster_probes
+from gfattach.probes.cluster_subject import ClusterSubject
+from gfattach.reapi.http_client import path_of as cache_path
+from gfattach.reapi.target import CacheTarget, TlsFiles
+from gfattach.site.discover import Chosen, Half, choose, discover, nothing_found
+from gfattach.site.load import load_site
+from gfattach.site.profile import parse_profile, profile_name
+from gfattach.site.site import Site
+
+#: Seconds for reading the Services.
+SERVICES_SECONDS = 5.0
+
+#: What a target behind a forward is dialled at before the forward is there.
+_LATER = ("127.0.0.1", 0)
+
+
+def cluster_way(options: Mapping[str, Any], site: Site, home: Home, run: Run) -> Way:
+    """Ask the cluster of `site` and plan the forwards into it; nothing is opened yet.
+
+    Raises ClusterError when the cluster does not pass its probes, UsageError for a site that does not fit
+    it, RefusedError for one that names an executor, and StorageError.
+    """
+    subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"))
+    asked = _passed(run.stage(cluster_probes.STAGE, subject), "the cluster")
+    site = _published(options, site, home, asked).with_authorities(home.directory)
+    refuse_executor(site=site)
+    plan = _Plan(site, {})
+
+    def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+        return _choose(plan, subject.api)
+
+    run.step("discover", "find the caches among the Services", work)
+    forwards = [spec for spec in (plan.cache_forward(), plan.nix_forward()) if spec is not None]
+    serving = subject.serving(*(spec.upstream for spec in forwards if isinstance(spec.upstream, PodUpstream)))
+    _passed(run.stage(cluster_probes.SERVICE_STAGE, serving), "what the forwards lead to")
+    return Way(
+        "forward",
+        plan.cache(),
+        plan.substituter(),
+        cluster=_reference(asked),
+        cache_forward=plan.cache_forward(),
+        nix_forward=plan.nix_forward(),
+    )
+
+
+@dataclass
+class _Plan:
+    """The site, and the Services that were chosen for its halves."""
+
+    site: Site
+    chosen: dict[Half, Chosen]
+
+    def cache(self) -> CacheTarget | None:
+        """The Bazel cache: behind a forward under its real name or in plaintext, or dialled directly."""
+        named, chosen = self.site.cache_target(), self.chosen.get("cache")
+        if chosen is None or named is not None:
+            return named
+        return CacheTarget(
+            Endpoint(chosen.speech, *_LATER),
+            instance_name=self.site.get("cache.instance") or "",
+            tls=TlsFiles(self.site.get("cache.ca_file")),
+        )
+
+    def substituter(self) -> SubstituterTarget | None:
+        """The Nix cache, behind a forward or dialled directly."""
+        chosen = self.chosen.get("nix")
+        if chosen is None:
+            return self.site.substituter_target()
+        endpoint = self.site.get("nix.substituter")
+        path = f"/{self.site.get('nix.cache')}".rstrip("/") if endpoint is None else endpoint.path
+        return SubstituterTarget(
+            Endpoint("http", *_LATER, path),
+            public_keys=self.site.get("nix.public_keys") or (),
+            signed_path=self.site.get("nix.signed_path"),
+            object_store=self.site.get("nix.object_store"),
+        )
+
+    def cache_forward(self) -> ForwardSpec | None:
+        """The forward of the Bazel cache."""
+        chosen, target = self.chosen.get("cache"), self.cache()
+        if chosen is None or target is None:
+            return None
+        endpoint = target.endpoint
+        health = Health(
+            "grpc" if endpoint.grpc else "http",
+            "" if endpoint.grpc else cache_path(target, f"ac/{probe_action().action.hash}"),
+            endpoint.tls,
+            endpoint.host if endpoint.tls else "",
+            target.tls.ca_file,
+            endpoint.authority if endpoint.tls else "",
+        )
+        return ForwardSpec(_name(chosen, tls=endpoint.tls), _upstream(chosen), health)
+
+    def nix_forward(self) -> ForwardSpec | None:
+        """The forward of the Nix cache."""
+        chosen, target = self.chosen.get("nix"), self.substituter()
+        if chosen is None or target is None:
+            return None
+        return ForwardSpec(_name(chosen), _upstream(chosen), Health("nix", target.endpoint.path))
+
+
+def _passed(result: StageResult, what: str) -> StageResult:
+    """`result`, if nothing in it failed. An attach ends here: it never goes on without the cluster."""
+    for finding in result.findings.values():
+        if finding.failed:
+            raise ClusterError(f"{what} did not pass: {finding.seen}", *finding.hints[:1], code=finding.code)
+    return result
+
+
+def _published(options: Mapping[str, Any], site: Site, home: Home, asked: StageResult) -> Site:
+    """The site with what the operator published as one more source."""
+    data = asked.findings["cluster.profile"].data.get("profile")
+    if data is None:
+        return site
+    source = profile_name(site.get("cluster.namespace"), site.get("cluster.profile"))
+    profile = source, parse_profile(data, source)
+    return load_site(options, detached(os.environ), home.workspace, profile)
+
+
+def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
+    """Fill `plan.chosen`, and say why each. Raises UsageError and ClusterError."""
+    site, found = plan.site, {}
+    halves: Sequence[tuple[Half, str]] = (("cache", "cache.endpoint"), ("nix", "nix.substituter"))
+    for half, endpoint in halves:
+        named = site.service(half)
+        if named is not None:
+            service = _service(api, named.namespace, named.name)
+            plan.chosen[half] = choose(half, service, named.port)
+        elif site.get(endpoint) is not None:
+            found[f"discover.{half}"] = ok(
+                "site.direct", f"{site.get(endpoint).url} is dialled directly (from {site.source(endpoint)})"
+            )
+            continue
+        else:
+            namespace = site.get("cluster.namespace")
+            discovery = discover(half, _services(api, namespace), namespace)
+            passed_over = [str(rejected) for rejected in discovery.rejected]
+            if discovery.chosen is None:
+                error = nothing_found(half, discovery, namespace)
+                found[f"discover.{half}"] = ok("site.none", error.fact, passed_over=passed_over)
+                continue
+            plan.chosen[half] = discovery.chosen
+        chosen = plan.chosen[half]
+        found[f"discover.{half}"] = ok("site.service", str(chosen), service=str(chosen.service))
+    if not plan.chosen and plan.cache() is None and plan.substituter() is None:
+        namespace = site.get("cluster.namespace")
+        raise nothing_found("cache", discover("cache", _services(api, namespace), namespace), namespace)
+    if "nix" in plan.chosen and (endpoint := site.get("nix.substituter")) is not None and endpoint.tls:
+        raise UsageError(
+            f"{endpoint.url} cannot be the real name of a forward: Nix has no way to a name but the network",
+            "name the Service alone, without nix.substituter: a forward speaks plain HTTP to it",
+            "or the address alone, without nix.service, where this machine can reach it",
+            code="site.nix.tls",
+        )
+    return found
+
+
+def _services(api: Api, namespace: str) -> tuple[objects.Service, ...]:
+    answer = api.get_now(path_of(namespace, "services"), Deadline.after(SERVICES_SECONDS))
+    return objects.listed(answer, objects.service)
+
+
+def _service(api: Api, namespace: str, name: str) -> objects.Service:
+    try:
+        return objects.service(
+            api.get_now(path_of(namespace, "services", name), Deadline.after(SERVICES_SECONDS))
+        )
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise ClusterError(
+            f"there is no Service {name} in namespace {namespace}",
+            f"see which there are: kubectl -n {namespace} get services",
+            code="cluster.service.missing",
+        ) from None
+
+
+def _upstream(chosen: Chosen) -> PodUpstream:
+    service = chosen.service
+    assert service.port is not None
+    return PodUpstream(service.namespace, service.name, service.port)
+
+
+def _name(chosen: Chosen, *, tls: bool = False) -> str:
+    return f"{chosen.service}{'+tls' if tls else ''}"
+
+
+def _reference(asked: StageResult) -> ClusterRef:
+    """The cluster by the files and the context that were found, so that a later change of the current
+    context does not lead what is attached elsewhere.
+    """
+    files = [Path(name).absolute() for name in asked.findings["cluster.kubeconfig"].data["files"]]
+    return ClusterRef(tuple(files) or None, asked.findings["cluster.context"].data["context"] or None)

@@ -1,0 +1,221 @@
+"""The agent's part of an attachment: forwards, the guard of the Nix fragment, and giving both up.
+
+One agent serves every attachment that goes into the same cluster as the same user, and one the
+attachments that need no forward. What an attachment wants of it is a registration, made anew as
+a whole each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gfattach.agent import state as agent_state
+from gfattach.agent import supervisor
+from gfattach.agent.client import AgentClient
+from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
+from gfattach.agent.status import AgentStatus, ForwardStatus
+from gfattach.attach.ways import Way
+from gfattach.attachment import Attachment
+from gfattach.contract.environment import WITHHELD
+from gfattach.deadline import Deadline
+from gfattach.endpoint import Endpoint
+from gfattach.engine import Run
+from gfattach.errors import AgentError
+from gfattach.finding import Finding, fail, ok
+from gfattach.fragments import nixconf
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.paths import Home
+from gfattach.process import ProcessId
+
+#: Seconds that an agent may take to be there, and a forward to be well once it listens.
+AGENT_SECONDS = 10.0
+WELL_SECONDS = 10.0
+
+#: Seconds for one answer of an agent that runs.
+ANSWER_SECONDS = 5.0
+
+#: Seconds for which an agent that nobody needs any more may still be about.
+END_SECONDS = 5.0
+
+
+def directory_for(way: Way) -> Path:
+    """Where the agent of `way` lives."""
+    return agent_state.agent_directory(way.cluster)
+
+
+def open_forwards(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
+    """Have the forwards of `way` held, and lead its targets through them; the way itself without any.
+
+    The attachment's record has to be there: a registration holds as long as it is. Raises AgentError
+    and StorageError.
+    """
+    wanted = tuple(spec for spec in (way.cache_forward, way.nix_forward) if spec is not None and spec.listen)
+    if not wanted:
+        return way
+    opened: list[Way] = []
+
+    def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+        client = _agent(way, lease_hours)
+        statuses = {
+            status.name: status
+            for status in client.register(Registration(home.record, wanted), Deadline.after(AGENT_SECONDS))
+        }
+        progress("waiting for an answer from the far end")
+        well = _wait(client, [spec.name for spec in wanted])
+        opened.append(_through(way, statuses))
+        return {f"forward.{spec.name}": _finding(statuses[spec.name], well.get(spec.name)) for spec in wanted}
+
+    run.step("forward", "open the forwards", work)
+    return opened[0]
+
+
+def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -> None:
+    """Have the Nix fragment emptied whenever the substituter of `way` is down. Raises AgentError."""
+    assert way.substituter is not None
+    watched = way.nix_forward or watch(way.substituter)
+    forwards = tuple(spec for spec in (way.cache_forward, watched) if spec is not None)
+    guarded = (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
+    client = _agent(way, lease_hours)
+    client.register(Registration(home.record, forwards, guarded), Deadline.after(AGENT_SECONDS))
+
+
+def watch(target: SubstituterTarget) -> ForwardSpec:
+    """A substituter that is dialled directly, asked for its health and not forwarded."""
+    endpoint = target.endpoint
+    health = nix_health(target, endpoint.authority)
+    return ForwardSpec(endpoint.url, DirectUpstream(endpoint.host, endpoint.port), health, listen=False)
+
+
+def nix_health(target: SubstituterTarget, host: str = "") -> Health:
+    """How the substituter is asked for its health; `host` is the Host header."""
+    endpoint = target.endpoint
+    return Health("nix", endpoint.path, endpoint.tls, endpoint.host, target.ca_file, host)
+
+
+def revive(record: Attachment) -> None:
+    """Have the agent of an attachment run again, if it has ended. Raises AgentError and StorageError."""
+    if record.agent is None or _runs(record.agent):
+        return
+    supervisor.ensure(
+        record.agent,
+        record.cluster,
+        withheld=WITHHELD,
+        deadline=Deadline.after(AGENT_SECONDS),
+    )
+
+
+def release(directory: Path, record: Path) -> bool:
+    """Give up what the attachment of `record` has there; whether an agent ran. It ends with its last one."""
+    client = supervisor.find(directory)
+    if client is None:
+        return False
+    deadline = Deadline.after(ANSWER_SECONDS)
+    state = agent_state.read_state(directory)
+    client.unregister(record, deadline)
+    if not client.status(deadline).records:
+        client.stop(deadline)
+        if state is not None:
+            _await_end(state.process)
+    return True
+
+
+def ask(record: Attachment) -> AgentStatus | None:
+    """How the agent of an attachment is; None where it has none, or it has ended."""
+    if record.agent is None:
+        return None
+    client = supervisor.find(record.agent)
+    if client is None:
+        return None
+    try:
+        return client.status(Deadline.after(ANSWER_SECONDS))
+    except AgentError:
+        return None
+
+
+def findings(record: Attachment, status: AgentStatus | None) -> dict[str, Finding]:
+    """What `status` says of the agent and of each forward of this attachment."""
+    if record.agent is None:
+        return {}
+    if status is None:
+        why = "nothing holds the forwards, and nothing keeps Nix from a cache that is down"
+        return {"agent": fail("agent.ended", "the agent has ended", why, "start it again: gfattach up")}
+    found = {"agent": ok("agent.running", f"process {status.pid} holds the forwards", pid=status.pid)}
+    for forward in status.forwards:
+        found[f"forward.{forward.name}"] = _finding(forward, forward)
+    return found
+
+
+def _runs(directory: Path) -> bool:
+    state = agent_state.read_state(directory)
+    return state is not None and state.process.alive()
+
+
+def _agent(way: Way, lease_hours: float) -> AgentClient:
+    return supervisor.ensure(
+        directory_for(way),
+        way.cluster,
+        lease_seconds=lease_hours * 3600.0,
+        withheld=WITHHELD,
+        deadline=Deadline.after(AGENT_SECONDS),
+    )
+
+
+def _wait(client: AgentClient, names: Sequence[str]) -> dict[str, ForwardStatus]:
+    """The forwards once each is up or down; as they are when that takes too long."""
+    deadline = Deadline.after(WELL_SECONDS)
+    while True:
+        status = client.status(Deadline.after(ANSWER_SECONDS))
+        found = {forward.name: forward for forward in status.forwards if forward.name in names}
+        if all(forward.state == "up" for forward in found.values()) or deadline.expired:
+            return found
+        if all(forward.state != "starting" for forward in found.values()):
+            return found
+        time.sleep(0.01)
+
+
+def _through(way: Way, statuses: Mapping[str, ForwardStatus]) -> Way:
+    """`way` with its targets where the forwards listen. A TLS cache keeps its name, and is reached by the
+    socket; everything else is spoken to at the TCP port.
+    """
+    cache, substituter = way.cache, way.substituter
+    if cache is not None and way.cache_forward is not None:
+        status = statuses[way.cache_forward.name]
+        if cache.endpoint.tls:
+            cache = replace(cache, socket=status.socket_path)
+        else:
+            cache = replace(cache, endpoint=_local(cache.endpoint, status))
+    if substituter is not None and way.nix_forward is not None:
+        status = statuses[way.nix_forward.name]
+        substituter = replace(substituter, endpoint=_local(substituter.endpoint, status))
+    return replace(way, cache=cache, substituter=substituter)
+
+
+def _local(endpoint: Endpoint, status: ForwardStatus) -> Endpoint:
+    assert status.address is not None and status.port is not None
+    return replace(endpoint, host=status.address, port=status.port)
+
+
+def _finding(listening: ForwardStatus, status: ForwardStatus | None) -> Finding:
+    where = (
+        f"{listening.address}:{listening.port}" if listening.port is not None else "watched, not forwarded"
+    )
+    if status is not None and status.state == "up":
+        return ok("forward.up", f"{listening.name} at {where}", **status.as_json())
+    said = "" if status is None else status.last_error
+    return fail(
+        "forward.down",
+        f"{listening.name} at {where} does not answer" + (f": {said}" if said else ""),
+        "the forward is there, and what it leads to is not: connections are refused at once",
+        "see what the agent has met: gfattach logs",
+        "it is tried again by itself: gfattach status --watch",
+        **({} if status is None else status.as_json()),
+    )
+
+
+def _await_end(process: ProcessId) -> None:
+    deadline = Deadline.after(END_SECONDS)
+    while process.alive() and not deadline.expired:
+        time.sleep(0.01)
