@@ -6,19 +6,22 @@
   outputs =
     { self, nixpkgs }:
     let
+      inherit (nixpkgs) lib;
       systems = [
         "x86_64-linux"
         "aarch64-linux"
         "x86_64-darwin"
         "aarch64-darwin"
       ];
-      forAllSystems = f: nixpkgs.lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+      forAllSystems = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+      packageOf = pkgs: self.packages.${pkgs.stdenv.hostPlatform.system}.default;
+      versionLine = builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ./gfattach/__init__.py);
     in
     {
       packages = forAllSystems (pkgs: {
         default = pkgs.python3Packages.buildPythonApplication {
           pname = "gfattach";
-          version = "0.1.0";
+          version = builtins.head versionLine;
           pyproject = true;
           src = self;
           build-system = [ pkgs.python3Packages.hatchling ];
@@ -35,8 +38,25 @@
             rich
             tomli-w
           ];
+          # The tests want a Bazel, a Nix and a network of this machine's own; what is asked here is whether
+          # all of it can be loaded with these dependencies.
           doCheck = false;
-          meta.mainProgram = "gfattach";
+          pythonImportsCheck = [
+            "gfattach"
+            "gfattach.__main__"
+            "gfattach.attach.up"
+            "gfattach.cli.main"
+            "gfattach.nixcache.client"
+            "gfattach.probes.codes"
+            "gfattach.reapi.grpc_client"
+            "gfattach.trial.serve"
+          ];
+          meta = {
+            description = "Attach a small developer machine to a shared Bazel cache and a shared Nix cache";
+            license = lib.licenses.zlib;
+            mainProgram = "gfattach";
+            platforms = systems;
+          };
         };
       });
 
@@ -44,7 +64,7 @@
       apps = forAllSystems (
         pkgs:
         let
-          gfattach = self.packages.${pkgs.system}.default;
+          gfattach = packageOf pkgs;
           attach = pkgs.writeShellScript "gfattach-attach" ''
             exec ${gfattach}/bin/gfattach up "$@"
           '';
@@ -61,16 +81,43 @@
         }
       );
 
+      # Everything for development but Bazel, which is the project's own to choose.
       devShells = forAllSystems (pkgs: {
         default = pkgs.mkShell {
-          inputsFrom = [ self.packages.${pkgs.system}.default ];
-          packages = with pkgs.python3Packages; [
-            hypothesis
-            jsonschema
-            pytest
-            pytest-xdist
-          ];
+          inputsFrom = [ (packageOf pkgs) ];
+          packages =
+            (with pkgs.python3Packages; [
+              hypothesis
+              jsonschema
+              mypy
+              pytest
+              pytest-subprocess
+              pytest-xdist
+              types-pyyaml
+              websockets
+            ])
+            ++ (with pkgs; [
+              git
+              ruff
+              zstd
+            ]);
         };
       });
+
+      checks = forAllSystems (pkgs: {
+        package = packageOf pkgs;
+        # The installed program says what it is, and every help topic.
+        runs = pkgs.runCommand "gfattach-runs" { nativeBuildInputs = [ (packageOf pkgs) ]; } ''
+          export HOME=$PWD
+          gfattach --version > $out
+          gfattach help exit-codes >> $out
+          gfattach help codes >> $out
+        '';
+      });
+
+      formatter = forAllSystems (pkgs: pkgs.nixfmt);
+
+      nixosModules.default = import ./nix/nixos.nix { inherit self; };
+      homeManagerModules.default = import ./nix/home-manager.nix { inherit self; };
     };
 }
