@@ -28,8 +28,8 @@ class Address:
     path: str = ""
 
 
-def server_address(cluster: Cluster, tls_by_default: bool) -> Address:
-    """The address in the entry's `server`; `tls_by_default` is for one without a scheme.
+def server_address(cluster: Cluster) -> Address:
+    """The address in the entry's `server`. One without a scheme is spoken to without TLS, as by kubectl.
 
     Raises ClusterError (cluster.kubeconfig.server).
     """
@@ -39,7 +39,7 @@ def server_address(cluster: Cluster, tls_by_default: bool) -> Address:
     try:
         parts = urlsplit(text)
         if not parts.scheme or not parts.netloc:
-            parts = urlsplit(f"{'https' if tls_by_default else 'http'}://{text}")
+            parts = urlsplit(f"http://{text}")
             if parts.path not in ("", "/"):
                 raise _server_error(cluster, f"has the server {text!r}, which is neither a URL nor host:port")
         port = parts.port

@@ -52,7 +52,7 @@ def credential_of(
     """
     _check(user)
     certificate, key, expires = _certificate(user)
-    source = "a client certificate" if certificate else "nothing"
+    source = "a client certificate"
     authorization: str | None = None
     if user.token_file is not None:
         token = _token_from(user, user.token_file)
@@ -73,6 +73,13 @@ def credential_of(
             ends = _still_valid(certificate, f"the certificate that the plugin {plugin.command!r} handed out")
             expires = min(expires or ends, ends)
         authorization = _bearer(user, handout.token) if handout.token else None
+    elif not certificate:
+        raise _fault(
+            user,
+            "none",
+            "has no credential: no token, certificate, password or plugin",
+            "log in again with what made the kubeconfig, or name another with --context",
+        )
     return Credential(source, authorization, certificate, key, _impersonation(user), expires)
 
 

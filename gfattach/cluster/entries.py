@@ -87,7 +87,7 @@ class Kubeconfig:
 
 @dataclass(frozen=True)
 class Entries:
-    """What a context stands for. `user` None for a context that names nobody: requests are anonymous."""
+    """What a context stands for. `user` None for a context that names nobody."""
 
     context: Context
     cluster: Cluster

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gfattach.cluster import in_cluster
-from gfattach.cluster.address import Address, proxy_towards, server_address
+from gfattach.cluster.address import proxy_towards, server_address
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.cluster.credentials import Credential, credential_of
 from gfattach.cluster.entries import Context, Entries, Kubeconfig
@@ -99,14 +99,6 @@ def _dangling(
     )
 
 
-def address(entries: Entries) -> Address:
-    """Where the API server is. Raises ClusterError (cluster.kubeconfig.server)."""
-    cluster, user = entries.cluster, entries.user
-    trusts = cluster.insecure or cluster.authority is not None or bool(cluster.authority_data)
-    shows = user is not None and (user.certificate is not None or bool(user.certificate_data))
-    return server_address(cluster, tls_by_default=trusts or shows)
-
-
 def credential(
     entries: Entries, deadline: Deadline, environ: Mapping[str, str] | None = None, *, anew: bool = False
 ) -> Credential:
@@ -115,8 +107,14 @@ def credential(
     `anew` runs an exec plugin again though what it handed out has not expired: for after a 401.
     Raises ClusterError (cluster.credential.*, cluster.kubeconfig.*).
     """
-    if entries.user is None or not address(entries).secure:
+    if not server_address(entries.cluster).secure:
         return Credential()
+    if entries.user is None:
+        raise ClusterError(
+            f"the context {entries.context.name!r} names no user",
+            f"correct it: kubectl config set-context {entries.context.name} --user=NAME",
+            code="cluster.credential.none",
+        )
     environ = os.environ if environ is None else environ
     return credential_of(entries.user, entries.cluster, deadline, environ, anew)
 
@@ -128,7 +126,7 @@ def connection(
 
     Raises ClusterError (cluster.kubeconfig.*, cluster.credential.*).
     """
-    cluster, server = entries.cluster, address(entries)
+    cluster, server = entries.cluster, server_address(entries.cluster)
     context = client_context(cluster) if server.secure else None
     if context is not None and credential.certificate:
         try:

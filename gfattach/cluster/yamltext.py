@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from typing import Any
 
@@ -21,7 +22,13 @@ VALUES = 500_000
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {word: True for name in ("y", "yes", "true", "on") for word in (name, name.title(), name.upper())}
 _WORDS |= {word: False for name in ("n", "no", "false", "off") for word in (name, name.title(), name.upper())}
-_WORDS |= {f"{sign}{word}": 0.0 for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF", ".nan")}
+
+#: Numbers that JSON cannot hold, which kubectl makes of YAML first.
+_NO_NUMBERS = frozenset(f"{sign}.{word}" for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")) | {
+    ".nan",
+    ".NaN",
+    ".NAN",
+}
 
 _INTEGER = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7_]+|[0-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -46,7 +53,7 @@ def parse(content: bytes) -> Any:
     if content.lstrip()[:1] == b"{":
         # What is JSON is read as JSON, as kubectl does: YAML forbids some of it (tabs, escapes).
         try:
-            return json.loads(content)
+            return json.loads(content, parse_constant=_refuse)
         except (ValueError, RecursionError):
             pass  # a flow mapping, or an error that the other parser explains with its line
     import yaml
@@ -63,6 +70,10 @@ def parse(content: bytes) -> Any:
         raise YamlError("it holds characters that YAML does not allow", start.count(b"\n") + 1) from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise YamlError("it cannot be parsed", None) from error
+
+
+def _refuse(_: str) -> None:
+    raise ValueError
 
 
 class _Open:
@@ -145,9 +156,14 @@ def _scalar(event: Any) -> Any:
         return text
     if text in _WORDS:
         return _WORDS[text]
+    number: int | float | str = text
     if _INTEGER.fullmatch(text):
-        return _number(text.replace("_", ""))
-    return _number(text) if _FLOAT.fullmatch(text) else text
+        number = _number(text.replace("_", ""))
+    elif _FLOAT.fullmatch(text):
+        number = _number(text)
+    if text in _NO_NUMBERS or (isinstance(number, float) and not math.isfinite(number)):
+        raise YamlError("a number is infinite, or none", event.start_mark.line + 1)
+    return number
 
 
 def _number(text: str) -> int | float:
