@@ -1,0 +1,69 @@
+"""The environment of an agent's process: what it needs, and nothing that may be a secret.
+
+An agent lives long, and its environment can be read by whatever else the user runs. Only an exec
+plugin of the kubeconfig, which may need anything, makes the agent keep the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Container
+
+from gfattach.cluster.connection import ClusterRef
+
+#: Where programs, files, libraries and proxies are.
+_PASSED_ON = {
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "KUBECONFIG",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "NIX_LD",
+    "NIX_LD_LIBRARY_PATH",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+}
+
+_PASSED_ON_PREFIXES = ("XDG_",)
+
+
+def environment(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
+    """The variables for the agent of the cluster `ref`; never one that `withheld` names.
+
+    Raises ClusterError for a kubeconfig that cannot be read.
+    """
+    everything = ref is not None and _has_exec_plugin(ref)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if (everything or name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)) and name not in withheld
+    }
+    # What this process can import the child has to find too, however gfattach was installed.
+    search = os.pathsep.join(map(os.path.abspath, sys.path))
+    # One arena: threads, which are few and short, would each reserve memory of their own.
+    return {**kept, "PYTHONPATH": search, "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}
+
+
+def _has_exec_plugin(ref: ClusterRef) -> bool:
+    from gfattach.cluster.resolve import find_files, read_kubeconfig, select
+
+    user = select(read_kubeconfig(find_files(ref)), ref).user
+    return user is not None and user.exec is not None

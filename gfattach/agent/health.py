@@ -1,0 +1,199 @@
+"""Whether an upstream is well: a real request of a cache, through the forward's own way.
+
+One connection is kept for it, so that a question costs a round trip, and a cache that ends is noticed
+when the connection breaks and not only at the next question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
+
+from gfattach.agent.channel import Speech, TlsChannel
+from gfattach.agent.health_grpc import GrpcQuestion
+from gfattach.agent.health_http import HttpQuestion
+from gfattach.agent.spec import Health
+from gfattach.errors import GfattachError
+
+if TYPE_CHECKING:
+    import ssl
+
+#: Seconds in which a question has to be answered.
+ANSWER_SECONDS = 2.0
+
+#: Seconds between questions: a substituter's have to be close, because a dead one is fatal to Nix builds.
+INTERVAL_SECONDS = {"nix": 1.0, "grpc": 5.0, "http": 5.0}
+
+#: Seconds between questions while the upstream is down.
+DOWN_SECONDS = 0.5
+
+Dial = Callable[[], Awaitable[Speech]]
+
+
+class Question(Protocol):
+    """A protocol in which an upstream is asked. `verdict`: None not yet, "" well, else what is wrong."""
+
+    verdict: str | None
+    reusable: bool
+
+    def begin(self) -> bytes:
+        """What a new connection begins with."""
+        ...
+
+    def ask(self) -> bytes:
+        """The bytes that ask once more."""
+        ...
+
+    def receive(self, data: bytes) -> bytes:
+        """Take in what came; what has to be sent because of it."""
+        ...
+
+
+class HealthCheck:
+    """Asks one upstream. `broken` is called when the kept connection breaks between questions."""
+
+    def __init__(self, health: Health, authority: str, dial: Dial, broken: Callable[[], None]) -> None:
+        self._health = health
+        self._authority = health.host or authority
+        self._dial = dial
+        self._broken = broken
+        self._connection: _Connection | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    async def ask(self) -> str:
+        """Ask now: "" when it is well, else what is wrong. Takes up to `ANSWER_SECONDS`."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                kept = self._connection
+                if kept is not None and kept.usable:
+                    with contextlib.suppress(OSError, ValueError, GfattachError):
+                        return await self._judged(kept)
+                    self.drop()  # it had been idle: only a fresh one says what is so
+                self._connection = await self._connect()
+                return await self._judged(self._connection)
+        except TimeoutError:
+            self.drop()
+            return f"no answer within {ANSWER_SECONDS:g} s"
+        except GfattachError as error:
+            self.drop()
+            return error.fact
+        except ValueError as error:
+            self.drop()
+            return str(error)
+        except OSError as error:
+            self.drop()
+            return _words(error)
+
+    def drop(self) -> None:
+        """Ask over a new connection the next time."""
+        if self._connection is not None:
+            self._connection.end()
+            self._connection = None
+
+    async def _judged(self, connection: _Connection) -> str:
+        verdict = await connection.ask()
+        if not connection.usable:
+            self.drop()
+        return verdict
+
+    async def _connect(self) -> _Connection:
+        channel = await self._dial()
+        try:
+            if self._health.tls:
+                if self._tls is None:
+                    self._tls = _context(self._health)
+                name = self._health.server_name or self._authority.rpartition(":")[0].strip("[]")
+                channel = TlsChannel(channel, self._tls, name)
+                await channel.handshake()
+            connection = _Connection(channel, self._question(), self._broken)
+            await connection.begin()
+            return connection
+        except BaseException:
+            channel.abort()
+            raise
+
+    def _question(self) -> Question:
+        health = self._health
+        if health.kind == "grpc":
+            return GrpcQuestion(self._authority, tls=health.tls)
+        if health.kind == "nix":
+            return HttpQuestion(self._authority, f"{health.path.rstrip('/')}/nix-cache-info", store=True)
+        return HttpQuestion(self._authority, health.path, store=False)
+
+
+class _Connection:
+    """A connection on which questions are asked; somebody always reads, so that its end is noticed."""
+
+    def __init__(self, channel: Speech, question: Question, broken: Callable[[], None]) -> None:
+        self._channel = channel
+        self._question = question
+        self._broken = broken
+        self._asked: asyncio.Future[str] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self.usable = True
+
+    async def begin(self) -> None:
+        opening = self._question.begin()
+        if opening:
+            await self._channel.write(opening)
+        self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    async def ask(self) -> str:
+        """Ask, and wait for the verdict. Raises OSError, ValueError and GfattachError when there is none."""
+        self._asked = asyncio.get_running_loop().create_future()
+        try:
+            await self._channel.write(self._question.ask())
+            return await self._asked
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            self._asked = None
+            self.usable = self.usable and self._question.reusable
+
+    def end(self) -> None:
+        self.usable = False
+        if self._reader is not None:
+            self._reader.cancel()
+        self._channel.abort()
+
+    async def _read(self) -> None:
+        error: Exception = ConnectionResetError("the connection was closed")
+        try:
+            while data := await self._channel.read():
+                reply = self._question.receive(data)
+                if reply:
+                    await self._channel.write(reply)
+                self._tell()
+            self._question.receive(b"")
+            self._tell()
+        except (OSError, ValueError, GfattachError) as failure:
+            error = failure
+        self.usable = False
+        if self._asked is None:
+            self._broken()
+        elif not self._asked.done():
+            self._asked.set_exception(error)
+
+    def _tell(self) -> None:
+        verdict = self._question.verdict
+        if verdict is not None and self._asked is not None and not self._asked.done():
+            self._asked.set_result(verdict)
+
+
+def _context(health: Health) -> ssl.SSLContext:
+    import ssl
+
+    context = ssl.create_default_context(cafile=None if health.ca_file is None else str(health.ca_file))
+    context.set_alpn_protocols(["h2"] if health.kind == "grpc" else ["http/1.1"])
+    return context
+
+
+def _words(error: OSError) -> str:
+    """What an error of the system or of TLS says, in lower case and without its number."""
+    reason = (
+        getattr(error, "verify_message", "") or getattr(error, "reason", "") or error.strerror or str(error)
+    )
+    return str(reason).replace("_", " ").lower() or type(error).__name__

@@ -1,0 +1,230 @@
+"""All that one agent holds: the registrations, their forwards, and the fragments that follow them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gfattach import __version__
+from gfattach.agent import guard, log, peer
+from gfattach.agent.cluster_session import ClusterSession
+from gfattach.agent.control import Operation
+from gfattach.agent.forward import Forward
+from gfattach.agent.log import LOG
+from gfattach.agent.ports import Ports
+from gfattach.agent.registry import Registry
+from gfattach.agent.spec import DirectUpstream, ForwardSpec, Registration
+from gfattach.agent.status import AgentStatus
+from gfattach.agent.upstream import DirectWay, PodWay, Upstream
+from gfattach.cluster.connection import ClusterRef
+from gfattach.errors import AgentError, GfattachError
+
+
+class Holder:
+    """The agent's substance. `operations` are what the control socket offers; `stop` is set to end it all."""
+
+    def __init__(
+        self, directory: Path, sockets: Path, ref: ClusterRef | None, lease: float, stop: asyncio.Event
+    ) -> None:
+        self._sockets = sockets
+        self._session = None if ref is None else ClusterSession(ref)
+        self._lease = lease
+        self._stop = stop
+        self._ports = Ports(directory)
+        self._registry = Registry(directory)
+        self._forwards: dict[str, Forward] = {}
+        self._started = self._used = time.monotonic()
+        self._moved = 0
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """By name, what can be asked over the control socket."""
+        return {
+            "status": self._status,
+            "register": self._register,
+            "unregister": self._unregister,
+            "log-level": self._log_level,
+            "lease": self._set_lease,
+            "stop": self._end,
+        }
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody has a registration."""
+        return bool(self._registry.registrations)
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds until the lease ends, unless a client uses a forward."""
+        traffic = [each.traffic for each in self._forwards.values()]
+        moved = sum(each.to_pod + each.to_client for each in traffic)
+        if moved != self._moved:
+            self._moved, self._used = moved, time.monotonic()
+        used = max([self._used, *(each.last_use for each in self._forwards.values())])
+        return used + self._lease - time.monotonic()
+
+    def resume(self) -> None:
+        """Hold what was registered when the agent ended. A forward that cannot be had is logged, and left."""
+        for record in self._registry.gone():
+            self._registry.remove(record)
+        for registration in self._registry.registrations:
+            try:
+                self._open(registration)
+            except GfattachError as error:
+                LOG.error("cannot resume what %s wants: %s", registration.record, error)
+
+    def recheck(self) -> None:
+        """Ask every upstream at once, over new connections, and end the channels that are dead."""
+        for each in self._forwards.values():
+            each.recheck(suspect=True)
+
+    async def drop_gone(self) -> None:
+        """Give up the registrations whose records are gone."""
+        for record in self._registry.gone():
+            LOG.info("%s is gone", record)
+            await self._give_up(record)
+
+    def hide_all(self) -> None:
+        """Empty every fragment that follows a forward."""
+        for registration in self._registry.registrations:
+            for file in registration.guarded:
+                guard.hide(file)
+
+    async def close(self, drain_seconds: float) -> None:
+        """Stop listening, let connections end for `drain_seconds`, and end those that have not."""
+        forwards = list(self._forwards.values())
+        for each in forwards:
+            each.stop_listening()
+        end = time.monotonic() + drain_seconds
+        while time.monotonic() < end and any(each.open_connections for each in forwards):
+            await asyncio.sleep(0.02)
+        await asyncio.gather(*(each.close() for each in forwards))
+
+    # Operations.
+
+    async def _status(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        status = AgentStatus(
+            pid=os.getpid(),
+            version=__version__,
+            uptime_seconds=time.monotonic() - self._started,
+            rss_bytes=_rss_bytes(),
+            lease_left_seconds=max(0.0, self.lease_left),
+            tcp_peers_checked=peer.TCP_PEERS_KNOWN,
+            log_level=log.level(),
+            forwards=tuple(each.status() for each in self._forwards.values()),
+            records=tuple(item.record for item in self._registry.registrations),
+        )
+        return status.as_json()
+
+    async def _register(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        registration = Registration.from_json(request["registration"])
+        self._check(registration)
+        before = next((r for r in self._registry.registrations if r.record == registration.record), None)
+        if before is not None:
+            for file in set(before.guarded) - set(registration.guarded):
+                guard.hide(file)
+            kept = {spec.name: spec for spec in registration.forwards}
+            await self._close([s.name for s in before.forwards if kept.get(s.name) != s], registration.record)
+        self._open(registration)
+        self._registry.add(registration)
+        self._used = time.monotonic()
+        names = dict.fromkeys(spec.name for spec in registration.forwards)
+        for name in names:
+            self._follow(self._forwards[name])
+        return {"forwards": [self._forwards[name].status().as_json() for name in names]}
+
+    async def _unregister(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"known": await self._give_up(Path(request["record"]))}
+
+    async def _log_level(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if request["level"] not in log.LEVELS:
+            raise ValueError(f"no level of the log: {request['level']!r}")
+        log.set_level(request["level"])
+        return {}
+
+    async def _set_lease(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._lease = float(request["seconds"])
+        return {}
+
+    async def _end(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._stop.set()
+        return {}
+
+    # Forwards.
+
+    def _check(self, registration: Registration) -> None:
+        names = [spec.name for spec in registration.forwards]
+        if len(set(names)) != len(names):
+            raise ValueError("two forwards have one name")
+        if not registration.record.is_absolute() or not registration.record.exists():
+            raise AgentError(
+                f"there is no record at {registration.record}",
+                "an agent holds forwards as long as their record is there",
+                code="agent.record",
+            )
+        self._registry.check(registration)
+        for spec in registration.forwards:
+            self._way(spec)
+
+    def _way(self, spec: ForwardSpec) -> Upstream:
+        if isinstance(spec.upstream, DirectUpstream):
+            return DirectWay(spec.upstream)
+        if self._session is None:
+            raise AgentError(
+                f"{spec.name} goes through a cluster, and this agent has none", code="agent.no-cluster"
+            )
+        return PodWay(spec.upstream, self._session)
+
+    def _open(self, registration: Registration) -> None:
+        """Open the forwards that are not there yet, all or none."""
+        opened: list[Forward] = []
+        try:
+            for spec in registration.forwards:
+                if spec.name not in self._forwards:
+                    forward = Forward(spec, self._way(spec), self._follow)
+                    forward.listen(self._sockets, self._ports)
+                    opened.append(forward)
+        except BaseException:
+            for forward in opened:
+                forward.stop_listening()
+            raise
+        for forward in opened:
+            self._forwards[forward.spec.name] = forward
+            forward.start()
+
+    async def _give_up(self, record: Path) -> bool:
+        registration = self._registry.remove(record)
+        if registration is None:
+            return False
+        for file in registration.guarded:
+            guard.hide(file)
+        await self._close([spec.name for spec in registration.forwards], record)
+        return True
+
+    async def _close(self, names: list[str], record: Path) -> None:
+        """Close the forwards `names` that no attachment but that of `record` wants."""
+        others = [item for item in self._registry.registrations if item.record != record]
+        wanted = {spec.name for item in others for spec in item.forwards}
+        closed = [self._forwards.pop(name) for name in names if name not in wanted and name in self._forwards]
+        await asyncio.gather(*(each.close() for each in closed))
+
+    def _follow(self, forward: Forward) -> None:
+        """Have the fragments that follow `forward` say what it is."""
+        if forward.state == "starting":
+            return
+        for registration in self._registry.registrations:
+            for file in registration.guarded:
+                if file.forward == forward.spec.name:
+                    (guard.show if forward.state == "up" else guard.hide)(file)
+
+
+def _rss_bytes() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,70 @@
+"""The ports that forwards had the last time, so that what points at one stays true.
+
+`ports.json` in the agent's directory: by the forward's name, the port and whether anybody ever
+connected to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach import files
+from gfattach.errors import StorageError
+
+#: Forwards whose ports are remembered; the oldest are forgotten.
+_KEPT = 256
+
+
+@dataclass(frozen=True)
+class RememberedPort:
+    """`used` says that a client has connected to it at some time."""
+
+    port: int
+    used: bool
+
+
+class Ports:
+    """What is remembered in one agent's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "ports.json"
+        self._ports: dict[str, RememberedPort] = _read(self._path)
+
+    def of(self, name: str) -> RememberedPort | None:
+        """What is remembered for the forward `name`."""
+        return self._ports.get(name)
+
+    def remember(self, name: str, port: int, *, used: bool = False) -> None:
+        """Remember `port` for the forward `name`; a port that was used stays so. Raises StorageError."""
+        before = self._ports.get(name)
+        now = RememberedPort(port, used or (before is not None and before.used and before.port == port))
+        if now == before:
+            return
+        self._ports.pop(name, None)
+        self._ports[name] = now
+        while len(self._ports) > _KEPT:
+            self._ports.pop(next(iter(self._ports)))
+        files.write_json(
+            self._path, {name: {"port": kept.port, "used": kept.used} for name, kept in self._ports.items()}
+        )
+
+
+def _read(path: Path) -> dict[str, RememberedPort]:
+    try:
+        document = files.read_json(path)
+    except StorageError:
+        return {}  # damaged: other ports are found
+    if not isinstance(document, Mapping):
+        return {}
+    return {str(name): port for name, item in document.items() if (port := _port(item)) is not None}
+
+
+def _port(item: Any) -> RememberedPort | None:
+    try:
+        port = RememberedPort(int(item["port"]), bool(item["used"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return port if 0 < port.port < 65536 else None

@@ -1,0 +1,82 @@
+"""Which attachments want which forwards: kept on disk, so that an agent that is started again resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gfattach import files
+from gfattach.agent.spec import ForwardSpec, Registration
+from gfattach.errors import AgentError, StorageError
+
+_VERSION = 1
+
+
+class Registry:
+    """The registrations of one agent's directory, by the path of their record."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "registrations.json"
+        self._kept: dict[Path, Registration] = {item.record: item for item in _read(self._path)}
+
+    @property
+    def registrations(self) -> tuple[Registration, ...]:
+        """All of them."""
+        return tuple(self._kept.values())
+
+    @property
+    def forwards(self) -> dict[str, ForwardSpec]:
+        """Every forward that somebody wants, by name."""
+        return {spec.name: spec for item in self._kept.values() for spec in item.forwards}
+
+    def check(self, registration: Registration) -> None:
+        """Raise AgentError `agent.conflict` where another attachment means something else by a name."""
+        others = [item for item in self._kept.values() if item.record != registration.record]
+        for spec in registration.forwards:
+            for item in others:
+                if any(other.name == spec.name and other != spec for other in item.forwards):
+                    raise AgentError(
+                        f"{spec.name} is another upstream in the attachment of {item.record.parent}",
+                        "detach that one first: gfattach down, in its workspace",
+                        code="agent.conflict",
+                    )
+
+    def add(self, registration: Registration) -> None:
+        """Keep `registration` in place of what its record had before. Raises StorageError."""
+        self._kept[registration.record] = registration
+        self._write()
+
+    def remove(self, record: Path) -> Registration | None:
+        """Forget the registration of `record`; it, where there was one. Raises StorageError."""
+        removed = self._kept.pop(record, None)
+        if removed is not None:
+            self._write()
+        return removed
+
+    def gone(self) -> tuple[Path, ...]:
+        """Records that are no longer there: their attachments were undone, or their directories removed."""
+        return tuple(record for record in self._kept if not record.exists())
+
+    def _write(self) -> None:
+        if not self._kept:
+            files.remove(self._path)
+            return
+        items = [item.as_json() for item in self._kept.values()]
+        files.write_json(self._path, {"version": _VERSION, "registrations": items})
+
+
+def _read(path: Path) -> list[Registration]:
+    try:
+        document: Any = files.read_json(path)
+    except StorageError:
+        return []  # damaged: who is attached registers again
+    if not isinstance(document, Mapping) or document.get("version") != _VERSION:
+        return []
+    found = []
+    for item in document.get("registrations", ()):
+        try:
+            found.append(Registration.from_json(item))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found

@@ -1,0 +1,129 @@
+"""The life of the agent's process: take the directory, resume what was registered, serve, and end.
+
+It ends when it is asked to, when nobody has a registration any more, and when no client used a
+forward for the time of its lease. The first line of its standard output is one JSON document, for the
+parent: `{"ready": STATE}` or `{"error": {...}}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach import files
+from gfattach.agent import listener
+from gfattach.agent.clock import Clock
+from gfattach.agent.control import ControlServer
+from gfattach.agent.holder import Holder
+from gfattach.agent.log import LOG, log_to
+from gfattach.agent.state import AgentState, socket_directory, state_file, write_state
+from gfattach.cluster.connection import ClusterRef
+from gfattach.process import ProcessId
+
+#: Seconds between looks at the records, the lease and the clock.
+TICK_SECONDS = 1.0
+
+#: Seconds without any registration after which the agent ends: who has just started it gets to register.
+UNWANTED_SECONDS = 5.0
+
+#: Seconds that connections get to end by themselves.
+DRAIN_SECONDS = 0.3
+
+#: Seconds that a process which served the directory before gets to be gone.
+_TAKEOVER_SECONDS = 5.0
+
+#: Files and sockets that may be open at once, where the system allows it.
+_DESCRIPTORS = 8192
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """`ref` is None for an agent that needs no cluster."""
+
+    directory: Path
+    ref: ClusterRef | None
+    lease_seconds: float
+
+
+def serve(options: ServeOptions) -> None:
+    """Serve until it is time to end. Raises AgentError, StorageError and OSError."""
+    os.umask(0o077)
+    files.make_private_directory(options.directory)
+    with files.locked(options.directory / "serving.lock", _TAKEOVER_SECONDS):
+        log_to(options.directory)
+        _raise_limit()
+        asyncio.run(_serve(options))
+
+
+def tell_parent(document: dict[str, Any]) -> None:
+    """Write `document` to standard output as one line, and close it: the parent waits for its end."""
+    with contextlib.suppress(OSError):  # a parent that is gone need not be told
+        os.write(1, (json.dumps(document) + "\n").encode())
+    handle = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(handle, 1)
+    os.close(handle)
+
+
+async def _serve(options: ServeOptions) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    sockets = socket_directory(options.directory)
+    holder = Holder(options.directory, sockets, options.ref, options.lease_seconds, stop)
+    control: ControlServer | None = None
+    reason = "it met a defect"
+    try:
+        path = sockets / "control.sock"
+        control = ControlServer(listener.bind_unix(path), holder.operations)
+        holder.resume()
+        process = ProcessId.of(os.getpid())
+        assert process is not None
+        state = AgentState(process, path, options.ref)
+        write_state(options.directory, state)
+        LOG.info("serving as process %d", process.pid)
+        tell_parent({"ready": True})
+        reason = await _wait(holder, stop)
+    finally:
+        LOG.info("ending: %s", reason)
+        holder.hide_all()
+        files.remove(state_file(options.directory))
+        if control is not None:
+            await control.close()
+        await holder.close(DRAIN_SECONDS)
+
+
+async def _wait(holder: Holder, stop: asyncio.Event) -> str:
+    """Serve until there is a reason to end; the reason."""
+    clock = Clock()
+    unwanted = 0.0
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TICK_SECONDS):
+                await stop.wait()
+                return "asked to"
+        gap = clock.gap(TICK_SECONDS)
+        if gap:
+            LOG.info("%.0f s are missing: this process or machine was asleep", gap)
+            holder.recheck()
+        await holder.drop_gone()
+        unwanted = 0.0 if holder.wanted else unwanted + TICK_SECONDS
+        if unwanted >= UNWANTED_SECONDS:
+            return "nothing is attached"
+        if holder.lease_left <= 0:
+            return "no client used it for the time of its lease"
+
+
+def _raise_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
