@@ -104,6 +104,8 @@ class Forward:
         self._run(self._keep_alive)
 
     def _run(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        if self._closing:
+            return
         task = asyncio.get_running_loop().create_task(work())
         self._tasks.add(task)
 
@@ -250,11 +252,11 @@ class Forward:
             await asyncio.sleep(max(0.0, asked + _HASTE_SECONDS - time.monotonic()))
             asked = time.monotonic()
             self._wake.clear()
-            if self._suspect:
-                self._suspect = False
+            suspect, self._suspect = self._suspect, False
+            if suspect:
                 self._check.drop()
-                await self._drop_the_dead()
-            self._note(await self._check.ask())
+            verdict, _ = await asyncio.gather(self._check.ask(), self._drop_the_dead(suspect))
+            self._note(verdict)
             pause = (
                 health.INTERVAL_SECONDS[self.spec.health.kind] if self.state == "up" else health.DOWN_SECONDS
             )
@@ -274,9 +276,10 @@ class Forward:
             )
             self._changed(self)
 
-    async def _drop_the_dead(self) -> None:
-        """End the channels that do not answer, for example after this machine was asleep."""
-        await self._each(lambda leg: leg.channel.ping(Deadline.after(health.ANSWER_SECONDS)))
+    async def _drop_the_dead(self, suspect: bool) -> None:
+        """End the channels that do not answer, where that is suspected: this machine was asleep, say."""
+        if suspect:
+            await self._each(lambda leg: leg.channel.ping(Deadline.after(health.ANSWER_SECONDS)))
 
     async def _keep_alive(self) -> None:
         since = 0.0

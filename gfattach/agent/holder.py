@@ -70,7 +70,7 @@ class Holder:
     def resume(self) -> None:
         """Hold what was registered when the agent ended. A forward that cannot be had is logged, and left."""
         for record in self._registry.gone():
-            self._registry.remove(record)
+            self._forget(record)
         for registration in self._registry.registrations:
             try:
                 self._open(registration)
@@ -197,13 +197,22 @@ class Holder:
             forward.start()
 
     async def _give_up(self, record: Path) -> bool:
-        registration = self._registry.remove(record)
+        registration = self._forget(record)
         if registration is None:
             return False
-        for file in registration.guarded:
-            guard.hide(file)
         await self._close([spec.name for spec in registration.forwards], record)
         return True
+
+    def _forget(self, record: Path) -> Registration | None:
+        """Forget a registration; its fragments are emptied, and its ports are nobody's."""
+        registration = self._registry.remove(record)
+        if registration is not None:
+            for file in registration.guarded:
+                guard.hide(file)
+            for spec in registration.forwards:
+                if spec.name not in self._registry.forwards:
+                    self._ports.release(spec.name)
+        return registration
 
     async def _close(self, names: list[str], record: Path) -> None:
         """Close the forwards `names` that no attachment but that of `record` wants."""

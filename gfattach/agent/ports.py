@@ -45,6 +45,16 @@ class Ports:
             return
         self._ports.pop(name, None)
         self._ports[name] = now
+        self._write()
+
+    def release(self, name: str) -> None:
+        """Nothing points at the forward `name` any more: another port is as good. Raises StorageError."""
+        before = self._ports.get(name)
+        if before is not None and before.used:
+            self._ports[name] = RememberedPort(before.port, used=False)
+            self._write()
+
+    def _write(self) -> None:
         while len(self._ports) > _KEPT:
             self._ports.pop(next(iter(self._ports)))
         files.write_json(
