@@ -3,7 +3,7 @@
 The environment that counts is the shell's own: what the contract refuses there is refused. Headers
 (BAZEL_REMOTE_HEADER, BAZEL_REMOTE_CACHE_HEADER, BAZEL_REMOTE_EXEC_HEADER) are secrets: they reach
 Bazel in a private rc file (`gfattach.attach.headers`), never as arguments, and the variables are
-not handed on.
+not handed on. So does the token for the cache, where this Bazel cannot ask a credential helper for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from gfattach import attachment as records
 from gfattach.attach import headers
+from gfattach.attach.bazel_token import with_token
 from gfattach.attachment import Attachment
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
 from gfattach.contract import bazel_arguments
@@ -26,6 +27,7 @@ from gfattach.contract.manifest import read_manifest
 from gfattach.contract.rules_values import disk_reasons
 from gfattach.contract.substrate import classify
 from gfattach.contract.variables import HEADER_VARIABLES, value_of
+from gfattach.credential.sources import TOKEN_VARIABLE
 from gfattach.deadline import Deadline
 from gfattach.endpoint import parse_endpoint
 from gfattach.errors import BazelError, ProgramMissingError, RefusedError, UsageError
@@ -53,9 +55,10 @@ def prepare(words: Sequence[str]) -> Replacement:
 
     Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
     Bazel, UsageError for a value that this Bazel cannot take or a shell that names another cache
-    than the attachment's, BazelError and StorageError.
+    than the attachment's, CredentialError for a token that is there and no good, BazelError and
+    StorageError.
     """
-    environment = os.environ
+    environment: Mapping[str, str] = os.environ
     home = resolve_home(None, Path.cwd())
     site = load_site({}, {}, home.workspace)
     _demand(environment, home, site)
@@ -66,6 +69,12 @@ def prepare(words: Sequence[str]) -> Replacement:
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else _fragment(record, environment)
     rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []
+    secrets = {*HEADER_VARIABLES}
+    if invocation.command in bazel_arguments.BUILDS and (host := _cache_host(record, environment)):
+        given = with_token(environment, host, fragment)
+        # The helper of a newer Bazel reads the variable itself; otherwise the header has it by now.
+        secrets |= {TOKEN_VARIABLE} if given != dict(environment) else set()
+        environment = given
     names = _names(
         bazel_arguments.uncertain_flags(environment, invocation.command), program, home, environment
     )
@@ -74,7 +83,7 @@ def prepare(words: Sequence[str]) -> Replacement:
         rc.append(headers.write_headers(text))
     upload = bazel_arguments.may_upload(environment, site_allows=site.may_upload)
     line = bazel_arguments.arguments(invocation, environment, names=names, rc=rc, upload=upload)
-    left = {name: value for name, value in environment.items() if name not in HEADER_VARIABLES}
+    left = {name: value for name, value in environment.items() if name not in secrets}
     return Replacement(program, tuple(line), left)
 
 
@@ -118,6 +127,14 @@ def _fragment(record: Attachment, environment: Mapping[str, str]) -> Path | None
             code="bazel.other-cache",
         )
     return record.bazelrc
+
+
+def _cache_host(record: Attachment | None, environment: Mapping[str, str]) -> str:
+    """The host whose token the cache of this shell asks for; "" where there is no cache."""
+    if record is not None and record.cache is not None and record.bazelrc is not None:
+        return record.cache.endpoint.host
+    named = value_of(environment, "BAZEL_REMOTE_CACHE")
+    return parse_endpoint(named).host if named else ""
 
 
 def _is_read(fragment: Path, home: Home, invocation: Invocation) -> bool:

@@ -75,11 +75,23 @@ def flag_cache() -> Path:
     return cache_directory() / "bazel-flags.json"
 
 
-def render_fragment(target: CacheTarget, found: BazelFound, on_cache_down: OnCacheDown, run: Run) -> str:
-    """The text of the fragment for this cache and this Bazel."""
+def render_fragment(
+    target: CacheTarget,
+    found: BazelFound,
+    on_cache_down: OnCacheDown,
+    run: Run,
+    credential_helper: Path | None = None,
+) -> str:
+    """The text of the fragment for this cache and this Bazel, which asks `credential_helper` for tokens."""
     compressors = run.findings["cache.capabilities"].data.get("compressors", ())
     accepts = None if found.accepted is None else bazelrc.accepted_names(found.accepted)
-    return bazelrc.render(read_only(target), accepts, on_cache_down=on_cache_down, zstd="ZSTD" in compressors)
+    return bazelrc.render(
+        read_only(target),
+        accepts,
+        on_cache_down=on_cache_down,
+        credential_helper=credential_helper,
+        zstd="ZSTD" in compressors,
+    )
 
 
 @contextmanager

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from gfattach.cli.execute import Outcome
 from gfattach.errors import ExitCode
-from gfattach.report.text import headline, seconds
+from gfattach.report.text import headline, seconds, size
 
 if TYPE_CHECKING:
+    from gfattach.agent.status import ForwardStatus
     from gfattach.attach.down import Detached
     from gfattach.attach.publish import Linted, Published
     from gfattach.attach.site import ShownSite
     from gfattach.attach.status import Inspection
     from gfattach.attach.up import Attached
+    from gfattach.attach.watch import Look
     from gfattach.firsthit.evidence import Leg
     from gfattach.firsthit.proof import Proof
 
@@ -102,9 +104,33 @@ def _inspection_lines(seen: Inspection) -> Iterator[str]:
         yield f"cache        {record.cache.endpoint.url}  {record.bazelrc or 'no fragment'}"
     if record.substituter is not None:
         yield f"substituter  {record.substituter.endpoint.url}  {record.nix_conf or 'no fragment'}"
+    for forward in () if seen.agent is None else seen.agent.forwards:
+        yield f"forward      {forward_line(forward)}"
     first = (record.first_hit or {}).get("first_hit")
     if first:
         yield f"last proof   first hit after {seconds(first['seconds'])} ({first['client']})"
+
+
+def forward_line(forward: ForwardStatus) -> str:
+    """One forward: where it is, how it is, and what has gone over it."""
+    where = "watched" if forward.port is None else f"{forward.address}:{forward.port}"
+    line = f"{forward.name}  {forward.state}  {where}"
+    if forward.port is not None:
+        line += (
+            f"  {forward.open_connections} open, {forward.total_connections} in all"
+            f", {size(forward.bytes_received)} received, {size(forward.bytes_sent)} sent"
+        )
+    if forward.strangers:
+        line += f", {forward.strangers} of other users turned away"
+    return line if forward.state == "up" or not forward.last_error else f"{line}: {forward.last_error}"
+
+
+def look_lines(look: Look) -> list[str]:
+    """What a look of `status --watch` saw, each line with the time of the clock on the wall."""
+    at = f"{look.at.astimezone():%H:%M:%S}"
+    if look.agent is None:
+        return [f"{at}  the agent has ended; start it again: gfattach up"]
+    return [f"{at}  {forward_line(forward)}" for forward in look.agent.forwards]
 
 
 def detached(done: Detached) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -10,13 +11,25 @@ from gfattach.cli.execute import execute, output_options
 
 
 @click.command()
+@click.option("--watch", is_flag=True, help="Look again and again, and say what changes, until interrupted.")
 @output_options
 @click.pass_context
-def status(ctx: click.Context, workspace: Path | None, verbose: bool, output: str) -> None:
+def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: bool, output: str) -> None:
     """Show what is attached, and whether it is healthy now.
 
-    Ends with 0 when something is attached and healthy, with 1 when nothing is or it is not.
+    Ends with 0 when something is attached and healthy, with 1 when nothing is or it is not. With
+    --watch it asks the background process alone; --output json is a document a line then.
     """
+    if watch:
+        from gfattach.attach.watch import watch as looks
+        from gfattach.cli.outcomes import look_lines
+
+        for look in looks(workspace):
+            lines = [json.dumps(look.as_json())] if output == "json" else look_lines(look)
+            for line in lines:
+                click.echo(line)
+        return
+
     from gfattach.attach.status import inspect
     from gfattach.cli.outcomes import inspected
 

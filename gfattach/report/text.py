@@ -66,3 +66,11 @@ def headline(first_hit: Mapping[str, Any]) -> str:
     """`time to first cache hit  1.84 s   (context 0.11 · forward 0.09 · ...)`."""
     parts = " · ".join(f"{stage['name']} {stage['seconds']:.2f}" for stage in first_hit["stages"])
     return f"time to first cache hit  {seconds(first_hit['seconds'])}   ({parts})"
+
+
+def size(count: int) -> str:
+    """Bytes for a person: `512 B`, `1.5 MiB`."""
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"

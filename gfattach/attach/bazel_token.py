@@ -1,0 +1,97 @@
+"""How Bazel comes to the token for its cache: by asking a helper, or, where it cannot, from a private rc.
+
+Bazel has `--credential_helper` from 6.3 on and calls it experimental from 5.3. An older one takes tokens
+as headers only, which would have to stand in a file: the fragment never holds them, and `gfattach bazel`
+puts them into the private rc of that one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gfattach.contract.variables import lines_of
+from gfattach.credential.helper import write_helper
+from gfattach.credential.hosts import host_of
+from gfattach.credential.tokens import has_token, headers_for
+from gfattach.errors import CredentialError
+from gfattach.finding import Finding, fail, ok, warn
+from gfattach.fragments.bazelrc import CANDIDATE_FLAGS
+
+#: The flag under its names, the newer first.
+HELPER_FLAGS = ("credential_helper", "experimental_credential_helper")
+
+#: The variable of the contract that holds headers for the cache.
+_HEADER_VARIABLE = "BAZEL_REMOTE_CACHE_HEADER"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the fragment is given for tokens: `helper` for `render_fragment`, `finding` for the checklist.
+
+    Both are None where nothing has a token for the cache.
+    """
+
+    helper: Path | None = None
+    finding: Finding | None = None
+
+
+def offer(
+    host: str,
+    directory: Path,
+    accepted: Container[str] | None,
+    *,
+    dialled: str = "",
+    label: str = "this Bazel",
+) -> Offer:
+    """The helper for the token of `host`, written into `directory`, if there is one and Bazel can ask it.
+
+    `accepted` are the flags (as texts) that the Bazel knows, None where nobody could ask one; `dialled`
+    is the host that Bazel dials where that is the listener of a forward. Raises StorageError.
+    """
+    try:
+        if not has_token(host):
+            return Offer()
+    except CredentialError as error:
+        why = "the cache asks for a token, and would answer Bazel as if it had nothing"
+        return Offer(None, fail(error.code, error.fact, why, *error.hints))
+    if accepted is None or not any(CANDIDATE_FLAGS[name] in accepted for name in HELPER_FLAGS):
+        return Offer(
+            None,
+            warn(
+                "credential.bazel.no-helper",
+                f"there is a token for {host}, and {label} knows no credential helpers",
+                "the token would have to stand in a file, and the fragment holds no secret",
+                "build with the token in a private rc of that run: gfattach bazel build //...",
+                "or use Bazel 6.3 or later: name it with --bazel or BAZEL_BIN",
+            ),
+        )
+    helper = write_helper(directory, host_of(host) if dialled and dialled != host else "")
+    return Offer(helper, ok("credential.bazel.helper", f"Bazel asks {helper} for the token for {host}"))
+
+
+def with_token(environment: Mapping[str, str], host: str, fragment: Path | None) -> dict[str, str]:
+    """`environment` with the token for `host` among the cache's headers, if Bazel gets it in no other way.
+
+    It is left alone where the fragment names a helper, or the environment a helper or a header for the
+    same. Raises CredentialError for a token that is there and no good, and StorageError.
+    """
+    if _has_way(environment, fragment):
+        return dict(environment)
+    added = [f"{name}={value}" for name, value in headers_for(host, environment)]
+    if not added:
+        return dict(environment)
+    return {**environment, _HEADER_VARIABLE: "\n".join([*lines_of(environment, _HEADER_VARIABLE), *added])}
+
+
+def _has_way(environment: Mapping[str, str], fragment: Path | None) -> bool:
+    if lines_of(environment, "BAZEL_CREDENTIAL_HELPER"):
+        return True
+    headers = (*lines_of(environment, "BAZEL_REMOTE_HEADER"), *lines_of(environment, _HEADER_VARIABLE))
+    if any(line.strip().lower().startswith("authorization=") for line in headers):
+        return True
+    if fragment is None:
+        return False
+    lines = fragment.read_text("utf-8", "replace").splitlines()
+    return any(f"--{name}=" in line for line in lines if line.startswith("build ") for name in HELPER_FLAGS)

@@ -1,0 +1,67 @@
+"""What the agent of an attachment has logged, and from which level on it logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gfattach import attachment as records
+from gfattach.agent import supervisor
+from gfattach.agent.log import log_file
+from gfattach.attach.forwards import ANSWER_SECONDS
+from gfattach.deadline import Deadline
+from gfattach.errors import UsageError
+from gfattach.files import read_bytes
+from gfattach.paths import resolve_home
+
+#: Seconds between two looks at a file that is followed.
+FOLLOW_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Log:
+    """Where an agent logs, the older half first, and what of it was asked for."""
+
+    files: tuple[Path, ...]
+    lines: tuple[str, ...]
+
+
+def read_log(workspace: Path | None, count: int) -> Log:
+    """The last `count` entries of the agent of the workspace's attachment.
+
+    Raises UsageError when nothing is attached there, and StorageError.
+    """
+    file = log_file(_directory(workspace))
+    files = (file.with_name(f"{file.name}.1"), file)
+    text = b"".join(read_bytes(each) or b"" for each in files).decode("utf-8", "replace")
+    return Log(files, tuple(text.splitlines()[-count:] if count else ()))
+
+
+def follow(log: Log) -> Iterator[str]:
+    """Each further entry, for ever; a file that was begun anew is read from its beginning."""
+    file = log.files[-1]
+    read, rest = len(read_bytes(file) or b""), b""
+    while True:
+        time.sleep(FOLLOW_SECONDS)
+        content = read_bytes(file) or b""
+        read = 0 if len(content) < read else read
+        *lines, rest = (rest + content[read:]).split(b"\n")
+        read = len(content)
+        yield from (line.decode("utf-8", "replace") for line in lines)
+
+
+def set_level(workspace: Path | None, level: str) -> None:
+    """Have the agent log from `level` on. Raises UsageError, and AgentError when none runs."""
+    client = supervisor.find(_directory(workspace))
+    if client is None:
+        raise UsageError("no agent runs here", "start it again: gfattach up", code="agent.ended")
+    client.set_log_level(level, Deadline.after(ANSWER_SECONDS))
+
+
+def _directory(workspace: Path | None) -> Path:
+    record = records.load(resolve_home(workspace, Path.cwd()))
+    if record is None or record.agent is None:
+        raise UsageError("nothing is attached here", "attach first: gfattach up", code="agent.none")
+    return record.agent
