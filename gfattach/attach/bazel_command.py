@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gfattach import attachment as records
-from gfattach.attach import headers
+from gfattach.attach import forwards, headers
 from gfattach.attach.bazel_token import with_token
 from gfattach.attachment import Attachment
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate

@@ -17,6 +17,7 @@ from gfattach.contract.variables import (
     lines_of,
     value_of,
 )
+from gfattach.credential.hosts import is_cell
 from gfattach.endpoint import EndpointError, parse_endpoint
 
 #: Events of GitHub that run code which nobody has accepted yet.
@@ -174,7 +175,7 @@ def needs_reapi_token(endpoint: str) -> bool:
         host = parse_endpoint(endpoint).host
     except EndpointError:
         return False
-    return host.startswith("gf-reapi-cell") or re.search(r"\.gf-rbe\.svc(\.|$)", host) is not None
+    return is_cell(host)
 
 
 def disk_reasons(

@@ -8,24 +8,73 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 #: What is said as the user of a bare token; the caches that take tokens ignore it.
 TOKEN_USER = "gfattach"
 
+#: A word, or what stands in double quotes (curl 7.84 and later).
+_WORDS = re.compile(r'"((?:[^"\\]|\\.)*+)"|(\S++)')
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a netrc is made of: the hosts that have entries, in order, `default` as `*`.
+
+    `problems` say what is no netrc, by line, and repeat no word of it: any of them may be a password.
+    """
+
+    machines: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def read(text: str) -> Reading:
+    """Take a netrc apart as curl does: words parted by white space, `#` lines, macros up to a blank line."""
+    found: list[str] = []
+    problems: list[str] = []
+    wants, macro = "", False
+    for number, line in enumerate(text.splitlines(), 1):
+        if macro:
+            macro = bool(line.strip())
+            continue
+        if line.lstrip().startswith("#"):
+            continue
+        words = [quoted or bare for quoted, bare in _WORDS.findall(line)]
+        for word in words:
+            if wants:
+                if wants == "machine":
+                    found.append(word)
+                wants = ""
+            elif word == "macdef":
+                macro = True
+                break
+            elif word == "default":
+                found.append("*")
+            elif word in ("machine", "login", "password", "account"):
+                if word != "machine" and not found:
+                    problems.append(f"line {number} has a {word} that belongs to no machine")
+                wants = word
+            else:
+                problems.append(f"line {number} has a word that is no keyword")
+    if wants:
+        problems.append(f"it ends behind the keyword {wants}")
+    return Reading(tuple(found), tuple(problems))
+
 
 def machines(text: str) -> tuple[str, ...]:
     """The hosts that a netrc has entries for, in order; `default` counts as `*`."""
-    found: list[str] = []
-    words = iter(text.split())
-    for word in words:
-        if word == "machine":
-            found.append(next(words, ""))
-        elif word == "default":
-            found.append("*")
-        elif word in ("login", "password", "account"):
-            next(words, "")
-    return tuple(name for name in found if name)
+    return read(text).machines
+
+
+def merge(existing: str, machine: str, token: str) -> str:
+    """The netrc `existing`, untouched, behind an entry that gives `token` to `machine` alone.
+
+    Ours is first: curl takes the first that matches, and a `default` or a macro without its blank line
+    would swallow what stands behind. Raises ValueError for what curl could not read back.
+    """
+    return entry(machine, TOKEN_USER, token) + existing
 
 
 def entry(host: str, login: str, password: str) -> str:
