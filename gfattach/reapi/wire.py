@@ -19,7 +19,8 @@ from gfattach.reapi.speech import Heard, Speech, classify, is_enough
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import Fault, Tls, blind_context, context, openssl_says, tls_fault
 
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+#: What an HTTP/2 client says first: the preface, and an empty SETTINGS frame (RFC 9113, 3.4).
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 #: Seconds that a port gets for the first conversation, and again for those that follow it.
 TALK_SECONDS = 3.0
@@ -74,7 +75,7 @@ class Questions:
 
     def http2(self) -> Heard | None:
         """The HTTP/2 preface, in plain text."""
-        return self._plain(_PREFACE)
+        return self._plain(PREFACE)
 
     def http1(self) -> Heard | None:
         """A GET, in plain text."""
@@ -83,7 +84,7 @@ class Questions:
     def tls(self) -> Heard | None:
         """A handshake that verifies, and within it what the scheme promises. None: no TLS is spoken."""
         try:
-            heard = self._within_tls(_PREFACE if self._target.endpoint.grpc else self._get)
+            heard = self._within_tls(PREFACE if self._target.endpoint.grpc else self._get)
             if heard.speech is Speech.CLOSED:
                 # TLS 1.3 refuses a client after the handshake, and words of ours that are on their way
                 # then make the refusal's reason be lost: listen once without a word.

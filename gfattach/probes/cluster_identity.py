@@ -1,0 +1,131 @@
+"""Whom the API server takes us for, and what an operator published for everybody."""
+
+from __future__ import annotations
+
+from gfattach.cluster import questions
+from gfattach.cluster.api import ApiError, now
+from gfattach.errors import ClusterError, UsageError
+from gfattach.finding import Finding, Probe, fail, ok, warn
+from gfattach.probes.cluster_subject import ClusterInquiry, failure, until
+from gfattach.site.profile import parse_profile, profile_name
+
+_IDENTITY_CODES = {
+    "cluster.identity.known": "the API server knows who this is",
+    "cluster.identity.hidden": "the API server accepts the credentials and does not say for whom",
+    "cluster.identity.anonymous": "the API server takes this for nobody: no credential reached it",
+    "cluster.identity.refused": "the API server refuses the credentials, or they have expired (401)",
+    "cluster.identity.foreign": "something else than an API server answers",
+    "cluster.identity.failed": "the API server cannot answer now",
+}
+
+
+def _identity(inquiry: ClusterInquiry) -> Finding:
+    subject = inquiry.subject
+    connection = subject.connection
+    whoami = "see what kubectl makes of it: kubectl auth whoami"
+    try:
+        person = now(questions.whoami(subject.api, until(inquiry)))
+    except ClusterError as error:
+        if isinstance(error, ApiError) and error.status == 401:
+            return _refused(inquiry)
+        if error.code in ("cluster.api.unreadable", "cluster.http.unreadable"):
+            why = "a proxy, a login page or another service stands where the API server should"
+            look = f"look at it: curl -k {connection.server}/version"
+            return fail("cluster.identity.foreign", error.fact, why, look)
+        why = "until it answers, nothing of the cluster can be asked"
+        return failure("cluster.identity.failed", error, why, whoami)
+    if not person.known:
+        return ok(
+            "cluster.identity.hidden",
+            f"the credentials of {connection.user or 'the context'} are accepted",
+            user=None,
+        )
+    if person.name == "system:anonymous":
+        return fail(
+            "cluster.identity.anonymous",
+            f"{connection.authority} takes this for system:anonymous: no credential reached it",
+            "nobody may read Services or forward ports as a rule, and it is not what the kubeconfig meant",
+            whoami,
+            "a proxy that ends TLS takes a client certificate away: use a token with it",
+        )
+    return ok("cluster.identity.known", f"the API server knows this as {person.name}", user=person.name)
+
+
+def _refused(inquiry: ClusterInquiry) -> Finding:
+    connection = inquiry.subject.connection
+    source = inquiry.known("cluster.credential", "source") or "the credential"
+    return fail(
+        "cluster.identity.refused",
+        f"401: {connection.authority} refuses {source} of the user {connection.user}, or it has expired",
+        "the API server answers nobody that it does not know",
+        "log in again, as you did first, then: kubectl auth whoami",
+        "a kubeconfig of a cluster that was made anew has to be fetched anew",
+    )
+
+
+IDENTITY = Probe(
+    "cluster.identity",
+    "whom does the API server take us for",
+    _identity,
+    _IDENTITY_CODES,
+    ("cluster.tls",),
+    seconds=4.0,
+)
+
+_PROFILE_CODES = {
+    "cluster.profile.valid": "an operator published a site, and it can be read",
+    "cluster.profile.absent": "no operator published a site: what Services there are has to tell",
+    "cluster.profile.forbidden": "the published site may not be read by this user",
+    "cluster.profile.invalid": "the published site has a key or a value that cannot be",
+    "cluster.profile.failed": "the published site could not be read",
+}
+
+
+def _profile(inquiry: ClusterInquiry) -> Finding:
+    subject = inquiry.subject
+    namespace = subject.connection.namespace
+    source = profile_name(namespace, subject.profile)
+    try:
+        data = now(questions.config_map(subject.api, namespace, subject.profile, until(inquiry)))
+    except ClusterError as error:
+        return _no_profile(error, source, namespace)
+    try:
+        values = parse_profile(data, source)
+    except UsageError as error:
+        why = "half of a site is worse than none: nothing of it is used"
+        hints = error.hints or (
+            f"an operator corrects it: kubectl -n {namespace} edit configmap {subject.profile}",
+        )
+        return fail("cluster.profile.invalid", error.fact, why, *hints)
+    return ok(
+        "cluster.profile.valid", f"{source} says {len(values)} things", profile=dict(data), source=source
+    )
+
+
+def _no_profile(error: ClusterError, source: str, namespace: str) -> Finding:
+    status = error.status if isinstance(error, ApiError) else 0
+    if status == 404:
+        return ok("cluster.profile.absent", f"there is no {source.removeprefix('the ')}")
+    if status == 403:
+        return warn(
+            "cluster.profile.forbidden",
+            f"{source} may not be read: {error.message if isinstance(error, ApiError) else ''}",
+            "what the operator says of the site, of its key and its names, is not known here",
+            f"ask for the verb get on configmaps in namespace {namespace}, or say it in gfattach.toml",
+        )
+    return failure(
+        "cluster.profile.failed",
+        error,
+        "what the operator says of the site is not known here",
+        f"ask by hand: kubectl -n {namespace} get configmaps",
+    )
+
+
+PROFILE = Probe(
+    "cluster.profile",
+    "what did the operator publish",
+    _profile,
+    _PROFILE_CODES,
+    ("cluster.identity",),
+    seconds=4.0,
+)

@@ -1,0 +1,149 @@
+"""What the user may do where the Services are, and what an operator applies where it is not enough."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gfattach.cluster import questions
+from gfattach.cluster.api import Api, now
+from gfattach.cluster.questions import Right
+from gfattach.deadline import Deadline
+from gfattach.errors import ClusterError
+from gfattach.finding import Finding, Probe, fail, ok, skip, warn
+from gfattach.probes.cluster_subject import ClusterInquiry, until
+
+_RBAC = "rbac.authorization.k8s.io"
+_DISCOVERY = "discovery.k8s.io"
+
+#: What a forward needs in a namespace, as the rules of a Role.
+RULES: list[dict[str, list[str]]] = [
+    {"apiGroups": [""], "resources": ["services", "pods", "configmaps"], "verbs": ["get", "list"]},
+    {"apiGroups": [_DISCOVERY], "resources": ["endpointslices"], "verbs": ["get", "list"]},
+    {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+]
+
+#: The version from which on a websocket to a pod's port takes the verb create too.
+CREATE_SINCE = (1, 35)
+
+_CODES = {
+    "cluster.rights.enough": "the user may do all that a forward needs",
+    "cluster.rights.partial": "the user may do what a forward needs, and not all that explains a failure",
+    "cluster.rights.missing": "a forward needs a right that the user does not have",
+    "cluster.rights.unknown": "the API server does not say what the user may do",
+    "cluster.rights.nowhere": "no Service is to be forwarded",
+}
+
+
+def role(namespace: str, user: str) -> list[dict[str, Any]]:
+    """The Role and the RoleBinding that let `user` forward to pods in `namespace`."""
+    words = re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:200]
+    head = {"apiVersion": f"{_RBAC}/v1"}
+    subject = {"apiGroup": _RBAC, "kind": "User", "name": user}
+    return [
+        {
+            **head,
+            "kind": "Role",
+            "metadata": {"name": "gfattach", "namespace": namespace},
+            "rules": RULES,
+        },
+        {
+            **head,
+            "kind": "RoleBinding",
+            "metadata": {"name": f"gfattach-{words or 'user'}", "namespace": namespace},
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": "gfattach"},
+            "subjects": [subject],
+        },
+    ]
+
+
+def role_hints(namespaces: Iterable[str], user: str) -> list[str]:
+    """Commands for an operator, a line each: YAML in the form that takes one line."""
+    return [
+        f"an operator grants it: kubectl apply -f - <<<{shlex.quote(json.dumps(document))}"
+        for namespace in namespaces
+        for document in role(namespace, user)
+    ]
+
+
+def _rights(namespace: str) -> tuple[Right, ...]:
+    return (
+        Right(namespace, "get", "services"),
+        Right(namespace, "list", "services"),
+        Right(namespace, "list", "endpointslices", _DISCOVERY),
+        Right(namespace, "list", "pods"),
+        Right(namespace, "get", "pods/portforward"),
+        Right(namespace, "create", "pods/portforward"),
+    )
+
+
+async def _ask(api: Api, rights: Sequence[Right], deadline: Deadline) -> tuple[list[Right], tuple[int, int]]:
+    """The rights of these that the user does not have, and the API server's version."""
+    import asyncio
+
+    version, *answers = await asyncio.gather(
+        questions.version(api, deadline),
+        *(questions.allowed(api, right, deadline) for right in rights),
+        return_exceptions=True,
+    )
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    missing = [right for right, answer in zip(rights, answers, strict=True) if answer is False]
+    return missing, version if isinstance(version, tuple) else CREATE_SINCE
+
+
+def needed(missing: Sequence[Right], version: tuple[int, int]) -> list[Right]:
+    """Those of the missing rights without which no forward can be; the others only explain, or help."""
+    found = []
+    for right in missing:
+        # The pods themselves tell which are ready where their EndpointSlices may not be read.
+        by_pods = Right(right.namespace, "list", "pods") not in missing
+        old = version < CREATE_SINCE and right.verb == "create"
+        helps = (right.verb, right.resource) in (("list", "services"), ("list", "pods"))
+        if not helps and not old and not (right.resource == "endpointslices" and by_pods):
+            found.append(right)
+    return found
+
+
+def _ask_rights(inquiry: ClusterInquiry) -> Finding:
+    subject = inquiry.subject
+    namespaces = sorted({service.namespace for service in subject.services})
+    if not namespaces:
+        return skip("cluster.rights.nowhere", "no Service is to be forwarded: no right is needed")
+    rights = [right for namespace in namespaces for right in _rights(namespace)]
+    try:
+        missing, version = now(_ask(subject.api, rights, until(inquiry, "services")))
+    except ClusterError as error:
+        return warn(
+            "cluster.rights.unknown",
+            f"what this user may do is not known: {error.fact}",
+            "should the forward be refused, this would have said why",
+            *(f"ask by hand: kubectl -n {name} auth can-i create pods/portforward" for name in namespaces),
+        )
+    user = inquiry.known("cluster.identity", "user") or subject.connection.user or "USER"
+    where = " and ".join(namespaces)
+    if not missing:
+        return ok("cluster.rights.enough", f"{user} may read Services and forward to pods in {where}")
+    needs = needed(missing, version)
+    shown = "; ".join(str(right) for right in needs or missing)
+    hints = role_hints(sorted({right.namespace for right in missing}), user)
+    data = {"missing": [str(right) for right in missing], "needed": [str(right) for right in needs]}
+    if needs:
+        why = "a forward asks for the Service, finds a ready pod, and opens a connection to its port"
+        return fail("cluster.rights.missing", f"{user} may not {shown}", why, *hints, **data)
+    why = "forwards work; what keeps a pod from being ready may stay unsaid, and Services unfound"
+    return warn("cluster.rights.partial", f"{user} may not {shown}", why, *hints, **data)
+
+
+RIGHTS = Probe(
+    "cluster.rights",
+    "may we forward to pods",
+    _ask_rights,
+    _CODES,
+    ("cluster.identity",),
+    seconds=5.0,
+)

@@ -1,0 +1,16 @@
+"""Stage "cluster-services": what is asked of the Services that are to be forwarded, down to their bytes.
+
+The subject is that of stage "cluster", which resolved its connection and is asked before in the same run.
+"""
+
+from __future__ import annotations
+
+from gfattach.finding import Stage
+from gfattach.probes.cluster_forward import CACHE, UPGRADE
+from gfattach.probes.cluster_pods import SERVICE
+from gfattach.probes.cluster_rights import RIGHTS
+from gfattach.probes.cluster_subject import ClusterSubject
+
+STAGE: Stage[ClusterSubject] = Stage(
+    "cluster-services", "open the way to the caches", (RIGHTS, SERVICE, UPGRADE, CACHE)
+)
