@@ -1,16 +1,20 @@
 """The site: which source wins, and what a bad file says."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gfattach.cli.options import service_settings
+from gfattach.cluster.connection import ClusterRef
 from gfattach.errors import StorageError, UsageError
 from gfattach.site.load import load_site, read_site_file
 from gfattach.site.settings import SETTINGS
 
 KEY = "main:" + "A" * 43 + "="
+CERTIFICATE = (Path(__file__).parent / "data/site-ca.pem").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +86,22 @@ def test_writing_needs_both_the_site_and_the_option():
         ("[nix]\npublic_keys = ['main:short']", "no public key"),
         ("[nix]\nsubstituter = 'grpc://h:1'", "http://, https://"),
         ("[nix]\nsigned_path = '/nix/store/x'", "no store path"),
+        ("[nix]\nobject_store = 'forever'", "nix.object_store"),
+        ("[nix]\ncache = '../main'", "no path of a binary cache"),
+        ("[cache]\nservice = 'Bazel_Cache'", "no name of a Service"),
+        ("[cache]\nservice_port = 70000", "no port"),
+        ("[cache]\nservice_port = 'much-too-long-a-name'", "no port"),
+        ("[cache]\nservice_port = true", "is a text, not a truth value"),
+        ("[cluster]\nnamespace = 'a/b'", "no namespace"),
+        ("[cluster]\nprofile = '../x'", "no name of a ConfigMap"),
+        ("[cache]\nca_data = 'hello'", "holds no certificate"),
+        ("[site]\nname = 'a\\tb'\n[cache]\nca_file = '/x'\nca_data = 'y'", "cache.ca_data"),
+        ('[site]\nname = "\\u001b[2J"', "control character"),
+        (
+            "[nix]\nsubstituter = 'https://attic-cache-dev.example/main'",
+            "attic-cache-dev, a service that was",
+        ),
+        ("[nix]\nnamespace = 'attic-cache-dev'", "attic-cache-dev, a service that was given up"),
         ('[site]\nname = "\x00"', "is not TOML"),
     ],
 )
@@ -108,6 +128,133 @@ def test_a_file_that_is_no_text_or_endless_or_unreadable_is_a_usage_error(tmp_pa
         read_site_file(file)
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[nix]\npublic_keys = ['main:%s==']" % ("S3cr" * 21 + "S3"), "a Nix signing key"),
+        ("[site]\nname = '''-----BEGIN RSA PRIVATE KEY-----\nS3cr'''", "a private key"),
+        (
+            "[cache]\nca_data = '''-----BEGIN PRIVATE KEY-----\nS3cr\n-----END PRIVATE KEY-----'''",
+            "a private key",
+        ),
+        ("[cache]\ninstance = 'eyJhbGciOiJIUzI1NiJ9.S3crS3crS3cr.S3cr'", "a token (JWT)"),
+        ("[cache]\ninstance = 'Bearer S3crS3crS3cr'", "an authorization header"),
+        ("[site]\nname = 'ghp_S3crS3crS3crS3crS3crS3cr'", "a GitHub token"),
+        ("[cache]\nendpoint = 'grpcs://x:S3cr@h'", "a user or password"),
+        ("[cache]\ntoken = 'S3cr'", "called like a secret"),
+        ("[nix]\nnetrc_password = 'S3cr'", "called like a secret"),
+    ],
+)
+def test_a_secret_is_refused_by_its_shape_and_never_shown(tmp_path, text, what):
+    write(tmp_path / "gfattach.toml", text)
+    with pytest.raises(UsageError) as caught:
+        load_site({}, {}, tmp_path)
+    assert what in caught.value.fact
+    assert "S3cr" not in caught.value.fact + " ".join(caught.value.hints)
+
+
+def test_a_setting_that_is_nearly_right_is_named(tmp_path):
+    file = write(tmp_path / "gfattach.toml", "[cache]\nendpiont = 'grpc://h:1'")
+    with pytest.raises(UsageError) as caught:
+        read_site_file(file)
+    assert caught.value.hints[0] == "it may be meant for cache.endpoint"
+
+
+PROFILE = (
+    "the ConfigMap nix-cache/gfattach-site",
+    {"cache.service": "bazel-cache", "cache.service_port": "grpc"},
+)
+
+
+def test_the_profile_comes_behind_the_user_and_before_the_defaults(tmp_path):
+    write(tmp_path / "config/gfattach/gfattach.toml", '[nix]\ncache = "mine"\nservice = "attic"\n')
+    profile = (
+        PROFILE[0],
+        {**PROFILE[1], "nix.cache": "theirs", "nix.service": "attic", "cache.upload": "trusted"},
+    )
+    site = load_site({}, {}, tmp_path, profile)
+    assert (site.get("nix.cache"), site.source("nix.cache")) == (
+        "mine",
+        str(tmp_path / "config/gfattach/gfattach.toml"),
+    )
+    assert (site.get("cache.service"), site.source("cache.service")) == ("bazel-cache", PROFILE[0])
+    assert site.get("cache.upload") == "trusted"
+    assert str(site.service("cache")) == "nix-cache/bazel-cache:grpc"
+
+
+def test_who_names_an_endpoint_is_not_sent_through_a_service_that_a_weaker_source_names(tmp_path):
+    site = load_site({"cache.endpoint": "grpc://mine:1"}, {}, None, PROFILE)
+    assert site.cache_target().endpoint.host == "mine"
+    assert site.service("cache") is None and site.get("cache.service_port") is None
+    site = load_site({"cache.service": "other", "cache.namespace": "else"}, {}, None, PROFILE)
+    assert str(site.service("cache")) == "else/other"
+    both = (PROFILE[0], {**PROFILE[1], "cache.endpoint": "grpcs://cache.example"})
+    site = load_site({}, {}, None, both)
+    assert (site.cache_target().endpoint.host, str(site.service("cache"))) == (
+        "cache.example",
+        "nix-cache/bazel-cache:grpc",
+    )
+    assert load_site({"cache.service": "mine"}, {}, None, both).cache_target() is None
+
+
+def test_an_authority_is_decided_by_one_source_and_becomes_a_private_file(tmp_path):
+    profile = (PROFILE[0], {"cache.ca_data": CERTIFICATE, "nix.ca_data": f"\n{CERTIFICATE}\n{CERTIFICATE}"})
+    site = load_site({"nix.ca_file": "/mine.pem", "cache.endpoint": "grpcs://h"}, {}, None, profile)
+    assert site.get("nix.ca_data") is None
+    filed = site.with_authorities(tmp_path)
+    path = filed.cache_target().tls.ca_file
+    assert path == tmp_path / "cache-ca.pem" and path.read_text() == CERTIFICATE
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert filed.source("cache.ca_file") == PROFILE[0]
+    write(tmp_path / "gfattach.toml", f"[nix]\nca_file = '/x'\nca_data = '''{CERTIFICATE}'''")
+    with pytest.raises(UsageError, match="are both said"):
+        load_site({}, {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda pem: pem + "subject=CN = x\n", "something besides certificates"),
+        (lambda pem: pem.replace("MII", "MIX"), "a certificate that cannot be read"),
+        (lambda pem: pem.replace("CERTIFICATE", "PUBLIC KEY"), "holds no certificate"),
+    ],
+)
+def test_an_authority_is_certificates_and_nothing_else(change, says):
+    with pytest.raises(UsageError, match=says):
+        load_site({"cache.ca_data": change(CERTIFICATE)}, {}, None)
+
+
+def test_the_cluster_that_a_site_names_is_a_reference_to_it(tmp_path):
+    assert load_site({}, {}, None).cluster == ClusterRef(None, None, "nix-cache")
+    write(
+        tmp_path / "gfattach.toml", "[cluster]\nkubeconfig = '~/k'\ncontext = 'lab'\nnamespace = 'caches'\n"
+    )
+    assert load_site({}, {}, tmp_path).cluster == ClusterRef((tmp_path / "k",), "lab", "caches")
+    assert load_site({"cache.service": "x"}, {}, tmp_path).service("cache").namespace == "caches"
+
+
+@pytest.mark.parametrize(
+    ("said", "settings"),
+    [
+        ("bazel-cache", {"cache.service": "bazel-cache"}),
+        ("caches/bazel-cache", {"cache.service": "bazel-cache", "cache.namespace": "caches"}),
+        (
+            "caches/bazel-cache:9092",
+            {"cache.service": "bazel-cache", "cache.namespace": "caches", "cache.service_port": "9092"},
+        ),
+    ],
+)
+def test_an_option_names_a_service_its_namespace_and_port_in_one_word(said, settings):
+    assert service_settings("cache", said) == settings
+    load_site(settings, {}, None)
+
+
+@pytest.mark.parametrize("said", ["", "/", "a/b/c", "a/b:", "a/b:c:d", "A/b", "b:0"])
+def test_a_word_that_names_no_service_is_a_usage_error(said):
+    with pytest.raises(UsageError):
+        load_site(service_settings("cache", said), {}, None)
+
+
 @settings(deadline=None)
 @given(content=st.binary(max_size=400))
 def test_any_bytes_are_a_site_or_a_usage_error(tmp_path_factory, content):
@@ -118,6 +265,40 @@ def test_any_bytes_are_a_site_or_a_usage_error(tmp_path_factory, content):
         load_site({}, {}, directory)
     except UsageError as error:
         assert error.fact
+
+
+#: Values that are nearly right, and kinds that are not: what a hand writes into a table.
+_RAW = st.recursive(
+    st.one_of(
+        st.text(max_size=60),
+        st.integers(),
+        st.booleans(),
+        st.floats(),
+        st.sampled_from(
+            ["grpc://h:1", "nix-cache", "9092", "~nobody/x", "-----BEGIN CERTIFICATE-----", KEY, "\x00"]
+        ),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(raw=_RAW, setting=st.sampled_from(SETTINGS))
+def test_any_value_of_any_setting_is_read_or_a_usage_error_that_is_short(raw, setting):
+    try:
+        setting.read(raw, setting.key)
+    except UsageError as error:
+        assert error.fact.startswith((setting.key, f"the {setting.key}", f"the port of the {setting.key}"))
+        assert len(error.fact) < 2000
+
+
+def test_every_example_of_a_setting_is_a_value_of_it():
+    import tomllib
+
+    for setting in SETTINGS:
+        if not setting.key.endswith("ca_data"):
+            setting.read(tomllib.loads(f"x = {setting.example}")["x"], setting.key)
 
 
 def test_every_setting_is_documented_by_the_help_topic():
