@@ -55,8 +55,8 @@ def prepare(words: Sequence[str]) -> Replacement:
 
     Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
     Bazel, UsageError for a value that this Bazel cannot take or a shell that names another cache
-    than the attachment's, CredentialError for a token that is there and no good, BazelError and
-    StorageError.
+    than the attachment's, CredentialError for a token that is there and no good, AgentError when the
+    forwards cannot be had again, BazelError and StorageError.
     """
     environment: Mapping[str, str] = os.environ
     home = resolve_home(None, Path.cwd())
@@ -66,6 +66,8 @@ def prepare(words: Sequence[str]) -> Replacement:
     if program is None:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
     record = records.load(home)
+    if record is not None and record.kind == "forward":
+        forwards.revive(record)
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else _fragment(record, environment)
     rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []
