@@ -7,6 +7,7 @@ HTTPS_PROXY (or HTTP_PROXY for a plain server) does, except towards this machine
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -61,7 +62,7 @@ def server_address(cluster: Cluster) -> Address:
 def _server_error(cluster: Cluster, fact: str) -> ClusterError:
     return ClusterError(
         f"the cluster {cluster.name!r} in {cluster.origin} {fact}",
-        f"set it: kubectl config set-cluster {cluster.name} --server=https://HOST:6443",
+        f"set it: kubectl config set-cluster {shlex.quote(cluster.name)} --server=https://HOST:6443",
         code="cluster.kubeconfig.server",
     )
 

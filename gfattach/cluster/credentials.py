@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gfattach.cluster.entries import Cluster, User
-from gfattach.cluster.exec_plugin import hand_out
 from gfattach.cluster.kubeconfig import read_bounded
 from gfattach.cluster.trust import PEM_BYTES, PemError, not_after
 from gfattach.deadline import Deadline
@@ -65,6 +64,8 @@ def credential_of(
         pair = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
         source, authorization = "a user name and password", f"Basic {pair}"
     elif user.exec is not None and not certificate:
+        from gfattach.cluster.exec_plugin import hand_out
+
         plugin = user.exec
         handout = hand_out(user, plugin, cluster, deadline, environ, anew)
         source, expires = f"the plugin {plugin.command}", handout.expires

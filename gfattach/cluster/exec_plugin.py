@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError, StorageError
 from gfattach.files import make_private_directory, write_atomic
 from gfattach.paths import state_directory
+from gfattach.redact import redact
 
 #: The group, and its versions that are spoken here.
 GROUP = "client.authentication.k8s.io"
@@ -41,6 +41,9 @@ MARGIN = timedelta(seconds=60)
 
 #: A credential is a token or a certificate with its key: one that is larger is none.
 ANSWER_BYTES = 1024 * 1024
+
+#: Characters of stderr that are looked at, from the end.
+_SAID_CHARACTERS = 16 * 1024
 
 _held: dict[str, Handout] = {}
 _lock = threading.Lock()
@@ -175,8 +178,9 @@ def _run(plugin: Exec, request: str, deadline: Deadline, environ: Mapping[str, s
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    """Lines that are harmless to a terminal."""
-    shown = ("".join(c if c.isprintable() else " " for c in line).strip()[:300] for line in text.splitlines())
+    """Lines that are harmless to a terminal, without what looks like a secret."""
+    lines = redact(text[-_SAID_CHARACTERS:]).splitlines()
+    shown = ("".join(c if c.isprintable() else " " for c in line).strip()[:300] for line in lines)
     return tuple(line for line in shown if line)
 
 
@@ -220,6 +224,8 @@ def _moment(text: str) -> datetime:
 
 def _key(plugin: Exec, cluster: Cluster, request: str) -> str:
     """What tells one plugin's credential from every other."""
+    import hashlib  # its libraries cost a start more than the rest
+
     asked = [plugin.command, plugin.args, plugin.env, cluster.server, cluster.name, request]
     return hashlib.sha256(json.dumps(asked).encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -7,6 +7,7 @@ is all of them in order. The same serves the API calls, the probes and the agent
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def _dangling(
         if name
         else f"the context {context.name!r} names no {kind}",
         f"{kind}s: {', '.join(sorted(known)[:20]) or 'none'}",
-        f"correct it: kubectl config set-context {context.name} --{kind}=NAME",
+        f"correct it: kubectl config set-context {shlex.quote(context.name)} --{kind}=NAME",
         code=f"cluster.context.{kind}",
     )
 
@@ -112,7 +113,7 @@ def credential(
     if entries.user is None:
         raise ClusterError(
             f"the context {entries.context.name!r} names no user",
-            f"correct it: kubectl config set-context {entries.context.name} --user=NAME",
+            f"correct it: kubectl config set-context {shlex.quote(entries.context.name)} --user=NAME",
             code="cluster.credential.none",
         )
     environ = os.environ if environ is None else environ

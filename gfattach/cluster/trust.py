@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import ssl
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,6 +150,8 @@ def _as_file(content: bytes) -> Iterator[str]:
         finally:
             os.close(handle)
     else:
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="gfattach-") as directory:
             path = Path(directory, "client.pem")
             path.touch(mode=0o600)
