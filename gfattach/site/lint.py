@@ -65,9 +65,10 @@ def lint(content: bytes, source: str, *, tracked: bool = False) -> tuple[Finding
     try:
         tables = read_tables(content, source)
     except UsageError as error:
-        at = re.search(r"at line (\d+)", error.fact)
+        at = re.search(r"\(at line (\d+)", error.fact)
+        line = int(at[1]) if at else content.count(b"\n") + 1 if "(at end of" in error.fact else None
         why = "nothing in it can be read"
-        return (fail("site.lint.toml", error.fact, why, *error.hints, **_place(source, at and int(at[1]))),)
+        return (fail("site.lint.toml", error.fact, why, *error.hints, **_place(source, line)),)
     text = content.decode("utf-8")
     lines = _lines(text)
     found = [*_faults(tables, source, lines), *_hidden(text, source), *_doubts(tables, source, lines)]
