@@ -62,17 +62,21 @@ def _judged(info: NarInfo, keys: list[PublicKey]) -> Finding:
     message = fingerprint(info)
     signatures: list[Signature] = []
     malformed = ""
+    known = {key.name for key in keys}
     for text in info.signatures:
         try:
             signatures.append(parse_signature(text))
         except FormatError as error:
             malformed = error.fact
+            if text.partition(":")[0] in known:
+                # Nix reads every signature by a name that it knows, though another were good.
+                return _malformed(info, malformed, "Nix ends with an error, whoever else has signed the path")
     for signature in signatures:
         for key in keys:
             if key.name == signature.name and verify(key, message, signature):
                 return _trusted(info, key)
     for signature in signatures:
-        if signature.name in {key.name for key in keys}:
+        if signature.name in known:
             return fail(
                 "substituter.signature.wrong-key",
                 f"{path} is signed by another key than the one that is configured as {signature.name}",
@@ -123,18 +127,22 @@ def _untrusted(info: NarInfo, signatures: list[Signature], malformed: str) -> Fi
             signers=[signature.name for signature in signatures],
         )
     if malformed:
-        return fail(
-            "substituter.signature.malformed",
-            f"the signature of {path} cannot be read: {malformed}",
-            _REFUSES,
-            f"operator: sign it again: nix store sign --key-file FILE {path}",
-        )
+        return _malformed(info, malformed, _REFUSES)
     return fail(
         "substituter.signature.unsigned",
         f"{path} is not signed",
         _REFUSES,
         f"operator: sign it and push it again: nix store sign --key-file FILE {path}",
         "Attic signs by itself, once the cache has a key: attic cache info CACHE",
+    )
+
+
+def _malformed(info: NarInfo, reason: str, why: str) -> Finding:
+    return fail(
+        "substituter.signature.malformed",
+        f"a signature of {info.store_path} cannot be read: {reason}",
+        why,
+        f"operator: sign it again: nix store sign --key-file FILE {info.store_path}",
     )
 
 
@@ -150,7 +158,7 @@ SIGNATURE = Probe(
         "substituter.signature.unproved": "content-addressed, and not signed by a configured key: shows the "
         "transport and nothing of the key",
         "substituter.signature.unsigned": "input-addressed and not signed",
-        "substituter.signature.malformed": "the only signatures are not signatures",
+        "substituter.signature.malformed": "a signature by a known name, or the only one, is none",
         "substituter.signature.unknown-key": "signed only by keys that are not configured",
         "substituter.signature.wrong-key": "the key of that name is another than the configured one",
         "substituter.signature.key-name": "the configured key signs under another name",

@@ -80,9 +80,10 @@ class Rig:
         self.authority = authority
         self.monkeypatch = monkeypatch
         self.seconds = 20.0
+        self.path = SIGNED
 
     def target(self, port, scheme="http", host="127.0.0.1", **options):
-        options = {"public_keys": (TRUSTED,), "probe_path": str(SIGNED)} | options
+        options = {"public_keys": (TRUSTED,), "probe_path": str(self.path)} | options
         return SubstituterTarget(Endpoint(scheme, host, port), **options)
 
     def cache(self, routes, scheme="http", context=None, **options):
@@ -386,11 +387,11 @@ CONTENT = {
 
 SAME_KEY_OTHER_NAME = str(PublicKey("renamed-1", KEY.public_key.raw))
 OTHER_KEY_SAME_NAME = str(PublicKey(KEY.name, OTHER_KEY.public_key.raw))
-NO_SIGNATURE = replace(signed_info(), signatures=("test-1:AAAA",))
+NO_SIGNATURE = ("test-1:AAAA",)
 
 
 def _signed_by(*keys, trusted=(TRUSTED,)):
-    return lambda rig: rig.published(signed(signed_info(), *keys), public_keys=trusted)
+    return lambda rig: rig.published(signed(signed_info(store_path=rig.path), *keys), public_keys=trusted)
 
 
 SIGNATURE = {
@@ -400,7 +401,9 @@ SIGNATURE = {
     "substituter.signature.key-malformed": _signed_by(KEY, trusted=(TRUSTED, "test-1:AAAA")),
     "substituter.signature.unproved": lambda rig: rig.published(probe_info(), probe_path=str(PROBE)),
     "substituter.signature.unsigned": _signed_by(),
-    "substituter.signature.malformed": lambda rig: rig.published(NO_SIGNATURE),
+    "substituter.signature.malformed": lambda rig: rig.published(
+        replace(signed_info(store_path=rig.path), signatures=NO_SIGNATURE)
+    ),
     "substituter.signature.unknown-key": _signed_by(OTHER_KEY),
     "substituter.signature.wrong-key": _signed_by(KEY, trusted=(OTHER_KEY_SAME_NAME,)),
     "substituter.signature.key-name": _signed_by(KEY, trusted=(SAME_KEY_OTHER_NAME,)),
@@ -553,22 +556,46 @@ def test_the_command_that_an_operator_is_given_makes_the_probe_path(rig, tmp_pat
 #: What Nix makes of a failure: it goes on without the cache and says so, or says nothing, or ends.
 WITHOUT_THE_CACHE = "don't know how to build"
 NIX_DOES = [
+    ("resolve", "unknown", "Couldn't resolve host name"),
+    ("port", "refused", "Couldn't connect to server"),
+    ("port", "silent", "Timeout was reached"),
+    ("protocol", "tls", "warning: unable to download"),
+    ("protocol", "plaintext", "warning: unable to download"),
+    ("protocol", "untrusted", "SSL peer certificate"),
+    ("protocol", "name", "SSL peer certificate"),
+    ("protocol", "expired", "SSL peer certificate"),
+    ("protocol", "handshake", "warning: unable to download"),
+    ("protocol", "closed", "warning: unable to download"),
+    ("protocol", "silent", "Timeout was reached"),
+    ("protocol", "other", "warning: unable to download"),
+    ("info", "absent", "does not appear to be a binary cache"),
+    ("info", "store", "is for Nix stores with prefix '/gnu/store', not '/nix/store'"),
     ("info", "unauthorised", "does not appear to be a binary cache"),
     ("info", "forbidden", "does not appear to be a binary cache"),
+    ("info", "error", "warning: unable to download"),
     ("info", "status", "warning: unable to download"),
     ("info", "bad-host", "warning: unable to download"),
-    ("narinfo", "bad-host", "error: unable to download"),
-    ("nar", "bad-host", "error: unable to download"),
     ("info", "in-cluster", "warning: unable to download"),
+    ("info", "redirect", "warning: unable to download"),
     ("narinfo", "unauthorised", ""),
     ("narinfo", "forbidden", ""),
+    ("narinfo", "hidden", ""),
+    ("narinfo", "absent", ""),
+    ("narinfo", "mismatch", "error: "),
+    ("narinfo", "error", "error: unable to download"),
     ("narinfo", "status", "error: unable to download"),
+    ("narinfo", "bad-host", "error: unable to download"),
     ("narinfo", "broken", "error: unable to download"),
     ("narinfo", "in-cluster", "error: unable to download"),
+    ("narinfo", "redirect", "error: unable to download"),
     ("narinfo", "login", "is corrupt"),
+    ("narinfo", "malformed", "is corrupt"),
     ("nar", "unauthorised", "does not exist in binary cache"),
     ("nar", "absent", "does not exist in binary cache"),
+    ("nar", "error", "error: unable to download"),
+    ("nar", "bad-host", "error: unable to download"),
     ("nar", "in-cluster", "error: unable to download"),
+    ("nar", "redirect", "error: unable to download"),
     ("nar", "truncated", "error: unable to download"),
     ("nar", "corrupt", "error: "),
     ("nar", "size", "error: "),
@@ -581,15 +608,19 @@ NIX_DOES = [
 @pytest.mark.parametrize(("name", "end", "says"), NIX_DOES)
 def test_what_a_finding_says_of_nix_is_what_nix_does(rig, tmp_path, name, end, says):
     target = CASES[f"substituter.{name}.{end}"](rig)
-    finding = ask(target)[f"substituter.{name}"]
+    finding = ask(target, rig.seconds)[f"substituter.{name}"]
+    assert finding.code == f"substituter.{name}.{end}"
     settings = {
         "substituters": target.endpoint.url,
-        "trusted-public-keys": TRUSTED,
+        "trusted-public-keys": " ".join(target.public_keys),
         "download-attempts": "1",
+        "connect-timeout": "2",
+        "stalled-download-timeout": "2",
     }
-    with IsolatedStore(tmp_path / "nix", settings) as store:
+    authority = {} if target.ca_file is None else {"NIX_SSL_CERT_FILE": str(target.ca_file)}
+    with IsolatedStore(tmp_path / "nix", settings, variables=authority) as store:
         done = subprocess.run(
-            ["nix-store", "-r", str(SIGNED)],
+            ["nix-store", "-r", target.probe_path],
             env=store.environment,
             capture_output=True,
             text=True,
@@ -604,19 +635,55 @@ def test_what_a_finding_says_of_nix_is_what_nix_does(rig, tmp_path, name, end, s
         assert done.stderr.startswith(WITHOUT_THE_CACHE)
 
 
+#: A derivation that needs nothing to be built.
+EXPRESSION = (
+    f'derivation {{ name = "{DERIVATION.name}"; system = "builtin"; builder = "builtin:buildenv"; '
+    'derivations = [ ]; manifest = "/dev/null"; }'
+)
+
+#: What Nix says of a signature, and whether it goes on and builds what it could have fetched.
+NOT_SIGNED = "is not signed by any of the keys in 'trusted-public-keys'"
+NIX_SAYS_OF_A_SIGNATURE = [
+    ("unsigned", NOT_SIGNED, True),
+    ("wrong-key", NOT_SIGNED, True),
+    ("unknown-key", NOT_SIGNED, True),
+    ("key-name", NOT_SIGNED, True),
+    ("no-keys", NOT_SIGNED, True),
+    ("malformed", "error: signature is not valid", False),
+    ("key-malformed", "error: public key is not valid", False),
+]
+
+
+@pytest.mark.skipif(shutil.which("nix-build") is None, reason="Nix is missing: apt-get install nix-bin")
+@pytest.mark.nix
+@pytest.mark.parametrize(("end", "says", "builds"), NIX_SAYS_OF_A_SIGNATURE)
+def test_what_a_finding_says_of_a_signature_is_what_nix_does(rig, tmp_path, end, says, builds):
+    """Asked for a derivation that it could build as well, whose output the cache offers."""
+    rig.path = DERIVATION.output_path
+    target = SIGNATURE[f"substituter.signature.{end}"](rig)
+    finding = ask(target)["substituter.signature"]
+    assert finding.code == f"substituter.signature.{end}"
+    settings = {
+        "substituters": target.endpoint.url,
+        "trusted-public-keys": " ".join(target.public_keys),
+        "max-jobs": "1",
+    }
+    with IsolatedStore(tmp_path / "nix", settings) as store:
+        args = ["nix-build", "--no-out-link", "-E", EXPRESSION]
+        done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
+    assert says in done.stderr
+    assert (done.returncode == 0) == builds == ("builds it here" in finding.why), finding.why
+
+
 @pytest.mark.skipif(shutil.which("nix-build") is None, reason="Nix is missing: apt-get install nix-bin")
 @pytest.mark.nix
 def test_a_narinfo_that_fails_ends_even_a_build_that_needs_no_cache(rig, tmp_path):
-    expression = (
-        f'derivation {{ name = "{DERIVATION.name}"; system = "builtin"; builder = "builtin:buildenv"; '
-        'derivations = [ ]; manifest = "/dev/null"; }'
-    )
     codes = {}
     for status in (403, 404, 503):
         target = rig.cache({"/nix-cache-info": answer(INFO), "*": answer(b"", status)})
         settings = {"substituters": target.endpoint.url, "download-attempts": "1", "max-jobs": "1"}
         with IsolatedStore(tmp_path / str(status), settings) as store:
-            args = ["nix-build", "--no-out-link", "-E", expression]
+            args = ["nix-build", "--no-out-link", "-E", EXPRESSION]
             done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
         codes[status] = done.returncode
     assert (codes[403], codes[404]) == (0, 0)
@@ -736,6 +803,24 @@ def test_the_signed_path_is_the_one_that_counts(rig):
 def test_a_key_that_signs_under_another_name_is_given_as_it_should_be_written(rig):
     finding = ask(CASES["substituter.signature.key-name"](rig))["substituter.signature"]
     assert any(TRUSTED in hint for hint in finding.hints)
+
+
+@pytest.mark.skipif(shutil.which("nix-store") is None, reason="Nix is missing: apt-get install nix-bin")
+@pytest.mark.nix
+@pytest.mark.parametrize(
+    ("bad", "code", "comes"),
+    [("test-1:AAAA", "malformed", False), ("stranger-1:AAAA", "ok", True)],
+    ids=["a name that is known", "a name that is not"],
+)
+def test_beside_a_good_signature_a_bad_one_matters_by_its_name(rig, tmp_path, bad, code, comes):
+    info = signed(signed_info(), KEY)
+    target = rig.published(replace(info, signatures=(*info.signatures, bad)))
+    assert ask(target)["substituter.signature"].code == f"substituter.signature.{code}"
+    settings = {"substituters": target.endpoint.url, "trusted-public-keys": TRUSTED}
+    with IsolatedStore(tmp_path / "nix", settings) as store:
+        args = ["nix-store", "-r", str(SIGNED)]
+        done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode == 0) == comes, done.stderr
 
 
 def test_a_compressed_file_that_cannot_be_opened_is_still_compared(rig):
