@@ -107,6 +107,16 @@ def make_machine(root: Path) -> Machine:
     return machine
 
 
+@pytest.fixture(scope="session", autouse=True)
+def machines_nix():
+    """Holds all of a session to it: no store, nix.conf or netrc of the real machine is made or changed."""
+    from tests.integration.nixes import real_files
+
+    before = real_files()
+    yield
+    assert real_files() == before
+
+
 @pytest.fixture
 def machine(tmp_path):
     """A machine for one test; whatever it attached is detached at its end."""

@@ -98,6 +98,23 @@ def untouched() -> Iterator[None]:
     assert real_state() == before
 
 
+def real_files() -> dict[str, bytes | tuple[int, int]]:
+    """The machine's store by the names in it, and every file that configures a Nix here by its content."""
+    homes = {Path(pwd.getpwuid(os.getuid()).pw_dir), Path.home(), Path("/root")}
+    seen: dict[str, bytes | tuple[int, int]] = {}
+    for pattern in ("", "*", "*/*", "var/*/*", "var/nix/*/*"):
+        for path in Path("/nix").glob(pattern) if pattern else [Path("/nix")]:
+            with contextlib.suppress(OSError):
+                status = path.lstat()
+                seen[str(path)] = (status.st_ino, status.st_mode)
+    configuring = [Path("/etc/nix"), *(home / ".config/nix" for home in sorted(homes))]
+    files = [path for place in configuring for path in (place, *place.rglob("*"))]
+    for path in (*files, *(home / ".netrc" for home in sorted(homes))):
+        with contextlib.suppress(OSError):
+            seen[str(path)] = path.read_bytes() if path.is_file() else (path.lstat().st_ino, 0)
+    return seen
+
+
 @dataclass(frozen=True)
 class BinaryCache:
     """A binary cache that a real Nix made. `drv` is a derivation whose output it does not hold."""
