@@ -22,10 +22,9 @@ def host_of(text: str) -> str:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if authority.startswith("["):
         host = authority[1:].partition("]")[0]
-    elif authority.count(":") == 1:
-        host = authority.partition(":")[0]
     else:
-        host = authority
+        name, _, port = authority.rpartition(":")
+        host = name if ":" not in name and port.isdecimal() else authority
     host = host.lower().rstrip(".")
     if not _HOST.fullmatch(host):
         raise CredentialError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from gfattach.credential.codes import CODES as CREDENTIAL_CODES
 from gfattach.engine import ENGINE_CODES
 from gfattach.finding import Stage
 
@@ -18,9 +19,9 @@ def all_stages() -> list[Stage[Any]]:
 
 
 def all_codes() -> dict[str, str]:
-    """Every code with its meaning: the engine's own first, then the probes'."""
+    """Every code with its meaning: the engine's own first, then the probes', then those of tokens."""
     codes = dict(ENGINE_CODES)
     for stage in all_stages():
         for probe in stage.probes:
             codes |= probe.codes
-    return codes
+    return {**codes, **CREDENTIAL_CODES}
