@@ -7,17 +7,16 @@ the same time; the twins whose names end in `_now` serve threads, and must not b
 from __future__ import annotations
 
 import json
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlencode
 
+from gfattach.cluster.background import now
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.http import Client, Response, request
 from gfattach.cluster.objects import one_line, unreadable
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
-
-Answer = TypeVar("Answer")
 
 #: Bytes of one answer. A list of 500 pods with all that operators write into them is below it.
 BODY_LIMIT = 8 * 1024 * 1024
@@ -45,7 +44,7 @@ class ApiError(ClusterError):
 class Api:
     """One API server as one user. Paths start with `/api`, `/apis` or `/version`.
 
-    With a `client` its kept connections are used, in its own loop; without, each request dials.
+    With a `client` its kept connections are used, in its own loop; without one each request dials.
     Everything raises ApiError for a refusal, ClusterError (`cluster.api.unreadable`) for an answer that
     is no JSON object, and DialError and HttpError where the server gave no answer.
     """
@@ -106,13 +105,6 @@ class Api:
     def apply_now(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """`apply`, for a thread."""
         return now(self.apply(path, body, deadline))
-
-
-def now(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """What `work` comes to, in a loop of its own: for a thread that has none."""
-    import asyncio
-
-    return asyncio.run(work)
 
 
 def path_of(namespace: str, *names: str, group: str = "api/v1", **query: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from gfattach.agent.spec import PodUpstream
-from gfattach.cluster.api import now
+from gfattach.cluster.background import now
 from gfattach.cluster.choose import ReadyPod, shown
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.forward_errors import ChannelError

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gfattach.cluster import questions
-from gfattach.cluster.api import ApiError, now
+from gfattach.cluster.api import ApiError
+from gfattach.cluster.background import now
 from gfattach.errors import ClusterError, UsageError
 from gfattach.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, failure, until

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gfattach.cluster.api import Api, now
+from gfattach.cluster.background import now
 from gfattach.cluster.choose import none_ready, shown
 from gfattach.cluster.pod_state import worst
 from gfattach.cluster.services import Survey, survey
@@ -29,7 +29,7 @@ _CODES = {
 async def _surveys(subject: ClusterSubject, deadline: Deadline) -> list[Survey | BaseException]:
     import asyncio
 
-    api = Api(subject.connection)
+    api = subject.api
     asked = (survey(api, service, deadline, with_pods=True) for service in subject.services)
     return await asyncio.gather(*asked, return_exceptions=True)
 

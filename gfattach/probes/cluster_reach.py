@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gfattach.cluster import questions
-from gfattach.cluster.api import now
+from gfattach.cluster.background import now
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.dial import dial
 from gfattach.cluster.dial_errors import DialError

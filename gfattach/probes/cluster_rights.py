@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gfattach.cluster import questions
-from gfattach.cluster.api import Api, now
+from gfattach.cluster.api import Api
+from gfattach.cluster.background import now
 from gfattach.cluster.questions import Right
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError

@@ -29,11 +29,15 @@ MARGIN_SECONDS = 0.1
 
 @dataclass
 class Held:
-    """What one probe found and the next ones need, and what no finding may carry: credentials."""
+    """What one probe found and the next ones need, and what no finding may carry: credentials.
+
+    `api` keeps its connections to the API server, which close when this is forgotten.
+    """
 
     kubeconfig: Kubeconfig | None = None
     entries: Entries | None = None
     connection: ClusterConnection | None = None
+    api: Api | None = None
     ends: dict[str, Deadline] = field(default_factory=dict)
 
 
@@ -61,10 +65,17 @@ class ClusterSubject:
 
     @property
     def api(self) -> Api:
-        """The API server, once there is a connection."""
-        from gfattach.cluster.api import Api
+        """The API server, once there is a connection; for coroutines that `background.now` runs."""
+        held = self.held
+        if held.api is None:
+            from gfattach.cluster.api import Api
+            from gfattach.cluster.background import when_gone
+            from gfattach.cluster.http import Client
 
-        return Api(self.connection)
+            client = Client(self.connection)
+            held.api = Api(self.connection, client)
+            when_gone(held, client.close)
+        return held.api
 
     def serving(self, *services: PodUpstream) -> ClusterSubject:
         """The same cluster, with all that is known of it, for the stage that asks of services."""
