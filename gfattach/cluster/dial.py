@@ -1,50 +1,44 @@
-"""Reaching a server: names, TCP, a proxy, TLS; every failure by its name, with the next thing to look at."""
+"""Reaching an API server: TCP or a proxy, then TLS; every failure by its name, with what to look at."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
 import ssl
-import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
 
+from gfattach.cluster.connect import connect
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.dial_errors import DialError, tls_error
+from gfattach.cluster.dial_proxy import through_proxy
 from gfattach.cluster.stream import Stream
 from gfattach.deadline import Deadline
-
-#: Seconds after which the next address of a name is tried beside the one that has not answered
-#: (RFC 8305, "happy eyeballs").
-_NEXT_ADDRESS = 0.25
-
-_Address = tuple[int, int, int, str, Any]
-_T = TypeVar("_T")
 
 
 async def dial(connection: ClusterConnection, deadline: Deadline) -> Stream:
     """A connection to the API server, ready for a request. Raises DialError."""
-    if connection.proxy is None:
-        sock = await connect(connection.host, connection.port, deadline)
-    else:
-        from gfattach.cluster.dial_proxy import through_proxy
-
-        sock = await through_proxy(connection.proxy, connection.host, connection.port, deadline)
+    stream = await _reach(connection, deadline)
     if connection.tls is None:
-        return Stream(sock)
+        return stream
     name = connection.server_name or connection.host
     try:
-        return Stream(await wrap(sock, connection.tls, name, deadline))
-    except TimeoutError:
-        raise DialError(
-            "silent",
-            f"no answer from {connection.authority} to the TLS handshake {_in(deadline, connection)}",
-            "something accepts connections there and says nothing: is the VPN up?",
-        ) from None
-    except OSError as error:
-        names = await _names(connection, deadline) if _wrong_name(error) else ()
-        raise tls_error(error, connection.authority, name, names) from error
+        await stream.start_tls(connection.tls, name, deadline)
+        return stream
+    except BaseException as error:
+        stream.shut()
+        if isinstance(error, TimeoutError):
+            raise DialError(
+                "silent",
+                f"no answer from {connection.authority} to the TLS handshake in time",
+                "something accepts connections there and says nothing: is the VPN up?",
+            ) from None
+        if isinstance(error, OSError | ValueError):
+            names = await _names(connection, deadline) if _wrong_name(error) else ()
+            raise tls_error(error, connection.authority, name, names) from error
+        raise
+
+
+async def _reach(connection: ClusterConnection, deadline: Deadline) -> Stream:
+    if connection.proxy is None:
+        return Stream(await connect(connection.host, connection.port, deadline))
+    return await through_proxy(connection.proxy, connection.host, connection.port, deadline)
 
 
 async def dial_direct(host: str, port: int, deadline: Deadline) -> Stream:
@@ -52,172 +46,7 @@ async def dial_direct(host: str, port: int, deadline: Deadline) -> Stream:
     return Stream(await connect(host, port, deadline))
 
 
-async def connect(host: str, port: int, deadline: Deadline, what: str = "") -> socket.socket:
-    """A connected socket that does not block; `what` names the thing in errors. Raises DialError."""
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    thing = f"{what}{shown}"
-    seconds = deadline.remaining()
-    try:
-        addresses = await _resolve(host, port, deadline)
-    except TimeoutError:
-        raise DialError(
-            "dns", f"no answer to the name {host} in {seconds:.3g} s", f"ask for it: getent hosts {host}"
-        ) from None
-    except (OSError, UnicodeError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise DialError(
-            "dns",
-            f"no address for {host}: {said[:1].lower()}{said[1:]}",
-            f"ask for it: getent hosts {host}",
-            "is it a name of a VPN's or an office's own? is the VPN up?",
-        ) from None
-    try:
-        return await _first(addresses, deadline)
-    except ConnectionRefusedError:
-        raise DialError(
-            "refused" if not what else "proxy-refused",
-            f"{thing} refused the connection: nothing listens there",
-            "is the port right, and the server up?",
-        ) from None
-    except TimeoutError:
-        raise DialError(
-            "silent",
-            f"no answer from {thing} in {seconds:.3g} s",
-            "is the VPN up? a firewall that drops packets looks the same",
-        ) from None
-    except OSError as error:
-        raise DialError(
-            "unreachable",
-            f"{thing} cannot be reached: {(error.strerror or str(error)).lower()}",
-            "is the network up, and the VPN?",
-        ) from None
-
-
-async def wrap(sock: socket.socket, context: ssl.SSLContext, name: str, deadline: Deadline) -> ssl.SSLSocket:
-    """TLS over a connected socket, which is closed when it fails. Raises OSError, TimeoutError."""
-    try:
-        secured = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-    except ValueError as error:
-        # Python's own words for a name that cannot be one.
-        sock.close()
-        raise ssl.SSLError(1, f"{name!r} is no name for a TLS server: {error}") from None
-    try:
-        while True:
-            try:
-                secured.do_handshake()
-                return secured
-            except ssl.SSLWantReadError:
-                await ready(secured, deadline)
-            except ssl.SSLWantWriteError:
-                await ready(secured, deadline, writing=True)
-    except BaseException:
-        secured.close()
-        raise
-
-
-async def ready(sock: socket.socket, deadline: Deadline, *, writing: bool = False) -> None:
-    """Wait until the socket can be read, or written. Raises TimeoutError."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    descriptor = sock.fileno()
-    (loop.add_writer if writing else loop.add_reader)(descriptor, wake)
-    try:
-        await asyncio.wait_for(future, deadline.remaining())
-    finally:
-        (loop.remove_writer if writing else loop.remove_reader)(descriptor)
-
-
-async def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with contextlib.suppress(OSError, ValueError):
-            socket.inet_pton(family, host)
-            where = (host, port) if family == socket.AF_INET else (host, port, 0, 0)
-            return [(family, socket.SOCK_STREAM, 0, "", where)]
-    return await _in_thread(
-        lambda: list[_Address](socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)), deadline
-    )
-
-
-async def _in_thread(work: Callable[[], _T], deadline: Deadline) -> _T:
-    """Run `work` in a thread that nobody waits for afterwards: a resolver can hang for a minute."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
-
-    def settle(result: _T | None, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        result: _T | None = None
-        failed: Exception | None = None
-        try:
-            result = work()
-        except Exception as error:
-            failed = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, result, failed)
-
-    threading.Thread(target=run, name="resolve", daemon=True).start()
-    return await asyncio.wait_for(future, deadline.remaining())
-
-
-async def _first(addresses: list[_Address], deadline: Deadline) -> socket.socket:
-    """The first address that answers, each tried a little after the one before. Raises OSError."""
-    waiting = list(addresses)
-    tasks: set[asyncio.Task[socket.socket]] = set()
-    failure: OSError = TimeoutError()
-    try:
-        while waiting or tasks:
-            if waiting:
-                tasks.add(asyncio.ensure_future(_attempt(waiting.pop(0))))
-            patience = min(_NEXT_ADDRESS, deadline.remaining()) if waiting else deadline.remaining()
-            done, _ = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                error = task.exception()
-                if error is None:
-                    tasks.discard(task)
-                    return task.result()
-                tasks.discard(task)
-                if not isinstance(error, OSError):
-                    raise error
-                failure = error
-            if deadline.expired:
-                raise TimeoutError
-        raise failure
-    finally:
-        for task in tasks:
-            task.cancel()
-            task.add_done_callback(_close_late)
-
-
-async def _attempt(address: _Address) -> socket.socket:
-    family, kind, protocol, _, where = address
-    sock = socket.socket(family, kind, protocol)
-    sock.setblocking(False)
-    try:
-        await asyncio.get_running_loop().sock_connect(sock, where)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _close_late(task: asyncio.Task[socket.socket]) -> None:
-    """Close what an attempt that was given up has connected after all."""
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()
-
-
-def _wrong_name(error: OSError) -> bool:
+def _wrong_name(error: BaseException) -> bool:
     # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
     return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (62, 64)
 
@@ -234,20 +63,14 @@ async def _names(connection: ClusterConnection, deadline: Deadline) -> tuple[str
     try:
         authorities = b"".join(connection.tls.get_ca_certs(binary_form=True))
         lenient.load_verify_locations(cadata=authorities)
-        if connection.proxy is None:
-            sock = await connect(connection.host, connection.port, deadline)
-        else:
-            from gfattach.cluster.dial_proxy import through_proxy
-
-            sock = await through_proxy(connection.proxy, connection.host, connection.port, deadline)
-        secured = await wrap(sock, lenient, connection.server_name or connection.host, deadline)
+        stream = await _reach(connection, deadline)
     except (OSError, ValueError, DialError):
         return ()
-    with contextlib.closing(secured):
-        shown = secured.getpeercert() or {}
-    names = shown.get("subjectAltName", ())
-    return tuple(str(name[1]) for name in names if isinstance(name, tuple))
-
-
-def _in(deadline: Deadline, connection: ClusterConnection) -> str:
-    return "in time" if connection.proxy is None else "in time, through the proxy"
+    try:
+        layer = await stream.start_tls(lenient, connection.server_name or connection.host, deadline)
+    except (OSError, ValueError):
+        return ()
+    finally:
+        stream.shut()
+    names = layer.certificate.get("subjectAltName", ())
+    return tuple(str(name[1]) for name in names) if isinstance(names, tuple) else ()

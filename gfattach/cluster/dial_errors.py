@@ -35,7 +35,9 @@ class DialError(ClusterError):
         self.kind = kind
 
 
-def tls_error(error: OSError, authority: str, name: str, names: tuple[str, ...] = ()) -> DialError:
+def tls_error(
+    error: OSError | ValueError, authority: str, name: str, names: tuple[str, ...] = ()
+) -> DialError:
     """What a TLS failure with `authority` comes to; `names` are those of the certificate, where known."""
     look = f"look at it: openssl s_client -connect {authority} -servername {name} </dev/null"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -60,6 +62,8 @@ def tls_error(error: OSError, authority: str, name: str, names: tuple[str, ...] 
         said = "the connection was reset"
     elif not reason and isinstance(error, ssl.SSLError) and "EOF" not in str(error):
         said = str(error.strerror or error)
+    elif isinstance(error, ValueError):
+        said = f"{name!r} is no name for a TLS server: {error}"
     return DialError("tls-failed", f"the TLS handshake with {authority} failed: {said}", look)
 
 

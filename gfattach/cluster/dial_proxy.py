@@ -8,9 +8,10 @@ import contextlib
 import socket
 import ssl
 
+from gfattach.cluster.connect import connect
 from gfattach.cluster.connection import Proxy
-from gfattach.cluster.dial import connect, ready, wrap
 from gfattach.cluster.dial_errors import DialError, tls_error
+from gfattach.cluster.stream import Stream
 from gfattach.deadline import Deadline
 
 #: Bytes that a proxy's answer to CONNECT may have.
@@ -29,66 +30,42 @@ _SOCKS_REPLIES = {
 }
 
 
-async def through_proxy(proxy: Proxy, host: str, port: int, deadline: Deadline) -> socket.socket:
-    """A socket that does not block and is connected to `host`:`port`. Raises DialError."""
-    raw = await connect(proxy.host, proxy.port, deadline, "the proxy ")
-    talk = _Talk(raw, proxy, deadline)
+async def through_proxy(proxy: Proxy, host: str, port: int, deadline: Deadline) -> Stream:
+    """A connection to `host`:`port`, ready for its first byte. Raises DialError."""
+    talk = _Talk(Stream(await connect(proxy.host, proxy.port, deadline, "the proxy ")), proxy)
     try:
         if proxy.scheme == "https":
-            talk.socket = await wrap(raw, ssl.create_default_context(), proxy.host, deadline)
-        if proxy.scheme == "socks5":
-            await _socks5(talk, host, port)
-        else:
-            await _connect(talk, host, port)
-        return talk.socket if proxy.scheme != "https" else _plain_end(talk.socket)
+            await talk.stream.start_tls(ssl.create_default_context(), proxy.host, deadline)
+        negotiate = _socks5 if proxy.scheme == "socks5" else _connect
+        await asyncio.wait_for(negotiate(talk, host, port), deadline.remaining())
+        return talk.stream
     except BaseException as error:
-        talk.socket.close()
+        talk.stream.shut()
         if isinstance(error, TimeoutError):
             raise DialError(
-                "silent", f"no answer from {talk.name} to the request for {host}:{port} in time"
+                "silent",
+                f"no answer from {talk.name} to the request for {host}:{port} in time",
+                "the proxy is there; what is behind it does not answer: is it the right proxy?",
             ) from None
         if isinstance(error, EOFError):
             raise DialError("proxy-failed", f"{talk.name} closed the connection without an answer") from None
+        if isinstance(error, ssl.SSLError):
+            raise tls_error(error, f"{proxy.host}:{proxy.port}", proxy.host) from error
         if isinstance(error, OSError):
-            if isinstance(error, ssl.SSLError):
-                raise tls_error(error, f"{proxy.host}:{proxy.port}", proxy.host) from error
-            raise DialError(
-                "proxy-failed", f"{talk.name} failed: {(error.strerror or str(error)).lower()}"
-            ) from None
+            said = (error.strerror or str(error)).lower()
+            raise DialError("proxy-failed", f"{talk.name} failed: {said}") from None
         raise
 
 
 class _Talk:
     """A conversation with a proxy, byte for byte: what comes after its answer is the server's."""
 
-    def __init__(self, sock: socket.socket, proxy: Proxy, deadline: Deadline) -> None:
-        self.socket = sock
+    def __init__(self, stream: Stream, proxy: Proxy) -> None:
+        self.stream = stream
         self.proxy = proxy
         self.name = f"the proxy {proxy.host}:{proxy.port}"
-        self._deadline = deadline
-
-    async def send(self, data: bytes) -> None:
-        while data:
-            try:
-                data = data[self.socket.send(data) :]
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                await ready(self.socket, self._deadline, writing=True)
-            except ssl.SSLWantReadError:
-                await ready(self.socket, self._deadline)
-
-    async def receive(self, size: int) -> bytes:
-        """Exactly `size` bytes. Raises EOFError."""
-        data = b""
-        while len(data) < size:
-            try:
-                part = self.socket.recv(size - len(data))
-            except (BlockingIOError, ssl.SSLWantReadError):
-                await ready(self.socket, self._deadline)
-                continue
-            if not part:
-                raise EOFError
-            data += part
-        return data
+        self.send = stream.write
+        self.receive = stream.read_exactly
 
 
 async def _connect(talk: _Talk, host: str, port: int) -> None:
@@ -156,31 +133,3 @@ def _wrong_credentials(talk: _Talk) -> DialError:
     return DialError(
         "proxy-auth", f"{talk.name} {said}", "they stand in proxy-url: http://USER:PASSWORD@HOST:PORT"
     )
-
-
-def _plain_end(secured: socket.socket) -> socket.socket:
-    """One end of a socket pair, whose bytes go through a TLS connection to a proxy.
-
-    TLS to the server goes inside the proxy's TLS, and OpenSSL takes only a descriptor below it.
-    """
-    from gfattach.cluster.relay import Counters, Direct, relay
-    from gfattach.cluster.stream import Stream
-
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    near = Stream(theirs)
-
-    async def run() -> None:
-        try:
-            await relay(near, Direct(Stream(secured), "the proxy"), Counters())
-        except Exception:
-            near.abort()
-
-    task = asyncio.get_running_loop().create_task(run())
-    _RELAYS.add(task)
-    task.add_done_callback(_RELAYS.discard)
-    return ours
-
-
-#: The event loop itself holds its tasks weakly.
-_RELAYS: set[asyncio.Task[None]] = set()

@@ -113,7 +113,7 @@ class Client:
         now = asyncio.get_running_loop().time()
         while self._idle:
             stream, since = self._idle.pop()
-            if now - since < _KEPT and not stream.gone():
+            if now - since < _KEPT and stream.idle():
                 return stream
             stream.shut()
         return None

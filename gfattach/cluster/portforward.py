@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable
 
 from gfattach.cluster import websocket
@@ -145,7 +144,8 @@ class PodChannel:
         Otherwise it is needed until the stream is drained.
         """
         buffer[HEADER] = DATA
-        return self.stream.put(websocket.frame_in_place(BINARY, buffer, HEADER, self.headroom + length))
+        end = self.headroom + length
+        return self.stream.put(websocket.frame_in_place(BINARY, buffer, HEADER, end, self._mask()))
 
     def client_ended(self) -> None:
         """The client writes no more; the pod cannot be told."""
@@ -169,14 +169,14 @@ class PodChannel:
     async def write(self, data: bytes) -> None:
         """Send all of `data`. Raises ChannelError."""
         for start in range(0, len(data), READ):
-            await self._write(websocket.frame(BINARY, bytes([DATA]) + data[start : start + READ]))
+            await self._write(self._frame(BINARY, bytes([DATA]) + data[start : start + READ]))
 
     async def keepalive(self) -> None:
         """Send a message without data: what starts the idle time of every hop again. Raises ChannelError.
 
         Pings do that for the hops of TCP only: the kubelet counts messages.
         """
-        await self._write(websocket.frame(BINARY, bytes([DATA])))
+        await self._write(self._frame(BINARY, bytes([DATA])))
 
     async def ping(self, deadline: Deadline) -> None:
         """Wait until the API server is heard, of whatever it says; somebody has to be reading meanwhile.
@@ -189,7 +189,7 @@ class PodChannel:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heard = _settle(future)
         self._heard.append(heard)
-        self.stream.put(websocket.frame(PING, b""))
+        self.stream.put(self._frame(PING, b""))
         try:
             await asyncio.wait_for(future, deadline.remaining())
         except TimeoutError:
@@ -204,7 +204,7 @@ class PodChannel:
         """Send what is left and a close frame, and close; on its own time."""
         self._stop_timer()
         if not self._decoder.closed and not self.ended:
-            self.stream.put(websocket.close_frame())
+            self.stream.put(self._frame(CLOSE, websocket.close_payload()))
         self.ended = True
         self.stream.close()
 
@@ -221,6 +221,12 @@ class PodChannel:
             await self.stream.write(data)
         except OSError as error:
             raise lost(self.pod, (error.strerror or str(error)).lower()) from None
+
+    def _frame(self, opcode: int, payload: bytes) -> bytes:
+        return websocket.frame(opcode, payload, self._mask())
+
+    def _mask(self) -> bytes:
+        return websocket.NO_MASK if self.stream.secure else websocket.new_mask()
 
     def _message(self, piece: websocket.Piece, payloads: list[memoryview]) -> None:
         data = piece.data
@@ -251,10 +257,10 @@ class PodChannel:
 
     def _control(self, piece: websocket.Piece) -> None:
         if piece.opcode == PING:
-            self.stream.put(websocket.frame(PONG, bytes(piece.data)))
+            self.stream.put(self._frame(PONG, bytes(piece.data)))
         elif piece.opcode == CLOSE:
             code, reason = websocket.close_reason(piece.data)
-            self.stream.put(websocket.close_frame(code if code == websocket.NORMAL else websocket.NORMAL))
+            self.stream.put(self._frame(CLOSE, websocket.close_payload()))
             orderly = code in (websocket.NORMAL, websocket.NO_CODE)
             said = f"closed with code {code}" + (f": {reason}" if reason else "")
             self._end(None if orderly else lost(self.pod, said))
@@ -263,8 +269,7 @@ class PodChannel:
 
     def _no_close(self) -> None:
         """An error's text was not followed by a close frame: let reading come to an end."""
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(self.stream.socket, socket.SHUT_RD)
+        self.stream.end_reading()
 
     def _end(self, failure: ChannelError | None) -> None:
         self._stop_timer()

@@ -12,16 +12,13 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol
 
+from gfattach.cluster import buffers
 from gfattach.cluster.forward_errors import ChannelError
 from gfattach.cluster.stream import Stream
 
-#: Bytes of one buffer, and buffers that are kept for the next pump.
-BUFFER = 128 * 1024
-_KEPT = 4
-
 #: Seconds without a byte from the pod after which a client that has ended is taken to be gone. Over
 #: TCP an end of writing looks like the end of all, until something is sent.
-LINGER = 30.0
+LINGER = 10.0
 
 
 @dataclass
@@ -185,7 +182,7 @@ class _Relay:
         if self._done.done() or self._down_buffer is not None:
             return
         remote = self._remote
-        buffer = _take()
+        buffer = buffers.take()
         payloads = remote.receive(memoryview(buffer))
         written = True
         if payloads:
@@ -193,7 +190,7 @@ class _Relay:
             self._counters.to_client += sum(map(len, payloads))
             written = self._client.put(*payloads)
         if self._client.write_error is not None:
-            _give(buffer)
+            buffers.give(buffer)
             self._finish()
         elif not written:
             # The client is slower: nothing is read until it has taken this.
@@ -201,7 +198,7 @@ class _Relay:
             self._client.on_drained(self._down_drained)
             remote.stream.on_readable(None)
         else:
-            _give(buffer)
+            buffers.give(buffer)
             if remote.ended:
                 self._finish(remote.failure)
             elif remote.more:
@@ -211,7 +208,7 @@ class _Relay:
         if self._done.done():
             return
         assert self._down_buffer is not None
-        _give(self._down_buffer)
+        buffers.give(self._down_buffer)
         self._down_buffer = None
         if self._client.write_error is not None:
             self._finish()
@@ -230,21 +227,21 @@ class _Relay:
         if self._done.done() or self._up_buffer is not None or self._remote.ended:
             return
         client, remote = self._client, self._remote
-        buffer = _take()
+        buffer = buffers.take()
         try:
             count = client.receive_into(memoryview(buffer)[remote.headroom :])
         except OSError:
-            _give(buffer)
+            buffers.give(buffer)
             self._finish()  # The client reset its connection.
             return
         if not count:
-            _give(buffer)
+            buffers.give(buffer)
             if client.eof:
                 self._client_ended()
             return
         self._counters.to_pod += count
         if remote.send_in_place(buffer, count):
-            _give(buffer)
+            buffers.give(buffer)
             if client.more:
                 self._loop.call_soon(self._up)
         else:
@@ -254,7 +251,7 @@ class _Relay:
 
     def _up_drained(self) -> None:
         if self._up_buffer is not None:
-            _give(self._up_buffer)
+            buffers.give(self._up_buffer)
             self._up_buffer = None
         if not self._done.done():
             self._read_up()
@@ -275,19 +272,3 @@ class _Relay:
             self._finish()
         else:
             self._linger = self._loop.call_later(LINGER, self._watch, self._downs)
-
-
-_buffers: list[bytearray] = []
-
-
-def _take() -> bytearray:
-    """A buffer; in any thread."""
-    try:
-        return _buffers.pop()
-    except IndexError:
-        return bytearray(BUFFER)
-
-
-def _give(buffer: bytearray) -> None:
-    if len(_buffers) < _KEPT:
-        _buffers.append(buffer)

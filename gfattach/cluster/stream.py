@@ -1,8 +1,4 @@
-"""One connection as bytes: plain or TLS, over a socket that never blocks, driven by the event loop.
-
-TLS is done by the socket itself and not by asyncio's transport: that copies every byte through
-two memory buffers and a protocol object. OpenSSL works here straight on the caller's buffer.
-"""
+"""One connection as bytes: plain or TLS, over a socket that never blocks, driven by the event loop."""
 
 from __future__ import annotations
 
@@ -15,22 +11,42 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
-#: Seconds that a closed connection is still read from, and what comes is thrown away. Closing a socket
-#: with unread bytes in it resets the connection, and the peer may lose what was just sent to it.
-_LINGER = 2.0
+from gfattach.cluster.tls import Source, Tls
+from gfattach.deadline import Deadline
 
-#: Seconds until another try, where TLS has to write before it can read, or the reverse.
-_TLS_TURN = 0.01
+#: Seconds that a connection that was closed is still read from, and what comes is thrown away. Closing a
+#: socket with unread bytes in it resets the connection, and the peer may lose what was just sent to it.
+_LINGER = 2.0
 
 _RESET = struct.pack("ii", 1, 0)
 _SCRATCH = 65536
 
+#: Pieces that one call of sendmsg takes.
+_PIECES = 64
+
+
+class _Socket:
+    """The source at the bottom."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.eof = False
+        self.more = False
+        self._receive_into = sock.recv_into
+
+    def receive_into(self, view: memoryview) -> int:
+        """Read what is there."""
+        try:
+            count = self._receive_into(view)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        self.eof = not count
+        return count
+
 
 class Stream:
-    """A connected socket; TLS where it is an SSLSocket whose handshake is done. For one event loop.
+    """A connected socket, with TLS after `start_tls`. For one event loop, one reader and one writer.
 
-    At most one side reads and one writes at a time. After `receive_into`: `eof` says that nothing will
-    come any more, `more` that bytes are there which the event loop cannot see.
+    A connection below TLS twice (an https:// proxy before an https:// server) is `start_tls` twice.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -38,53 +54,66 @@ class Stream:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = sock
-        self.eof = False
-        self.more = False
-        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._source: Source = _Socket(sock)
+        self._layers: list[Tls] = []
         self._descriptor = sock.fileno()
         self._loop = asyncio.get_running_loop()
         self._queue: deque[memoryview] = deque()
         self._drained: Callable[[], None] | None = None
         self._reader: Callable[[], None] | None = None
-        self._read_error: OSError | None = None
         self._write_error: OSError | None = None
         self._closing = False
         self._closed = False
-        self._undone: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], None]] = []
+
+    async def start_tls(self, context: ssl.SSLContext, name: str, deadline: Deadline) -> Tls:
+        """Speak TLS from here on. Raises OSError (ssl.SSLError is one) and TimeoutError."""
+        layer = Tls(self._source, context, name)
+        try:
+            while True:
+                done = layer.handshake()
+                if layer.outgoing:
+                    self.put(layer.encrypt(()))
+                if done:
+                    break
+                if not self.more:
+                    await asyncio.wait_for(self.readable(), deadline.remaining())
+        except ssl.SSLError:
+            if layer.outgoing:  # an alert says why
+                self.put(layer.encrypt(()))
+            raise
+        self._layers.insert(0, layer)
+        self._source = layer
+        return layer
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is spoken."""
+        return bool(self._layers)
 
     # Reading.
+
+    @property
+    def eof(self) -> bool:
+        """Whether nothing will come any more; known once `receive_into` has returned 0."""
+        return self._source.eof
+
+    @property
+    def more(self) -> bool:
+        """Whether bytes are there that the event loop cannot see; known after `receive_into`."""
+        return self._source.more
 
     def receive_into(self, view: memoryview) -> int:
         """Read what is there now, up to the size of `view`; 0 for nothing, or for the end (`eof`).
 
         Raises OSError (ssl.SSLError is one) once all bytes that came before it were returned.
         """
-        if self._read_error is not None:
-            raise self._read_error
-        self.more = False
-        size, total = len(view), 0
-        try:
-            while total < size and not self.eof:
-                count = self.socket.recv_into(view[total:] if total else view)
-                total += count
-                self.eof = count == 0
-                if self._tls is None:
-                    return total
-            self.more = self._tls is not None and self._tls.pending() > 0
-        except (ssl.SSLWantReadError, BlockingIOError):
-            pass
-        except ssl.SSLWantWriteError:
-            self._later(_TLS_TURN)
-        except InterruptedError:
-            self._later(0)
-        except ssl.SSLEOFError:
-            self.eof = True
-        except OSError as error:
-            self._read_error = error
-            if not total:
-                raise
-            self.more = True
-        return total
+        if self._closed:
+            return 0
+        count = self._source.receive_into(view)
+        if self._layers and self._layers[0].outgoing:  # an answer of TLS's own, as to new keys
+            self.put(b"")
+        return count
 
     def on_readable(self, callback: Callable[[], None] | None) -> None:
         """Call `callback` whenever bytes can be read; None ends that. Not called for `more`."""
@@ -100,22 +129,33 @@ class Stream:
         """The bytes that come next, at most `size`; b"" at the end. Raises OSError."""
         buffer = bytearray(size)
         while True:
-            count = 0 if self._closed else self.receive_into(memoryview(buffer))
+            count = self.receive_into(memoryview(buffer))
             if count or self.eof or self._closed:
                 return bytes(memoryview(buffer)[:count])
-            await self.readable()
+            if not self.more:
+                await self.readable()
+
+    async def read_exactly(self, size: int) -> bytes:
+        """The next `size` bytes. Raises EOFError, OSError."""
+        data = b""
+        while len(data) < size:
+            part = await self.read(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return data
 
     async def readable(self) -> None:
-        """Wait until there is something to read, be it the end."""
-        if self.more or self.eof or self._read_error is not None or self._closed:
+        """Wait until the event loop sees something to read, be it the end."""
+        if self._closed:
             return
         ready = self._loop.create_future()
-        self._undone.append(wake := _waker(ready))
+        self._waiting.append(wake := _waker(ready))
         self.on_readable(wake)
         try:
             await ready
         finally:
-            self._undone.remove(wake)
+            self._waiting.remove(wake)
             if self._reader is wake:
                 self.on_readable(None)
 
@@ -124,23 +164,24 @@ class Stream:
     def put(self, *pieces: bytes | memoryview) -> bool:
         """Write what goes now and keep the rest for later; True when nothing is left.
 
-        A piece may not be changed until `drained` calls. Failing is not raised: reading tells how a
+        A piece may not be changed until `on_drained` calls. Failing is not raised: reading tells how a
         connection ended, and what the peer said before it ended has to be read first.
         """
         if self._closed or self._closing or self._write_error is not None:
             return not self._queue
         waiting = bool(self._queue)
-        self._queue.extend(memoryview(piece) for piece in pieces)
+        try:
+            for layer in self._layers:
+                pieces = (layer.encrypt(pieces),)
+        except OSError as error:
+            self._write_error = error
+            return not waiting
+        self._queue.extend(memoryview(piece) for piece in pieces if piece)
         return not waiting and self._flush()
 
     def on_drained(self, callback: Callable[[], None] | None) -> None:
         """Call `callback` once, when all that was put is written, or never will be."""
         self._drained = callback
-
-    @property
-    def queued(self) -> int:
-        """Bytes that were put and are not written yet."""
-        return sum(len(piece) for piece in self._queue)
 
     @property
     def write_error(self) -> OSError | None:
@@ -153,12 +194,12 @@ class Stream:
             raise ConnectionError("the connection is closed")
         if not self.put(data) and self._write_error is None:
             done = self._loop.create_future()
-            self._undone.append(wake := _waker(done))
+            self._waiting.append(wake := _waker(done))
             self.on_drained(wake)
             try:
                 await done
             finally:
-                self._undone.remove(wake)
+                self._waiting.remove(wake)
         if self._write_error is not None:
             raise self._write_error
 
@@ -167,34 +208,22 @@ class Stream:
         queue = self._queue
         try:
             while queue:
-                sent = self._send(queue)
-                while sent:
-                    first = queue[0]
-                    if sent < len(first):
-                        queue[0] = first[sent:]
-                        break
-                    sent -= len(first)
-                    queue.popleft()
-        except (BlockingIOError, ssl.SSLWantWriteError, InterruptedError):
+                sent = (
+                    self.socket.sendmsg(list(queue)[:_PIECES])
+                    if len(queue) > 1
+                    else self.socket.send(queue[0])
+                )
+                while queue and sent >= len(queue[0]):
+                    sent -= len(queue.popleft())
+                if sent:
+                    queue[0] = queue[0][sent:]
+        except (BlockingIOError, InterruptedError):
             self._loop.add_writer(self._descriptor, self._writable)
-            return False
-        except ssl.SSLWantReadError:
-            self._loop.remove_writer(self._descriptor)
-            self._loop.call_later(_TLS_TURN, self._writable)
             return False
         except OSError as error:
             self._write_error = error
             queue.clear()
         return True
-
-    def _send(self, queue: deque[memoryview]) -> int:
-        first = queue[0]
-        if not first:
-            queue.popleft()
-            return 0
-        if self._tls is None and len(queue) > 1:
-            return self.socket.sendmsg(list(queue)[:16])
-        return self.socket.send(first)
 
     def _writable(self) -> None:
         if self._closed or not self._flush():
@@ -210,15 +239,26 @@ class Stream:
 
     def end_writing(self) -> None:
         """Tell the peer that nothing more comes (TCP's half-close; with TLS there is none)."""
-        if self._tls is None and not self._closed:
+        if not self._layers and not self._closed:
             with contextlib.suppress(OSError):
                 self.socket.shutdown(socket.SHUT_WR)
+
+    def end_reading(self) -> None:
+        """Let reading come to its end, whatever the peer does."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RD)
 
     def gone(self) -> bool:
         """Whether the peer has closed both ways. Only a unix socket can tell before something is sent."""
         poll = select.poll()
         poll.register(self._descriptor, 0)
         return bool(poll.poll(0))
+
+    def idle(self) -> bool:
+        """Whether nothing has come, not even an end, and nothing waits to be written."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return not (self._closed or self.more or self._queue or poll.poll(0))
 
     def close(self) -> None:
         """Write what is left, say that it is the end, and close; on its own time, 2 s at most."""
@@ -231,35 +271,15 @@ class Stream:
         if not self._queue:
             self._say_end()
 
-    def _say_end(self) -> None:
-        if self.eof or self._write_error is not None:
-            self.shut()
-            return
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(self.socket, socket.SHUT_WR)
-        self.on_readable(self._discard)
-        self._discard()
-
-    def _discard(self) -> None:
-        try:
-            # Below TLS: what comes is of no interest any more.
-            while socket.socket.recv_into(self.socket, bytearray(_SCRATCH)):
-                pass
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            pass
-        self.shut()
-
     async def wait_closed(self) -> None:
         """Wait until a `close` is over; when this is cancelled, it is over at once."""
         if not self._closed:
             done = self._loop.create_future()
-            self._undone.append(wake := _waker(done))
+            self._waiting.append(wake := _waker(done))
             try:
                 await done
             finally:
-                self._undone.remove(wake)
+                self._waiting.remove(wake)
                 self.shut()
 
     def abort(self) -> None:
@@ -278,19 +298,28 @@ class Stream:
         self._closed = True
         self._queue.clear()
         self.socket.close()
-        self._wake()
-
-    def _wake(self) -> None:
-        for wake in self._undone:
+        for wake in self._waiting:
             wake()
 
-    def _later(self, seconds: float) -> None:
-        if self._reader is not None:
-            self._loop.call_later(seconds, self._again, self._reader)
+    def _say_end(self) -> None:
+        if self.eof or self._write_error is not None:
+            self.shut()
+            return
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+        self.on_readable(self._discard)
+        self._discard()
 
-    def _again(self, reader: Callable[[], None]) -> None:
-        if self._reader is reader:
-            reader()
+    def _discard(self) -> None:
+        # Below TLS: what comes is of no interest any more.
+        try:
+            while self.socket.recv_into(bytearray(_SCRATCH)):
+                pass
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            pass
+        self.shut()
 
 
 def _waker(future: asyncio.Future[None]) -> Callable[[], None]:

@@ -151,9 +151,25 @@ def close_reason(payload: bytes | memoryview) -> tuple[int, str]:
     return int.from_bytes(payload[:2], "big"), bytes(payload[2:]).decode("utf-8", "replace")
 
 
+def close_payload(code: int = NORMAL) -> bytes:
+    """What a close frame with this code holds."""
+    return code.to_bytes(2, "big")
+
+
 # What a client sends.
 
 _TRANSLATE: dict[int, bytes] = {}
+
+
+#: The key that changes nothing. Masking keeps a program from writing bytes of its choice onto a wire
+#: that somebody between reads as something else (RFC 6455, 10.3). Inside TLS nobody between reads, and
+#: masking costs more than all the rest of an upload (0.85 of 2.0 CPU seconds per GiB).
+NO_MASK = bytes(4)
+
+
+def new_mask() -> bytes:
+    """A key for one frame that travels in the open."""
+    return os.urandom(4)
 
 
 def mask(data: bytearray, start: int, end: int, key: bytes) -> None:
@@ -162,6 +178,8 @@ def mask(data: bytearray, start: int, end: int, key: bytes) -> None:
     Every fourth byte is translated, four times: 1 GB/s where XOR of big integers has 0.7 and a view
     instead of the bytearray 0.2.
     """
+    if key == NO_MASK:
+        return
     for place in range(4):
         every_fourth = slice(start + place, end, 4)
         data[every_fourth] = data[every_fourth].translate(_table(key[place]))
@@ -184,29 +202,22 @@ def header(opcode: int, length: int, key: bytes) -> bytes:
     return first + b"\xff" + length.to_bytes(8, "big") + key
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
+def frame(opcode: int, payload: bytes, key: bytes) -> bytes:
     """A client's frame that is a whole message."""
-    key = os.urandom(4)
     masked = bytearray(payload)
     mask(masked, 0, len(masked), key)
     return header(opcode, len(payload), key) + masked
 
 
-def frame_in_place(opcode: int, buffer: bytearray, start: int, end: int) -> memoryview:
+def frame_in_place(opcode: int, buffer: bytearray, start: int, end: int, key: bytes) -> memoryview:
     """Make buffer[start:end] a frame: masked where it lies, its header before it. Needs start >= HEADER.
 
     Returns the frame, a view of `buffer`.
     """
-    key = os.urandom(4)
     mask(buffer, start, end, key)
     head = header(opcode, end - start, key)
     buffer[start - len(head) : start] = head
     return memoryview(buffer)[start - len(head) : end]
-
-
-def close_frame(code: int = NORMAL) -> bytes:
-    """A client's close frame."""
-    return frame(CLOSE, code.to_bytes(2, "big"))
 
 
 # The upgrade.
