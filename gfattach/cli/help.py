@@ -22,7 +22,8 @@ def site() -> Iterator[str]:
     from gfattach.site.settings import SETTINGS
 
     yield f"A site is described by {FILE_NAME} in the workspace or in the user's configuration."
-    yield "Options and the variables named below come before the files. No secret belongs in it."
+    yield "Options and the variables named below come before the files; what an operator published in the"
+    yield "cluster comes behind them. No secret belongs in it. More: docs/site.md."
     table = ""
     for setting in SETTINGS:
         name, _, key = setting.key.partition(".")

@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("gfattach.cli.logs:logs", "what the process that holds the forwards has logged"),
     "down": ("gfattach.cli.down:down", "undo everything that up did, byte for byte"),
     "prove": ("gfattach.cli.prove:prove", "time to first cache hit, with evidence"),
-    "site": ("gfattach.cli.site:site", "show, check and warm the site that is attached to"),
+    "site": ("gfattach.cli.site:site", "show, check, publish and warm the site that is attached to"),
     "contract": ("gfattach.cli.contract:contract", "what the environment contract says of this shell"),
     "bazel": ("gfattach.cli.bazel:bazel", "Bazel with the attachment's rc and the contract applied"),
     "env": ("gfattach.cli.env:env", "the environment contract, to eval, for direnv, or as a file"),

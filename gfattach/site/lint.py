@@ -16,7 +16,7 @@ from gfattach.site.document import entries, read_tables
 from gfattach.site.secrets import refuse_secret, secret_in
 from gfattach.site.settings import BY_KEY
 
-#: Codes of findings, with their meaning. The last four do not fail.
+#: Codes of findings, with their meaning. The last four are doubts.
 CODES: Mapping[str, str] = {
     "site.lint.toml": "the file is not TOML",
     "site.lint.key": "there is no such setting",
@@ -24,6 +24,7 @@ CODES: Mapping[str, str] = {
     "site.lint.value": "the value is not what the setting may be",
     "site.lint.stale": "it names a service that was given up",
     "site.lint.both": "two settings are said of which one is enough",
+    "site.lint.nix-tls": "a Nix cache behind a forward under an https:// name",
     "site.lint.tracked": "git tracks the file, and it names an address that is right for one place only",
     "site.lint.alone": "a setting that belongs to another one, which is not said",
     "site.lint.keys": "a Nix cache without a public key: Nix will not trust it",
@@ -89,6 +90,16 @@ def _faults(tables: Mapping[str, Any], source: str, lines: Mapping[str, int]) ->
                 refuse_secret(raw, key)
         except UsageError as error:
             yield _finding(error, source, lines.get(key), key)
+    nix = tables.get("nix")
+    if isinstance(nix, dict) and "service" in nix and str(nix.get("substituter", "")).startswith("https:"):
+        line = lines.get("nix.substituter")
+        yield fail(
+            "site.lint.nix-tls",
+            f"{_at(source, line)}: nix.substituter is https://, and nix.service is said too",
+            "Nix has no way to a name but the network: a forward cannot stand behind it",
+            "leave one of them: the address where machines reach it, the Service where they do not",
+            **_place(source, line, "nix.substituter"),
+        )
     for half in ("cache", "nix"):
         content = tables.get(half)
         if isinstance(content, dict) and "ca_file" in content and "ca_data" in content:
@@ -157,7 +168,7 @@ def _tracked(text: str, source: str) -> Iterator[Finding]:
                 f"{hazard.seen}, and git tracks the file",
                 hazard.why,
                 'name the Service instead: service = "NAME"',
-                "or move the line to ~/.config/gfattach/gfattach.toml, or publish it: gfattach site publish",
+                "or keep the line in a file of your own (gfattach help site), or publish it: gfattach site publish",
                 **_place(source, hazard.data["line"]),
             )
 

@@ -130,8 +130,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "nix.substituter",
         values.http_endpoint,
-        "the Nix binary cache: http:// or https://, with its path; dialled as it is named, or its real "
-        "name behind a forward when nix.service is said too",
+        "the Nix binary cache: http:// or https://, with its path; dialled as it is named, or with "
+        "nix.service too (http:// alone) the address that a forward stands for",
         example='"https://nix-cache.example.org/main"',
     ),
     Setting(

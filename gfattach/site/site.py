@@ -114,6 +114,7 @@ class Site:
             public_keys=self.get("nix.public_keys") or (),
             signed_path=self.get("nix.signed_path"),
             ca_file=self.get("nix.ca_file"),
+            object_store=self.get("nix.object_store"),
         )
 
     def as_json(self) -> dict[str, dict[str, Any]]:

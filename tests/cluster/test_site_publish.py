@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,8 +39,12 @@ public_keys = ["{KEY}"]
 object_store = "interim_only"
 """
 
-#: What an operator needs to publish: docs/site.md.
-OPERATOR_RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "patch"]}]
+PAGE = (Path(__file__).parents[2] / "docs/site.md").read_text(encoding="utf-8")
+
+#: What the page says that a developer and an operator need.
+DEVELOPER_RULES, OPERATOR_RULES = (
+    yaml.safe_load(block)["rules"] for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +76,8 @@ def test_what_an_operator_publishes_a_developer_reads(
     undo = f"kubectl --kubeconfig {operator} --context bed -n {NAMESPACE} delete configmap gfattach-site"
     assert undo in out
 
-    code, out, err = run(capsys, "show", "--cluster", "--kubeconfig", str(cluster.kubeconfig), "-o", "json")
+    reader = cluster.user("reader", DEVELOPER_RULES)
+    code, out, err = run(capsys, "show", "--cluster", "--kubeconfig", str(reader), "-o", "json")
     assert code == 0, err
     result = json.loads(out)["result"]
     source = f"the ConfigMap {NAMESPACE}/gfattach-site"

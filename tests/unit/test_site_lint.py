@@ -53,6 +53,7 @@ def found(text, **options):
         ("cache.service = 'X'", "site.lint.value", 1),
         ("[nix]\npublic_keys = []\nnamespace = 'attic-cache-dev'\nservice = 'x'", "site.lint.stale", 3),
         ("[nix]\nservice = 'x'\nca_file = '/x'\nca_data = '/y'", "site.lint.both", 4),
+        ("[nix]\nservice = 'attic'\nsubstituter = 'https://h/main'", "site.lint.nix-tls", 3),
         ("[cache]\nservice_port = 1", "site.lint.alone", 2),
         ("[nix]\nservice = 'attic'", "site.lint.keys", 2),
         ("[executor]\nendpoint = 'grpc://h:1'", "site.lint.executor", 2),
@@ -62,6 +63,15 @@ def found(text, **options):
 def test_each_fault_has_its_code_and_its_line(text, code, line):
     assert (code, line) in found(text)
     assert "S3cr" not in repr(lint(text.encode(), "f"))
+
+
+def test_every_code_that_does_not_fail_stands_last_in_the_table():
+    doubts = list(CODES)[-4:]
+    text = "[cache]\nservice_port = 1\n[nix]\nservice = 'a'\nobject_store = 'interim_only'\n"
+    text += "[executor]\nendpoint = 'grpc://h:1'\n"
+    findings = lint(text.encode(), "f")
+    assert sorted(finding.code for finding in findings) == sorted(doubts)
+    assert not any(finding.failed for finding in findings)
 
 
 def test_every_fault_is_shown_and_not_the_first_alone():
