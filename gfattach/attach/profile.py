@@ -44,7 +44,8 @@ async def read_profile(site: Site, api: Api, deadline: Deadline) -> Profile | No
 
 def ask_cluster_for_profile(site: Site) -> Profile | None:
     """`read_profile` over a connection of its own. Raises ClusterError and UsageError."""
-    from gfattach.cluster.api import Api, now
+    from gfattach.cluster.api import Api
+    from gfattach.cluster.background import now
     from gfattach.cluster.resolve import resolve
 
     deadline = Deadline.after(PROFILE_SECONDS)

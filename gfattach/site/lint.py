@@ -168,7 +168,7 @@ def _tracked(text: str, source: str) -> Iterator[Finding]:
                 f"{hazard.seen}, and git tracks the file",
                 hazard.why,
                 'name the Service instead: service = "NAME"',
-                "or keep the line in a file of your own (gfattach help site), or publish it: gfattach site publish",
+                "or keep the line in a file of your own: gfattach help site",
                 **_place(source, hazard.data["line"]),
             )
 
