@@ -208,17 +208,19 @@ def _encode_substituter(target: SubstituterTarget) -> dict[str, Any]:
         "probe_path": target.probe_path,
         "signed_path": target.signed_path,
         "ca_file": _text(target.ca_file),
+        "object_store": target.object_store,
     }
 
 
 def _decode_substituter(item: Mapping[str, Any]) -> SubstituterTarget:
-    signed_path = item["signed_path"]
+    signed_path, object_store = item["signed_path"], item.get("object_store")
     return SubstituterTarget(
         endpoint=_endpoint(item["endpoint"]),
         public_keys=tuple(_string(key) for key in item["public_keys"]),
         probe_path=_string(item["probe_path"]),
         signed_path=None if signed_path is None else _string(signed_path),
         ca_file=_path(item["ca_file"]),
+        object_store=None if object_store is None else _string(object_store),
     )
 
 

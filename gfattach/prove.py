@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach import attachment as records
-from gfattach.attach import bazel_side, forwards, nix_side
+from gfattach.attach import bazel_side, forwards, nix_side, nix_token
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.ways import Way, refuse_executor, trial_way
 from gfattach.attachment import Attachment
@@ -135,6 +135,7 @@ def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measuremen
                 code="prove.no-substituter",
             )
         return
+    target = nix_token.with_token(target, run)
     if not nix_side.ask_substituter(target, run):
         raise UnprovedError("the substituter did not pass its probes", code="prove.substituter")
     found = nix_side.ask_nix(target, options.clients, run)

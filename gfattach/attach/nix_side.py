@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from gfattach.attach.options import ClientOptions
 from gfattach.deadline import Deadline
@@ -40,9 +41,10 @@ def ask_substituter(target: SubstituterTarget, run: Run) -> bool:
     return run.stage(substituter_probes.STAGE, target).status is not Status.FAIL
 
 
-def render_fragment(target: SubstituterTarget, found: NixFound) -> str:
-    """The text of the fragment for this substituter and this Nix."""
-    return nixconf.render(target, None if found.nix is None else known_settings(found.nix))
+def render_fragment(target: SubstituterTarget, found: NixFound, netrc_file: Path | None = None) -> str:
+    """The text of the fragment for this substituter, this Nix, and the netrc that holds its token."""
+    known = None if found.nix is None else known_settings(found.nix)
+    return nixconf.render(target, known, netrc_file=netrc_file)
 
 
 def hit(

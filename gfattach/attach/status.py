@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus
-from gfattach.attach import bazel_side, forwards, nix_side
+from gfattach.attach import bazel_side, forwards, nix_side, nix_token
 from gfattach.attachment import Attachment
 from gfattach.engine import Report, Run
-from gfattach.errors import ExitCode
+from gfattach.errors import CredentialError, ExitCode
 from gfattach.finding import Finding, fail, ok
 from gfattach.fragments import nixconf
+from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home, resolve_home
 
 
@@ -72,9 +74,16 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
     if alive and record.cache is not None:
         bazel_side.ask_cache(record.cache, run)
     if alive and record.substituter is not None:
-        nix_side.ask_substituter(record.substituter, run)
+        _ask_substituter(record.substituter, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
     return Inspection(home, record, run.report(), agent)
+
+
+def _ask_substituter(target: SubstituterTarget, run: Run) -> None:
+    """Ask it with its token, or, where that is no good, without: the checklist has said so by then."""
+    with contextlib.suppress(CredentialError):
+        target = nix_token.with_token(target, run)
+    nix_side.ask_substituter(target, run)
 
 
 def _find_trial(directory: Path) -> Mapping[str, Finding]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach import process
-from gfattach.attach import bazel_side, forwards, nix_side
+from gfattach.attach import bazel_side, forwards, nix_side, nix_token
 from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
 from gfattach.attach.ways import Way, find_way, kind_of, read_only
@@ -31,8 +31,9 @@ from gfattach.firsthit.measure import Measurement
 from gfattach.firsthit.proof import Proof, conclude
 from gfattach.fragments import link as links
 from gfattach.fragments import nixconf
-from gfattach.fragments.home import BAZELRC, create_home
+from gfattach.fragments.home import BAZELRC, NETRC, create_home
 from gfattach.journal import Journal
+from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home, resolve_home
 from gfattach.site.load import load_site
 
@@ -207,6 +208,12 @@ class _Up:
         if target is None:
             self.not_proved.append("nix: the site names no substituter")
             return
+        before = len(self.failures)
+        with self._surviving("nix"):
+            target = nix_token.with_token(target, run)
+        if len(self.failures) > before:
+            self._retract_nix()
+            return
         if not nix_side.ask_substituter(target, run):
             self.not_proved.append("nix: the substituter did not pass its probes")
             self._retract_nix()
@@ -217,7 +224,7 @@ class _Up:
         if found.failed:
             self._retract_nix()
             return
-        run.step("nix-conf", "write the Nix fragment", lambda progress: self._write_nix_conf(found))
+        run.step("nix-conf", "write the Nix fragment", lambda progress: self._write_nix_conf(found, target))
         if found.nix is None:
             return
         before = len(self.failures)
@@ -226,10 +233,10 @@ class _Up:
         if len(self.failures) > before:
             self._retract_nix()
 
-    def _write_nix_conf(self, found: nix_side.NixFound) -> Mapping[str, Finding]:
-        assert self.way.substituter is not None
+    def _write_nix_conf(self, found: nix_side.NixFound, target: SubstituterTarget) -> Mapping[str, Finding]:
         path = nixconf.fragment_path(self.home)
-        text = nix_side.render_fragment(self.way.substituter, found)
+        netrc = nix_token.write_netrc(self.home, target, found.nix)
+        text = nix_side.render_fragment(target, found, netrc.path)
         # Outside the home when Nix cannot include a path in it: the journal knows of it then, and of what
         # the agent makes of it while the substituter is down.
         journal = Journal(self.home)
@@ -239,9 +246,11 @@ class _Up:
         self.record = replace(self.record, nix_conf=path)
         self.nix_use = nixconf.activation(path)
         records.save(self.home, self.record)
-        return {"nix-conf": ok("fragment.written", str(path), path=str(path))}
+        written = {"nix-conf": ok("fragment.written", str(path), path=str(path))}
+        return written | {f"nix-netrc-{place}": finding for place, finding in enumerate(netrc.findings, 1)}
 
     def _retract_nix(self) -> None:
+        remove(self.home.directory / NETRC)
         if self.record.nix_conf is not None:
             Journal(self.home).will_change(self.record.nix_conf, nixconf.emptied().encode())
             self.record = replace(self.record, nix_conf=None)

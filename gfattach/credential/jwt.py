@@ -50,15 +50,8 @@ class Claims:
 
 def read_claims(token: str) -> Claims | None:
     """The claims of `token`; None for what is no JWT. Never raises for what a token may hold."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        payload = parts[1] + "=" * (-len(parts[1]) % 4)
-        claims = json.loads(base64.b64decode(payload, altchars=b"-_", validate=True))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(claims, dict):
+    claims = read_payload(token)
+    if claims is None:
         return None
     scopes = claims.get("scope", claims.get("scp"))
     return Claims(
@@ -68,6 +61,19 @@ def read_claims(token: str) -> Claims | None:
         audience=_texts(claims.get("aud")),
         scopes=_texts(scopes.split() if isinstance(scopes, str) else scopes),
     )
+
+
+def read_payload(token: str) -> dict[str, Any] | None:
+    """All that `token` says, as it stands there; None for what is no JWT."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        payload = parts[1] + "=" * (-len(parts[1]) % 4)
+        claims = json.loads(base64.b64decode(payload, altchars=b"-_", validate=True))
+    except (ValueError, RecursionError):
+        return None
+    return claims if isinstance(claims, dict) else None
 
 
 def demand_valid(claims: Claims | None, host: str, where: str, now: float | None = None) -> None:

@@ -32,6 +32,9 @@ IGNORE = b"# gfattach: nothing here is for git\n*\n"
 BAZELRC = "bazelrc"
 NIX_CONF = "nix.conf"
 
+#: The netrc that the Nix fragment names, where its cache asks for a token.
+NETRC = "netrc"
+
 #: The authorities that a published site has as text (`Site.with_authorities`).
 AUTHORITIES = ("cache-ca.pem", "nix-ca.pem")
 
@@ -70,7 +73,7 @@ def remove_home(home: Home, also: Iterable[str] = ()) -> tuple[Path, ...]:
     if directory.is_symlink() or not directory.is_dir():
         return ()
     names = {path.name for path in (home.record, home.journal, home.evidence, home.lock, home.trial)}
-    names |= {BAZELRC, NIX_CONF, *AUTHORITIES, *also}
+    names |= {BAZELRC, NIX_CONF, NETRC, *AUTHORITIES, *also}
     try:
         for entry in tuple(directory.iterdir()):
             if entry.name == ORIGINALS:

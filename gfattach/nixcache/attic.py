@@ -7,14 +7,13 @@ ignores a token that it cannot verify, so a request with an expired one is anony
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from gfattach.credential.jwt import read_payload
 from gfattach.endpoint import Endpoint
 from gfattach.nixcache.errors import FormatError
 
@@ -47,18 +46,6 @@ class CacheConfig:
     substituter_endpoint: str | None
     public: bool | None
     priority: int | None
-
-
-@dataclass(frozen=True)
-class Token:
-    """What a token holds, unverified.
-
-    `expires` is in seconds since the epoch, None for never; `rights` are letters of `RIGHTS`, None where
-    the token holds nothing that Attic goes by.
-    """
-
-    expires: int | None
-    rights: frozenset[str] | None
 
 
 def config_url(endpoint: Endpoint) -> str | None:
@@ -96,25 +83,9 @@ def bad_host(status: int | None, body: str) -> bool:
     return status == 400 and _BAD_HOST in body
 
 
-def parse_token(text: str, cache: str) -> Token | None:
-    """What the token `text` holds for `cache`, without verifying it; None for what is no JWT."""
-    parts = text.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
-        return None
-    if not isinstance(payload, dict):
-        return None
-    expires = payload.get("exp")
-    # A JWT's numbers may have a fraction.
-    number = isinstance(expires, int | float) and not isinstance(expires, bool)
-    usable = number and abs(expires) < 1e15
-    return Token(int(expires) if usable else None, _rights(payload.get(RIGHTS_CLAIM), cache))
-
-
-def _rights(claim: Any, cache: str) -> frozenset[str] | None:
+def rights_of(token: str, cache: str) -> frozenset[str] | None:
+    """The letters of `RIGHTS` that `token` holds for `cache`, unverified; None where it says nothing."""
+    claim = (read_payload(token) or {}).get(RIGHTS_CLAIM)
     caches = claim.get("caches") if isinstance(claim, dict) else None
     if not isinstance(caches, dict):
         return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+from gfattach.credential.jwt import duration, read_claims
 from gfattach.endpoint import Endpoint, EndpointError, parse_endpoint
 from gfattach.finding import Finding, Inquiry, Probe, fail, ok, warn
-from gfattach.nixcache.attic import RIGHTS, CacheConfig, parse_token
+from gfattach.nixcache.attic import RIGHTS, CacheConfig, rights_of
 from gfattach.nixcache.client import NixCache
 from gfattach.nixcache.errors import FormatError, NixCacheError
 from gfattach.nixcache.signature import PublicKey, parse_public_key
@@ -120,21 +121,21 @@ def _token(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     target = inquiry.subject
     if not target.token:
         return ok("substituter.token.none", "it is asked without a token")
-    held = parse_token(target.token, target.endpoint.path.strip("/").rpartition("/")[2])
-    if held is None:
-        return ok("substituter.token.opaque", "it is asked with a token whose content says nothing here")
+    claims = read_claims(target.token)
+    rights = rights_of(target.token, target.endpoint.path.strip("/").rpartition("/")[2])
+    expires = None if claims is None else claims.expires
     now = time.time()
-    if held.expires is not None and held.expires <= now:
+    if expires is not None and expires <= now:
         return warn(
             "substituter.token.expired",
-            f"the token for {target.endpoint.host} ended {_ago(now - held.expires)} ago",
+            f"the token for {target.endpoint.host} expired {duration(now - expires)} ago",
             "Attic ignores a token that is over: the request is anonymous, and a private cache answers as if "
             "it had nothing",
             "ask the operator for a new one, for reading alone: atticadm make-token --pull CACHE",
         )
-    if held.rights is None:
+    if rights is None:
         return ok("substituter.token.opaque", "it is asked with a token that says nothing of its rights")
-    writing = [RIGHTS[letter] for letter in RIGHTS if letter in held.rights - {"r"}]
+    writing = [RIGHTS[letter] for letter in RIGHTS if letter in rights - {"r"}]
     if writing:
         return warn(
             "substituter.token.writes",
@@ -142,22 +143,15 @@ def _token(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             "attaching reads alone, and a token that can do more is armed wherever it lies",
             "ask the operator for one that pulls alone: atticadm make-token --pull CACHE",
         )
-    if not held.rights:
+    if not rights:
         return warn(
             "substituter.token.rights",
             f"the token for {target.endpoint.host} gives no right to this cache",
             "Attic serves it what it serves to anybody",
             "ask the operator for one that pulls from it: atticadm make-token --pull CACHE",
         )
-    end = "" if held.expires is None else f", for {_ago(held.expires - now)} more"
+    end = "" if expires is None else f", for {duration(expires - now)} more"
     return ok("substituter.token.ok", f"the token lets its holder pull{end}")
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 TOKEN = Probe(
