@@ -12,26 +12,20 @@ it is told to do without. Where it fails for such a reason, the names in `bazel 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from gfattach.bazel.answers import Answers
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import EXIT_USAGE, Server
 from gfattach.deadline import Deadline
-from gfattach.errors import BazelError, StorageError
-from gfattach.files import locked, make_private_directory, read_json, write_json
-
-#: How many programs' answers are kept.
-KEPT_PROGRAMS = 8
+from gfattach.errors import BazelError
+from gfattach.files import make_private_directory
 
 #: Seconds that all questions together may take: a cold server on a small machine, with room to spare.
 PROBE_SECONDS = 60.0
-
-_FORMAT = 1
 
 #: Keeps the question itself off the network; Bazels that do not know these need none of them.
 _WITHOUT_MODULES = ("--noenable_bzlmod", "--enable_workspace")
@@ -59,7 +53,7 @@ def accepted_flags(
     """
     asked = tuple(dict.fromkeys(flags))
     keys = {flag: f"{command} {_key(flag)}" for flag in asked}
-    known = _Answers(cache, bazel.identity())
+    known = Answers(cache, bazel.identity())
     missing = [flag for flag in asked if keys[flag] not in known.flags]
     if missing:
         deadline = (deadline or Deadline.after(PROBE_SECONDS)).within(PROBE_SECONDS)
@@ -76,7 +70,7 @@ def all_known(bazel: Bazel, flags: Sequence[str], cache: Path, command: str = "b
 
     Raises BazelError when the program is gone.
     """
-    known = _Answers(cache, bazel.identity()).flags
+    known = Answers(cache, bazel.identity()).flags
     return all(f"{command} {_key(flag)}" in known for flag in flags)
 
 
@@ -145,45 +139,3 @@ def _named_unknown(stderr: str, flags: Sequence[str]) -> str | None:
             if flag in (named, match["flag"]) or flag.partition("=")[0] == named.partition("=")[0]:
                 return flag
     return None
-
-
-class _Answers:
-    """What is known of one program. A file that cannot be read or written costs time, nothing else."""
-
-    def __init__(self, path: Path | None, identity: str) -> None:
-        self._path = path
-        self._identity = identity
-        self.flags: dict[str, bool] = dict(self._programs().get(identity, {}))
-
-    def _programs(self) -> dict[str, Mapping[str, bool]]:
-        """What is kept of each program, the one asked last at the end."""
-        document: Any = None
-        if self._path is not None:
-            with contextlib.suppress(StorageError):
-                document = read_json(self._path)
-        if not isinstance(document, dict) or document.get("format") != _FORMAT:
-            return {}
-        entries = document.get("programs")
-        if not isinstance(entries, list):
-            return {}
-        return {
-            entry["program"]: entry["flags"]
-            for entry in entries
-            if isinstance(entry, dict)
-            and isinstance(entry.get("program"), str)
-            and isinstance(entry.get("flags"), dict)
-        }
-
-    def learn(self, answers: Mapping[str, bool]) -> None:
-        """Add `answers` and keep them."""
-        self.flags.update(answers)
-        if self._path is None:
-            return
-        with contextlib.suppress(StorageError):
-            make_private_directory(self._path.parent)
-            with locked(self._path.with_suffix(".lock"), 2.0):
-                programs = self._programs()
-                programs[self._identity] = {**programs.pop(self._identity, {}), **self.flags}
-                kept = list(programs.items())[-KEPT_PROGRAMS:]
-                entries = [{"program": program, "flags": dict(flags)} for program, flags in kept]
-                write_json(self._path, {"format": _FORMAT, "programs": entries})

@@ -1,4 +1,4 @@
-"""Bazel on this machine: is it there, does it start, what does it know?
+"""Bazel on this machine: is it there, does it start, what does it know, what can it reach?
 
 A Bazel that is missing is skipped: an attachment is of use without it.
 """
@@ -15,10 +15,12 @@ from gfattach.bazel.preflight import error_line
 from gfattach.bazel.probe_workspace import write_probe
 from gfattach.bazel.program import INSTALL_HINT, Bazel, identify, locate
 from gfattach.bazel.run import Server
+from gfattach.bazel.transport import with_natives
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, GfattachError, ProgramMissingError
-from gfattach.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip, warn
+from gfattach.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip
 from gfattach.firsthit.bazel_options import ProofOptions
+from gfattach.probes.bazel_transport import TRANSPORT_CODES, UPSTREAM_HINT, judge_transport
 
 #: Seconds for the first answer: bazelisk may have a Bazel to download.
 PROGRAM_SECONDS = 60.0
@@ -35,8 +37,6 @@ ESSENTIAL = ("--remote_cache=", "--noremote_upload_local_results")
 #: The head of what `bazel help` says, from 2 to 9.
 _RELEASE = re.compile(r"\[bazel (.+?)\]")
 
-_UPSTREAM_HINT = "use a Bazel from its makers: https://bazel.build/install/bazelisk"
-
 
 @dataclass(frozen=True)
 class BazelSubject:
@@ -45,7 +45,8 @@ class BazelSubject:
     `program` is what a person named, None to look for one; `workspace` is the one to attach,
     which may ask for a version of its own; `work` is room for a private server; `flags` are
     those of the fragment; `flag_cache` keeps the answers. `needs_transport` says that the
-    endpoint needs TLS or a unix socket. `always_start` starts a server even when this very
+    endpoint needs TLS, `through_socket` that it is reached by a unix socket; `natives` is a directory
+    with netty's TLS library, for a Bazel without. `always_start` starts a server even when this very
     program has answered before.
     """
 
@@ -55,6 +56,8 @@ class BazelSubject:
     flags: tuple[str, ...]
     flag_cache: Path
     needs_transport: bool = False
+    through_socket: bool = False
+    natives: Path | None = None
     always_start: bool = True
     environ: Mapping[str, str] | None = None
 
@@ -66,20 +69,14 @@ def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
         if path is None:
             return skip("bazel.program.missing", "there is no Bazel on this machine", INSTALL_HINT)
         bazel = identify(path, _until(inquiry), workspace=subject.workspace, environ=subject.environ)
+        if subject.natives is not None:
+            bazel = with_natives(bazel, subject.natives)
     except ProgramMissingError as error:
         why = "it was asked for by name, so no other is taken in its place"
         return fail("bazel.program.named", error.fact, why, *error.hints)
     except BazelError as error:
         why = "nothing can be built with it, here or from a cache"
         return fail(f"bazel.program.{error.code.rpartition('.')[2]}", error.fact, why, *error.hints)
-    if subject.needs_transport and not bazel.native_transport:
-        return warn(
-            "bazel.program.transport",
-            f"{path}, {bazel.label}, can do neither TLS nor unix sockets",
-            "its build lacks netty's native libraries, and it crashes without a word when it is told to",
-            _UPSTREAM_HINT,
-            **bazel.as_json(),
-        )
     return ok("bazel.program.found", f"{path}, {bazel.label}", **bazel.as_json())
 
 
@@ -147,13 +144,22 @@ def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:
             "bazel.flags.none",
             f"this Bazel does not know {', '.join(refused)}",
             "it is too old, or too new, for what a remote cache needs",
-            _UPSTREAM_HINT,
+            UPSTREAM_HINT,
             **data,
         )
     if refused:
         seen = f"it knows {len(data['accepted'])} of {len(asked)} flags; the fragment leaves out the rest"
         return ok("bazel.flags.fitted", seen, **data)
     return ok("bazel.flags.all", f"it knows all {len(asked)} flags of the fragment", **data)
+
+
+def _ask_transport(inquiry: Inquiry[BazelSubject]) -> Finding:
+    subject = inquiry.subject
+    if not (subject.needs_transport or subject.through_socket):
+        return ok("bazel.transport.plain", "the endpoint needs neither TLS nor a unix socket")
+    return judge_transport(
+        _found(inquiry), subject.through_socket, subject.work, subject.flag_cache, _until(inquiry)
+    )
 
 
 def _until(inquiry: Inquiry[BazelSubject]) -> Deadline:
@@ -180,7 +186,7 @@ STAGE: Stage[BazelSubject] = Stage(
                 "bazel.program.found": "a Bazel is there and says what it is",
                 "bazel.program.missing": "there is no Bazel on this machine",
                 "bazel.program.named": "the Bazel that was asked for by name is not there",
-                "bazel.program.transport": "this build of Bazel can do neither TLS nor unix sockets",
+                "bazel.program.natives": "the directory that was named holds no TLS library for Bazel",
                 "bazel.program.unusable": "the file that should be Bazel cannot be run",
                 "bazel.program.hung": "Bazel does not say its version in time",
                 "bazel.program.crashed": "Bazel ends with an error when asked for its version",
@@ -214,6 +220,14 @@ STAGE: Stage[BazelSubject] = Stage(
                 "bazel.flags.unanswered": "Bazel did not say which flags it knows",
             },
             needs=("bazel.starts",),
+            seconds=START_SECONDS,
+        ),
+        Probe(
+            "bazel.transport",
+            "can it do TLS, and go by a unix socket?",
+            _ask_transport,
+            codes=TRANSPORT_CODES,
+            needs=("bazel.flags",),
             seconds=START_SECONDS,
         ),
     ),

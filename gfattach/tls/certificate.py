@@ -5,9 +5,10 @@ Nothing is verified here: OpenSSL does that. These are the facts with which a fa
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,9 +26,9 @@ class Certificate:
 
     `names` are the DNS names and addresses of its subjectAltName; `not_before` and `not_after` are in UTC;
     `key` is the kind of its key ("RSA 2048", "EC secp256r1"); `authority` says that it may sign others;
-    `self_signed` that it vouches for itself; `identity` is the SHA-256 of subject and public key, the same
-    for every certificate that an authority has of its one key. `above` says that it tells of an authority
-    above the one that signed it, or where that one's certificate is fetched: so its issuer is no root.
+    `self_signed` that it vouches for itself; `public_key` is its SubjectPublicKeyInfo in hexadecimal, the
+    same in every certificate that an authority has of its one key. `above` says that it tells of an
+    authority above the one that signed it, or where to fetch that one's certificate: its issuer is no root.
     """
 
     subject: str
@@ -38,7 +39,7 @@ class Certificate:
     key: str
     authority: bool
     self_signed: bool
-    identity: str
+    public_key: str
     above: bool = False
 
     def days_left(self, now: datetime) -> float:
@@ -60,7 +61,7 @@ class Certificate:
             "key": self.key,
             "authority": self.authority,
             "self_signed": self.self_signed,
-            "identity": self.identity,
+            "public_key": self.public_key,
             "above": self.above,
         }
 
@@ -76,7 +77,7 @@ class Certificate:
             document["key"],
             document["authority"],
             document["self_signed"],
-            document["identity"],
+            document["public_key"],
             document["above"],
         )
 
@@ -84,7 +85,7 @@ class Certificate:
 def read_der(der: bytes) -> Certificate:
     """The certificate in `der`. Raises ValueError for what is none."""
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives import serialization
 
     found = x509.load_der_x509_certificate(der)
     alternatives: list[str] = []
@@ -108,8 +109,6 @@ def read_der(der: bytes) -> Certificate:
     spki = found.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(found.subject.public_bytes() + spki)
     return Certificate(
         subject=_shown(found.subject.rfc4514_string()),
         issuer=_shown(found.issuer.rfc4514_string()),
@@ -119,21 +118,17 @@ def read_der(der: bytes) -> Certificate:
         key=_kind(found.public_key()),
         authority=authority,
         self_signed=_vouches_for_itself(found),
-        identity=digest.finalize().hex(),
+        public_key=spki.hex(),
         above=above and found.subject != found.issuer,
     )
 
 
-def read_pem_bundle(pem: bytes) -> tuple[Certificate, ...]:
-    """The certificates in `pem`, in order; those that cannot be read are left out."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-
+def split_pem(pem: bytes) -> tuple[bytes, ...]:
+    """The certificates in `pem` as DER, in order; what is no base 64 is left out."""
     found = []
     for match in _PEM.finditer(pem):
         try:
-            certificate = x509.load_pem_x509_certificate(match[0])
-            found.append(read_der(certificate.public_bytes(serialization.Encoding.DER)))
+            found.append(base64.b64decode(b"".join(match["body"].split()), validate=True))
         except ValueError:
             continue
     return tuple(found)
@@ -165,6 +160,15 @@ def missing_issuer(chain: tuple[Certificate, ...]) -> str:
             break
         current = above
     return current.issuer
+
+
+def holds(ders: Iterable[bytes], authority: Certificate) -> bool:
+    """Whether one of these certificates is of the key of `authority`.
+
+    They are not parsed: stores hold certificates that are odd in ways that do not matter here.
+    """
+    key = bytes.fromhex(authority.public_key)
+    return any(key in der for der in ders)
 
 
 def now() -> datetime:

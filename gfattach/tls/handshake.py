@@ -188,10 +188,14 @@ def _certificates(session: ssl.SSLSocket, kind: str) -> tuple[Certificate, ...]:
 
 def _namesake(chain: tuple[Certificate, ...], context: ssl.SSLContext) -> bool:
     """Whether an authority is trusted that has the missing one's name, and so must have another key."""
-    missing = missing_issuer(chain)
-    for der in context.get_ca_certs(binary_form=True):
-        with contextlib.suppress(ValueError):
-            if read_der(der).subject == missing:
+    from cryptography import x509
+
+    with contextlib.suppress(ValueError):
+        missing = {str(part.value) for part in x509.Name.from_rfc4514_string(missing_issuer(chain))}
+        for trusted in context.get_ca_certs():
+            # OpenSSL's reading: pairs within tuples within a tuple.
+            subject: Any = trusted.get("subject", ())
+            if missing and {value for part in subject for _, value in part} == missing:
                 return True
     return False
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gfattach.bazel.flags import KEPT_PROGRAMS, accepted_flags, all_known
+from gfattach.bazel.answers import KEPT_PROGRAMS
+from gfattach.bazel.flags import accepted_flags, all_known
 from gfattach.errors import BazelError
 from tests.unit.fake_bazel import fake_bazel
 

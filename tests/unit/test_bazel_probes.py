@@ -50,6 +50,7 @@ def test_a_bazel_that_is_well(ask):
         "bazel.program.found",
         "bazel.starts.ok",
         "bazel.flags.fitted",
+        "bazel.transport.plain",
     ]
     assert all(finding.status is Status.OK for finding in found.values())
     assert found["bazel.program"].data["version"] == "8.1.1"
