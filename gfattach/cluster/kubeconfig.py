@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
+import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,12 +53,21 @@ def _first_wins(tables: list[Mapping[str, Entry]]) -> dict[str, Entry]:
 
 
 def read_bounded(path: Path, limit: int = FILE_BYTES) -> bytes:
-    """The content of a file of at most `limit` bytes. Raises OSError, and ValueError when it is larger."""
-    with path.open("rb") as file:
-        content = file.read(limit + 1)
+    """The content of a file of at most `limit` bytes. Raises OSError, and ValueError when it is larger.
+
+    A pipe is refused: it would be waited for, and could not be read again by the next who asks.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.ESPIPE, "it is a pipe, which can be read only once")
+        content = file.read(limit + 1) or b""
     if len(content) > limit:
         raise ValueError(f"larger than {limit // 1024} KiB")
     return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read(file: Path) -> Kubeconfig | None:

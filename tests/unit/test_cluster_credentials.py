@@ -1,0 +1,199 @@
+"""Who we are to an API server: tokens, passwords, certificates, impersonation; and whom TLS trusts."""
+
+import base64
+import ssl
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gfattach.cluster import trust
+from gfattach.errors import ClusterError
+
+from .cluster_files import certificate, encoded, exec_user, kubeconfig, resolved
+
+NO_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+NO_KEY = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+
+
+def refusal(*args, **options):
+    with pytest.raises(ClusterError) as caught:
+        resolved(kubeconfig(*args, **options))
+    return caught.value
+
+
+def pair(pem, key):
+    return {"client-certificate-data": encoded(pem), "client-key-data": encoded(key)}
+
+
+class TestHeaders:
+    def test_a_token(self, tmp_path):
+        found = resolved(kubeconfig(tmp_path / "c", {"token": "abc"}))
+        assert (found.headers, found.expires) == ((("Authorization", "Bearer abc"),), None)
+
+    def test_a_user_name_and_password(self, tmp_path):
+        found = resolved(kubeconfig(tmp_path / "c", {"username": "jané", "password": "a:b"}))
+        assert found.authorization == f"Basic {base64.b64encode('jané:a:b'.encode()).decode()}"
+
+    def test_a_token_file_comes_before_a_token_and_is_read_anew_within_a_minute(self, tmp_path):
+        (tmp_path / "t").write_text("from-the-file\n")
+        found = resolved(kubeconfig(tmp_path / "c", {"token": "abc", "tokenFile": "t"}))
+        assert found.authorization == "Bearer from-the-file"
+        assert found.expires - datetime.now(UTC) <= timedelta(seconds=60)
+
+    @pytest.mark.parametrize("content", [None, "", " \n", "ü"])
+    def test_a_token_file_that_holds_none_gives_way_to_a_token_or_is_named(self, tmp_path, content):
+        if content is not None:
+            (tmp_path / "t").write_text(content)
+        both = kubeconfig(tmp_path / "c", {"token": "abc", "tokenFile": "t"})
+        assert resolved(both).authorization == "Bearer abc"
+        error = refusal(tmp_path / "c", {"tokenFile": "t"})
+        assert error.code == "cluster.credential.token-file"
+        assert f"{tmp_path}/t" in error.fact
+
+    def test_a_token_beside_a_plugin_spares_the_plugin(self, tmp_path):
+        user = {"token": "abc", **exec_user("no-such-plugin")}
+        assert resolved(kubeconfig(tmp_path / "c", user)).authorization == "Bearer abc"
+
+    def test_impersonation_with_groups_uid_and_extras_whose_keys_are_escaped(self, tmp_path):
+        user = {
+            "token": "abc",
+            "as": "jane",
+            "as-uid": "7",
+            "as-groups": ["a", "b"],
+            "as-user-extra": {"example.com/100% ü": ["x", "y"]},
+        }
+        assert resolved(kubeconfig(tmp_path / "c", user)).impersonate == (
+            ("Impersonate-User", "jane"),
+            ("Impersonate-Uid", "7"),
+            ("Impersonate-Group", "a"),
+            ("Impersonate-Group", "b"),
+            ("Impersonate-Extra-example.com%2F100%25%20%C3%BC", "x"),
+            ("Impersonate-Extra-example.com%2F100%25%20%C3%BC", "y"),
+        )
+
+    def test_a_server_without_tls_is_shown_nothing(self, tmp_path):
+        file = kubeconfig(tmp_path / "c", {"token": "abc", "as": "jane"}, {"server": "http://a:1"})
+        assert (resolved(file).headers, resolved(file).tls) == ((), None)
+
+    @pytest.mark.parametrize(
+        ("user", "code"),
+        [
+            ({}, "none"),
+            ({"as": "jane"}, "none"),
+            ({"token": "secret-x", "username": "a"}, "several"),
+            ({"token": "secret-x\r\nX: y"}, "token"),
+            ({"token": "secret-ü"}, "token"),
+            ({"token": "secret-x", "as-groups": ["g"]}, "impersonation"),
+            ({"token": "secret-x", "as": "a\nb"}, "impersonation"),
+            ({"auth-provider": {"name": "oidc", "config": {"id-token": "secret-x"}}}, "auth-provider"),
+        ],
+    )
+    def test_what_cannot_be_sent_is_refused_without_showing_it(self, tmp_path, user, code):
+        error = refusal(tmp_path / "c", user)
+        assert error.code == f"cluster.credential.{code}"
+        assert "secret" not in f"{error.fact} {error.hints}"
+
+
+class TestCertificates:
+    def test_data_is_loaded_without_a_file_and_ends_the_credential_when_it_ends(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        found = resolved(kubeconfig(tmp_path / "c", pair(*certificate(timedelta(hours=3)))))
+        assert found.tls is not None
+        assert timedelta(hours=2) < found.expires - datetime.now(UTC) <= timedelta(hours=3)
+
+    def test_without_memory_files_it_passes_through_a_private_file_that_is_gone_afterwards(
+        self, tmp_path, monkeypatch
+    ):
+        seen = []
+
+        class Watching(ssl.SSLContext):
+            def load_cert_chain(self, certfile, *args, **options):
+                path = Path(certfile)
+                seen.append((path, path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777))
+                super().load_cert_chain(certfile, *args, **options)
+
+        monkeypatch.delattr("os.memfd_create", raising=False)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        trust.identify(Watching(ssl.PROTOCOL_TLS_CLIENT), *certificate())
+        ((path, mode, directory_mode),) = seen
+        assert (mode, directory_mode) == (0o600, 0o700)
+        assert not path.parent.exists()
+
+    def test_files_are_read(self, tmp_path):
+        pem, key = certificate()
+        (tmp_path / "crt").write_bytes(b"a comment: \xff\n" + pem)
+        (tmp_path / "key").write_bytes(key)
+        assert resolved(kubeconfig(tmp_path / "c", {"client-certificate": "crt", "client-key": "key"})).tls
+
+    @pytest.mark.parametrize(
+        ("user", "code"),
+        [
+            (pair(certificate()[0], certificate()[1]), "key-mismatch"),
+            (pair(*certificate(password=b"secret")), "key-encrypted"),
+            (pair(certificate()[0], b"hello"), "key"),
+            (
+                pair(certificate()[0], NO_KEY),
+                "key",
+            ),
+            (pair(b"hello", certificate()[1]), "certificate"),
+            (
+                pair(NO_CERTIFICATE, certificate()[1]),
+                "certificate",
+            ),
+            ({"client-certificate-data": encoded(certificate()[0])}, "key"),
+            ({"client-certificate": "gone", "client-key": "gone"}, "file"),
+            ({**pair(*certificate()), "client-certificate": "gone"}, "several"),
+            ({**pair(*certificate()), "client-key": "gone"}, "several"),
+        ],
+    )
+    def test_a_pair_that_cannot_be_used_is_told_apart(self, tmp_path, user, code):
+        error = refusal(tmp_path / "c", user)
+        assert error.code == f"cluster.credential.{code}"
+        assert "BEGIN" not in f"{error.fact} {error.hints}"
+
+    def test_an_expired_one_names_its_date(self, tmp_path):
+        error = refusal(tmp_path / "c", pair(*certificate(timedelta(days=-2))))
+        assert error.code == "cluster.credential.expired"
+        assert f"expired on {datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}" in error.fact
+
+
+class TestTrust:
+    def test_tls_1_2_at_least_and_names_and_authorities_are_checked(self, tmp_path):
+        pem, _ = certificate()
+        found = resolved(kubeconfig(tmp_path / "c", cluster={"certificate-authority-data": encoded(pem)}))
+        assert found.tls.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert (found.tls.verify_mode, found.tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+        assert found.tls.cert_store_stats()["x509"] == 1
+        assert (found.server_name, found.insecure) == ("api.example", False)
+
+    def test_without_an_authority_the_platforms_count(self, tmp_path, monkeypatch):
+        pem, _ = certificate()
+        (tmp_path / "platform.pem").write_bytes(pem)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "platform.pem"))
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+        assert resolved(kubeconfig(tmp_path / "c")).tls.cert_store_stats()["x509"] == 1
+
+    def test_verification_that_is_switched_off_is_said(self, tmp_path):
+        found = resolved(kubeconfig(tmp_path / "c", cluster={"insecure-skip-tls-verify": True}))
+        assert (found.tls.verify_mode, found.insecure) == (ssl.CERT_NONE, True)
+
+    def test_the_name_that_the_certificate_has_to_be_for(self, tmp_path):
+        assert resolved(kubeconfig(tmp_path / "c", cluster={"tls-server-name": "x"})).server_name == "x"
+
+    @pytest.mark.parametrize(
+        "cluster",
+        [
+            {"certificate-authority-data": encoded(b"hello")},
+            {"certificate-authority-data": encoded(NO_CERTIFICATE)},
+            {"certificate-authority": "gone"},
+            {"certificate-authority": "."},
+            {"certificate-authority": "gone", "certificate-authority-data": encoded(certificate()[0])},
+            {"insecure-skip-tls-verify": True, "certificate-authority-data": encoded(certificate()[0])},
+        ],
+    )
+    def test_an_authority_that_cannot_be_used(self, tmp_path, cluster):
+        error = refusal(tmp_path / "c", cluster=cluster)
+        assert error.code == "cluster.kubeconfig.authority"
+        assert "'c'" in error.fact

@@ -1,0 +1,273 @@
+"""Exec plugins, run as real programs: what they are handed, what they hand out, and how they fail."""
+
+import json
+import os
+import stat
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gfattach.cluster import exec_plugin
+from gfattach.errors import ClusterError
+
+from .cluster_files import V1, certificate, exec_user, handout, kubeconfig, plugin, resolved
+
+BETA = "client.authentication.k8s.io/v1beta1"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_held(monkeypatch):
+    """Every test is a process of its own, as far as plugins go."""
+    monkeypatch.setattr(exec_plugin, "_held", {})
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """The connection for a user with this plugin; what it holds is kept below the test's directory."""
+
+    def resolve(script, seconds=10.0, cluster=None, name="plugin", environ=None, **entry):
+        command = plugin(tmp_path / name, script)
+        file = kubeconfig(tmp_path / "config", exec_user(command, **entry), cluster)
+        (tmp_path / "run").mkdir(exist_ok=True)
+        return resolved(file, seconds=seconds, **{"XDG_RUNTIME_DIR": f"{tmp_path}/run", **(environ or {})})
+
+    return resolve
+
+
+def refusal(action, *args, **options):
+    with pytest.raises(ClusterError) as caught:
+        action(*args, **options)
+    return caught.value
+
+
+def counting(tmp_path, **status):
+    """A plugin that counts its runs, and how to read the count."""
+    runs = tmp_path / "runs"
+    return f"echo >> {runs}\n{handout(**status)}", lambda: len(runs.read_text().splitlines())
+
+
+def in_seconds(seconds):
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+class TestWhatItIsHanded:
+    def test_the_request_says_that_nobody_can_be_asked_and_names_no_cluster(self, ask, tmp_path):
+        ask(f'echo "$KUBERNETES_EXEC_INFO" > {tmp_path}/info\n{handout(token="t")}')
+        assert json.loads((tmp_path / "info").read_text()) == {
+            "apiVersion": V1,
+            "kind": "ExecCredential",
+            "spec": {"interactive": False},
+        }
+
+    def test_the_cluster_with_its_authority_and_its_own_settings_where_it_is_wanted(self, ask, tmp_path):
+        pem, _ = certificate()
+        (tmp_path / "ca.crt").write_bytes(pem)
+        cluster = {
+            "certificate-authority": "ca.crt",
+            "tls-server-name": "other",
+            "extensions": [{"name": exec_plugin.GROUP + "/exec", "extension": {"audience": 7}}],
+        }
+        script = f'echo "$KUBERNETES_EXEC_INFO" > {tmp_path}/info\n{handout(token="t")}'
+        ask(script, cluster=cluster, provideClusterInfo=True)
+        described = json.loads((tmp_path / "info").read_text())["spec"]["cluster"]
+        assert described.pop("certificate-authority-data")
+        assert described == {
+            "server": "https://api.example:6443",
+            "tls-server-name": "other",
+            "config": {"audience": 7},
+        }
+
+    def test_arguments_and_variables_beside_the_callers_environment(self, ask):
+        script = f'[ "$1 $2 $A $B" = "x y entry caller" ] || exit 9\n{handout(token="t")}'
+        env = [{"name": "A", "value": "entry"}]
+        found = ask(script, args=["x", "y"], env=env, environ={"A": "caller", "B": "caller"})
+        assert found.authorization == "Bearer t"
+
+    def test_a_command_without_a_slash_is_looked_for_on_path(self, tmp_path):
+        (tmp_path / "bin").mkdir()
+        plugin(tmp_path / "bin" / "login", handout(token="t"))
+        file = kubeconfig(tmp_path / "c", exec_user("login"))
+        found = resolved(file, PATH=f"{tmp_path}/bin:/usr/bin:/bin", XDG_RUNTIME_DIR=str(tmp_path))
+        assert found.authorization == "Bearer t"
+
+    def test_a_command_with_a_slash_is_relative_to_the_kubeconfig(self, tmp_path):
+        plugin(tmp_path / "login", handout(token="t"))
+        file = kubeconfig(tmp_path / "below" / "c", exec_user("../login"))
+        assert resolved(file, XDG_RUNTIME_DIR=str(tmp_path)).authorization == "Bearer t"
+
+
+class TestWhatItHandsOut:
+    @pytest.mark.parametrize("version", [V1, BETA])
+    def test_a_token_in_either_version(self, ask, version):
+        assert ask(handout(version, token="t"), apiVersion=version).authorization == "Bearer t"
+
+    def test_a_certificate_is_shown_and_ends_the_credential_when_it_ends(self, ask):
+        pem, key = certificate(timedelta(hours=2))
+        found = ask(handout(clientCertificateData=pem.decode(), clientKeyData=key.decode()))
+        assert found.authorization is None
+        assert timedelta(hours=1) < found.expires - datetime.now(UTC) <= timedelta(hours=2)
+
+    def test_a_time_of_expiry(self, ask):
+        at = in_seconds(3600)
+        assert ask(handout(token="t", expirationTimestamp=at)).expires == datetime.fromisoformat(at)
+
+
+class TestHowItFails:
+    def test_missing_from_path_with_its_install_hint(self, tmp_path):
+        entry = exec_user("no-such-plugin", installHint="get it:\n\x1b[31m  apt install it")
+        error = refusal(resolved, kubeconfig(tmp_path / "c", entry))
+        assert error.code == "cluster.credential.plugin-missing"
+        assert error.fact == "the credential plugin 'no-such-plugin' is not on PATH"
+        assert error.hints == ("get it:", "[31m  apt install it")
+
+    def test_not_executable(self, tmp_path):
+        (tmp_path / "p").write_text("")
+        error = refusal(resolved, kubeconfig(tmp_path / "c", exec_user("./p")))
+        assert error.code == "cluster.credential.plugin-missing"
+
+    def test_no_program_at_all(self, ask, tmp_path):
+        (tmp_path / "p").write_bytes(b"\x7fELF nothing")
+        (tmp_path / "p").chmod(0o700)
+        error = refusal(resolved, kubeconfig(tmp_path / "c", exec_user("./p")))
+        assert error.code == "cluster.credential.plugin-missing"
+
+    def test_an_exit_code_with_what_it_said(self, ask):
+        error = refusal(ask, "echo please log in >&2; echo password=hunter2hunter2 >&2; exit 3")
+        assert error.code == "cluster.credential.plugin-failed"
+        assert error.fact.endswith("exited with 3")
+        assert error.hints[0] == "it said: please log in"
+        assert "hunter2" not in str(error.hints)
+
+    def test_silence_ends_with_the_callers_deadline_and_so_does_the_program(self, ask, tmp_path):
+        before = time.monotonic()
+        error = refusal(ask, f"echo $$ > {tmp_path}/pid; echo waiting >&2; exec sleep 600", seconds=0.5)
+        assert time.monotonic() - before < 5
+        assert error.code == "cluster.credential.plugin-silent"
+        assert "it said: waiting" in error.hints
+        pid = int((tmp_path / "pid").read_text())
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+    def test_silence_ends_with_the_plugins_own_limit(self, ask, monkeypatch):
+        monkeypatch.setattr(exec_plugin, "PLUGIN_SECONDS", 0.3)
+        assert refusal(ask, "exec sleep 600", seconds=60).code == "cluster.credential.plugin-silent"
+
+    @pytest.mark.parametrize(
+        ("script", "says"),
+        [
+            ("echo hello", "not JSON"),
+            ("true", "not JSON"),
+            ("echo '[1]'", "no ExecCredential"),
+            ('echo \'{"kind": "Token"}\'', "no ExecCredential"),
+            (handout(BETA, token="t"), "another apiVersion"),
+            (handout(), "neither a token nor a certificate"),
+            (handout(token=5), "no text"),
+            (handout(clientCertificateData="x"), "without its key"),
+            (handout(token="t", expirationTimestamp="tomorrow"), "RFC 3339"),
+            (handout(token="t", expirationTimestamp="2030-01-01T00:00:00"), "RFC 3339"),
+            (f'echo \'{{"apiVersion": "{V1}", "kind": "ExecCredential"}}\'', "without a status"),
+            ("head -c 6000000 /dev/zero | tr '\\0' x", "more than 1024 KiB"),
+            ("yes '[' | head -c 900000", "not JSON"),
+        ],
+    )
+    def test_an_answer_that_is_none(self, ask, script, says):
+        error = refusal(ask, script)
+        assert error.code == "cluster.credential.plugin-answer"
+        assert says in error.fact
+
+    def test_a_token_that_would_end_the_header(self, ask):
+        assert refusal(ask, handout(token="a\r\nX: y")).code == "cluster.credential.token"
+
+    def test_a_certificate_that_has_expired_names_its_date(self, ask):
+        pem, key = certificate(timedelta(days=-1))
+        error = refusal(ask, handout(clientCertificateData=pem.decode(), clientKeyData=key.decode()))
+        assert error.code == "cluster.credential.expired"
+        assert f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}" in error.fact
+
+    @pytest.mark.parametrize("version", ["client.authentication.k8s.io/v1alpha1", "v1", ""])
+    def test_a_version_that_is_not_spoken_is_named_and_the_plugin_not_run(self, ask, tmp_path, version):
+        error = refusal(ask, f"touch {tmp_path}/ran", apiVersion=version)
+        assert error.code == "cluster.credential.plugin-version"
+        assert (repr(version) if version else "no apiVersion") in error.fact
+        assert not (tmp_path / "ran").exists()
+
+    @pytest.mark.parametrize(
+        ("entry", "code"),
+        [
+            ({"interactiveMode": "Always"}, "plugin-interactive"),
+            ({"interactiveMode": ""}, "plugin-entry"),
+            ({"interactiveMode": "Sometimes"}, "plugin-entry"),
+            ({"command": ""}, "plugin-entry"),
+            ({"args": ["a\0b"]}, "plugin-entry"),
+            ({"env": [{"name": "A=B", "value": ""}]}, "plugin-entry"),
+        ],
+    )
+    def test_an_entry_that_cannot_be_used(self, ask, entry, code):
+        assert refusal(ask, handout(token="t"), **entry).code == f"cluster.credential.{code}"
+
+
+class TestUsingItAgain:
+    def test_within_a_process_it_is_run_once(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="t")
+        ask(script), ask(script)
+        assert runs() == 1
+
+    def test_the_next_process_runs_it_again_where_it_names_no_expiry(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="t")
+        ask(script)
+        exec_plugin._held.clear()
+        ask(script)
+        assert runs() == 2
+        assert list((tmp_path / "run").rglob("*.json")) == []
+
+    def test_the_next_process_finds_it_in_a_private_file_until_shortly_before_it_expires(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
+        ask(script)
+        exec_plugin._held.clear()
+        assert ask(script).authorization == "Bearer t"
+        assert runs() == 1
+        (kept,) = (tmp_path / "run").rglob("*.json")
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+
+    def test_in_its_last_minute_it_is_run_again_and_nothing_is_kept(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(50))
+        ask(script), ask(script)
+        assert runs() == 2
+        assert list((tmp_path / "run").rglob("*.json")) == []
+
+    def test_another_argument_variable_or_cluster_is_another_credential(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
+        ask(script)
+        ask(script, args=["x"])
+        ask(script, env=[{"name": "A", "value": "b"}])
+        ask(script, cluster={"server": "https://other.example"})
+        assert runs() == 4
+
+    def test_after_a_refusal_it_is_run_anew(self, ask, tmp_path):
+        from gfattach.cluster.connection import ClusterRef
+        from gfattach.cluster.resolve import resolve
+        from gfattach.deadline import Deadline
+
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
+        ask(script)
+        environ = {"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": f"{tmp_path}/run"}
+        resolve(ClusterRef((tmp_path / "config",)), Deadline.after(5), environ, anew=True)
+        assert runs() == 2
+
+    @pytest.mark.parametrize("spoil", ["open to others", "garbage"])
+    def test_a_kept_file_that_others_could_read_or_that_is_none_is_not_used(self, ask, tmp_path, spoil):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
+        ask(script)
+        exec_plugin._held.clear()
+        (kept,) = (tmp_path / "run").rglob("*.json")
+        kept.chmod(0o644) if spoil == "open to others" else kept.write_text("[]")
+        ask(script)
+        assert runs() == 2
+
+    def test_where_nothing_can_be_kept_it_still_works(self, ask, tmp_path):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "gfattach").write_text("in the way")
+        found = ask(handout(token="t", expirationTimestamp=in_seconds(3600)))
+        assert found.authorization == "Bearer t"
