@@ -1,7 +1,8 @@
 """The far end of `benchmarks/forward.py`: a TCP server that gives, takes and echoes bytes.
 
 A client sends one line: `D <bytes>` (download), `U <bytes>` (upload, answered by one byte at the
-end) or `E` (echo until the client ends). Its own process, so that its processor time is its own.
+end) or `E` (echo until the client ends). What begins with GET is answered as HTTP, by 404: so a forward
+can ask for its health. Its own process, so that its processor time is its own.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ PIECE = bytes(1024 * 1024)
 def serve(connection: socket.socket) -> None:
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line = b""
-        while not line.endswith(b"\n"):
-            more = connection.recv(1)
-            if not more:
-                return
-            line += more
+        while (line := read_line(connection)).startswith(b"GET "):
+            while read_line(connection).strip():
+                pass
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
         what, _, size = line.decode().strip().partition(" ")
         if what == "D":
             left = int(size)
@@ -32,9 +31,16 @@ def serve(connection: socket.socket) -> None:
             while left and (got := connection.recv_into(room, min(left, len(room)))):
                 left -= got
             connection.sendall(b".")
-        else:
+        elif what == "E":
             while got_bytes := connection.recv(65536):
                 connection.sendall(got_bytes)
+
+
+def read_line(connection: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and (more := connection.recv(1)):
+        line += more
+    return line
 
 
 def main() -> None:

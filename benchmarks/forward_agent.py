@@ -1,0 +1,35 @@
+"""Start an agent with two forwards for `benchmarks/forward.py`, or stop it.
+
+python benchmarks/forward_agent.py KUBECONFIG DIRECTORY [stop]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from gfattach.agent import supervisor
+from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.cluster.connection import ClusterRef
+from gfattach.deadline import Deadline
+
+
+def main() -> None:
+    kubeconfig, place = Path(sys.argv[1]), Path(sys.argv[2])
+    directory = place / "agent"
+    if sys.argv[3:] == ["stop"]:
+        supervisor.stop(directory)
+        return
+    record = place / "record"
+    record.touch()
+    client = supervisor.ensure(directory, ClusterRef((kubeconfig,), "bed"), deadline=Deadline.after(10))
+    raw, cache = (PodUpstream("nix-cache", "bazel-cache", port) for port in ("http", "grpc"))
+    forwards = (ForwardSpec("cache", cache, Health("grpc")), ForwardSpec("raw", raw, Health("http", "/")))
+    statuses = client.register(Registration(record, forwards), Deadline.after(10))
+    ports = {status.name: status.port for status in statuses}
+    print(json.dumps({**ports, "pid": client.status(Deadline.after(5)).pid}))
+
+
+if __name__ == "__main__":
+    main()

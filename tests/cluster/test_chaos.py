@@ -1,0 +1,28 @@
+"""What breaks on the way to the cache breaks no build, loses no byte, and is over when it is back.
+
+A few runs of each fault; `python -m tests.cluster.chaos 100` is the same a hundred times and with a
+stop of the agent for a minute.
+"""
+
+import os
+import shutil
+
+import pytest
+
+from .chaos import attached_field
+
+RUNS = int(os.environ.get("GFATTACH_CHAOS_RUNS", "10"))
+
+pytestmark = pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
+
+
+def test_after_every_fault_the_next_build_is_served_and_nothing_was_replayed_or_cut_short(cluster, tmp_path):
+    with attached_field(tmp_path, cluster) as field:
+        for number in range(RUNS):
+            name, act = field.faults[number % len(field.faults)]
+            outcome = field.run(name, act)
+            assert outcome.kept, outcome
+        ours, theirs = field.tallies()
+    assert ours.faults + theirs.faults == []
+    assert ours.whole > 100
+    assert sum(ours.errors.values()) > 0  # the faults were felt: connections did break, and said so
