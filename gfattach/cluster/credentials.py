@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gfattach.cluster.bounded import read_bounded
 from gfattach.cluster.entries import Cluster, User
-from gfattach.cluster.kubeconfig import read_bounded
 from gfattach.cluster.trust import PEM_BYTES, PemError, not_after
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError

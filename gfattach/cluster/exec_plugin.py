@@ -1,32 +1,25 @@
 """Exec plugins: the programs that hand out a user's credential, as client.authentication.k8s.io has it.
 
 A plugin is run without a terminal and with a time limit; what it says on stderr goes into the error. What
-it hands out is used again until shortly before it expires: within this process, and by the next command
-through a private file.
+it hands out is kept by `handouts`.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import shutil
-import stat
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from gfattach import process
+from gfattach.cluster import handouts
 from gfattach.cluster.entries import Cluster, Exec, User
+from gfattach.cluster.handouts import ANSWER_BYTES, Handout, moment
 from gfattach.cluster.trust import authority_bytes
 from gfattach.deadline import Deadline
-from gfattach.errors import ClusterError, StorageError
-from gfattach.files import make_private_directory, write_atomic
-from gfattach.paths import state_directory
+from gfattach.errors import ClusterError
 from gfattach.redact import redact
 
 #: The group, and its versions that are spoken here.
@@ -36,32 +29,8 @@ VERSIONS = (f"{GROUP}/v1", f"{GROUP}/v1beta1")
 #: Seconds that a plugin may take.
 PLUGIN_SECONDS = 20.0
 
-#: What a plugin hands out is not used in its last minute: it has to hold for a while yet.
-MARGIN = timedelta(seconds=60)
-
-#: A credential is a token or a certificate with its key: one that is larger is none.
-ANSWER_BYTES = 1024 * 1024
-
 #: Characters of stderr that are looked at, from the end.
 _SAID_CHARACTERS = 16 * 1024
-
-_held: dict[str, Handout] = {}
-_lock = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Handout:
-    """What a plugin handed out; `expires` None when it did not say."""
-
-    token: str = field(default="", repr=False)
-    certificate: bytes = field(default=b"", repr=False)
-    key: bytes = field(default=b"", repr=False)
-    expires: datetime | None = None
-
-    @property
-    def fresh(self) -> bool:
-        """Whether it holds for longer than the margin."""
-        return self.expires is None or self.expires - MARGIN > datetime.now(UTC)
 
 
 def hand_out(
@@ -80,14 +49,11 @@ def hand_out(
     request = _request(plugin, cluster)
     key = _key(plugin, cluster, request)
     if not anew:
-        with _lock:
-            held = _held.get(key) or _load(_file(key, environ))
-        if held is not None and held.fresh:
+        held = handouts.find(key, environ)
+        if held is not None:
             return held
     handout = _answer(plugin, _run(plugin, request, deadline, environ))
-    with _lock:
-        _held[key] = handout
-        _save(_file(key, environ), handout)
+    handouts.keep(key, handout, environ)
     return handout
 
 
@@ -204,22 +170,17 @@ def _answer(plugin: Exec, printed: str) -> Handout:
     if not all(isinstance(text, str) for text in texts):
         raise wrong("answered with a status that holds no text where text has to be")
     token, certificate, key, expires = texts
+    if not (certificate + key).isascii():
+        raise wrong("handed out a certificate that is not in PEM form")
     if not token and not certificate and not key:
         raise wrong("handed out neither a token nor a certificate")
     if bool(certificate) != bool(key):
         raise wrong("handed out a certificate without its key, or a key without its certificate")
     try:
-        until = _moment(expires) if expires else None
+        until = moment(expires) if expires else None
     except ValueError:
         raise wrong("gave an expirationTimestamp that is no time of RFC 3339") from None
     return Handout(token, certificate.encode(), key.encode(), until)
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("without a zone")
-    return moment.astimezone(UTC)
 
 
 def _key(plugin: Exec, cluster: Cluster, request: str) -> str:
@@ -228,44 +189,3 @@ def _key(plugin: Exec, cluster: Cluster, request: str) -> str:
 
     asked = [plugin.command, plugin.args, plugin.env, cluster.server, cluster.name, request]
     return hashlib.sha256(json.dumps(asked).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _file(key: str, environ: Mapping[str, str]) -> Path:
-    """Where the credential is kept for the next command: in memory, where the user has such a directory."""
-    runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
-    usable = runtime.is_absolute() and runtime.is_dir()
-    return (
-        (runtime / "gfattach" if usable else state_directory()) / "cluster-credentials" / f"{key[:32]}.json"
-    )
-
-
-def _load(file: Path) -> Handout | None:
-    """A kept credential; None unless this user alone can have written and read it."""
-    try:
-        with file.open("rb") as opened:
-            known = os.fstat(opened.fileno())
-            if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) & 0o077:
-                return None
-            kept = json.loads(opened.read(2 * ANSWER_BYTES))
-        return Handout(
-            kept["token"], kept["certificate"].encode(), kept["key"].encode(), _moment(kept["expires"])
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _save(file: Path, handout: Handout) -> None:
-    """Keep a credential that says how long it holds. One that cannot be kept is asked for again."""
-    if handout.expires is None or not handout.fresh:
-        with contextlib.suppress(OSError):
-            file.unlink(missing_ok=True)
-        return
-    kept = {
-        "token": handout.token,
-        "certificate": handout.certificate.decode(),
-        "key": handout.key.decode(),
-        "expires": handout.expires.isoformat(),
-    }
-    with contextlib.suppress(StorageError):
-        make_private_directory(file.parent)
-        write_atomic(file, json.dumps(kept).encode())

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from gfattach.cluster.bounded import read_bounded
 from gfattach.cluster.entries import Cluster, Context, Kubeconfig, User
-from gfattach.cluster.kubeconfig import read_bounded
 
 #: Where every pod has its service account.
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import errno
-import os
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gfattach.cluster.bounded import read_bounded
 from gfattach.cluster.entries import Cluster, Context, Exec, Kubeconfig, User
 from gfattach.cluster.yamltext import YamlError, parse
 from gfattach.errors import ClusterError
@@ -52,28 +50,10 @@ def _first_wins(tables: list[Mapping[str, Entry]]) -> dict[str, Entry]:
     return {name: entry for table in reversed(tables) for name, entry in table.items()}
 
 
-def read_bounded(path: Path, limit: int = FILE_BYTES) -> bytes:
-    """The content of a file of at most `limit` bytes. Raises OSError, and ValueError when it is larger.
-
-    A pipe is refused: it would be waited for, and could not be read again by the next who asks.
-    """
-    with open(path, "rb", opener=_open_at_once) as file:
-        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.ESPIPE, "it is a pipe, which can be read only once")
-        content = file.read(limit + 1) or b""
-    if len(content) > limit:
-        raise ValueError(f"larger than {limit // 1024} KiB")
-    return content
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _read(file: Path) -> Kubeconfig | None:
     """One file; None when it says nothing."""
     try:
-        content = read_bounded(file)
+        content = read_bounded(file, FILE_BYTES)
     except FileNotFoundError:
         raise ClusterError(
             f"the kubeconfig {file} does not exist",
@@ -190,7 +170,7 @@ class _Reader:
             self._text(entry, "as", at),
             self._text(entry, "as-uid", at),
             self._texts(entry, "as-groups", at),
-            tuple((key, self._texts(extra, key, f"{at}.as-user-extra")) for key in extra),
+            tuple((_sound(key), self._texts(extra, key, f"{at}.as-user-extra")) for key in extra),
             None if provider is None else self._text(self._mapping(entry, "auth-provider", at), "name", at),
             self._exec(entry, at),
         )
@@ -224,8 +204,7 @@ class _Reader:
         return value
 
     def _text(self, entry: dict[str, Any], key: str, at: str) -> str:
-        text: str = self._typed(entry, key, at, str, "", "text (put it in quotes)")
-        return text
+        return _sound(self._typed(entry, key, at, str, "", "text (put it in quotes)"))
 
     def _flag(self, entry: dict[str, Any], key: str, at: str) -> bool:
         flag: bool = self._typed(entry, key, at, bool, False, "true or false")
@@ -252,7 +231,7 @@ class _Reader:
                 raise self._wrong(
                     f"{at}.{key}", f"holds {_kind(item)}, and has to hold text (put it in quotes)"
                 )
-        return tuple(item or "" for item in items)
+        return tuple(_sound(item or "") for item in items)
 
     def _path(self, entry: dict[str, Any], key: str, at: str) -> Path | None:
         text = self._text(entry, key, at)
@@ -273,6 +252,11 @@ class _Reader:
             f"see: kubectl config view --kubeconfig {self._file}",
             code="cluster.kubeconfig.field",
         )
+
+
+def _sound(text: str) -> str:
+    """Text without halves of characters, which JSON can hold and no program can be given."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _kind(value: Any) -> str:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gfattach.cluster.bounded import read_bounded
 from gfattach.cluster.entries import Cluster
-from gfattach.cluster.kubeconfig import read_bounded
 from gfattach.errors import ClusterError
 
 #: Certificates and keys are small; a bundle of every public authority has 220 KB.
@@ -24,6 +24,9 @@ PEM_BYTES = 1024 * 1024
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
+#: Tags of DER (X.690): the version that may come first, and the two forms of a time.
+_VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
+
 _ENCRYPTED = (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED")
 
 
@@ -105,18 +108,45 @@ def not_after(certificate: bytes) -> datetime:
     """When the first certificate in a PEM text ends. Raises PemError."""
     if (block := _CERTIFICATE.search(certificate)) is None:
         raise PemError("holds no certificate in PEM form", "certificate")
-    from cryptography import x509
-
     try:
-        end = x509.load_pem_x509_certificate(block[0])
-        # Its UTC times have no zone before version 42 of the library.
-        return (
-            end.not_valid_after_utc
-            if hasattr(end, "not_valid_after_utc")
-            else end.not_valid_after.replace(tzinfo=UTC)
-        )
-    except ValueError:
+        return _end_of_validity(ssl.PEM_cert_to_DER_cert(block[0].decode("ascii")))
+    except (ValueError, IndexError):
         raise PemError("holds a certificate that cannot be read", "certificate") from None
+
+
+def _end_of_validity(der: bytes) -> datetime:
+    """The `notAfter` of a certificate (RFC 5280, 4.1).
+
+    Looked up here, because the library for it costs the agent that stays in memory ten megabytes.
+    Raises ValueError and IndexError for what is none.
+    """
+    _, certificate, _ = _element(der, 0)
+    _, at, _ = _element(der, certificate)
+    kind, _, end = _element(der, at)
+    at = end if kind == _VERSION else at
+    for _ in ("serialNumber", "signature", "issuer"):
+        at = _element(der, at)[2]
+    _, not_before, _ = _element(der, at)
+    kind, start, end = _element(der, _element(der, not_before)[2])
+    text = der[start:end].decode("ascii")
+    if kind == _UTC_TIME:
+        text = f"{'19' if text >= '50' else '20'}{text}"
+    elif kind != _GENERALIZED_TIME:
+        raise ValueError("no time")
+    if not text.endswith("Z"):
+        raise ValueError("a time of somewhere else")
+    return datetime.fromisoformat(f"{text[:8]}T{text[8:-1]}").replace(tzinfo=UTC)
+
+
+def _element(der: bytes, at: int) -> tuple[int, int, int]:
+    """The tag of the element at `at`, and where its content starts and ends (X.690, 8.1)."""
+    kind, length, start = der[at], der[at + 1], at + 2
+    if length & 0x80:
+        size = length & 0x7F
+        length, start = int.from_bytes(der[start : start + size], "big"), start + size
+    if start + length > len(der):
+        raise ValueError("cut off")
+    return kind, start, start + length
 
 
 def identify(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:

@@ -21,7 +21,9 @@ V1 = "client.authentication.k8s.io/v1"
 
 
 def certificate(
-    lifetime: timedelta = timedelta(days=1), password: bytes | None = None
+    lifetime: timedelta = timedelta(days=1),
+    password: bytes | None = None,
+    start: timedelta = timedelta(days=-30),
 ) -> tuple[bytes, bytes]:
     """A certificate that signed itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -33,7 +35,7 @@ def certificate(
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=30))
+        .not_valid_before(now + start)
         .not_valid_after(now + lifetime)
         .sign(key, hashes.SHA256())
     )

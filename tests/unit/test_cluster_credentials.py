@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gfattach.cluster import trust
 from gfattach.errors import ClusterError
@@ -14,6 +16,7 @@ from gfattach.errors import ClusterError
 from .cluster_files import certificate, encoded, exec_user, kubeconfig, resolved
 
 NO_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+SOME_CERTIFICATE = certificate()[0]
 NO_KEY = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 
 
@@ -157,6 +160,24 @@ class TestCertificates:
         error = refusal(tmp_path / "c", pair(*certificate(timedelta(days=-2))))
         assert error.code == "cluster.credential.expired"
         assert f"expired on {datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}" in error.fact
+
+
+class TestTheEndOfACertificate:
+    @pytest.mark.parametrize("days", [-20_000, -1, 0, 30, 9_000, 20_000, 900_000])
+    def test_it_is_read_in_both_forms_of_a_time_as_a_library_reads_it(self, days):
+        from cryptography import x509
+
+        pem, _ = certificate(timedelta(days=days), start=timedelta(days=-27_000))
+        assert trust.not_after(pem) == x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+    @given(st.integers(min_value=0, max_value=400), st.binary(max_size=8))
+    def test_what_is_cut_off_or_overwritten_is_an_error_or_a_time(self, place, instead):
+        der = ssl.PEM_cert_to_DER_cert(SOME_CERTIFICATE.decode())
+        spoilt = der[:place] + instead + (der[place + len(instead) :] if len(instead) % 2 else b"")
+        try:
+            assert trust.not_after(ssl.DER_cert_to_PEM_cert(spoilt).encode()).tzinfo is not None
+        except trust.PemError as error:
+            assert error.code == "certificate"
 
 
 class TestTrust:

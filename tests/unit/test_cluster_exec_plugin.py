@@ -4,11 +4,12 @@ import json
 import os
 import stat
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gfattach.cluster import exec_plugin
+from gfattach.cluster import exec_plugin, handouts
 from gfattach.errors import ClusterError
 
 from .cluster_files import V1, certificate, exec_user, handout, kubeconfig, plugin, resolved
@@ -19,7 +20,7 @@ BETA = "client.authentication.k8s.io/v1beta1"
 @pytest.fixture(autouse=True)
 def _nothing_held(monkeypatch):
     """Every test is a process of its own, as far as plugins go."""
-    monkeypatch.setattr(exec_plugin, "_held", {})
+    monkeypatch.setattr(handouts, "_held", {})
 
 
 @pytest.fixture
@@ -165,6 +166,8 @@ class TestHowItFails:
             (handout(token=5), "no text"),
             (handout(clientCertificateData="x"), "without its key"),
             (handout(token="t", expirationTimestamp="tomorrow"), "RFC 3339"),
+            (handout(token="t", expirationTimestamp="0001-01-01T00:00:00+23:59"), "RFC 3339"),
+            (handout(clientCertificateData="\ud800", clientKeyData="x"), "not in PEM form"),
             (handout(token="t", expirationTimestamp="2030-01-01T00:00:00"), "RFC 3339"),
             (f'echo \'{{"apiVersion": "{V1}", "kind": "ExecCredential"}}\'', "without a status"),
             ("head -c 6000000 /dev/zero | tr '\\0' x", "more than 1024 KiB"),
@@ -216,7 +219,7 @@ class TestUsingItAgain:
     def test_the_next_process_runs_it_again_where_it_names_no_expiry(self, ask, tmp_path):
         script, runs = counting(tmp_path, token="t")
         ask(script)
-        exec_plugin._held.clear()
+        handouts._held.clear()
         ask(script)
         assert runs() == 2
         assert list((tmp_path / "run").rglob("*.json")) == []
@@ -224,7 +227,7 @@ class TestUsingItAgain:
     def test_the_next_process_finds_it_in_a_private_file_until_shortly_before_it_expires(self, ask, tmp_path):
         script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
         ask(script)
-        exec_plugin._held.clear()
+        handouts._held.clear()
         assert ask(script).authorization == "Bearer t"
         assert runs() == 1
         (kept,) = (tmp_path / "run").rglob("*.json")
@@ -236,6 +239,22 @@ class TestUsingItAgain:
         ask(script), ask(script)
         assert runs() == 2
         assert list((tmp_path / "run").rglob("*.json")) == []
+
+    def test_a_time_before_all_times_is_one_that_has_passed(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp="0001-01-01T00:00:00Z")
+        ask(script), ask(script)
+        assert runs() == 2
+
+    def test_what_another_process_had_handed_out_meanwhile_is_used(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="old", expirationTimestamp=in_seconds(61))
+        ask(script)
+        old = dict(handouts._held)
+        (kept,) = (tmp_path / "run").rglob("*.json")
+        later = json.loads(kept.read_text()) | {"token": "new", "expires": in_seconds(3600)}
+        kept.write_text(json.dumps(later))
+        handouts._held.update({key: replace(held, expires=datetime.now(UTC)) for key, held in old.items()})
+        assert ask(script).authorization == "Bearer new"
+        assert runs() == 1
 
     def test_another_argument_variable_or_cluster_is_another_credential(self, ask, tmp_path):
         script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
@@ -260,7 +279,7 @@ class TestUsingItAgain:
     def test_a_kept_file_that_others_could_read_or_that_is_none_is_not_used(self, ask, tmp_path, spoil):
         script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
         ask(script)
-        exec_plugin._held.clear()
+        handouts._held.clear()
         (kept,) = (tmp_path / "run").rglob("*.json")
         kept.chmod(0o644) if spoil == "open to others" else kept.write_text("[]")
         ask(script)

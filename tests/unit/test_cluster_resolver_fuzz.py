@@ -56,7 +56,7 @@ LEAVES = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=30)
     | WORDS
-    | st.just("a\0b")
+    | st.sampled_from(["a\0b", "half \ud800 a character"])
 )
 DOCUMENTS = st.recursive(
     LEAVES,
