@@ -7,6 +7,7 @@ a whole each time.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from gfattach.engine import Run
 from gfattach.errors import AgentError
 from gfattach.finding import Finding, fail, ok
 from gfattach.fragments import nixconf
+from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
 from gfattach.process import ProcessId
@@ -73,11 +75,18 @@ def open_forwards(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
 
 
 def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -> None:
-    """Have the Nix fragment emptied whenever the substituter of `way` is down. Raises AgentError."""
+    """Have the Nix fragment emptied whenever the substituter of `way` is down. Raises AgentError.
+
+    One that is reached by a proxy of the environment is not watched: the agent dials what it watches, and
+    would find it down.
+    """
     assert way.substituter is not None
-    watched = way.nix_forward or watch(way.substituter)
+    endpoint = way.substituter.endpoint
+    watched = way.nix_forward
+    if watched is None and proxy_for(endpoint.scheme, endpoint.host, os.environ) is None:
+        watched = watch(way.substituter)
     forwards = tuple(spec for spec in (way.cache_forward, watched) if spec is not None)
-    guarded = (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
+    guarded = () if watched is None else (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
     client = _agent(way, lease_hours)
     client.register(Registration(home.record, forwards, guarded), Deadline.after(AGENT_SECONDS))
 

@@ -161,9 +161,26 @@ def test_a_daemon_that_is_dead_fails_with_what_starts_it(nix, place):
     assert found["nix.trust"].status is Status.SKIP
 
 
-@pytest.mark.parametrize("allowed", [True, False], ids=["listed", "not listed"])
-def test_what_the_probe_says_is_what_the_daemon_does(nix, place, allowed):
-    """The fragment is read by the user's own Nix, and the daemon substitutes, or does not."""
+#: What an administrator may have listed: the substituter and its key as they stand, or nearly so, and what
+#: comes of it.
+LISTINGS = [
+    ({"trusted_substituters": "{url}", "trusted_public_keys": "{key}"}, "nix.trust.listed", ""),
+    ({"substituters": "{url}", "trusted_public_keys": "{key}"}, "nix.trust.listed", ""),
+    ({"trusted_substituters": "{url}/", "trusted_public_keys": "{key}"}, "nix.trust.listed", ""),
+    ({}, "nix.trust.untrusted", "ignoring untrusted substituter '{url}'"),
+    ({"trusted_public_keys": "{key}"}, "nix.trust.untrusted", "ignoring untrusted substituter '{url}'"),
+    (
+        {"trusted_substituters": "{url}?priority=10", "trusted_public_keys": "{key}"},
+        "nix.trust.untrusted",
+        "ignoring untrusted substituter '{url}'",
+    ),
+    ({"trusted_substituters": "{url}"}, "nix.trust.key", "is not signed by any of the keys"),
+]
+
+
+@pytest.mark.parametrize(("listing", "code", "says"), LISTINGS)
+def test_what_the_probe_says_is_what_the_daemon_does(nix, place, listing, code, says):
+    """The fragment is read by the user's own Nix, and the daemon substitutes, or does not and says why."""
     made: BinaryCache = make_cache(nix, place / "made")
     with serving_files(made.directory) as port:
         target = replace(
@@ -173,7 +190,7 @@ def test_what_the_probe_says_is_what_the_daemon_does(nix, place, allowed):
         fragment = place / "fragment.conf"
         fragment.write_text(nixconf.render(target, None))
         fragment.chmod(0o644)
-        settings = listed(url, made.public_key) if allowed else {}
+        settings = {name: value.format(url=url, key=made.public_key) for name, value in listing.items()}
         with daemon(nix, place / "daemon", **settings) as served:
             if os.getuid() == 0:
                 os.chown(served.directory / "user", NOBODY, NOBODY)
@@ -186,5 +203,7 @@ def test_what_the_probe_says_is_what_the_daemon_does(nix, place, allowed):
             )
             substituted = (served.directory / "root" / made.signed_path.lstrip("/")).exists()
     assert found["nix.substituters"].code == "nix.substituters.effective"
-    assert found["nix.trust"].code == ("nix.trust.listed" if allowed else "nix.trust.untrusted")
+    allowed = code == "nix.trust.listed"
+    assert found["nix.trust"].code == code
     assert (done.good, substituted) == (allowed, allowed), done.stderr
+    assert says.format(url=url) in done.stderr

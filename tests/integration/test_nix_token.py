@@ -1,0 +1,164 @@
+"""A private Nix cache, attached with a stored token: from `credential login` to `down`, with a real Nix.
+
+The cache has a name of its own, behind a proxy on this machine: a netrc knows no ports, so what is served
+on 127.0.0.1 itself gets no token.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import stat
+import time
+
+import pytest
+
+from tests.integration import nix_caches
+from tests.integration.nixes import real_nix, untouched  # noqa: F401
+
+pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
+
+HOST = "nix-cache.example"
+KEY = str(nix_caches.KEY.public_key)
+SIGNED = str(nix_caches.SIGNED)
+OWN = "machine other.example login me password mine\n"
+
+
+def token(lasts=3600.0, **rights):
+    """A token as Attic makes them, signed by nobody."""
+    claims = {"exp": time.time() + lasts, "https://jwt.attic.rs/v1": {"caches": {"main": rights or {"r": 1}}}}
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJIUzI1NiJ9.{body}.c2lnbmF0dXJl"
+
+
+def sent(head: bytes) -> str:
+    """The token in a request, as a bearer's or as the password of a basic authentication."""
+    value = next(
+        (line for line in head.decode().splitlines() if line.lower().startswith("authorization:")), ""
+    )
+    scheme, _, rest = value.partition(":")[2].strip().partition(" ")
+    return base64.b64decode(rest).decode().partition(":")[2] if scheme == "Basic" else rest
+
+
+@contextlib.contextmanager
+def attic(good: set[str]):
+    """A private cache `main` of an Attic, which answers 401 to whoever has none of the tokens `good`."""
+    info = nix_caches.signed(nix_caches.signed_info(), nix_caches.KEY)
+    routes = {f"/main{path}": reply for path, reply in nix_caches.publishing(info).items()}
+    config = {"public_key": KEY, "is_public": False, "store_dir": "/nix/store", "priority": 41}
+    routes["/_api/v1/cache-config/main"] = nix_caches.answer(json.dumps(config).encode())
+    refusal = nix_caches.answer(b'{"code":401,"error":"Unauthorized","message":"Unauthorized."}', 401)
+    asked: list[bytes] = []
+
+    def guarded(right):
+        return lambda connection: connection.sendall(right if sent(asked[-1]) in good else refusal)
+
+    answers = {path: guarded(reply) for path, reply in routes.items()}
+    with nix_caches.serving({**answers, "*": guarded(nix_caches.answer(b"", 404))}, requests=asked) as port:
+        yield port, asked
+
+
+@pytest.fixture
+def private(machine):
+    """A machine with a netrc of its own, a private cache behind a proxy, and what attaches to it."""
+    real_nix()
+    own = machine.root / "home/own-netrc"
+    conf = machine.root / "home/.config/nix/nix.conf"
+    conf.parent.mkdir(parents=True)
+    own.write_text(OWN)
+    own.chmod(0o600)
+    conf.write_text(f"netrc-file = {own}\n")
+    good = token()
+    accepted = {good}
+    with attic(accepted) as (port, asked):
+        machine.variables |= {"http_proxy": f"http://127.0.0.1:{port}", "TOKEN": good}
+        machine.good, machine.accepted, machine.asked = good, accepted, asked
+        machine.up = ("up", "--substituter", f"http://{HOST}/main", "--public-key", KEY, "--no-bazel")
+        yield machine
+        machine.run("credential", "logout", HOST)
+
+
+def login(machine, value):
+    machine.variables["TOKEN"] = value
+    done = machine.run("credential", "login", HOST, "--store", "file", "--from-env", "TOKEN")
+    del machine.variables["TOKEN"]
+    assert done.returncode == 0, done.stderr
+
+
+def findings(document):
+    return {f["probe"]: f for stage in document["stages"] for f in stage["findings"]}
+
+
+def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
+    before = private.files()
+    login(private, private.good)
+    document = private.json(*private.up)
+    netrc = private.workspace / ".gfattach/netrc"
+    fragment = (private.workspace / ".gfattach/nix.conf").read_text()
+    assert f"netrc-file = {netrc}" in fragment and private.good not in fragment
+    assert stat.S_IMODE(netrc.stat().st_mode) == 0o600
+    assert netrc.read_text() == f"machine {HOST} login gfattach password {private.good}\n{OWN}"
+    found = findings(document)
+    assert found["substituter.token"]["code"] == "substituter.token.ok"
+    assert found["substituter.attic"]["code"] == "substituter.attic.ok"
+    assert "private" in found["substituter.attic"]["seen"]
+    [leg] = [leg for leg in document["result"]["legs"] if leg["client"] == "nix"]
+    assert leg["hits"] == 0  # the site names no path, and the probe path is not published
+    proved = private.json("prove", "--no-bazel", "--nix-path", SIGNED)
+    assert proved["result"]["verdict"] == "proved"
+    assert findings(private.json("status"))["substituter.info"]["status"] != "fail"
+    spoken = [head for head in private.asked if sent(head)]
+    assert {sent(head) for head in spoken} == {private.good}
+    assert private.good not in f"{document} {proved}"
+    private.json("down")
+    assert private.files() == before
+
+
+def test_a_second_up_keeps_the_users_entries_and_takes_none_of_its_own_for_them(private):
+    login(private, private.good)
+    private.json(*private.up)
+    private.variables["NIX_CONFIG"] = f"!include {private.workspace}/.gfattach/nix.conf"
+    private.json(*private.up)
+    netrc = (private.workspace / ".gfattach/netrc").read_text()
+    assert netrc == f"machine {HOST} login gfattach password {private.good}\n{OWN}"
+
+
+def test_without_a_token_the_private_cache_is_told_apart_from_one_that_is_empty(private):
+    found = findings(private.json(*private.up, code=1))
+    assert found["substituter.info"]["code"] == "substituter.info.unauthorised"
+    assert not (private.workspace / ".gfattach").exists()
+
+
+def test_a_token_that_the_cache_does_not_take_is_said_to_be_that(private):
+    """Attic ignores what it cannot verify, and refuses the request as an anonymous one."""
+    login(private, token(r=1, w=1))
+    found = findings(private.json(*private.up, code=1))
+    assert found["substituter.token"]["code"] == "substituter.token.writes"
+    assert found["substituter.info"]["code"] == "substituter.info.unauthorised"
+    assert "counts for nothing" in found["substituter.info"]["hints"][0]
+
+
+def test_a_token_that_expires_is_named_by_up_and_status_and_takes_the_fragment_back(private):
+    soon = token(lasts=66.0)
+    private.accepted.add(soon)
+    login(private, soon)
+    assert private.json(*private.up)["result"]["attached"] is True
+    while findings(document := run_up(private)).get("token", {}).get("code") != "credential.expired":
+        time.sleep(0.5)
+    assert document["exit_code"] != 0
+    assert not (private.workspace / ".gfattach/netrc").exists()
+    assert "netrc-file" not in (private.workspace / ".gfattach/nix.conf").read_text()
+
+
+def run_up(machine):
+    done = machine.run(*machine.up, "--output", "json")
+    return json.loads(done.stdout)
+
+
+def test_a_cache_that_stops_needing_a_token_loses_the_netrc(private):
+    login(private, private.good)
+    private.json(*private.up)
+    assert private.run("credential", "logout", HOST).returncode == 0
+    run_up(private)
+    assert not (private.workspace / ".gfattach/netrc").exists()
