@@ -17,6 +17,9 @@ from gfattach.site.settings import BY_KEY
 #: A site's description is written by hand: one that is larger was not.
 MAX_BYTES = 256 * 1024
 
+#: Characters of a key that a message shows.
+_NAME_SHOWN = 80
+
 _HELP = "see: gfattach help site"
 
 
@@ -36,11 +39,11 @@ def entries(tables: Mapping[str, Any], source: str) -> Iterator[tuple[str, Any, 
     """Every entry: its key, its raw value, and what is wrong with the key itself, if anything."""
     for table, content in tables.items():
         if not isinstance(content, dict):
-            yield table, content, _misplaced(table, source)
+            yield table, content, _misplaced(table[:_NAME_SHOWN], source)
             continue
         for name, value in content.items():
             key = f"{table}.{name}"
-            yield key, value, None if key in BY_KEY else _unknown(key, source)
+            yield key, value, None if key in BY_KEY else _unknown(key[:_NAME_SHOWN], source)
 
 
 def raw_values(tables: Mapping[str, Any], source: str) -> dict[str, Any]:

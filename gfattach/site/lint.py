@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from gfattach.contract.hazards_files import tracked_text_hazards
@@ -31,6 +32,9 @@ CODES: Mapping[str, str] = {
     "site.lint.executor": "a remote executor: never used, and refused where a cache is proved",
     "site.lint.reads-only": "the store below the Nix cache is for reads alone",
 }
+
+#: Entries of a file that are checked: there are far fewer settings, and a site has each once.
+MOST = 200
 
 #: What an error of the reader is among the codes; everything else is a fault of the value.
 _BY_ERROR = {
@@ -80,7 +84,7 @@ def lint(content: bytes, source: str, *, tracked: bool = False) -> tuple[Finding
 
 
 def _faults(tables: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> Iterator[Finding]:
-    for key, raw, fault in entries(tables, source):
+    for key, raw, fault in islice(entries(tables, source), MOST):
         if fault is not None:
             yield _finding(fault, source, lines.get(key), key)
         try:

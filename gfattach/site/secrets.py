@@ -22,7 +22,7 @@ _NAME = re.compile(
 #: Public formats, each by whoever issues them: PEM (RFC 7468), JWT (RFC 7519: `{"` in base64url),
 #: Nix's signing keys (64 bytes where a public key has 32), GitHub, GitLab, AWS.
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("a private key", re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")),
+    ("a private key", re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")),
     ("a Nix signing key", re.compile(r"(^|\s)[^:\s]+:[A-Za-z0-9+/]{86}==")),
     ("a token (JWT)", re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")),
     (
@@ -32,7 +32,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a GitLab token", re.compile(r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{16,}")),
     ("an AWS key", re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")),
     ("an authorization header", re.compile(r"(?i)(^|[\s:])(bearer|basic)\s+[A-Za-z0-9+/_.=-]{8,}")),
-    ("a user or password", re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s]*@")),
+    ("a user or password", re.compile(r"://[^/\s]*@")),
 )
 
 

@@ -23,8 +23,12 @@ _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9](
 _PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PORT_NAME_LENGTH = 15
 
+#: Characters of a value that a message shows.
+_SHOWN = 80
+
+#: Possessive, so that a text which is none costs no more than one that is.
 _CERTIFICATE = re.compile(
-    r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII
+    r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]++-----END CERTIFICATE-----", re.ASCII
 )
 
 
@@ -87,7 +91,7 @@ def object_name(value: Any, key: str) -> str:
 def _named(value: Any, key: str, pattern: re.Pattern[str], what: str, rule: str) -> str:
     said = text(value, key)
     if not pattern.fullmatch(said):
-        raise UsageError(f"{key} is {said!r}, which is no {what}", f"it is made of {rule}")
+        raise UsageError(f"{key} is {shown(said)}, which is no {what}", f"it is made of {rule}")
     _refuse_stale(said, key)
     return said
 
@@ -103,7 +107,7 @@ def service_port(value: Any, key: str) -> str:
         return str(int(said))
     if len(said) > _PORT_NAME_LENGTH or not _PORT_NAME.fullmatch(said):
         raise UsageError(
-            f"{key} is {said!r}, which is no port",
+            f"{key} is {shown(said)}, which is no port",
             "it is a number, or the name of a port of the Service, such as grpc",
         )
     return said
@@ -114,9 +118,9 @@ def file(value: Any, key: str) -> Path:
     try:
         path = Path(text(value, key)).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"{key} begins at the home of a user whom nobody knows: {value}") from error
+        raise UsageError(f"{key} begins at the home of a user whom nobody knows: {shown(value)}") from error
     if not path.is_absolute():
-        raise UsageError(f"{key} is a relative path: {path}", "write it from the root, or from ~")
+        raise UsageError(f"{key} is a relative path: {shown(str(path))}", "write it from the root, or from ~")
     return path
 
 
@@ -148,14 +152,14 @@ def certificates(value: Any, key: str) -> str:
 def upload(value: Any, key: str) -> str:
     """Whether a lane may write."""
     if value not in ("never", "trusted"):
-        raise UsageError(f"{key} is {value!r}", 'it may be "never" (the default) or "trusted"')
+        raise UsageError(f"{key} is {shown(value)}", 'it may be "never" (the default) or "trusted"')
     return str(value)
 
 
 def object_store(value: Any, key: str) -> str:
     """What the store below a Nix cache promises."""
     if value not in ("interim_only", "durable"):
-        raise UsageError(f"{key} is {value!r}", 'it may be "interim_only" or "durable"')
+        raise UsageError(f"{key} is {shown(value)}", 'it may be "interim_only" or "durable"')
     return str(value)
 
 
@@ -166,7 +170,7 @@ def cache_path(value: Any, key: str) -> str:
         said.split("/")
     ):
         raise UsageError(
-            f"{key} is {said!r}, which is no path of a binary cache",
+            f"{key} is {shown(said)}, which is no path of a binary cache",
             "it is the last part of the substituter's address: main in https://HOST/main",
         )
     return said
@@ -181,7 +185,7 @@ def public_keys(value: Any, key: str) -> tuple[str, ...]:
     for item in names:
         if not re.fullmatch(r"[^:\s]+:[A-Za-z0-9+/]{43}=", item):
             raise UsageError(
-                f"{key} holds {item!r}, which is no public key",
+                f"{key} holds {shown(item)}, which is no public key",
                 "a public key is NAME:BASE64, as nix-store --generate-binary-cache-key writes it",
             )
     return tuple(names)
@@ -191,8 +195,14 @@ def store_path(value: Any, key: str) -> str:
     """A store path."""
     said = text(value, key)
     if not re.fullmatch(r"/nix/store/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]{1,211}", said):
-        raise UsageError(f"{key} is {said!r}, which is no store path")
+        raise UsageError(f"{key} is {shown(said)}, which is no store path")
     return said
+
+
+def shown(value: Any) -> str:
+    """The raw value for a message, cut short."""
+    said = repr(value)
+    return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
 
 
 def _kind(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfattach.cli import main
-from gfattach.site.lint import CODES, lint
+from gfattach.site.lint import CODES, MOST, lint
 
 KEY = "main:" + "A" * 43 + "="
 
@@ -106,6 +107,29 @@ def test_a_tracked_file_names_no_address_that_is_right_for_one_place_only():
 def test_any_bytes_are_checked_and_every_code_is_declared(content):
     for finding in lint(content, "f", tracked=True):
         assert finding.code in CODES and finding.seen
+
+
+#: Texts of nearly the largest size that are the worst for a search that goes back and forth.
+_LONG = {
+    "white space in a certificate": "[cache]\nca_data = '''-----BEGIN CERTIFICATE-----"
+    + "\n" * 200_000
+    + "'''",
+    "beginnings of certificates": "[cache]\nca_data = '''" + "-----BEGIN CERTIFICATE-----\n" * 7000 + "'''",
+    "letters": "[site]\nname = '" + "a" * 200_000 + "'",
+    "beginnings of addresses": "[site]\nname = '" + "://a" * 50_000 + "'",
+    "a key": "[cache]\n" + "e" * 200_000 + " = 1",
+    "keys": "[site]\n" + "".join(f"endpoin{number} = 1\n" for number in range(10_000)),
+    "labels": "[cluster]\nprofile = '" + "a." * 100_000 + "'",
+    "levels": "[site]\nname = " + "[" * 200_000,
+}
+
+
+@pytest.mark.parametrize("text", _LONG.values(), ids=_LONG)
+def test_a_long_text_costs_little_and_is_answered_briefly(text):
+    began = time.monotonic()
+    findings = lint(text.encode(), "f", tracked=True)
+    assert time.monotonic() - began < 5
+    assert len(findings) <= MOST and all(len(finding.seen) < 300 for finding in findings)
 
 
 def test_the_command_ends_with_2_for_a_fault_with_0_for_a_doubt_and_git_decides_what_is_tracked(
