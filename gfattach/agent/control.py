@@ -23,7 +23,7 @@ VERSION = 1
 REQUEST_BYTES = 1024 * 1024
 
 #: Seconds without a whole request after which a client is turned away.
-IDLE_SECONDS = 10.0
+IDLE_SECONDS = 5.0
 
 #: Clients at once.
 _MAX_CLIENTS = 16

@@ -23,7 +23,7 @@ from gfattach.agent.clock import Clock
 from gfattach.agent.control import ControlServer
 from gfattach.agent.holder import Holder
 from gfattach.agent.log import LOG, log_to
-from gfattach.agent.state import AgentState, socket_directory, state_file, write_state
+from gfattach.agent.state import AgentState, clear_sockets, make_socket_directory, state_file, write_state
 from gfattach.cluster.connection import ClusterRef
 from gfattach.process import ProcessId
 
@@ -76,7 +76,7 @@ async def _serve(options: ServeOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    sockets = socket_directory(options.directory)
+    sockets = make_socket_directory(options.directory)
     holder = Holder(options.directory, sockets, options.ref, options.lease_seconds, stop)
     control: ControlServer | None = None
     reason = "it met a defect"
@@ -98,6 +98,7 @@ async def _serve(options: ServeOptions) -> None:
         if control is not None:
             await control.close()
         await holder.close(DRAIN_SECONDS)
+        clear_sockets(options.directory)
 
 
 async def _wait(holder: Holder, stop: asyncio.Event) -> str:

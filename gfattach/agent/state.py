@@ -58,23 +58,26 @@ def _key(ref: ClusterRef | None) -> str:
 
 
 def socket_directory(directory: Path) -> Path:
-    """Where the sockets of the agent in `directory` are: there, or in a place with a shorter path.
-
-    The place is made, 0700. Raises StorageError for one that is somebody else's.
-    """
+    """Where the sockets of the agent in `directory` are: there, or in a place with a shorter path."""
     if len(os.fsencode(directory)) + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
-        return files.make_private_directory(directory)
+        return directory
     name = f"gfattach-{os.geteuid()}-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
     fits = len(os.fsencode(runtime)) + len(name) + 1 + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES
-    place = (runtime if fits and runtime.is_dir() else Path("/tmp")) / name
-    with contextlib.suppress(FileExistsError):
-        try:
-            place.mkdir(mode=files.PRIVATE_DIRECTORY)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            raise files.storage_error("make the directory", place, error) from error
+    return (runtime if fits and runtime.is_dir() else Path("/tmp")) / name
+
+
+def make_socket_directory(directory: Path) -> Path:
+    """The place of `socket_directory`, made, 0700. Raises StorageError for one that is somebody else's."""
+    place = socket_directory(directory)
+    if place == directory:
+        return files.make_private_directory(directory)
+    try:
+        place.mkdir(mode=files.PRIVATE_DIRECTORY)
+    except FileExistsError:
+        pass  # it is looked at below: in a directory for everybody anyone may have made it
+    except OSError as error:
+        raise files.storage_error("make the directory", place, error) from error
     status = place.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise StorageError(
@@ -82,6 +85,16 @@ def socket_directory(directory: Path) -> Path:
         )
     place.chmod(files.PRIVATE_DIRECTORY)
     return place
+
+
+def clear_sockets(directory: Path) -> None:
+    """Remove the sockets of an agent in `directory` that has ended, and the place made for them."""
+    place = socket_directory(directory)
+    for path in place.glob("*.sock"):
+        files.remove(path)
+    if place != directory:
+        with contextlib.suppress(OSError):
+            place.rmdir()
 
 
 def state_file(directory: Path) -> Path:

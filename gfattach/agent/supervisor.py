@@ -20,7 +20,7 @@ from typing import Any
 from gfattach import __version__, files
 from gfattach.agent.client import AgentClient, typed
 from gfattach.agent.environment import environment
-from gfattach.agent.state import AgentState, read_state, socket_directory, state_file
+from gfattach.agent.state import AgentState, clear_sockets, read_state, state_file
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError
@@ -116,8 +116,7 @@ def _end(directory: Path, state: AgentState) -> None:
 def _clear(directory: Path) -> None:
     """Remove what an agent that was killed has left."""
     files.remove(state_file(directory))
-    for path in socket_directory(directory).glob("*.sock"):
-        files.remove(path)
+    clear_sockets(directory)
 
 
 def _launch(

@@ -1,0 +1,410 @@
+"""Forwards over real sockets to real caches: both ways in, who may use them, and a dead upstream."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import socket
+import stat
+import struct
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gfattach.agent import supervisor
+from gfattach.agent.listener import Listener, bind_tcp, bind_unix
+from gfattach.agent.ports import Ports
+from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
+from gfattach.deadline import Deadline
+from gfattach.errors import AgentError
+from gfattach.trial import supervisor as trial
+from tests.integration.agents import (
+    SECONDS,
+    Carrier,
+    as_stranger,
+    connect,
+    desk,
+    drain,
+    free_port,
+    get,
+    nix,
+    nix_forward,
+    wait_for,
+)
+from tests.integration.test_trial_cache import Client
+
+__all__ = ["desk", "nix"]
+
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
+
+WAYS = ("tcp", "unix")
+BOTH = pytest.mark.parametrize("way", WAYS)
+
+
+class TestWaysIn:
+    @BOTH
+    def test_a_real_binary_cache_answers_through_both(self, desk, nix, way):
+        (forward,) = desk.register(nix_forward(nix.port))
+        desk.wait("up")
+        assert b"StoreDir: /nix/store" in get(forward, way)
+        held = desk.forward()
+        assert held.total_connections == 1
+        assert held.bytes_sent > 0
+        assert held.bytes_received > 0
+
+    def test_a_real_grpc_cache_is_up_and_answers(self, desk):
+        state = trial.start(desk.root / "trial", deadline=Deadline.after(SECONDS))
+        try:
+            upstream = DirectUpstream("127.0.0.1", state.cache_endpoint.port)
+            (forward,) = desk.register(ForwardSpec("grpc", upstream, Health("grpc")))
+            desk.wait("up", "grpc")
+            client = Client(forward.port)
+            try:
+                assert client.capabilities().cache_capabilities.digest_functions
+            finally:
+                client.channel.close()
+        finally:
+            trial.stop(desk.root / "trial")
+        assert desk.wait("down", "grpc") < 1.0
+
+    def test_sockets_are_private_whatever_the_umask_is(self, desk, nix):
+        for mask in (0o000, 0o077):
+            before = os.umask(mask)
+            try:
+                (forward,) = desk.register(nix_forward(nix.port))
+            finally:
+                os.umask(before)
+            for path in [*desk.directory.iterdir(), forward.socket_path]:
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+            assert stat.S_IMODE(desk.directory.stat().st_mode) == 0o700
+            supervisor.stop(desk.directory)
+
+    def test_a_path_too_long_for_a_socket_is_stood_in_for_by_a_short_one(self, desk, nix):
+        desk.directory = desk.root / ("long" * 30) / "agent"
+        (forward,) = desk.register(nix_forward(nix.port))
+        assert len(os.fsencode(forward.socket_path)) < 104
+        assert stat.S_IMODE(forward.socket_path.parent.stat().st_mode) == 0o700
+        desk.wait("up")
+        assert b"StoreDir" in get(forward, "unix")
+        supervisor.stop(desk.directory)
+        assert not forward.socket_path.parent.exists()
+
+    def test_a_megabyte_each_way_arrives_whole_on_many_connections_at_once(self, desk):
+        def echo(connection, data):
+            while data:
+                connection.sendall(data)
+                data = connection.recv(1 << 16)
+
+        carrier = Carrier(echo)
+        (forward,) = desk.register(carrier.spec())
+        desk.wait("up", "carrier")
+        content = os.urandom(1 << 20)
+        failures = []
+
+        def one(way):
+            try:
+                with connect(forward, way) as connection:
+                    sender = threading.Thread(
+                        target=lambda: (connection.sendall(content), connection.shutdown(socket.SHUT_WR))
+                    )
+                    sender.start()
+                    got = drain(connection)
+                    sender.join(SECONDS)
+                    assert hashlib.sha256(got).digest() == hashlib.sha256(content).digest()
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=one, args=(WAYS[i % 2],)) for i in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+        assert failures == []
+        wait_for(lambda: desk.forward("carrier").open_connections == 0)
+        assert desk.forward("carrier").bytes_sent == 16 << 20
+        assert desk.forward("carrier").bytes_received == 16 << 20
+        carrier.close()
+
+    def test_a_forward_that_only_watches_has_no_way_in(self, desk, nix):
+        (forward,) = desk.register(nix_forward(nix.port, listen=False))
+        assert (forward.port, forward.socket_path) == (None, None)
+        desk.wait("up")
+
+    def test_only_loopback_is_listened_on(self, desk, nix):
+        with pytest.raises(AgentError) as caught:
+            desk.register(nix_forward(nix.port, address="0.0.0.0"))
+        assert caught.value.code == "agent.address"
+
+
+class TestDown:
+    @BOTH
+    def test_a_connection_is_refused_at_once_and_taken_again_when_it_is_back(self, desk, nix, way):
+        (forward,) = desk.register(nix_forward(nix.port))
+        desk.wait("up")
+        nix.stop()
+        desk.wait("down", seconds=2)
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            assert get(forward, way) == b"never"
+        assert time.monotonic() - began < 0.2
+        assert desk.forward().refused == 1
+        assert "refused" in desk.forward().last_error
+        nix.start()
+        desk.wait("up", seconds=2)
+        assert b"StoreDir" in get(forward, way)
+
+    def test_a_cut_in_the_middle_is_an_error_and_never_a_short_answer(self, desk):
+        cut = threading.Event()
+
+        def half(connection, data):
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + bytes(100_000))
+            cut.wait(SECONDS)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        carrier = Carrier(half)
+        (forward,) = desk.register(carrier.spec())
+        desk.wait("up", "carrier")
+        with connect(forward, "tcp") as connection:
+            connection.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+            assert connection.recv(1000)
+            cut.set()
+            with pytest.raises(ConnectionResetError):
+                drain(connection)
+        carrier.close()
+        assert desk.wait("down", "carrier") < 2
+
+    def test_a_client_is_held_while_its_upstream_is_away_for_a_moment(self, desk):
+        """The port refuses for a while, before health has said so: the connection is not lost."""
+        served = []
+
+        def hello(connection, data):
+            served.append(data)
+            connection.sendall(b"hello")
+
+        carrier = Carrier(hello)
+        (forward,) = desk.register(carrier.spec())
+        desk.wait("up", "carrier")
+        # Connections that came while it was up are held; stop the agent so that it cannot learn of the end.
+        pid = desk.status().pid
+        os.kill(pid, 19)
+        with connect(forward, "tcp") as connection:
+            carrier.close()
+            os.kill(pid, 18)
+            connection.sendall(b"hi")
+            time.sleep(0.3)
+            again = Carrier(hello, carrier.port)
+            assert drain(connection) == b"hello"
+        assert served == [b"hi"]
+        again.close()
+
+
+class TestStrangers:
+    CLIENT = (
+        "import socket,sys\n"
+        "c=socket.create_connection(('127.0.0.1',int(sys.argv[1])),5)\n"
+        "c.sendall(b'GET /nix-cache-info HTTP/1.0\\r\\n\\r\\n')\n"
+        "{ending}"
+    )
+
+    @pytest.mark.parametrize("ending", ["print(c.recv(100))", "c.close()"], ids=["waits", "closes at once"])
+    def test_another_user_is_turned_away_at_the_port(self, desk, nix, ending):
+        (forward,) = desk.register(nix_forward(nix.port))
+        desk.wait("up")
+        if not os.access("/usr/bin/python3", os.X_OK):
+            pytest.skip("needs a Python that every user can run: apt install python3")
+        for _ in range(10):
+            done = as_stranger("/usr/bin/python3", "-c", self.CLIENT.format(ending=ending), str(forward.port))
+            assert b"StoreDir" not in done.stdout
+        wait_for(lambda: desk.forward().strangers == 10)
+        assert desk.forward().total_connections == 0
+        assert b"StoreDir" in get(forward, "tcp")
+
+    def test_another_user_is_turned_away_at_a_socket_that_its_modes_would_let_through(self, tmp_path):
+        if not os.access("/usr/bin/python3", os.X_OK):
+            pytest.skip("needs a Python that every user can run: apt install python3")
+        place = Path(f"/tmp/gfattach-test-{os.getpid()}")
+        place.mkdir(mode=0o755)
+        path = place / "open.sock"
+        script = f"import socket;c=socket.socket(socket.AF_UNIX);c.connect({str(path)!r});print(c.recv(9))"
+
+        async def listen():
+            accepted = []
+            listener = Listener(bind_unix(path), lambda connection: (accepted.append(1), connection.close()))
+            path.chmod(0o666)
+            await asyncio.to_thread(as_stranger, "/usr/bin/python3", "-c", script)
+            assert (listener.strangers, accepted) == (1, [])
+            with socket.socket(socket.AF_UNIX) as own:
+                own.connect(str(path))
+                await asyncio.sleep(0.05)
+            assert (listener.strangers, accepted) == (1, [1])
+            listener.close()
+
+        try:
+            asyncio.run(listen())
+        finally:
+            path.unlink(missing_ok=True)
+            place.rmdir()
+
+    def test_a_client_of_ipv6_sockets_that_speaks_ipv4_is_known(self, desk, nix):
+        (forward,) = desk.register(nix_forward(nix.port))
+        desk.wait("up")
+        with socket.socket(socket.AF_INET6) as connection:
+            connection.connect((f"::ffff:{forward.address}", forward.port))
+            connection.sendall(b"GET /nix-cache-info HTTP/1.0\r\n\r\n")
+            assert b"StoreDir" in drain(connection)
+        assert desk.forward().strangers == 0
+
+
+class TestPorts:
+    def test_a_port_is_the_same_after_a_new_start(self, desk, nix):
+        (first,) = desk.register(nix_forward(nix.port))
+        supervisor.stop(desk.directory)
+        (again,) = desk.register(nix_forward(nix.port))
+        assert (again.port, again.socket_path) == (first.port, first.socket_path)
+
+    def test_a_used_port_that_is_taken_is_an_error_until_the_forward_is_given_up(self, desk, nix):
+        (first,) = desk.register(nix_forward(nix.port))
+        desk.wait("up")
+        get(first, "tcp")
+        supervisor.stop(desk.directory)
+        with socket.create_server(("127.0.0.1", first.port)):
+            with pytest.raises(AgentError) as caught:
+                desk.register(nix_forward(nix.port))
+            assert caught.value.code == "agent.port"
+            assert str(first.port) in caught.value.fact
+            desk.ensure().unregister(desk.record, Deadline.after(SECONDS))
+            (other,) = desk.register(nix_forward(nix.port))
+            assert other.port != first.port
+
+    def test_a_port_that_nobody_ever_used_is_replaced(self, desk, nix):
+        (first,) = desk.register(nix_forward(nix.port))
+        supervisor.stop(desk.directory)
+        with socket.create_server(("127.0.0.1", first.port)):
+            (other,) = desk.register(nix_forward(nix.port))
+        assert other.port != first.port
+
+    def test_a_dead_socket_is_replaced_and_a_living_one_is_not(self, tmp_path):
+        path = tmp_path / "one.sock"
+        first = bind_unix(path)
+        with pytest.raises(AgentError) as caught:
+            bind_unix(path)
+        assert caught.value.code == "agent.socket"
+        first.close()
+        assert path.exists()
+        bind_unix(path).close()
+
+    def test_damaged_memory_of_ports_is_no_obstacle(self, tmp_path):
+        for content in (b"", b"[]", b'{"nix": 5}', b'{"nix": {"port": 99999999, "used": true}}', b"\xff\xfe"):
+            (tmp_path / "ports.json").write_bytes(content)
+            bind_tcp("nix", "127.0.0.1", Ports(tmp_path)).close()
+
+
+class TestGuard:
+    @pytest.fixture
+    def guarded(self, desk, nix):
+        file = GuardedFile(desk.root / "nix.conf", "nix", "extra-substituters = x\n", "# down\n")
+        file.path.write_text(file.full)
+        desk.register(nix_forward(nix.port), guarded=(file,))
+        desk.wait("up")
+        return file
+
+    def test_it_is_emptied_and_restored_with_the_upstream_within_two_seconds(self, guarded, nix):
+        for _ in range(2):
+            nix.stop()
+            assert wait_for(lambda: guarded.path.read_text() == guarded.empty) < 2
+            nix.start()
+            assert wait_for(lambda: guarded.path.read_text() == guarded.full) < 2
+        assert stat.S_IMODE(guarded.path.stat().st_mode) == 0o600
+
+    def test_an_edited_file_is_left_alone(self, guarded, desk, nix):
+        guarded.path.write_text("mine\n")
+        nix.stop()
+        desk.wait("down")
+        assert guarded.path.read_text() == "mine\n"
+
+    def test_a_removed_file_stays_removed(self, guarded, desk, nix):
+        guarded.path.unlink()
+        nix.stop()
+        desk.wait("down")
+        nix.start()
+        desk.wait("up")
+        assert not guarded.path.exists()
+
+    @pytest.mark.parametrize("number", [2, 15], ids=["interrupted", "terminated"])
+    def test_it_is_emptied_when_the_agent_ends_and_restored_by_the_next(self, guarded, desk, number):
+        os.kill(desk.status().pid, number)
+        assert wait_for(lambda: guarded.path.read_text() == guarded.empty) < 2
+        desk.ensure()
+        assert wait_for(lambda: guarded.path.read_text() == guarded.full) < 2
+
+    def test_it_is_emptied_with_its_registration(self, guarded, desk):
+        desk.ensure().unregister(desk.record, Deadline.after(SECONDS))
+        assert guarded.path.read_text() == guarded.empty
+
+
+class TestHealth:
+    def test_a_port_that_takes_connections_and_says_nothing_is_down(self, desk):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            desk.register(nix_forward(silent.getsockname()[1]))
+            desk.wait("down", seconds=4)
+            assert "no answer" in desk.forward().last_error
+
+    def test_another_server_at_the_port_is_down(self, desk, nix):
+        upstream = DirectUpstream("127.0.0.1", nix.port)
+        desk.register(ForwardSpec("grpc", upstream, Health("grpc")))
+        desk.wait("down", "grpc")
+        assert "HTTP/2" in desk.forward("grpc").last_error
+
+    def test_one_connection_serves_many_questions(self, desk):
+        asked = []
+
+        def count(connection, data):
+            asked.append(data)
+
+        carrier = Carrier(count)
+        spec = carrier.spec()
+        desk.register(spec)
+        desk.wait("up", "carrier")
+        time.sleep(0.2)
+        assert len(carrier._open) == 1
+        carrier.close()
+        assert desk.wait("down", "carrier", seconds=1) < 0.5
+
+
+class TestStopped:
+    def test_after_five_seconds_of_standstill_it_works_on(self, desk, nix):
+        (forward,) = desk.register(nix_forward(nix.port))
+        desk.wait("up")
+        pid = desk.status().pid
+        os.kill(pid, 19)
+        time.sleep(5)
+        os.kill(pid, 18)
+        assert b"StoreDir" in get(forward, "tcp")
+        desk.wait("up", seconds=2)
+        wait_for(lambda: "asleep" in (desk.directory / "agent.log").read_text(), 3)
+
+
+def test_many_connections_that_come_and_go_leave_nothing(desk, nix):
+    (forward,) = desk.register(nix_forward(nix.port))
+    desk.wait("up")
+    pid = desk.status().pid
+    before = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    for number in range(200):
+        with contextlib.suppress(OSError), connect(forward, WAYS[number % 2]) as connection:
+            if number % 3:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"GET /nix-cache-info HTTP/1.0\r\n\r\n")
+    wait_for(lambda: desk.forward().open_connections == 0)
+    wait_for(lambda: len(list(Path(f"/proc/{pid}/fd").iterdir())) <= before + 2)
+    assert b"StoreDir" in get(forward, "tcp")
+
+
+def test_a_name_means_one_upstream(desk, nix):
+    desk.register(nix_forward(nix.port))
+    other = desk.root / "other.json"
+    other.write_text("{}")
+    with pytest.raises(AgentError) as caught:
+        desk.ensure().register(Registration(other, (nix_forward(free_port()),)), Deadline.after(SECONDS))
+    assert caught.value.code == "agent.conflict"
