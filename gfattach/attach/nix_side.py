@@ -82,7 +82,7 @@ def ask_nix(target: SubstituterTarget, options: ClientOptions, run: Run) -> NixF
     """Find the Nix to serve, and whether what it is told will count."""
     if not options.use_nix:
         return NixFound(None, "Nix was left out (--no-nix)")
-    subject = nix_probes.NixSubject(program=options.nix, target=target)
+    subject = nix_probes.NixSubject(program=options.nix, target=target, netrc_given=bool(target.token))
     result = run.stage(nix_probes.STAGE, subject)
     for name in ("nix.program", "nix.starts"):
         finding = result.findings[name]

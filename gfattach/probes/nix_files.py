@@ -10,8 +10,8 @@ from pathlib import Path
 from gfattach.errors import NixError
 from gfattach.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.nix import narinfo_cache, netrc
-from gfattach.nix.authorities import bundle, certificates
-from gfattach.nix.config import Settings, read_settings, system_environment
+from gfattach.nix.authorities import bundle, certificates, daemon_bundle
+from gfattach.nix.config import Settings
 from gfattach.nix.narinfo_cache import NarInfoCacheError
 from gfattach.nix.uri import same_cache
 from gfattach.paths import config_directory
@@ -30,6 +30,8 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     plain, attached = (_netrc_file(settings_of(inquiry, attached=both)) for both in (False, True))
     host = "" if target is None else target.endpoint.host
     token = target is not None and any(name.lower() == "authorization" for name, _ in target.headers)
+    if token and subject.netrc_given and not through_daemon(inquiry):
+        return ok("nix.netrc.given", f"the fragment names a netrc with the token for {host}")
     try:
         names = netrc.machines(attached.read_text("utf-8", "replace"))
     except (FileNotFoundError, NotADirectoryError):
@@ -52,12 +54,15 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
         )
     if (lost := _lost(plain, attached, names)) is not None:
         return lost
+    if token and subject.netrc_given:
+        return _through_daemon(f"the fragment names a netrc with the token for {host}", host)
     if token and host not in names and "*" not in names:
         return warn(
             "nix.netrc.no-entry",
             f"{attached} has no entry for {host}",
             "Nix sends a token only from its netrc, and a cache without one answers as if it had nothing",
-            "put the token into the netrc-file of your own nix.conf",
+            f"store it, and attach again: gfattach credential login {host}",
+            "or put the token into the netrc-file of your own nix.conf",
         )
     if host in names and attached.exists() and _open_to_others(attached):
         return warn(
@@ -67,14 +72,18 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             f"chmod 600 {attached}",
         )
     if token and through_daemon(inquiry):
-        return warn(
-            "nix.netrc.daemon",
-            f"{attached} has an entry for {host}, and it is a daemon that asks the cache",
-            "the daemon reads this file only for a user whom it trusts; else it reads the system's",
-            "the administrator puts the entry into /etc/nix/netrc, mode 0600, owner root",
-        )
+        return _through_daemon(f"{attached} has an entry for {host}", host)
     what = f"has an entry for {host}" if host in names else "has no entry for this cache, which needs none"
     return ok("nix.netrc.ok", f"{attached} {what}")
+
+
+def _through_daemon(seen: str, host: str) -> Finding:
+    return warn(
+        "nix.netrc.daemon",
+        f"{seen}, and it is a daemon that asks the cache",
+        "the daemon reads this file only for a user whom it trusts; else it reads the system's",
+        f"the administrator puts the entry for {host} into /etc/nix/netrc, mode 0600, owner root",
+    )
 
 
 def _netrc_file(settings: Settings) -> Path:
@@ -208,11 +217,8 @@ def _bundle_hints(site: Path | None, file: Path, setting: bool) -> tuple[str, ..
 
 def _daemon_lacks(inquiry: Inquiry[NixSubject], wanted: frozenset[str]) -> Path | None:
     """The file that the daemon goes by when it lacks any of `wanted`; None where that is not known."""
-    environ = system_environment(inquiry.subject.environment)
-    for variable in ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE"):
-        environ.pop(variable, None)
     try:
-        file = bundle(read_settings(found_nix(inquiry), inquiry.deadline.within(2.0), environ), {})
+        file = daemon_bundle(found_nix(inquiry), inquiry.deadline.within(2.0), inquiry.subject.environment)
         return file if file is not None and not wanted <= certificates(file) else None
     except (NixError, OSError):
         return None
@@ -224,6 +230,7 @@ NETRC: Probe[NixSubject] = Probe(
     _ask_netrc,
     codes={
         "nix.netrc.ok": "the netrc that Nix reads has what this cache needs",
+        "nix.netrc.given": "the fragment brings a netrc with the token",
         "nix.netrc.none": "there is no netrc, and none is needed",
         "nix.netrc.unreadable": "this user cannot read the netrc that Nix is told to read",
         "nix.netrc.port": "an entry names a port, and so never matches",

@@ -43,13 +43,15 @@ class NixSubject:
 
     `program` is what a person named, None to look for one; `target` is the substituter, None to look
     at Nix alone; `fragment` is the attachment's fragment, None before there is one; `environ` is
-    where the person's Nix runs, that of this process by default.
+    where the person's Nix runs, that of this process by default; `netrc_given` says that the fragment
+    names a netrc of the attachment's, which holds the user's and the token for `target`.
     """
 
     program: str | None = None
     target: SubstituterTarget | None = None
     fragment: Path | None = None
     environ: Mapping[str, str] | None = None
+    netrc_given: bool = False
 
     @property
     def environment(self) -> Mapping[str, str]:

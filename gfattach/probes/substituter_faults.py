@@ -108,11 +108,11 @@ def _hints(end: str, error: NixCacheError, endpoint: Endpoint, token: bool) -> t
     look = f"look at it: curl -i {address}"
     forward = ("see whether the forward is healthy: gfattach status",) if endpoint.localhost else ()
     # Attic ignores a token that it cannot verify, and refuses the anonymous request that is left.
-    asked = (
-        "the token that was sent counts for nothing there: ask the operator for one that pulls"
-        if token
-        else "put its token into the netrc-file of your nix.conf, or ask for a cache that anybody may read"
-    )
+    asked = "put its token into the netrc-file of your nix.conf, or ask for a cache that anybody may read"
+    if token:
+        asked = "the token that was sent counts for nothing there: ask the operator for one that pulls"
+    elif not endpoint.localhost:
+        asked = f"store its token: gfattach credential login {endpoint.host}"
     return {
         "unauthorised": (asked, look),
         "bad-host": (

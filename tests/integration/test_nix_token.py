@@ -103,6 +103,7 @@ def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
     assert found["substituter.token"]["code"] == "substituter.token.ok"
     assert found["substituter.attic"]["code"] == "substituter.attic.ok"
     assert "private" in found["substituter.attic"]["seen"]
+    assert found["nix.netrc"]["code"] == "nix.netrc.given"
     [leg] = [leg for leg in document["result"]["legs"] if leg["client"] == "nix"]
     assert leg["hits"] == 0  # the site names no path, and the probe path is not published
     proved = private.json("prove", "--no-bazel", "--nix-path", SIGNED)
@@ -127,6 +128,7 @@ def test_a_second_up_keeps_the_users_entries_and_takes_none_of_its_own_for_them(
 def test_without_a_token_the_private_cache_is_told_apart_from_one_that_is_empty(private):
     found = findings(private.json(*private.up, code=1))
     assert found["substituter.info"]["code"] == "substituter.info.unauthorised"
+    assert found["substituter.info"]["hints"][0] == f"store its token: gfattach credential login {HOST}"
     assert not (private.workspace / ".gfattach").exists()
 
 

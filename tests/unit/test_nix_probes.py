@@ -471,6 +471,15 @@ def test_credentials_that_a_daemon_would_need(machine, daemon):
     assert (finding.code, finding.status) == ("nix.netrc.daemon", Status.WARN)
 
 
+def test_a_netrc_that_the_fragment_brings(machine, tmp_path, daemon):
+    codes = []
+    for store in ("local", daemon):
+        nix = showing(tmp_path / f"bin-{len(codes)}", {**SETTINGS, "store": store})
+        subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True)
+        codes.append(machine.probe(subject)["nix.netrc"].code)
+    assert codes == ["nix.netrc.given", "nix.netrc.daemon"]
+
+
 # nix.negative-cache
 
 
