@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
+from gfattach.attach.profile import source_of
 from gfattach.attach.ways import Way, refuse_executor
 from gfattach.cluster import objects
 from gfattach.cluster.api import Api, ApiError, path_of
@@ -28,7 +29,7 @@ from gfattach.reapi.http_client import path_of as cache_path
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.discover import Chosen, Half, choose, discover, nothing_found
 from gfattach.site.load import load_site
-from gfattach.site.profile import parse_profile, profile_name
+from gfattach.site.profile import parse_profile
 from gfattach.site.site import Site
 
 #: Seconds for reading the Services.
@@ -136,9 +137,8 @@ def _published(options: Mapping[str, Any], site: Site, home: Home, asked: StageR
     data = asked.findings["cluster.profile"].data.get("profile")
     if data is None:
         return site
-    source = profile_name(site.get("cluster.namespace"), site.get("cluster.profile"))
-    profile = source, parse_profile(data, source)
-    return load_site(options, detached(os.environ), home.workspace, profile)
+    source = source_of(site)
+    return load_site(options, detached(os.environ), home.workspace, (source, parse_profile(data, source)))
 
 
 def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
