@@ -10,7 +10,7 @@ import ipaddress
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from gfattach.cluster.connection import Proxy
 from gfattach.cluster.entries import Cluster
@@ -54,9 +54,10 @@ def server_address(cluster: Cluster) -> Address:
         raise _server_error(cluster, f"has the server {text!r}, which names no host")
     if port == 0 or "@" in parts.netloc:
         raise _server_error(cluster, "has a server with port 0, or with a user in its URL")
-    return Address(
-        parts.scheme == "https", parts.hostname, port or _PORTS[parts.scheme], parts.path.rstrip("/")
-    )
+    if cluster.tls_server_name and not _is_host(cluster.tls_server_name):
+        raise _server_error(cluster, f"has the tls-server-name {cluster.tls_server_name!r}, which is no name")
+    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+    return Address(parts.scheme == "https", parts.hostname, port or _PORTS[parts.scheme], path)
 
 
 def _server_error(cluster: Cluster, fact: str) -> ClusterError:

@@ -8,6 +8,17 @@ import stat
 from pathlib import Path
 
 
+def is_there(path: Path) -> bool:
+    """Whether `path` exists, or may exist: what cannot be looked at is for the reader to complain of."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """The content of a file of at most `limit` bytes. Raises OSError, and ValueError when it is larger.
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gfattach import process
@@ -116,9 +117,10 @@ def _run(plugin: Exec, request: str, deadline: Deadline, environ: Mapping[str, s
     """What the plugin printed."""
     env = {**environ, **dict(plugin.env), "KUBERNETES_EXEC_INFO": request}
     hints = _lines(plugin.install_hint)
-    # Looked for as kubectl does: along the caller's PATH, whatever the entry adds for the plugin.
+    # Looked for as kubectl does: along the caller's PATH, whatever the entry adds for the plugin, and
+    # never in the directory that happens to be the current one.
     program = shutil.which(plugin.command, path=environ.get("PATH", os.defpath))
-    if program is None:
+    if program is None or not Path(program).is_absolute():
         fact = "does not exist, or cannot be run" if "/" in plugin.command else "is not on PATH"
         raise _fault(plugin, "missing", fact, *(hints or ("install it, or correct the kubeconfig",)))
     try:

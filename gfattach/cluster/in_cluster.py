@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gfattach.cluster.bounded import read_bounded
+from gfattach.cluster.bounded import is_there, read_bounded
 from gfattach.cluster.entries import Cluster, Context, Kubeconfig, User
 
 #: Where every pod has its service account.
@@ -22,7 +22,7 @@ NAME = "in-cluster"
 def possible(environ: Mapping[str, str]) -> bool:
     """Whether this runs in a pod with a service account."""
     named = environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT")
-    return bool(named) and (SERVICE_ACCOUNT / "token").is_file()
+    return bool(named) and is_there(SERVICE_ACCOUNT / "token")
 
 
 def kubeconfig(environ: Mapping[str, str]) -> Kubeconfig:
@@ -38,7 +38,7 @@ def kubeconfig(environ: Mapping[str, str]) -> Kubeconfig:
                 NAME,
                 SERVICE_ACCOUNT,
                 f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-                authority=authority if authority.is_file() else None,
+                authority=authority if is_there(authority) else None,
             )
         },
         {NAME: User(NAME, SERVICE_ACCOUNT, token_file=SERVICE_ACCOUNT / "token")},

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gfattach.cluster import in_cluster
 from gfattach.cluster.address import proxy_towards, server_address
+from gfattach.cluster.bounded import is_there
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.cluster.credentials import Credential, credential_of
 from gfattach.cluster.entries import Context, Entries, Kubeconfig
@@ -36,8 +37,8 @@ def find_files(ref: ClusterRef, environ: Mapping[str, str] | None = None) -> tup
         files = [Path(text) for text in dict.fromkeys(listed.split(os.pathsep)) if text]
     else:
         files = [Path(environ.get("HOME") or Path.home()) / ".kube" / "config"]
-    found = tuple(file for file in files if file.exists())
-    if in_cluster.possible(environ) and not any(file.stat().st_size for file in found):
+    found = tuple(file for file in files if is_there(file))
+    if in_cluster.possible(environ) and all(_is_empty(file) for file in found):
         return ()
     if found:
         return found
@@ -48,6 +49,13 @@ def find_files(ref: ClusterRef, environ: Mapping[str, str] | None = None) -> tup
         "name one with --kubeconfig or KUBECONFIG",
         code="cluster.kubeconfig.missing",
     )
+
+
+def _is_empty(file: Path) -> bool:
+    try:
+        return file.stat().st_size == 0
+    except OSError:
+        return False
 
 
 def read_kubeconfig(files: tuple[Path, ...], environ: Mapping[str, str] | None = None) -> Kubeconfig:
@@ -145,7 +153,7 @@ def connection(
         namespace=entries.namespace,
         path=server.path,
         tls=context,
-        server_name=cluster.tls_server_name or server.host,
+        server_name=cluster.tls_server_name or server.host.rstrip("."),
         proxy=proxy_towards(cluster, server, os.environ if environ is None else environ),
         authorization=credential.authorization,
         impersonate=credential.impersonate,

@@ -25,6 +25,7 @@ def cluster(server="https://api.example:6443", proxy_url=""):
         ("https://10.0.0.1/?a=b#c", Address(True, "10.0.0.1", 443)),
         ("api.example:8080", Address(False, "api.example", 8080)),
         ("localhost", Address(False, "localhost", 80)),
+        ("https://a/ä b%20c", Address(True, "a", 443, "/%C3%A4%20b%20c")),
     ],
 )
 def test_a_servers_address_with_the_ports_and_the_path_that_kubectl_takes(server, address):
@@ -42,6 +43,13 @@ def test_a_server_that_is_none_is_refused_with_the_clusters_name(server):
     assert caught.value.code == "cluster.kubeconfig.server"
     assert "'c'" in caught.value.fact
     assert "secret" not in caught.value.fact
+
+
+@pytest.mark.parametrize("name", ["a..b", "ü", "a b", "a\0b", "."])
+def test_a_tls_server_name_that_no_certificate_could_have_is_refused(name):
+    with pytest.raises(ClusterError) as caught:
+        server_address(Cluster("c", Path("/k"), "https://a", name))
+    assert caught.value.code == "cluster.kubeconfig.server"
 
 
 AWAY = Address(True, "api.corp.example", 6443)

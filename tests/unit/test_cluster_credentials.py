@@ -201,6 +201,8 @@ class TestTrust:
         assert (found.tls.verify_mode, found.insecure) == (ssl.CERT_NONE, True)
 
     def test_the_name_that_the_certificate_has_to_be_for(self, tmp_path):
+        dotted = kubeconfig(tmp_path / "d", cluster={"server": "https://api.example.:1"})
+        assert resolved(dotted).server_name == "api.example"
         assert resolved(kubeconfig(tmp_path / "c", cluster={"tls-server-name": "x"})).server_name == "x"
 
     @pytest.mark.parametrize(

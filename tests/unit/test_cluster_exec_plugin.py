@@ -122,6 +122,12 @@ class TestHowItFails:
         assert error.fact == "the credential plugin 'no-such-plugin' is not on PATH"
         assert error.hints == ("get it:", "[31m  apt install it")
 
+    def test_a_program_in_the_current_directory_is_not_taken_for_one_on_path(self, tmp_path, monkeypatch):
+        plugin(tmp_path / "login", handout(token="t"))
+        monkeypatch.chdir(tmp_path)
+        error = refusal(resolved, kubeconfig(tmp_path / "c", exec_user("login")), PATH=":.:/usr/bin")
+        assert error.code == "cluster.credential.plugin-missing"
+
     def test_not_executable(self, tmp_path):
         (tmp_path / "p").write_text("")
         error = refusal(resolved, kubeconfig(tmp_path / "c", exec_user("./p")))

@@ -46,6 +46,10 @@ class TestFindingFiles:
         assert error.code == "cluster.kubeconfig.missing"
         assert error.fact == f"KUBECONFIG lists {tmp_path}/a, which is missing"
 
+    def test_one_that_cannot_be_looked_at_is_not_passed_over(self):
+        error = refusal(lambda: resolved(KUBECONFIG=f"/{'x' * 300}"))
+        assert error.code == "cluster.kubeconfig.unreadable"
+
     def test_nothing_at_all_names_where_it_was_looked_for(self, tmp_path):
         error = refusal(lambda: find_files(ClusterRef(), {"HOME": str(tmp_path)}))
         assert error.code == "cluster.kubeconfig.missing"
