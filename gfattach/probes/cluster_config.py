@@ -96,7 +96,8 @@ CONTEXT = Probe(
 
 _CREDENTIAL_CODES = {
     "cluster.credential.held": "there is a credential to show",
-    "cluster.credential.none": "the context has no credential: the API server is asked as nobody",
+    "cluster.credential.nothing": "the user has no credential: the API server is asked as nobody",
+    "cluster.credential.none": "the context names no user",
     "cluster.credential.auth-provider": "the user has an auth-provider of old, which is not spoken here",
     "cluster.credential.several": "the user has two credentials, of which one can be sent",
     "cluster.credential.impersonation": "the user impersonates nobody, or a name that cannot be sent",
@@ -130,7 +131,7 @@ def _credential(inquiry: ClusterInquiry) -> Finding:
         return failure(error.code, error, why, "see what kubectl makes of it: kubectl auth whoami")
     until_when = shown.expires.isoformat() if shown.expires else None
     if shown.authorization is None and not shown.certificate:
-        return ok("cluster.credential.none", "no credential is shown: the context's user has none")
+        return ok("cluster.credential.nothing", "no credential is shown: the user has none")
     return ok("cluster.credential.held", f"{shown.source} is shown", source=shown.source, expires=until_when)
 
 

@@ -13,7 +13,7 @@ from gfattach.cluster.forward_errors import ChannelError
 from gfattach.cluster.portforward import open_channel
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
-from gfattach.finding import Finding, Probe, fail, ok, skip, warn
+from gfattach.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, failure, until
 from gfattach.reapi.speech import Heard, Speech, classify, is_enough
 from gfattach.reapi.wire import PREFACE
@@ -41,7 +41,6 @@ _UPGRADE_CODES = {
     "cluster.upgrade.kubelet": "the API server cannot reach the pod's node",
     "cluster.upgrade.lost": "the forward is cut as soon as it is open",
     "cluster.upgrade.unanswered": "the API server does not answer when a forward is asked for",
-    "cluster.upgrade.nowhere": "no Service is to be forwarded",
 }
 
 
@@ -99,8 +98,6 @@ def _pods(inquiry: ClusterInquiry, way: PodUpstream) -> list[ReadyPod]:
 
 def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
     connection, services = inquiry.subject.connection, inquiry.subject.services
-    if not services:
-        return skip("cluster.upgrade.nowhere", "no Service is to be forwarded")
     deadline = until(inquiry, "services")
     heard: dict[str, str] = {}
     answers = now(_each(services, lambda way: _open(connection, _pods(inquiry, way), deadline)))
@@ -136,14 +133,11 @@ _CACHE_CODES = {
     "cluster.cache.unknown": "what answers through a forward speaks neither HTTP nor TLS",
     "cluster.cache.silent": "nothing comes back through a forward that is open",
     "cluster.cache.closed": "the other end of a forward closes without a word",
-    "cluster.cache.nowhere": "no Service is to be forwarded",
 }
 
 
 def _ask_cache(inquiry: ClusterInquiry) -> Finding:
     connection, services = inquiry.subject.connection, inquiry.subject.services
-    if not services:
-        return skip("cluster.cache.nowhere", "no Service is to be forwarded")
     heard: dict[str, str] = dict(inquiry.known("cluster.upgrade", "heard", {}))
     # What says nothing to a client of HTTP/2 may still answer one of HTTP/1.1.
     quiet = [way for way in services if heard.get(shown(way)) in (Speech.SILENT, Speech.CLOSED)]

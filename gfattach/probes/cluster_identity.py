@@ -104,13 +104,12 @@ def _profile(inquiry: ClusterInquiry) -> Finding:
 
 
 def _no_profile(error: ClusterError, source: str, namespace: str) -> Finding:
-    status = error.status if isinstance(error, ApiError) else 0
-    if status == 404:
+    if isinstance(error, ApiError) and error.status == 404:
         return ok("cluster.profile.absent", f"there is no {source.removeprefix('the ')}")
-    if status == 403:
+    if isinstance(error, ApiError) and error.status == 403:
         return warn(
             "cluster.profile.forbidden",
-            f"{source} may not be read: {error.message if isinstance(error, ApiError) else ''}",
+            f"{source} may not be read: {error.message}",
             "what the operator says of the site, of its key and its names, is not known here",
             f"ask for the verb get on configmaps in namespace {namespace}, or say it in gfattach.toml",
         )

@@ -8,7 +8,7 @@ from gfattach.cluster.pod_state import worst
 from gfattach.cluster.services import Survey, survey
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
-from gfattach.finding import Finding, Probe, ok, skip, warn
+from gfattach.finding import Finding, Probe, ok, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, ClusterSubject, failure, until
 
 _CODES = {
@@ -22,7 +22,6 @@ _CODES = {
     "cluster.service.selectorless": "the Service selects no pods",
     "cluster.service.pods.none": "no pod behind the Service is ready",
     "cluster.service.failed": "the Service could not be read",
-    "cluster.service.nowhere": "no Service is to be forwarded",
 }
 
 
@@ -36,8 +35,6 @@ async def _surveys(subject: ClusterSubject, deadline: Deadline) -> list[Survey |
 
 def _ask_service(inquiry: ClusterInquiry) -> Finding:
     subject = inquiry.subject
-    if not subject.services:
-        return skip("cluster.service.nowhere", "no Service is to be forwarded")
     found: list[Survey] = []
     for answer in now(_surveys(subject, until(inquiry, "services"))):
         if isinstance(answer, ClusterError):
