@@ -30,7 +30,7 @@ _known: set[str] = set()
 #: Names before a value: headers whose whole value is a secret, and words that end a key's name.
 _HEADERS = r"(?:proxy-)?authorization|(?:set-)?cookie2?"
 _NAMES = (
-    r"tokens?|passwords?|passwd|passphrase|pwd|secrets?|api[_-]?keys?|access[_-]?keys?(?:[_-]id)?"
+    r"tokens?|passwords?|passwd|passphrase|[_-]pwd|secrets?|api[_-]?keys?|access[_-]?keys?(?:[_-]id)?"
     r"|private[_-]?keys?|client[_-]key[_-]data|credentials?|session[_-]?id|x-amz-(?:signature|security-token)"
 )
 _SCHEMES = r"(?:bearer|basic|digest|negotiate|ntlm|token)"

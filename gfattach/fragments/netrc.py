@@ -85,7 +85,7 @@ def _own(existing: Path | None) -> tuple[Finding | None, str]:
 def _unfit(machine: str) -> Finding | None:
     """Why a token cannot be bound to `machine`, if it cannot."""
     if machine in _SHARED:
-        return fail(
+        return warn(
             "nix.netrc.shared",
             f"a token for {machine or 'every machine'} would go to every server on it",
             "a netrc knows no ports: whatever a cache redirects to there is sent the token",

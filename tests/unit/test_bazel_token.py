@@ -97,3 +97,42 @@ def test_a_fragment_with_a_helper_is_way_enough(tmp_path, flag):
 )
 def test_what_a_person_says_comes_before(environment):
     assert with_token(environment, HOST, None) == environment
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(("command", "given"), [("build", True), ("info", False)])
+def test_gfattach_bazel_puts_the_token_into_the_private_rc_of_what_builds(
+    tmp_path, monkeypatch, command, given
+):
+    """And hands the variable that holds a token on no more, where a header has it."""
+    from gfattach.attach import bazel_command
+
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "WORKSPACE").touch()
+    program = tmp_path / "bazel"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(workspace)
+    for name in ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("BAZEL_BIN", str(program))
+    monkeypatch.setenv("BAZEL_REMOTE_CACHE", f"grpc://{HOST}:1")
+    monkeypatch.setenv("GF_REAPI_CREDENTIAL_HELPER_TOKEN", "canary-cell")
+    asked = []
+    monkeypatch.setattr(
+        bazel_command, "_names", lambda needed, *_: asked.extend(needed) or {n: n for n in needed}
+    )
+    replacement = bazel_command.prepare([command, "//x"])
+    files = list((tmp_path / "XDG_RUNTIME_DIR/gfattach").glob("*"))
+    assert not any("canary" in word for word in replacement.arguments)
+    assert ("GF_REAPI_CREDENTIAL_HELPER_TOKEN" in replacement.environment) is not given
+    if not given:
+        assert files == [] and asked == []
+        return
+    (file,) = files
+    assert asked == ["remote_cache_header"]
+    assert "--remote_cache_header=authorization=Bearer canary-token" in file.read_text()
+    assert f"--bazelrc={file}" in replacement.arguments
+    assert "BAZEL_REMOTE_CACHE_HEADER" not in replacement.environment

@@ -82,6 +82,7 @@ def test_a_jwt_goes_wherever_it_stands_and_though_it_is_cut_off(frame):
         "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
         "main-1:3fT1DbWAMEZxHJ7jLuVE4JTvI3iJ3bXDkn2K9Q0Y2dM=",
         "grpcs://cache.example:443",
+        "PWD=/home/me OLDPWD=/home",
         "store a new one: gfattach credential login cache.example",
         "[credential.token.space]",
     ],
