@@ -30,7 +30,7 @@ from gfattach.firsthit.proof import Proof, conclude
 from gfattach.paths import Home, resolve_home
 from gfattach.site.load import load_site
 
-#: Seconds that a target of the user's own may take to build, or a store path to come with its closure.
+#: Seconds that a target of the user's own may take to build.
 TARGET_SECONDS = 1800.0
 
 
@@ -141,8 +141,7 @@ def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measuremen
     found = nix_side.ask_nix(target, options.clients, run)
     _require_usable(found.failed, found.reason, options.clients.nix)
     if found.nix is not None:
-        seconds = TARGET_SECONDS if paths else nix_side.NIX_SECONDS
-        nix_side.hit(found.nix, target, home, measurement, paths, seconds)
+        nix_side.hit(found.nix, target, home, measurement, paths)
         nix_side.control(found.nix, target, home, measurement, paths)
     elif paths:
         raise ProgramMissingError(f"a store path is realised with Nix: {found.reason}")

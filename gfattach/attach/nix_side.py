@@ -22,6 +22,9 @@ from gfattach.probes import substituter as substituter_probes
 #: Seconds that a leg may take: a few small paths, with retries against a slow cache.
 NIX_SECONDS = 120.0
 
+#: Seconds that paths which a person names may take, with all that they refer to.
+PATHS_SECONDS = 1800.0
+
 
 @dataclass(frozen=True)
 class NixFound:
@@ -53,9 +56,9 @@ def hit(
     home: Home,
     measurement: Measurement,
     paths: tuple[str, ...] = (),
-    seconds: float = NIX_SECONDS,
 ) -> None:
     """Realise the probe paths and `paths` in an empty store, from this substituter alone."""
+    seconds = PATHS_SECONDS if paths else NIX_SECONDS
     measurement.measure(
         "nix-hit",
         "substitute into an empty store",

@@ -35,7 +35,11 @@ class TrialOptions:
 
 @dataclass(frozen=True)
 class UpOptions:
-    """One `gfattach up`. `site` holds settings given as options, by key; the lease is the agent's."""
+    """One `gfattach up`.
+
+    `site` holds settings given as options, by key; the lease is the agent's; `nix_paths` are store paths to
+    realise besides those that the site publishes.
+    """
 
     workspace: Path | None = None
     trial: TrialOptions | None = None
@@ -45,3 +49,4 @@ class UpOptions:
     on_cache_down: OnCacheDown = "local"
     require_hit: bool = False
     lease_hours: float = LEASE_HOURS
+    nix_paths: tuple[str, ...] = ()

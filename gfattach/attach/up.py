@@ -27,6 +27,7 @@ from gfattach.engine import Run
 from gfattach.errors import ExitCode, GfattachError, UsageError
 from gfattach.files import locked, remove, write_atomic, write_json
 from gfattach.finding import Finding, Status, ok
+from gfattach.firsthit import nix as nix_hit
 from gfattach.firsthit.measure import Measurement
 from gfattach.firsthit.proof import Proof, conclude
 from gfattach.fragments import link as links
@@ -66,6 +67,7 @@ class Attached:
 def attach(options: UpOptions, run: Run) -> Attached:
     """Attach as `options` say. Raises GfattachError; what it had begun is undone then."""
     home = resolve_home(options.workspace, Path.cwd())
+    nix_hit.store_paths(options.nix_paths)
     site = load_site(options.site, detached(os.environ), home.workspace)
     create_home(home)
     with locked(home.lock):
@@ -229,7 +231,7 @@ class _Up:
             return
         before = len(self.failures)
         with self._surviving("nix"):
-            nix_side.hit(found.nix, target, self.home, self.measurement)
+            nix_side.hit(found.nix, target, self.home, self.measurement, self.options.nix_paths)
         if len(self.failures) > before:
             self._retract_nix()
 

@@ -44,6 +44,13 @@ from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
     metavar="HOURS",
     help="Hours without a build after which the background process that holds the forwards ends.",
 )
+@click.option(
+    "--nix-path",
+    "nix_paths",
+    metavar="PATH",
+    multiple=True,
+    help="Realise this store path too, from the attached cache into an empty store.",
+)
 @click.option("--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
 @site_options
 @client_options
@@ -58,6 +65,7 @@ def up(
     link: bool,
     on_cache_down: OnCacheDown,
     lease: float,
+    nix_paths: tuple[str, ...],
     require_hit: bool,
     site: dict[str, object],
     clients: ClientOptions,
@@ -80,6 +88,7 @@ def up(
         link=link,
         on_cache_down=on_cache_down,
         require_hit=require_hit,
+        nix_paths=nix_paths,
         lease_hours=lease,
     )
 

@@ -58,6 +58,14 @@ def test_a_path_that_the_cache_has_not_got_is_left_unproved(attached):
     assert legs(document)["hit"]["paths"][UNPUBLISHED] == "not-published"
 
 
+def test_up_takes_a_named_path_along(machine, cache):
+    with serving_files(cache.directory) as port:
+        site = ("--substituter", f"http://127.0.0.1:{port}", "--public-key", cache.public_key)
+        document = machine.json("up", *site, "--no-bazel", "--nix-path", cache.signed_path, "--require-hit")
+    assert legs(document)["hit"]["paths"][cache.signed_path] == "hit"
+    assert machine.json("up", *site, "--nix-path", "/etc", code=2)["error"]["code"] == "nix.path"
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "/nix/store/abc", "firefox", f"{UNPUBLISHED}.drv"])
 def test_what_is_no_path_of_a_cache_is_refused_before_anything_is_asked(attached, path):
     document = attached.json("prove", "--nix-path", path, code=2)
