@@ -31,6 +31,7 @@ FULL = Attachment(
         ("main:AAAA=",),
         signed_path="/nix/store/x",
         ca_file=Path("/ca"),
+        object_store="interim_only",
     ),
     bazelrc=Path("/w/ü b/bazelrc"),
     nix_conf=Path("/w/nix.conf"),
