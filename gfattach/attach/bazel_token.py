@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach.contract.variables import lines_of
-from gfattach.credential.helper import write_helper
+from gfattach.credential.helper import HELPER_NAME, write_helper
 from gfattach.credential.hosts import host_of
 from gfattach.credential.tokens import has_token, headers_for
 from gfattach.errors import CredentialError
+from gfattach.files import remove
 from gfattach.finding import Finding, fail, ok, warn
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS
 
@@ -48,8 +49,16 @@ def offer(
     """The helper for the token of `host`, written into `directory`, if there is one and Bazel can ask it.
 
     `accepted` are the flags (as texts) that the Bazel knows, None where nobody could ask one; `dialled`
-    is the host that Bazel dials where that is the listener of a forward. Raises StorageError.
+    is the host that Bazel dials where that is the listener of a forward. A helper of an earlier attach
+    that is offered no more is removed. Raises StorageError.
     """
+    made = _offer(host, directory, accepted, dialled, label)
+    if made.helper is None:
+        remove(directory / HELPER_NAME)
+    return made
+
+
+def _offer(host: str, directory: Path, accepted: Container[str] | None, dialled: str, label: str) -> Offer:
     try:
         if not has_token(host):
             return Offer()

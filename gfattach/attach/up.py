@@ -17,12 +17,13 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach import process
-from gfattach.attach import bazel_side, forwards, nix_side, nix_token
+from gfattach.attach import bazel_side, bazel_token, forwards, nix_side, nix_token
 from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
 from gfattach.attach.ways import Way, find_way, kind_of, read_only
 from gfattach.attachment import Attachment
 from gfattach.contract.environment import detached
+from gfattach.credential.helper import HELPER_NAME
 from gfattach.engine import Run
 from gfattach.errors import ExitCode, GfattachError, UsageError
 from gfattach.files import locked, remove, write_atomic, write_json
@@ -186,9 +187,14 @@ class _Up:
     def _write_bazelrc(self, found: bazel_side.BazelFound) -> Mapping[str, Finding]:
         assert self.way.cache is not None
         path = self.home.directory / BAZELRC
-        text = bazel_side.render_fragment(self.way.cache, found, self.options.on_cache_down, self.run)
+        token = bazel_token.offer(self.way.cache.endpoint.host, self.home.directory, found.accepted)
+        text = bazel_side.render_fragment(
+            self.way.cache, found, self.options.on_cache_down, self.run, token.helper
+        )
         write_atomic(path, text.encode())
         findings = {"bazelrc": ok("fragment.written", str(path), path=str(path))}
+        if token.finding is not None:
+            findings["bazel-token"] = token.finding
         self.record = replace(self.record, bazelrc=path)
         if self.options.link:
             linked = links.link(self.home, path, Journal(self.home))
@@ -201,6 +207,7 @@ class _Up:
         return findings
 
     def _retract_bazel(self) -> None:
+        remove(self.home.directory / HELPER_NAME)
         if self.record.bazelrc is not None:
             remove(self.record.bazelrc)
             self.record = replace(self.record, bazelrc=None)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gfattach import git
+from gfattach.credential.helper import HELPER_NAME
 from gfattach.deadline import Deadline
 from gfattach.errors import RefusedError, StorageError
 from gfattach.files import (
@@ -73,7 +74,7 @@ def remove_home(home: Home, also: Iterable[str] = ()) -> tuple[Path, ...]:
     if directory.is_symlink() or not directory.is_dir():
         return ()
     names = {path.name for path in (home.record, home.journal, home.evidence, home.lock, home.trial)}
-    names |= {BAZELRC, NIX_CONF, NETRC, *AUTHORITIES, *also}
+    names |= {BAZELRC, NIX_CONF, NETRC, HELPER_NAME, *AUTHORITIES, *also}
     try:
         for entry in tuple(directory.iterdir()):
             if entry.name == ORIGINALS:

@@ -46,6 +46,10 @@ def test_a_bazel_that_knows_helpers_is_given_one_under_its_own_name_for_the_flag
 def test_a_bazel_that_knows_none_is_named_with_what_to_do(tmp_path, accepted):
     made = offer(HOST, tmp_path / "home", accepted, label="Bazel 4.2.3")
     assert made.helper is None and not (tmp_path / "home").exists()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/credential-helper").touch()
+    offer(HOST, tmp_path / "home", accepted)
+    assert not (tmp_path / "home/credential-helper").exists()  # of an earlier attach, with a newer Bazel
     assert (made.finding.code, made.finding.status) == ("credential.bazel.no-helper", "warn")
     assert "Bazel 4.2.3" in made.finding.seen
     assert any("gfattach bazel build" in hint for hint in made.finding.hints)
