@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 
 from gfattach.endpoint import Endpoint
@@ -16,7 +17,7 @@ FAULTS: Mapping[str, str] = {
     "bad-host": "the server does not answer to the name that it is asked by (Attic's allowed-hosts)",
     "error": "the cache, or what stands before it, has an error of its own (5xx)",
     "status": "the cache answers with an HTTP status that none of this accounts for",
-    "in-cluster": "a redirect leads to a name that this machine cannot resolve",
+    "in-cluster": "a redirect leads to a name or an address that only the cluster can reach",
     "redirect": "a redirect leads nowhere, in a circle, or to what does not serve it",
     "silent": "the cache did not finish its answer in time",
     "broken": "the connection was refused, cut, or spoke no HTTP",
@@ -55,7 +56,7 @@ _CONSEQUENCE = {
 
 _CAUSE = {
     "bad-host": "the server refuses every request that names it so, whatever is asked",
-    "in-cluster": "the cache keeps its files in a store that only the cluster can name",
+    "in-cluster": "the cache keeps its files in a store that only the cluster can reach",
     "redirect": "Nix follows the same redirect, and ends in the same place",
     "silent": "Nix waits for it too, for minutes unless it is told not to",
 }
@@ -91,7 +92,7 @@ def fault(probe: str, error: NixCacheError, endpoint: Endpoint, *, token: bool =
 def _end(error: NixCacheError) -> str:
     if error.kind is Kind.HTML:
         return "login"
-    if error.redirected and error.kind in (Kind.DNS, Kind.UNREACHABLE):
+    if error.redirected and (error.kind in (Kind.DNS, Kind.UNREACHABLE) or _unreached_inside(error)):
         return "in-cluster"
     if error.redirected and _BY_KIND.get(error.kind) not in ("malformed", "large", "unusable"):
         return "redirect"
@@ -101,6 +102,17 @@ def _end(error: NixCacheError) -> str:
         status = error.status or 0
         return {401: "unauthorised", 403: "forbidden"}.get(status, "error" if status >= 500 else "status")
     return _BY_KIND.get(error.kind, "broken")
+
+
+def _unreached_inside(error: NixCacheError) -> bool:
+    """Whether what did not answer has a name or an address that only its own network knows."""
+    if error.kind not in (Kind.TIMEOUT, Kind.REFUSED):
+        return False
+    try:
+        address = ipaddress.ip_address(error.host)
+    except ValueError:
+        return error.host.rstrip(".").endswith((".svc", ".cluster.local", ".internal"))
+    return address.is_private and not address.is_loopback
 
 
 def _hints(end: str, error: NixCacheError, endpoint: Endpoint, token: bool) -> tuple[str, ...]:
@@ -124,7 +136,7 @@ def _hints(end: str, error: NixCacheError, endpoint: Endpoint, token: bool) -> t
         "error": (*forward, f"{look}; if it stays, the operator's logs say why"),
         "status": (look,),
         "in-cluster": (
-            f"operator: give the object store an address that resolves outside, not {error.host}",
+            f"operator: give the object store an address that can be reached from outside, not {error.host}",
             "Attic: that is the endpoint under [storage]; until then nothing can be fetched from here",
         ),
         "redirect": (f"look at each step: curl -iL {address}",),

@@ -72,6 +72,24 @@ def test_a_status_is_judged_by_whoever_gave_it(status, end):
     assert "http://elsewhere.example/y" in judged.seen
 
 
+@pytest.mark.parametrize(
+    ("kind", "host", "end"),
+    [
+        (Kind.DNS, "minio.storage.svc.cluster.local", "in-cluster"),
+        (Kind.TIMEOUT, "10.43.0.7", "in-cluster"),
+        (Kind.REFUSED, "rustfs.storage.svc", "in-cluster"),
+        (Kind.TIMEOUT, "s3.example.org", "redirect"),
+        (Kind.REFUSED, "127.0.0.1", "redirect"),
+        (Kind.STATUS, "10.43.0.7", "redirect"),
+    ],
+)
+def test_a_redirect_into_the_cluster_is_known_by_what_it_leads_to(kind, host, end):
+    hops = ("http://cache.example/x", f"http://{host}/y")
+    finding = fault("substituter.nar", NixCacheError(kind, "a fact", host=host, hops=hops), ENDPOINT)
+    assert finding.code == f"substituter.nar.{end}"
+    assert end == "redirect" or host in finding.hints[0]
+
+
 def test_a_forward_is_looked_at_first_where_the_cache_is_on_this_machine():
     error = NixCacheError(Kind.TIMEOUT, "a fact", hops=HOPS[0])
     here = fault("substituter.info", error, Endpoint("http", "127.0.0.1", 8080))
