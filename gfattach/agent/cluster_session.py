@@ -85,7 +85,6 @@ class ClusterSession:
             return False
         self._connection = None
         if refused:
-            self._anew = True
             first = self._pause == 0.0
             self._put_off(error)
             if first:
@@ -95,6 +94,7 @@ class ClusterSession:
 
     def _put_off(self, error: ClusterError) -> None:
         self._last_error = error
+        self._anew = True  # what a plugin handed out before is of no use
         self._pause = min(max(_FIRST_PAUSE, self._pause * 2), _LAST_PAUSE)
         self._not_before = time.monotonic() + self._pause
 

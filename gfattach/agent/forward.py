@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gfattach.agent import health, listener
+from gfattach.agent import health, listener, peer
 from gfattach.agent.channel import Speech
 from gfattach.agent.health import HealthCheck
 from gfattach.agent.listener import Listener
@@ -186,7 +186,7 @@ class Forward:
         if self._total == 0 and self._ports is not None and self._address is not None:
             self._ports.remember(self.spec.name, self._address[1], used=True)
         self._total += 1
-        client = _Client(Stream(connection))
+        client = _Client(_ClientStream(connection))
         task = asyncio.get_running_loop().create_task(self._serve(client))
         self._serving[task] = client
         task.add_done_callback(self._served)
@@ -304,6 +304,14 @@ class Forward:
 
         legs = [(task, client.leg) for task, client in self._serving.items() if client.leg is not None]
         await asyncio.gather(*(one(task, leg) for task, leg in legs))
+
+
+class _ClientStream(Stream):
+    """A client's connection, of which it can be told at once that the client is gone."""
+
+    def gone(self) -> bool:
+        """Whether nobody is there any more to read what is written."""
+        return super().gone() or (self.socket.family != socket.AF_UNIX and peer.abandoned(self.socket))
 
 
 @dataclass

@@ -62,6 +62,19 @@ async def tcp_peer_uid(connection: socket.socket) -> int | None:
     return None
 
 
+def abandoned(connection: socket.socket) -> bool:
+    """Whether no process holds the other end of a loopback TCP connection any more.
+
+    To be asked when the other end has stopped sending: only the kernel's table tells an end of writing
+    from an end of all.
+    """
+    try:
+        ours, theirs = connection.getsockname()[:2], connection.getpeername()[:2]
+    except OSError:
+        return True
+    return TCP_PEERS_KNOWN and owner(theirs, ours) is None
+
+
 def owner(local: tuple[str, int], remote: tuple[str, int]) -> int | None:
     """The user number of the process whose TCP socket goes from `local` to `remote`, both on this machine."""
     for table, row in zip(_TABLES, (_row_v4(local, remote), _row_v6(local, remote)), strict=True):
