@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from gfattach.nix.config import Settings
+from gfattach.deadline import Deadline
+from gfattach.nix.config import Settings, read_settings, system_environment
+from gfattach.nix.program import Nix
 
 VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")
 
@@ -29,6 +31,15 @@ def bundle(settings: Settings, environ: Mapping[str, str]) -> Path | None:
     if named:
         return Path(named)
     return next((path for path in BUNDLES if path.exists()), None)
+
+
+def daemon_bundle(nix: Nix, deadline: Deadline, environ: Mapping[str, str]) -> Path | None:
+    """The file that a daemon on this machine goes by, as far as a client can see: not its environment.
+
+    Neither this user's variables nor this user's nix.conf count for it. Raises NixError.
+    """
+    plain = {name: value for name, value in system_environment(environ).items() if name not in VARIABLES}
+    return bundle(read_settings(nix, deadline, plain), {})
 
 
 def certificates(file: Path) -> frozenset[str]:

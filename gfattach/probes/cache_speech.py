@@ -9,8 +9,10 @@ from gfattach.finding import Finding, Inquiry, Probe, fail, ok, warn
 from gfattach.probes.cache_calls import lookup_path, page_of
 from gfattach.reapi.speech import Heard, Speech
 from gfattach.reapi.target import CacheTarget
-from gfattach.reapi.tls import Fault, TlsFileError, client_certificate, context, is_pkcs8
+from gfattach.reapi.tls import TlsFileError, client_certificate, context
 from gfattach.reapi.wire import listen_to
+from gfattach.tls.inspection import Fault
+from gfattach.tls.pem import KeyForm, key_form
 
 CacheInquiry = Inquiry[CacheTarget]
 
@@ -32,7 +34,7 @@ def _tls(inquiry: CacheInquiry) -> Finding:
     except TlsFileError as error:
         why = "Bazel ends with 37 and says nothing when a TLS file is not right"
         return fail("cache.tls.file", error.fact, why, *error.hints)
-    if identity is not None and not is_pkcs8(identity[0]):
+    if identity is not None and key_form(identity[0]) is not KeyForm.PKCS8:
         key = target.tls.key or target.tls.certificate
         return warn(
             "cache.tls.key-form",

@@ -10,7 +10,7 @@ from gfattach.engine import ENGINE_CODES
 from gfattach.finding import Stage
 
 #: The modules that hold a `STAGE`, in the order in which an attach asks them.
-STAGE_MODULES = ("cluster", "cluster_services", "cache", "bazel", "substituter", "nix")
+STAGE_MODULES = ("cluster", "cluster_services", "certificates", "cache", "bazel", "substituter", "nix")
 
 
 def all_stages() -> list[Stage[Any]]:

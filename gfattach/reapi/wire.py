@@ -6,18 +6,19 @@ that is not what is heard, the other questions follow, all at once.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from gfattach.deadline import Deadline
-from gfattach.reapi.errors import printable
 from gfattach.reapi.speech import Heard, Speech, classify, is_enough
 from gfattach.reapi.target import CacheTarget
-from gfattach.reapi.tls import Fault, Tls, blind_context, context, openssl_says, tls_fault
+from gfattach.reapi.tls import Tls, context
+from gfattach.tls.handshake import look
+from gfattach.tls.inspection import Fault, Inspection, fault_of, words_of
+from gfattach.tls.way import to_host, to_socket
 
 #: What an HTTP/2 client says first: the preface, and an empty SETTINGS frame (RFC 9113, 3.4).
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -91,11 +92,11 @@ class Questions:
                 quiet = self._within_tls(b"")
                 heard = heard if quiet.speech is Speech.SILENT else quiet
         except OSError as error:  # ssl.SSLError is one
-            fault = tls_fault(error)
+            fault = fault_of(error)
             if fault is None:
                 return None
             names = self._names() if fault is Fault.NAME else ()
-            return Heard(Speech.TLS, tls=Tls(fault=fault, detail=openssl_says(error), names=names))
+            return Heard(Speech.TLS, tls=Tls(fault=fault, detail=words_of(error), names=names))
         return heard
 
     def _within_tls(self, words: bytes) -> Heard:
@@ -113,31 +114,16 @@ class Questions:
 
     def blind_tls(self) -> Heard | None:
         """A handshake that believes anything, only to see that TLS is spoken. None: it is not."""
-        with contextlib.suppress(OSError), self._blind_session() as session:
-            return Heard(Speech.TLS, tls=Tls(alpn=session.selected_alpn_protocol()))
-        return None
+        seen = self._look()
+        return Heard(Speech.TLS, tls=Tls(alpn=seen.alpn)) if seen.version else None
 
     def _names(self) -> tuple[str, ...]:
         """The names that the certificate is for: read only to say that another name was asked for."""
-        with contextlib.suppress(OSError, ValueError), self._blind_session() as session:
-            from cryptography import x509
+        certificate = self._look().certificate
+        return () if certificate is None else certificate.names
 
-            certificate = x509.load_der_x509_certificate(session.getpeercert(binary_form=True) or b"")
-            with contextlib.suppress(x509.ExtensionNotFound):
-                found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-                return tuple(printable(str(name.value)) for name in found.value)
-        return ()
-
-    @contextlib.contextmanager
-    def _blind_session(self) -> Iterator[ssl.SSLSocket]:
-        talk = self._talk()
-        with (
-            self._connect(talk) as connection,
-            blind_context(("h2", "http/1.1")).wrap_socket(
-                connection, server_hostname=self._target.endpoint.host
-            ) as session,
-        ):
-            yield session
+    def _look(self) -> Inspection:
+        return look(self._connect, Inspection(self._target.endpoint.host), self._talk(), ("h2", "http/1.1"))
 
     def _plain(self, words: bytes) -> Heard:
         talk = self._talk()
@@ -153,17 +139,9 @@ class Questions:
 
 def connect(target: CacheTarget, deadline: Deadline) -> socket.socket:
     """A connection to the target's socket, or else to its host and port. Raises OSError."""
-    seconds = max(0.01, deadline.remaining())
-    if target.socket is None:
-        return socket.create_connection((target.endpoint.host, target.endpoint.port), timeout=seconds)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.settimeout(seconds)
-        connection.connect(str(target.socket))
-    except OSError:
-        connection.close()
-        raise
-    return connection
+    endpoint = target.endpoint
+    way = to_host(endpoint.host, endpoint.port) if target.socket is None else to_socket(target.socket)
+    return way(deadline)
 
 
 def _converse(connection: socket.socket, words: bytes, talk: Deadline) -> Heard:

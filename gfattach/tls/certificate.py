@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-_PEM = re.compile(
-    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?-----END [A-Z0-9 ]*CERTIFICATE-----", re.S
-)
+_PEM = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----(?P<body>[^-]*)-----END")
 
 _SECONDS_A_DAY = 86400.0
 
@@ -138,9 +136,14 @@ def matches(own: str, name: str) -> bool:
     """Whether a name of a certificate covers `name`: `*` stands for one whole label, the first."""
     own, name = own.rstrip(".").casefold(), name.rstrip(".").casefold()
     try:
-        return ipaddress.ip_address(own) == ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name)
     except ValueError:
         pass
+    else:
+        try:
+            return ipaddress.ip_address(own) == address
+        except ValueError:
+            return False
     if own == name:
         return True
     first, _, rest = own.partition(".")

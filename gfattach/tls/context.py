@@ -32,7 +32,11 @@ def verifying(
             cafile=None if ca_file is None else str(ca_file), cadata=ca_data or None
         )
     except (ssl.SSLError, ValueError) as failure:
-        raise error(f"{ca_file or 'the authority given'} holds no certificate that can be read") from failure
+        shown = ca_file or "the authority that was given"
+        raise error(
+            f"{shown} holds no certificate that can be read, or one that cannot",
+            f"see what it is: openssl crl2pkcs7 -nocrl -certfile {shown} | openssl pkcs7 -print_certs -noout",
+        ) from failure
     if alpn:
         made.set_alpn_protocols(list(alpn))
     if certificate is not None:

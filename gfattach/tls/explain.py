@@ -35,6 +35,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "authority-renewed": "an authority of that name is trusted, and has another key",
             "intermediate-missing": "the server does not send the certificate between its own and the root",
             "chain": "the chain of certificates does not hold",
+            "unchecked": "nobody looks at the certificate: the check is switched off",
         },
         "name": {
             "good": "the certificate is for the name that is asked for",
@@ -152,6 +153,14 @@ def handshake(inspection: Inspection, where: str) -> Part:
 def trust(inspection: Inspection, where: str) -> Part:
     """Who vouches for the server, or who is missing."""
     chain = inspection.chain
+    if inspection.unchecked:
+        return warned(
+            "trust",
+            "unchecked",
+            f"the certificate of {where} is not looked at: the check is switched off",
+            "whoever is on the way there can take the server's place, and what is sent with it",
+            "have the check switched on again (insecure-skip-tls-verify), with the authority's file",
+        )
     if inspection.fault is not Fault.UNTRUSTED:
         anchor = inspection.anchor
         by = f" by {anchor.subject}" if anchor is not None else ""

@@ -50,7 +50,8 @@ def inspect(
     (`identified` says that there is one) and the protocols on offer, which `alpn` repeats for the second
     look. Never raises for what a server does.
     """
-    seen = Inspection(name, offered=alpn, identified=identified)
+    unchecked = context.verify_mode is ssl.CERT_NONE
+    seen = Inspection(name, offered=alpn, identified=identified, unchecked=unchecked)
     try:
         return _try_out(way, seen, context, _HTTP2 if alpn[:1] == ("h2",) else _head(name), deadline)
     except OSError as error:  # ssl.SSLError is one
@@ -65,7 +66,7 @@ def inspect(
         return seen
     looked = look(way, seen, deadline, alpn)
     if fault is None and not looked.encrypted:
-        return looked
+        return _listen(way, looked, deadline)
     if fault is Fault.TIME and looked.alpn == "h2":
         looked = replace(looked, clock=look(way, seen, deadline, ("http/1.1",)).clock)
     if fault is Fault.HANDSHAKE and looked.asked:
@@ -76,7 +77,10 @@ def inspect(
 
 
 def look(way: Way, seen: Inspection, deadline: Deadline, alpn: tuple[str, ...] = ()) -> Inspection:
-    """The second look: what the server of `seen` shows to one who believes anything."""
+    """The second look: what the server of `seen` shows to one who believes anything.
+
+    Where no TLS is spoken, the fault is SILENT or CLOSED, and there is no version.
+    """
     trial = blind(alpn)
     asked: list[bool] = []
 
@@ -95,8 +99,9 @@ def look(way: Way, seen: Inspection, deadline: Deadline, alpn: tuple[str, ...] =
     except NotConnectedError:  # it was the only connection that there is, or the server has just gone
         return seen
     except OSError as error:
-        if fault_of(error) is None and not asked:
-            return _listen(way, seen, deadline, error)
+        if fault_of(error) is None and not asked:  # no TLS
+            silent = isinstance(error, TimeoutError)
+            return replace(seen, fault=Fault.SILENT if silent else Fault.CLOSED, detail=words_of(error))
     return replace(seen, asked=bool(asked) if watched else None)
 
 
@@ -164,7 +169,7 @@ def _shown(seen: Inspection, session: ssl.SSLSocket) -> Inspection:
         version=session.version() or "",
         alpn=session.selected_alpn_protocol(),
         chain=sent,
-        anchor=verified[-1] if verified and session.context.verify_mode == ssl.CERT_REQUIRED else None,
+        anchor=verified[-1] if verified and session.context.verify_mode is ssl.CERT_REQUIRED else None,
     )
 
 
@@ -217,9 +222,9 @@ def _clock(session: ssl.SSLSocket, name: str, deadline: Deadline) -> datetime | 
     return None
 
 
-def _listen(way: Way, seen: Inspection, deadline: Deadline, failure: OSError) -> Inspection:
+def _listen(way: Way, seen: Inspection, deadline: Deadline) -> Inspection:
     """What is spoken where no TLS is: asked in plain HTTP, in both its forms."""
-    silent = isinstance(failure, TimeoutError)
+    silent = seen.fault is Fault.SILENT
     for words in (_head(seen.name), _HTTP2):
         try:
             with contextlib.closing(way(deadline.within(TALK_SECONDS))) as connection:

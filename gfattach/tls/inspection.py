@@ -36,8 +36,9 @@ class Inspection:
     is trusted which has the missing one's name, and another key. `chain` are the certificates that the
     server sent, its own first; `anchor` is the authority at which the verified chain ends. `version` and
     `alpn` are what was agreed upon. `asked` says whether a client's certificate was asked for, None where
-    that was not seen; `identified`, whether one was shown. `clock` is the server's, by its Date header:
-    of the second look, so no more than a hint. `sample` is the beginning of what a plaintext server says.
+    that was not seen; `identified`, whether one was shown; `unchecked`, that the context verifies nothing.
+    `clock` is the server's, by its Date header: of the second look, so no more than a hint. `sample` is
+    the beginning of what a plaintext server says.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Inspection:
     anchor: Certificate | None = None
     asked: bool | None = None
     identified: bool = False
+    unchecked: bool = False
     clock: datetime | None = None
     sample: str = ""
 
@@ -85,6 +87,7 @@ class Inspection:
             "anchor": None if self.anchor is None else self.anchor.as_json(),
             "asked": self.asked,
             "identified": self.identified,
+            "unchecked": self.unchecked,
             "clock": None if self.clock is None else self.clock.isoformat(),
             "sample": self.sample,
         }
@@ -106,6 +109,7 @@ class Inspection:
             anchor=None if anchor is None else Certificate.from_json(anchor),
             asked=document["asked"],
             identified=document["identified"],
+            unchecked=document["unchecked"],
             clock=None if clock is None else datetime.fromisoformat(clock),
             sample=document["sample"],
         )

@@ -9,7 +9,7 @@ import pytest
 
 from gfattach.deadline import Deadline
 from gfattach.tls import way
-from gfattach.tls.context import verifying
+from gfattach.tls.context import blind, verifying
 from gfattach.tls.explain import WORDS, cause, explain
 from gfattach.tls.handshake import inspect
 from gfattach.tls.inspection import Fault, Inspection
@@ -304,7 +304,16 @@ def test_a_proxy_that_refuses_is_quoted(pki):
     assert "407 proxy authentication required" in cause(found).seen
 
 
+def test_a_check_that_is_switched_off_is_warned_about(pki, others):
+    with answering(server_context(others.issue("other.test"))) as port:
+        found = inspect(way.to_host("127.0.0.1", port), NAME, blind(), Deadline.after(10))
+    trust = {part.topic: part for part in explain(found)}["trust"]
+    assert (trust.word, trust.failed, cause(found)) == ("unchecked", False, None)
+
+
 def test_every_word_of_an_explanation_is_earned_above():
     earned = {case.expected for case in CASES} | {f"handshake.{word}" for _, _, word, _ in SPEAKERS}
-    earned |= {"validity.soon", "handshake.unreachable"} | {f"{topic}.good" for topic in WORDS}
+    earned |= {"trust.unchecked", "validity.soon", "handshake.unreachable"} | {
+        f"{topic}.good" for topic in WORDS
+    }
     assert {f"{topic}.{word}" for topic, words in WORDS.items() for word in words} <= earned

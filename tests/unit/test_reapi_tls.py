@@ -7,16 +7,7 @@ import pytest
 from gfattach.endpoint import Endpoint
 from gfattach.reapi.headers import HeaderError, headers_of
 from gfattach.reapi.target import CacheTarget, TlsFiles
-from gfattach.reapi.tls import (
-    Fault,
-    TlsFileError,
-    client_certificate,
-    context,
-    is_pkcs8,
-    read_pem,
-    root_certificates,
-    tls_fault,
-)
+from gfattach.reapi.tls import TlsFileError, client_certificate, context, read_pem, root_certificates
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -59,50 +50,6 @@ def test_a_platform_without_such_a_file_leaves_the_choice_to_the_client(monkeypa
 
 def test_nobody_is_who_has_no_certificate():
     assert client_certificate(TlsFiles()) is None
-
-
-@pytest.mark.parametrize(
-    ("key", "taken"),
-    [
-        (b"-----BEGIN PRIVATE KEY-----", True),
-        (b"-----BEGIN RSA PRIVATE KEY-----", False),
-        (b"-----BEGIN EC PRIVATE KEY-----", False),
-    ],
-)
-def test_a_key_in_a_form_of_its_own_is_told_from_pkcs8(key, taken):
-    assert is_pkcs8(key) is taken
-
-
-@pytest.mark.parametrize(
-    ("reason", "fault"),
-    [
-        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", Fault.CLIENT_CERTIFICATE),
-        ("SSLV3_ALERT_BAD_CERTIFICATE", Fault.CLIENT_CERTIFICATE),
-        ("TLSV1_ALERT_UNKNOWN_CA", Fault.CLIENT_CERTIFICATE),
-        ("SSLV3_ALERT_HANDSHAKE_FAILURE", Fault.HANDSHAKE),
-        ("TLSV1_UNRECOGNIZED_NAME_ALERT", Fault.HANDSHAKE),
-        ("WRONG_VERSION_NUMBER", None),
-    ],
-)
-def test_an_alert_tells_what_is_wrong_and_anything_else_is_no_tls(reason, fault):
-    error = ssl.SSLError(1, reason)
-    error.reason = reason
-    assert tls_fault(error) is fault
-
-
-@pytest.mark.parametrize(
-    ("code", "fault"),
-    [(9, Fault.TIME), (10, Fault.TIME), (62, Fault.NAME), (64, Fault.NAME), (20, Fault.UNTRUSTED)],
-)
-def test_what_openssl_finds_wrong_with_a_certificate_is_time_name_or_trust(code, fault):
-    error = ssl.SSLCertVerificationError(1, "no")
-    error.verify_code = code
-    assert tls_fault(error) is fault
-
-
-def test_a_connection_that_breaks_says_nothing_of_tls():
-    assert tls_fault(ConnectionResetError()) is None
-    assert tls_fault(TimeoutError()) is None
 
 
 def sending(*headers):

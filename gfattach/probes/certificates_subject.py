@@ -1,0 +1,160 @@
+"""What the stage of certificates is given: one endpoint, the way to it, and who is to trust it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from gfattach.bazel.program import Bazel
+from gfattach.cluster.connection import ClusterConnection
+from gfattach.finding import Inquiry
+from gfattach.nix.program import Nix
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.reapi.target import CacheTarget
+from gfattach.tls.context import verifying
+from gfattach.tls.inspection import Inspection
+from gfattach.tls.pem import PemError
+from gfattach.tls.way import Way, through_proxy, to_host, to_socket
+
+
+class CertificateFileError(PemError):
+    """A TLS file of the endpoint that cannot be used."""
+
+    default_code = "certificates.file"
+
+
+class Purpose(StrEnum):
+    """What an endpoint is for."""
+
+    API_SERVER = "api-server"
+    CACHE = "cache"
+    SUBSTITUTER = "substituter"
+
+
+class Client(StrEnum):
+    """A program that has to trust an endpoint."""
+
+    GFATTACH = "gfattach"
+    BAZEL = "Bazel"
+    NIX = "Nix"
+    DAEMON = "the Nix daemon"
+
+
+@dataclass(frozen=True)
+class CertificateSubject:
+    """One endpoint.
+
+    `name` is what its certificate has to be for; `where` is what a sentence calls it; `way` leads to it.
+    `tls` False is a plaintext endpoint, of which only that is asked. `ca_file` or `ca_data` (PEM text) is
+    whom to trust, neither of them for the platform's authorities; `certificate` and `key` say who we are.
+    `context` is one that exists already, with all of that in it (`identified`: a certificate of ours too).
+    `alpn` are the protocols to offer. `clients` are those who will use it, `bazel` and `nix` the programs
+    where they are known, `environ` the environment that they run in.
+    """
+
+    purpose: Purpose
+    name: str
+    where: str
+    way: Way = field(repr=False, compare=False)
+    tls: bool = True
+    alpn: tuple[str, ...] = ()
+    ca_file: Path | None = None
+    ca_data: str | None = field(default=None, repr=False)
+    certificate: Path | None = None
+    key: Path | None = None
+    context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    identified: bool = False
+    clients: tuple[Client, ...] = (Client.GFATTACH,)
+    bazel: Bazel | None = None
+    nix: Nix | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def verified(self) -> ssl.SSLContext:
+        """The context to shake hands with. Raises CertificateFileError."""
+        return self.context or verifying(
+            self.ca_file,
+            ca_data=self.ca_data,
+            certificate=self.certificate,
+            key=self.key,
+            alpn=self.alpn,
+            error=CertificateFileError,
+        )
+
+
+CertificateInquiry = Inquiry[CertificateSubject]
+
+
+def inspected(inquiry: CertificateInquiry) -> Inspection:
+    """What the handshake showed: the finding of `certificates.handshake` keeps it."""
+    return Inspection.from_json(inquiry.known("certificates.handshake", "inspection"))
+
+
+def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubject:
+    """The endpoint of a Bazel cache; through its socket, where there is one."""
+    endpoint, files = target.endpoint, target.tls
+    return CertificateSubject(
+        Purpose.CACHE,
+        endpoint.host,
+        f"the cache {endpoint.authority}",
+        to_host(endpoint.host, endpoint.port) if target.socket is None else to_socket(target.socket),
+        tls=endpoint.tls,
+        alpn=("h2", "http/1.1") if endpoint.grpc else ("http/1.1",),
+        ca_file=files.ca_file,
+        certificate=files.certificate,
+        key=files.key,
+        identified=files.certificate is not None,
+        clients=(Client.GFATTACH, Client.BAZEL),
+        bazel=bazel,
+    )
+
+
+def of_substituter(
+    target: SubstituterTarget,
+    nix: Nix | None = None,
+    *,
+    through_daemon: bool = False,
+    way: Way | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> CertificateSubject:
+    """The endpoint of a Nix cache; `way` leads to it where that is not its name and port."""
+    endpoint = target.endpoint
+    # As Nix does, so that what is verified here is what Nix will verify.
+    named = environ.get("NIX_SSL_CERT_FILE") or environ.get("SSL_CERT_FILE")
+    return CertificateSubject(
+        Purpose.SUBSTITUTER,
+        endpoint.host,
+        f"the substituter {endpoint.authority}",
+        way or to_host(endpoint.host, endpoint.port),
+        tls=endpoint.tls,
+        alpn=("http/1.1",),
+        ca_file=target.ca_file or (Path(named) if named else None),
+        clients=(Client.GFATTACH, Client.NIX, *((Client.DAEMON,) if through_daemon else ())),
+        nix=nix,
+        environ=environ,
+    )
+
+
+def of_api_server(connection: ClusterConnection, identified: bool = False) -> CertificateSubject | None:
+    """The endpoint of an API server; None behind a proxy that is no plain HTTP one."""
+    proxy = connection.proxy
+    way = to_host(connection.host, connection.port)
+    if proxy is not None:
+        if proxy.scheme != "http":
+            return None
+        secret = f"{proxy.username}:{proxy.password or ''}".encode() if proxy.username else b""
+        authorization = f"Basic {base64.b64encode(secret).decode()}" if secret else None
+        way = through_proxy(to_host(proxy.host, proxy.port), connection.host, connection.port, authorization)
+    return CertificateSubject(
+        Purpose.API_SERVER,
+        connection.server_name or connection.host,
+        f"the API server {connection.authority}",
+        way,
+        tls=connection.tls is not None,
+        context=connection.tls,
+        identified=identified,
+    )
