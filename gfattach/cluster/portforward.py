@@ -124,9 +124,7 @@ class PodChannel:
                 if self.stream.eof:
                     self._end(lost(self.pod, "it was cut without a close frame"))
                 return []
-        heard, self._heard = self._heard, []
-        for answered in heard:
-            answered()
+        self._hear()
         payloads: list[memoryview] = []
         try:
             for piece in self._decoder.feed(buffer[:count]):
@@ -176,16 +174,22 @@ class PodChannel:
 
         Pings do that for the hops of TCP only: the kubelet counts messages.
         """
-        await self._write(self._frame(BINARY, bytes([DATA])))
+        if self.ended:
+            self._check()
+        elif not self.stream.write_error:
+            # Not waited for: while the socket is full of data, that keeps the connection alive.
+            self.stream.put(self._frame(BINARY, bytes([DATA])))
 
     async def ping(self, deadline: Deadline) -> None:
         """Wait until the API server is heard, of whatever it says; somebody has to be reading meanwhile.
 
-        Raises ChannelError when it is not. Returns at once while the client does not take what has
-        come: nothing is read then, and nothing can be heard.
+        Raises ChannelError when it is not. Returns at once when nobody reads, as while the client does
+        not take what has come: nothing can be heard then.
         """
         if self.ended:
-            raise self.failure or lost(self.pod, "it has ended")
+            return self._check()
+        if not self.stream.watched:
+            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heard = _settle(future)
         self._heard.append(heard)
@@ -197,8 +201,7 @@ class PodChannel:
         finally:
             with contextlib.suppress(ValueError):
                 self._heard.remove(heard)
-        if self.failure is not None:
-            raise self.failure
+        self._check()
 
     def close(self) -> None:
         """Send what is left and a close frame, and close; on its own time."""
@@ -206,13 +209,20 @@ class PodChannel:
         if not self._decoder.closed and not self.ended:
             self.stream.put(self._frame(CLOSE, websocket.close_payload()))
         self.ended = True
+        self._hear()
         self.stream.close()
 
     def abort(self) -> None:
         """Close at once, by a reset."""
         self._stop_timer()
         self.ended = True
+        self._hear()
         self.stream.abort()
+
+    def _check(self) -> None:
+        """Raises ChannelError when the channel was lost."""
+        if self.failure is not None:
+            raise self.failure
 
     async def _write(self, data: bytes) -> None:
         if self.ended:
@@ -277,6 +287,10 @@ class PodChannel:
         if self._error:
             failure = refused(self.pod, self.port, self._error.decode("utf-8", "replace"))
         self.failure = failure
+        self._hear()
+
+    def _hear(self) -> None:
+        """Something came from the server, or never will: pings are over."""
         heard, self._heard = self._heard, []
         for answered in heard:
             answered()

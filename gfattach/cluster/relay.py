@@ -16,8 +16,8 @@ from gfattach.cluster import buffers
 from gfattach.cluster.forward_errors import ChannelError
 from gfattach.cluster.stream import Stream
 
-#: Seconds without a byte from the pod after which a client that has ended is taken to be gone. Over
-#: TCP an end of writing looks like the end of all, until something is sent.
+#: Seconds without a byte from the pod after which a client that has ended is taken to be gone, and is
+#: reset in case it is not. Over TCP an end of writing looks like the end of all, until something is sent.
 LINGER = 10.0
 
 
@@ -147,6 +147,7 @@ class _Relay:
         self._down_buffer: bytearray | None = None
         self._up_buffer: bytearray | None = None
         self._linger: asyncio.TimerHandle | None = None
+        self._client_over = False
         self._downs = 0  # pieces of time in which something came down
 
     async def run(self) -> None:
@@ -160,7 +161,6 @@ class _Relay:
         self._finish()
         for stream in (self._client, self._remote.stream):
             stream.on_readable(None)
-            stream.on_drained(None)
         if self._linger is not None:
             self._linger.cancel()
 
@@ -224,7 +224,10 @@ class _Relay:
         self._loop.call_soon(self._up)
 
     def _up(self) -> None:
-        if self._done.done() or self._up_buffer is not None or self._remote.ended:
+        if self._done.done() or self._up_buffer is not None:
+            return
+        if self._remote.ended:  # What came before the end is still on its way to the client.
+            self._client.on_readable(None)
             return
         client, remote = self._client, self._remote
         buffer = buffers.take()
@@ -259,6 +262,9 @@ class _Relay:
     def _client_ended(self) -> None:
         client = self._client
         client.on_readable(None)
+        if self._client_over:
+            return
+        self._client_over = True
         if client.gone():
             self._finish()
             return
@@ -269,6 +275,8 @@ class _Relay:
     def _watch(self, downs: int) -> None:
         """Take a client that has ended to be gone when nothing has come down for a while."""
         if self._downs == downs and self._down_buffer is None:
+            # An orderly end could pass for the whole of an answer that never came.
+            self._client.abort()
             self._finish()
         else:
             self._linger = self._loop.call_later(LINGER, self._watch, self._downs)

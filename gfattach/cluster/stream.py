@@ -59,7 +59,7 @@ class Stream:
         self._descriptor = sock.fileno()
         self._loop = asyncio.get_running_loop()
         self._queue: deque[memoryview] = deque()
-        self._drained: Callable[[], None] | None = None
+        self._drained: list[Callable[[], None]] = []
         self._reader: Callable[[], None] | None = None
         self._write_error: OSError | None = None
         self._closing = False
@@ -125,6 +125,11 @@ class Stream:
         else:
             self._loop.add_reader(self._descriptor, callback)
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody waits for what comes."""
+        return self._reader is not None
+
     async def read(self, size: int = _SCRATCH) -> bytes:
         """The bytes that come next, at most `size`; b"" at the end. Raises OSError."""
         buffer = bytearray(size)
@@ -179,9 +184,9 @@ class Stream:
         self._queue.extend(memoryview(piece) for piece in pieces if piece)
         return not waiting and self._flush()
 
-    def on_drained(self, callback: Callable[[], None] | None) -> None:
+    def on_drained(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when all that was put is written, or never will be."""
-        self._drained = callback
+        self._drained.append(callback)
 
     @property
     def write_error(self) -> OSError | None:
@@ -229,8 +234,8 @@ class Stream:
         if self._closed or not self._flush():
             return
         self._loop.remove_writer(self._descriptor)
-        callback, self._drained = self._drained, None
-        if callback is not None:
+        callbacks, self._drained = self._drained, []
+        for callback in callbacks:
             callback()
         if self._closing and not self._closed:
             self._say_end()
@@ -265,7 +270,7 @@ class Stream:
         if self._closed or self._closing:
             return
         self._closing = True
-        self._drained = None
+        self._drained.clear()
         self.on_readable(None)
         self._loop.call_later(_LINGER, self.shut)
         if not self._queue:
