@@ -59,19 +59,22 @@ def choose_port(service: Service, wanted: str) -> ServicePort:
     if service.kind == "ExternalName":
         raise ClusterError(
             f"{name} is an alias of {one_line(service.external_name)} (ExternalName): it has no pods",
-            f"dial that name directly, or name another Service; {look}",
+            "dial that name directly, or name another Service",
+            look,
             code="cluster.service.external",
         )
     if service.headless:
         raise ClusterError(
             f"{name} is headless: it stands for pods one by one, and not for a cache",
-            f"name the Service with an address that stands before the same pods; {look}",
+            "name the Service with an address that stands before the same pods",
+            look,
             code="cluster.service.headless",
         )
     if not service.selector:
         raise ClusterError(
             f"{name} has no selector: no pods are known to be behind it",
-            f"name a Service that selects pods, or dial its endpoints directly; {look}",
+            "name a Service that selects pods, or dial its endpoints directly",
+            look,
             code="cluster.service.selectorless",
         )
     port = service.port(wanted)

@@ -105,18 +105,20 @@ def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
         if isinstance(answer, ClusterError):
             kind = answer.kind if isinstance(answer, ChannelError) else "unanswered"
             why = f"every connection to {name} would end the same way"
-            return failure(f"cluster.upgrade.{kind}", answer, why, *_by_hand(inquiry, services))
+            return failure(f"cluster.upgrade.{kind}", answer, why, *_by_hand(inquiry, services, kind))
         if isinstance(answer, BaseException):
             raise answer
         heard[name] = answer.speech.value
     return ok("cluster.upgrade.open", f"a forward opens to {' and '.join(heard)}", heard=heard)
 
 
-def _by_hand(inquiry: ClusterInquiry, services: Sequence[PodUpstream]) -> tuple[str, ...]:
-    pods = [pod for way in services for pod in _pods(inquiry, way)[:1]]
-    return tuple(
-        f"try it: kubectl -n {pod.namespace} port-forward pod/{pod.name} {pod.port}" for pod in pods[:1]
-    )
+def _by_hand(inquiry: ClusterInquiry, services: Sequence[PodUpstream], kind: str = "") -> tuple[str, ...]:
+    pod = next(pod for way in services for pod in _pods(inquiry, way))
+    if kind == "gone":
+        return (f"see which pods there are, and run it again: kubectl -n {pod.namespace} get pods",)
+    if kind == "unauthorized":
+        return ("log in again, as you did first, then: kubectl auth whoami",)
+    return (f"try it: kubectl -n {pod.namespace} port-forward pod/{pod.name} {pod.port}",)
 
 
 UPGRADE = Probe(

@@ -54,10 +54,11 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
 
 def _refused(inquiry: ClusterInquiry) -> Finding:
     connection = inquiry.subject.connection
-    source = inquiry.known("cluster.credential", "source") or "the credential"
+    source = inquiry.known("cluster.credential", "source") or "of no known kind"
     return fail(
         "cluster.identity.refused",
-        f"401: {connection.authority} refuses {source} of the user {connection.user}, or it has expired",
+        f"401: {connection.authority} refuses the credential of the user {connection.user} ({source}), "
+        "or it has expired",
         "the API server answers nobody that it does not know",
         "log in again, as you did first, then: kubectl auth whoami",
         "a kubeconfig of a cluster that was made anew has to be fetched anew",

@@ -48,9 +48,11 @@ def _ask_service(inquiry: ClusterInquiry) -> Finding:
 
 
 def _not_there(error: ClusterError) -> Finding:
-    code = error.code if error.code in _CODES else "cluster.service.failed"
     why = "a forward leads to a ready pod of the Service: there is none to lead to"
-    return failure(code, error, why, "ask by hand: kubectl get services --all-namespaces")
+    if error.code in _CODES:
+        return failure(error.code, error, why)
+    why = "a forward leads to a ready pod of the Service: there is no way to know one"
+    return failure("cluster.service.failed", error, why, "ask by hand: kubectl get services,endpointslices")
 
 
 def _there(subject: ClusterSubject, found: list[Survey]) -> Finding:

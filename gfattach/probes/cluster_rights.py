@@ -27,6 +27,9 @@ RULES: list[dict[str, list[str]]] = [
     {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
 ]
 
+#: Short words that no YAML reads as anything else.
+_PLAIN = frozenset(("get", "list", "pods", "Role", "User", "List", "v1"))
+
 #: The version from which on a websocket to a pod's port takes the verb create too.
 CREATE_SINCE = (1, 35)
 
@@ -62,12 +65,24 @@ def role(namespace: str, user: str) -> list[dict[str, Any]]:
 
 
 def role_hints(namespaces: Iterable[str], user: str) -> list[str]:
-    """Commands for an operator, a line each: YAML in the form that takes one line."""
-    return [
-        f"an operator grants it: kubectl apply -f - <<<{shlex.quote(json.dumps(document))}"
-        for namespace in namespaces
-        for document in role(namespace, user)
-    ]
+    """For each namespace the command of an operator, with what it applies as YAML in one line."""
+    hints = []
+    for namespace in namespaces:
+        document = {"apiVersion": "v1", "kind": "List", "items": role(namespace, user)}
+        hints.append(f"an operator grants it: kubectl apply -f - <<<{shlex.quote(flow(document))}")
+    return hints
+
+
+def flow(value: Any) -> str:
+    """`value` as YAML in flow form; quoted is only what could be read otherwise."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    text = str(value)
+    # YAML 1.1 has words for yes and no; none of them is as long as this.
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9/.-]{5,}", text) or text in _PLAIN
+    return text if plain else json.dumps(text)
 
 
 def _rights(namespace: str) -> tuple[Right, ...]:

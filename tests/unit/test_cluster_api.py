@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import json
+import shlex
 import threading
 
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ from gfattach.cluster.questions import Right
 from gfattach.cluster.services import ReadyPod, ready_pods, survey
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
-from gfattach.probes.cluster_rights import needed
+from gfattach.probes.cluster_rights import RULES, needed, role_hints
 from tests.integration import faults
 
 
@@ -269,6 +271,17 @@ SLICES, PODS = Right("n", "list", "endpointslices", "discovery.k8s.io"), Right("
 )
 def test_a_right_is_needed_where_no_other_takes_its_place(missing, version, expected):
     assert needed(missing, version) == expected
+
+
+@pytest.mark.parametrize(
+    "word", ["yes", "NO", "null", "1e3", "a: b", "it's", "#x", "", "0x1f", "developer", "jo@x.y"]
+)
+def test_a_role_says_the_same_to_a_shell_and_to_yaml(word):
+    [hint] = role_hints([word], word)
+    words = shlex.split(hint.partition("kubectl ")[2])
+    applied, binding = yaml.safe_load(words[-1].removeprefix("<<<"))["items"]
+    assert applied["metadata"]["namespace"] == binding["subjects"][0]["name"] == word
+    assert applied["rules"] == RULES and binding["roleRef"]["name"] == applied["metadata"]["name"]
 
 
 # the loop in the background
