@@ -59,6 +59,10 @@ class TestHeaders:
         user = {"token": "abc", **exec_user("no-such-plugin")}
         assert resolved(kubeconfig(tmp_path / "c", user)).authorization == "Bearer abc"
 
+    def test_a_certificate_beside_a_plugin_spares_the_plugin_too(self, tmp_path):
+        user = {**pair(*certificate()), **exec_user("no-such-plugin")}
+        assert resolved(kubeconfig(tmp_path / "c", user)).authorization is None
+
     def test_impersonation_with_groups_uid_and_extras_whose_keys_are_escaped(self, tmp_path):
         user = {
             "token": "abc",
@@ -188,6 +192,12 @@ class TestTrust:
         assert (found.tls.verify_mode, found.tls.check_hostname) == (ssl.CERT_REQUIRED, True)
         assert found.tls.cert_store_stats()["x509"] == 1
         assert (found.server_name, found.insecure) == ("api.example", False)
+
+    def test_names_and_chains_count_as_they_do_for_kubectl(self, tmp_path):
+        """No common names; and any certificate that is given as an authority ends a chain."""
+        made = resolved(kubeconfig(tmp_path / "c")).tls
+        assert not made.hostname_checks_common_name
+        assert made.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def test_without_an_authority_the_platforms_count(self, tmp_path, monkeypatch):
         pem, _ = certificate()

@@ -161,6 +161,11 @@ def test_the_worst_of_a_few_megabytes_ends_in_a_child_with_little_memory(piece, 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_merges_give_way_to_the_mappings_own_keys_and_the_first_of_several_counts():
+    text = b"x: &x {a: 1, b: 1, c: 1}\ny: &y {b: 2, d: 2}\nz: {<<: [*y, *x], a: 3}"
+    assert parse(text)["z"] == {"a": 3, "b": 2, "c": 1, "d": 2}
+
+
 def test_an_error_knows_its_line():
     with pytest.raises(YamlError) as caught:
         parse(b"a: 1\nb: [\nc: }\n")
