@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gfattach.finding import Finding, Probe, Stage, fail, ok, skip
 from gfattach.probes.certificates_files import FILES, KEY
@@ -11,7 +12,9 @@ from gfattach.probes.certificates_subject import (
     CertificateFileError,
     CertificateInquiry,
     CertificateSubject,
+    Purpose,
     inspected,
+    probe_name,
 )
 from gfattach.tls import explain
 from gfattach.tls.certificate import now
@@ -80,29 +83,48 @@ def _probe(topic: str, question: str, judge: Callable[[Inspection, str], Part]) 
     )
 
 
-STAGE: Stage[CertificateSubject] = Stage(
-    "certificates",
-    "Certificates",
-    (
-        FILES,
-        KEY,
-        Probe(
-            "certificates.handshake",
-            "is TLS spoken there",
-            _ask_handshake,
-            {
-                **explain.codes("certificates", "handshake"),
-                "certificates.handshake.file": "a TLS file cannot be used",
-                "certificates.handshake.plain": "no TLS is spoken at a plaintext endpoint",
-                "certificates.handshake.tls": "TLS is spoken at what was given as a plaintext endpoint",
-            },
-            ("certificates.files", "certificates.key"),
-            seconds=12.0,
-        ),
-        _probe("trust", "does an authority that is trusted vouch for it", explain.trust),
-        _probe("name", "is the certificate for this name", explain.name),
-        _probe("validity", "is it valid now, and for a while", _valid),
-        _probe("client", "does it take this client", explain.client),
-        STORES,
+_PROBES: tuple[Probe[CertificateSubject], ...] = (
+    FILES,
+    KEY,
+    Probe(
+        "certificates.handshake",
+        "is TLS spoken there",
+        _ask_handshake,
+        {
+            **explain.codes("certificates", "handshake"),
+            "certificates.handshake.file": "a TLS file cannot be used",
+            "certificates.handshake.plain": "no TLS is spoken at a plaintext endpoint",
+            "certificates.handshake.tls": "TLS is spoken at what was given as a plaintext endpoint",
+        },
+        ("certificates.files", "certificates.key"),
+        seconds=12.0,
     ),
+    _probe("trust", "does an authority that is trusted vouch for it", explain.trust),
+    _probe("name", "is the certificate for this name", explain.name),
+    _probe("validity", "is it valid now, and for a while", _valid),
+    _probe("client", "does it take this client", explain.client),
+    STORES,
 )
+
+_TITLES = {
+    Purpose.API_SERVER: "Certificate of the API server",
+    Purpose.CACHE: "Certificate of the Bazel cache",
+    Purpose.SUBSTITUTER: "Certificate of the Nix cache",
+}
+
+
+def stage_of(purpose: Purpose) -> Stage[CertificateSubject]:
+    """The stage for an endpoint of this purpose. One run may ask several: each has probes of its own name."""
+    probes = (
+        replace(
+            probe,
+            name=probe_name(purpose, probe.name),
+            needs=tuple(probe_name(purpose, need) for need in probe.needs),
+        )
+        for probe in _PROBES
+    )
+    return Stage(f"certificates-{purpose}", _TITLES[purpose], tuple(probes))
+
+
+#: For the documentation of codes, which are the same for every purpose.
+STAGE = stage_of(Purpose.CACHE)

@@ -89,9 +89,15 @@ class CertificateSubject:
 CertificateInquiry = Inquiry[CertificateSubject]
 
 
+def probe_name(purpose: Purpose, name: str) -> str:
+    """The name of the probe `certificates.TOPIC` when it is asked of an endpoint of this purpose."""
+    return f"certificates.{purpose}.{name.removeprefix('certificates.')}"
+
+
 def inspected(inquiry: CertificateInquiry) -> Inspection:
-    """What the handshake showed: the finding of `certificates.handshake` keeps it."""
-    return Inspection.from_json(inquiry.known("certificates.handshake", "inspection"))
+    """What the handshake showed: its finding keeps it."""
+    handshake = probe_name(inquiry.subject.purpose, "certificates.handshake")
+    return Inspection.from_json(inquiry.known(handshake, "inspection"))
 
 
 def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubject:

@@ -15,7 +15,7 @@ from gfattach.endpoint import parse_endpoint
 from gfattach.engine import Run
 from gfattach.finding import Status
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.certificates import STAGE
+from gfattach.probes.certificates import STAGE, stage_of
 from gfattach.probes.certificates_subject import (
     CertificateSubject,
     Client,
@@ -93,6 +93,12 @@ def bench(pki, others, tmp_path):
     with tempfile.TemporaryDirectory(prefix="gfa-ca.") as public:
         Path(public).chmod(0o755)
         yield Bench(pki, others, tmp_path, Path(public))
+
+
+def ask(subject):
+    """The findings by topic, in the stage's order."""
+    found = Run().stage(stage_of(subject.purpose), subject).findings
+    return {name.rpartition(".")[2]: finding for name, finding in found.items()}
 
 
 def endpoint(bench, port, **changes):
@@ -432,7 +438,7 @@ def test_the_cause_comes_first(case, bench, monkeypatch):
     for name, value in case.environ(bench).items():
         monkeypatch.setenv(name, value)
     with case.server(bench) as port:
-        found = Run().stage(STAGE, endpoint(bench, port, **case.subject(bench))).findings
+        found = ask(endpoint(bench, port, **case.subject(bench)))
     codes = [finding.code for finding in found.values()]
     assert set(case.codes) <= set(codes), codes
     bad = [f for f in found.values() if f.status in (Status.FAIL, Status.WARN)]
@@ -456,9 +462,9 @@ def test_a_cache_target_is_asked_through_its_socket_with_its_name(pki, tmp_path)
     path = tmp_path / "s"
     target = CacheTarget(parse_endpoint(f"grpcs://{NAME}:9092"), tls=TlsFiles(ca_file=pki.ca), socket=path)
     with answering(server_context(pki.issue(NAME), alpn=("h2",)), path=path):
-        found = Run().stage(STAGE, of_cache(target)).findings
-    assert found["certificates.handshake"].data["alpn"] == "h2"
-    assert found["certificates.trust"].data["anchor"]["subject"] == "CN=root of the tests"
+        found = ask(of_cache(target))
+    assert found["handshake"].data["alpn"] == "h2"
+    assert found["trust"].data["anchor"]["subject"] == "CN=root of the tests"
     assert all(finding.status is Status.OK for finding in found.values())
 
 
@@ -469,7 +475,7 @@ def test_a_substituter_is_verified_as_nix_would(pki, tmp_path):
     environ = {"NIX_SSL_CERT_FILE": str(pki.ca)}
     with answering(server_context(pki.issue(NAME)), path=path):
         subject = of_substituter(target, way=to_socket(path), environ=environ)
-        found = Run().stage(STAGE, subject).findings
+        found = ask(subject)
     assert subject.clients == (Client.GFATTACH, Client.NIX)
     assert all(finding.status is Status.OK for finding in found.values())
     assert Client.DAEMON in of_substituter(target, through_daemon=True).clients
@@ -480,10 +486,19 @@ def test_an_api_server_is_asked_with_the_context_of_its_connection(pki):
         connection = ClusterConnection(
             "127.0.0.1", port, "default", tls=verifying(pki.ca), server_name="kubernetes"
         )
-        found = Run().stage(STAGE, of_api_server(connection)).findings
-    assert found["certificates.name"].code == "certificates.name.good"
+        found = ask(of_api_server(connection))
+    assert found["name"].code == "certificates.name.good"
     assert all(finding.status is Status.OK for finding in found.values())
     socks = replace(connection, proxy=Proxy("socks5", "127.0.0.1", 1))
     assert of_api_server(socks) is None
     http = of_api_server(replace(connection, proxy=Proxy("http", "127.0.0.1", 1, "user", "s3cret")))
     assert http is not None and "s3cret" not in repr(http)
+
+
+def test_one_run_asks_several_endpoints_and_keeps_them_apart(pki, others, bench):
+    run = Run()
+    with bench.serve() as good, bench.serve(others.issue(NAME)) as bad:
+        for purpose, port in ((Purpose.CACHE, good), (Purpose.SUBSTITUTER, bad)):
+            run.stage(stage_of(purpose), endpoint(bench, port, purpose=purpose))
+    assert run.findings["certificates.cache.trust"].status is Status.OK
+    assert run.findings["certificates.substituter.trust"].code == "certificates.trust.authority-missing"
