@@ -12,12 +12,12 @@ from gfattach.reapi.target import CacheTarget
 SOCKET = Path("/run/gfattach/cache.sock")
 
 
-def road(url, socket, **said):
-    return choose(CacheTarget(parse_endpoint(url), socket=socket), **said)
+def road(url, place, **said):
+    return choose(CacheTarget(parse_endpoint(url), socket=place), **said)
 
 
 @pytest.mark.parametrize(
-    ("url", "socket", "said", "expected"),
+    ("url", "place", "said", "expected"),
     [
         ("grpc://127.0.0.1:9092", SOCKET, {"tls": False, "socket": False}, Road.DIRECT),
         ("grpcs://cache.example", None, {"tls": True, "socket": False}, Road.DIRECT),
@@ -49,8 +49,8 @@ def road(url, socket, **said):
         ),
     ],
 )
-def test_the_road_is_the_most_private_that_this_bazel_can_go(url, socket, said, expected):
-    assert road(url, socket, **said) is expected
+def test_the_road_is_the_most_private_that_this_bazel_can_go(url, place, said, expected):
+    assert road(url, place, **said) is expected
 
 
 @pytest.mark.parametrize(("tls", "lacks"), [(True, "unix sockets"), (False, "TLS")])
