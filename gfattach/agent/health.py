@@ -29,6 +29,9 @@ INTERVAL_SECONDS = {"nix": 1.0, "grpc": 5.0, "http": 5.0}
 #: Seconds between questions while the upstream is down.
 DOWN_SECONDS = 0.5
 
+#: What TLS says when a server lives that wants a certificate of its clients, which the agent has not.
+_WANTS_A_CERTIFICATE = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE")
+
 Dial = Callable[[], Awaitable[Speech]]
 
 
@@ -79,12 +82,12 @@ class HealthCheck:
         except GfattachError as error:
             self.drop()
             return error.fact
+        except OSError as error:  # before ValueError: a certificate that is not trusted is both
+            self.drop()
+            return "" if getattr(error, "reason", "") in _WANTS_A_CERTIFICATE else _words(error)
         except ValueError as error:
             self.drop()
             return str(error)
-        except OSError as error:
-            self.drop()
-            return _words(error)
 
     def drop(self) -> None:
         """Ask over a new connection the next time."""

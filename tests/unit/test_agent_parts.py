@@ -1,0 +1,275 @@
+"""The agent's small parts: fragments, ports, registrations, directories, the environment, time, peers."""
+
+import os
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gfattach.agent import clock, guard, peer
+from gfattach.agent.cluster_session import EARLY_SECONDS, _renewal
+from gfattach.agent.environment import environment
+from gfattach.agent.listener import socket_name
+from gfattach.agent.ports import Ports
+from gfattach.agent.registry import Registry
+from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, PodUpstream, Registration
+from gfattach.agent.state import SOCKET_PATH_BYTES, agent_directory, make_socket_directory, socket_directory
+from gfattach.agent.status import AgentStatus, ForwardStatus
+from gfattach.cluster.connection import ClusterRef
+from gfattach.errors import AgentError, ClusterError, StorageError
+
+
+def forward(name="grpc", port=9092):
+    return ForwardSpec(name, DirectUpstream("cache.example", port), Health("grpc"))
+
+
+def registration(directory, name="one", **options):
+    record = directory / f"{name}.json"
+    record.write_text("{}")
+    return Registration(record, (forward(**options),))
+
+
+class TestGuard:
+    @pytest.fixture
+    def file(self, tmp_path):
+        return GuardedFile(tmp_path / "nix.conf", "nix", "full\n", "empty\n")
+
+    @pytest.mark.parametrize(
+        ("held", "act", "then"),
+        [
+            ("full\n", guard.hide, "empty\n"),
+            ("empty\n", guard.show, "full\n"),
+            ("full\n", guard.show, "full\n"),
+            ("empty\n", guard.hide, "empty\n"),
+            ("full\nmine\n", guard.hide, "full\nmine\n"),
+            ("", guard.show, ""),
+        ],
+    )
+    def test_only_what_is_known_is_replaced(self, file, held, act, then):
+        file.path.write_text(held)
+        assert act(file) == (held != then)
+        assert file.path.read_text() == then
+
+    def test_a_missing_file_is_not_made(self, file):
+        assert not guard.show(file)
+        assert not file.path.exists()
+
+    def test_a_directory_in_its_place_ends_nothing(self, file):
+        file.path.mkdir()
+        assert not guard.hide(file)
+
+
+class TestPorts:
+    def test_they_are_remembered_in_a_private_file(self, tmp_path):
+        Ports(tmp_path).remember("nix", 4000, used=True)
+        assert Ports(tmp_path).of("nix").port == 4000
+        assert Ports(tmp_path).of("nix").used
+        assert (tmp_path / "ports.json").stat().st_mode & 0o777 == 0o600
+
+    def test_use_is_remembered_with_the_port_and_not_with_another(self, tmp_path):
+        ports = Ports(tmp_path)
+        ports.remember("nix", 4000, used=True)
+        ports.remember("nix", 4000)
+        assert ports.of("nix").used
+        ports.remember("nix", 4001)
+        assert not ports.of("nix").used
+
+    def test_a_released_port_is_free_to_change(self, tmp_path):
+        ports = Ports(tmp_path)
+        ports.remember("nix", 4000, used=True)
+        ports.release("nix")
+        ports.release("unknown")
+        assert not Ports(tmp_path).of("nix").used
+
+    def test_there_is_an_end_to_what_is_remembered(self, tmp_path):
+        ports = Ports(tmp_path)
+        for number in range(300):
+            ports.remember(f"forward-{number}", 4000 + number)
+        assert ports.of("forward-0") is None
+        assert ports.of("forward-299").port == 4299
+
+
+class TestRegistry:
+    def test_it_is_read_again_as_it_was_written(self, tmp_path):
+        wanted = Registration(
+            registration(tmp_path).record,
+            (forward(), ForwardSpec("nix", PodUpstream("ns", "attic", "http"), Health("nix", "/main"))),
+            (GuardedFile(tmp_path / "nix.conf", "nix", "a", "b"),),
+        )
+        Registry(tmp_path).add(wanted)
+        assert Registry(tmp_path).registrations == (wanted,)
+
+    def test_a_record_has_one_registration(self, tmp_path):
+        registry = Registry(tmp_path)
+        registry.add(registration(tmp_path))
+        registry.add(registration(tmp_path, port=1))
+        assert [spec.upstream.port for spec in registry.forwards.values()] == [1]
+
+    def test_two_attachments_may_share_a_forward_and_not_differ_on_it(self, tmp_path):
+        registry = Registry(tmp_path)
+        registry.add(registration(tmp_path, "one"))
+        registry.check(registration(tmp_path, "two"))
+        with pytest.raises(AgentError) as caught:
+            registry.check(registration(tmp_path, "two", port=1))
+        assert caught.value.code == "agent.conflict"
+
+    def test_records_that_are_gone_are_told(self, tmp_path):
+        registry = Registry(tmp_path)
+        registry.add(registration(tmp_path))
+        assert registry.gone() == ()
+        (tmp_path / "one.json").unlink()
+        assert registry.gone() == (tmp_path / "one.json",)
+        registry.remove(tmp_path / "one.json")
+        assert not (tmp_path / "registrations.json").exists()
+
+
+class TestDirectories:
+    @pytest.fixture(autouse=True)
+    def _state(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def test_each_cluster_and_user_has_one(self, tmp_path):
+        files = tmp_path / "a", tmp_path / "b"
+        refs = [None, *(ClusterRef((file,), context) for file in files for context in ("x", "y", None))]
+        found = [agent_directory(ref) for ref in refs]
+        assert len(set(found)) == len(refs)
+        assert {path.parent for path in found} == {tmp_path / "gfattach" / "agents"}
+        assert all(len(path.name) == 8 for path in found)
+
+    def test_the_namespace_makes_no_difference(self, tmp_path):
+        ref = ClusterRef((tmp_path / "a",), "x")
+        assert agent_directory(ref) == agent_directory(ClusterRef((tmp_path / "a",), "x", "other"))
+
+    def test_a_long_path_has_a_short_stand_in(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        short, long = Path("/home/jo/.local/state/gfattach/agents/0badcafe"), Path("/" + "long/" * 20)
+        assert socket_directory(short) == short
+        stand_in = socket_directory(long)
+        assert len(os.fsencode(stand_in / socket_name("x" * 32))) <= SOCKET_PATH_BYTES
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        if len(str(tmp_path)) < 40:
+            assert socket_directory(long).parent == tmp_path
+
+    def test_a_stand_in_of_somebody_else_is_not_used(self, monkeypatch, tmp_path):
+        long = tmp_path / ("long" * 30)
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        place = socket_directory(long)
+        place.symlink_to(tmp_path)
+        try:
+            with pytest.raises(StorageError, match="not this user's"):
+                make_socket_directory(long)
+        finally:
+            place.unlink()
+
+    @pytest.mark.parametrize("name", ["control", "../x", "", "a b", "x" * 40, "ä", ".hidden"])
+    def test_a_name_that_is_no_file_name_is_stood_in_for(self, name):
+        found = socket_name(name)
+        assert found.removesuffix(".sock").isalnum()
+        assert found != "control.sock"
+        assert found != socket_name(name + "x")
+
+
+class TestEnvironment:
+    def test_only_what_is_needed_is_passed_on(self, monkeypatch):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+        monkeypatch.setenv("KUBECONFIG", "/k")
+        monkeypatch.setenv("XDG_STATE_HOME", "/s")
+        found = environment(None, frozenset())
+        assert (found["KUBECONFIG"], found["XDG_STATE_HOME"]) == ("/k", "/s")
+        assert "AWS_SECRET_ACCESS_KEY" not in found
+
+    def test_a_plugin_gets_everything_but_what_is_withheld(self, monkeypatch, tmp_path):
+        entry = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: p, interactiveMode: Never}}"
+        kubeconfig = tmp_path / "config"
+        kubeconfig.write_text(
+            "{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: "
+            "{server: 'https://h:1'}}], contexts: [{name: c, context: {cluster: c, user: u}}], "
+            f"users: [{{name: u, user: {entry}}}]}}"
+        )
+        monkeypatch.setenv("AWS_PROFILE", "work")
+        monkeypatch.setenv("CACHE_TOKEN", "x")
+        found = environment(ClusterRef((kubeconfig,)), {"CACHE_TOKEN", "KUBECONFIG"})
+        assert found["AWS_PROFILE"] == "work"
+        assert "CACHE_TOKEN" not in found
+
+    def test_a_kubeconfig_that_cannot_be_read_is_an_error(self, tmp_path):
+        with pytest.raises(ClusterError):
+            environment(ClusterRef((tmp_path / "none",)), frozenset())
+
+
+class TestTime:
+    def test_a_look_that_is_late_tells_by_how_much(self, monkeypatch):
+        moment = [100.0]
+        monkeypatch.setattr(clock, "now", lambda: moment[0])
+        looked = clock.Clock()
+        moment[0] += 1.2
+        assert looked.gap(1.0) == 0.0
+        moment[0] += 61.0
+        assert looked.gap(1.0) == pytest.approx(60.0)
+        moment[0] += 1.0
+        assert looked.gap(1.0) == 0.0
+
+    def test_a_credential_is_renewed_a_minute_early_or_at_half_its_life(self):
+        assert _renewal(None) is None
+        now = datetime.now(UTC)
+        assert _renewal(now + timedelta(hours=1)) == pytest.approx(time.time() + 3600 - EARLY_SECONDS, abs=1)
+        assert _renewal(now + timedelta(seconds=40)) == pytest.approx(time.time() + 20, abs=1)
+
+
+@pytest.mark.skipif(not peer.TCP_PEERS_KNOWN, reason="this system has no table of TCP sockets")
+class TestPeer:
+    @pytest.fixture
+    def pair(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client = socket.create_connection(server.getsockname())
+            accepted, _ = server.accept()
+            with client, accepted:
+                yield client, accepted
+
+    def test_this_user_is_known(self, pair):
+        client, accepted = pair
+        assert peer.owner(client.getsockname(), accepted.getsockname()) == os.geteuid()
+        assert not peer.abandoned(accepted)
+
+    def test_who_has_stopped_sending_is_there_and_who_has_closed_is_not(self, pair):
+        client, accepted = pair
+        client.shutdown(socket.SHUT_WR)
+        assert not peer.abandoned(accepted)
+        client.close()
+        assert peer.abandoned(accepted)
+
+    def test_a_closed_socket_is_nobodys_although_the_table_says_roots(self, pair):
+        client, accepted = pair
+        ours, theirs = accepted.getsockname(), accepted.getpeername()
+        client.sendall(b"a request")
+        client.close()
+        assert peer.owner(theirs, ours) is None
+
+    def test_an_ipv6_client_is_known(self):
+        try:
+            server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        except OSError:
+            pytest.skip("this machine has no IPv6 on loopback")
+        with server, socket.create_connection(server.getsockname()[:2]) as client:
+            accepted, _ = server.accept()
+            with accepted:
+                assert peer.owner(client.getsockname()[:2], accepted.getsockname()[:2]) == os.geteuid()
+
+    def test_the_owner_and_root_are_trusted_and_nobody_else(self):
+        assert peer.trusted(os.geteuid())
+        assert peer.trusted(0)
+        assert not peer.trusted(os.geteuid() + 1)
+        assert not peer.trusted(None)
+
+
+def test_a_status_is_read_again_as_it_was_written():
+    held = ForwardStatus(
+        "nix", "up", 1.5, "", "127.0.0.1", 4000, Path("/s/nix.sock"), 1, 2, 3, 4, 5, 6, 7, ("pod-0",)
+    )
+    watched = ForwardStatus("grpc", "down", 1.5, "no", None, None, None, 0, 0, 0, 0, 0, 0, 0, ())
+    status = AgentStatus(1, "0.1.0", 2.0, None, 3.0, True, "info", (held, watched), (Path("/r"),))
+    assert AgentStatus.from_json(status.as_json()) == status
+    assert status.forward("nix") == held
+    assert status.forward("none") is None
