@@ -5,6 +5,7 @@ import gc
 import json
 import shlex
 import threading
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,14 +14,16 @@ from hypothesis import strategies as st
 
 from gfattach.cluster import background, questions
 from gfattach.cluster.api import Api, ApiError, path_of, read
-from gfattach.cluster.connection import ClusterConnection
+from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.cluster.http import Response
 from gfattach.cluster.objects import MESSAGE_LIMIT
 from gfattach.cluster.questions import Right
 from gfattach.cluster.services import ReadyPod, ready_pods, survey
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
+from gfattach.finding import Inquiry
 from gfattach.probes.cluster_rights import RULES, needed, role_hints
+from gfattach.probes.cluster_subject import SERVICE_STAGE_SECONDS, STAGE_SECONDS, ClusterSubject, until
 from tests.integration import faults
 
 
@@ -282,6 +285,35 @@ def test_a_role_says_the_same_to_a_shell_and_to_yaml(word):
     applied, binding = yaml.safe_load(words[-1].removeprefix("<<<"))["items"]
     assert applied["metadata"]["namespace"] == binding["subjects"][0]["name"] == word
     assert applied["rules"] == RULES and binding["roleRef"]["name"] == applied["metadata"]["name"]
+
+
+def test_the_role_in_the_documentation_is_the_one_in_the_hints():
+    text = (Path(__file__).parents[2] / "docs" / "site.md").read_text()
+    documents = [yaml.safe_load(part.partition("```")[0]) for part in text.split("```yaml")[1:]]
+    roles = {
+        document["metadata"]["name"]: document for document in documents if document.get("kind") == "Role"
+    }
+    assert roles["gfattach"]["rules"] == RULES
+
+
+# how long
+
+STAGES = ("cluster", STAGE_SECONDS), ("services", SERVICE_STAGE_SECONDS)
+
+
+@pytest.mark.parametrize(("stage", "seconds"), STAGES)
+def test_a_probe_s_time_ends_with_its_own_deadline_or_with_its_stage(stage, seconds):
+    subject = ClusterSubject(ClusterRef())
+    brief = until(Inquiry(subject, Deadline.after(1), {}), stage)
+    whole = until(Inquiry(subject, Deadline.after(600), {}), stage)
+    assert 0.5 < brief.remaining() < 1
+    assert seconds - 1 < whole.remaining() < seconds
+    again = until(Inquiry(subject.serving(), Deadline.after(600), {}), stage)
+    assert again == whole, "the stage's time runs from its first question"
+
+
+def test_both_stages_together_are_over_in_half_a_minute():
+    assert STAGE_SECONDS + SERVICE_STAGE_SECONDS < 30
 
 
 # the loop in the background
