@@ -54,9 +54,9 @@ def open_forwards(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
     The attachment's record has to be there: a registration holds as long as it is. Raises AgentError
     and StorageError.
     """
-    wanted = tuple(spec for spec in (way.cache_forward, way.nix_forward) if spec is not None and spec.listen)
-    if not wanted:
+    if not way.listens:
         return way
+    wanted = tuple(spec for spec in (way.cache_forward, way.nix_forward) if spec is not None)
     opened: list[Way] = []
 
     def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
@@ -89,6 +89,16 @@ def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -
     guarded = () if watched is None else (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
     client = _agent(way, lease_hours)
     client.register(Registration(home.record, forwards, guarded), Deadline.after(AGENT_SECONDS))
+
+
+def unguard(way: Way, home: Home, lease_hours: float) -> None:
+    """Guard nothing any more: keep the forward of the Bazel cache, or give all up. Raises AgentError."""
+    if way.cache_forward is None:
+        release(directory_for(way), home.record)
+        return
+    _agent(way, lease_hours).register(
+        Registration(home.record, (way.cache_forward,)), Deadline.after(AGENT_SECONDS)
+    )
 
 
 def watch(target: SubstituterTarget) -> ForwardSpec:

@@ -9,33 +9,30 @@ that ends early and found nothing attached leaves nothing behind.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gfattach import attachment as records
 from gfattach import process
-from gfattach.attach import bazel_side, bazel_token, forwards, nix_side, nix_token
+from gfattach.attach import forwards
+from gfattach.attach.attaching import Attaching
 from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
+from gfattach.attach.up_bazel import attach_bazel
+from gfattach.attach.up_nix import attach_nix
 from gfattach.attach.ways import Way, find_way, kind_of, read_only
 from gfattach.attachment import Attachment
 from gfattach.contract.environment import detached
-from gfattach.credential.helper import HELPER_NAME
 from gfattach.engine import Run
 from gfattach.errors import ExitCode, GfattachError, UsageError
-from gfattach.files import locked, remove, write_atomic, write_json
-from gfattach.finding import Finding, Status, ok
+from gfattach.files import locked, write_json
+from gfattach.finding import Status
 from gfattach.firsthit import nix as nix_hit
 from gfattach.firsthit.measure import Measurement
 from gfattach.firsthit.proof import Proof, conclude
-from gfattach.fragments import link as links
-from gfattach.fragments import nixconf
-from gfattach.fragments.home import BAZELRC, NETRC, create_home
-from gfattach.journal import Journal
-from gfattach.nixcache.target import SubstituterTarget
+from gfattach.fragments.home import create_home
 from gfattach.paths import Home, resolve_home
 from gfattach.site.load import load_site
 
@@ -77,7 +74,7 @@ def attach(options: UpOptions, run: Run) -> Attached:
         try:
             _check_same(before, kind_of(options, site))
             way = find_way(options, site, home, run)
-            attached = _Up(options, home, way, run, before).attach()
+            attached = _attach(options, home, way, run, before)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 process.end_all()  # a probe's thread may still be at work in what is undone now
@@ -98,171 +95,27 @@ def _check_same(before: Attachment | None, wanted: str) -> None:
         )
 
 
-class _Up:
-    """One attach under way."""
-
-    def __init__(self, options: UpOptions, home: Home, way: Way, run: Run, before: Attachment | None) -> None:
-        self.options = options
-        self.home = home
-        self.way = way
-        self.run = run
-        self.measurement = Measurement(run)
-        self.not_proved: list[str] = []
-        self.failures: list[GfattachError] = []
-        self.bazel_use: Sequence[str] = ()
-        self.nix_use = ""
-        begun = before or Attachment.begin(way.kind)
-        agent = forwards.directory_for(way)
-        # Saved before anything else is done, so that `down` knows of an `up` that was killed.
-        self.record = replace(begun, trial=way.trial_directory, agent=agent, cluster=way.cluster)
-        records.save(home, self.record)
-
-    def attach(self) -> Attached:
-        self.way = forwards.open_forwards(self.way, self.home, self.options.lease_hours, self.run)
-        cache = None if self.way.cache is None else read_only(self.way.cache)
-        self.record = replace(self.record, cache=cache, substituter=self.way.substituter)
-        records.save(self.home, self.record)
-        cold = self._attach_bazel()
-        self._attach_nix()
-        if cold is not None:
-            cold()
-        way, run = self.way, self.run
-        targets = {"cache": way.cache, "substituter": way.substituter}
-        endpoints = {name: target.endpoint.url for name, target in targets.items() if target is not None}
-        proof = conclude(self.measurement.legs, run.report(), run.origin, endpoints)
-        write_json(self.home.evidence, proof.as_json())
-        record = replace(self.record, first_hit=_summary(proof))
-        records.save(self.home, record)
-        kept = None if record.bazelrc is None and record.nix_conf is None else record
-        run.account("record", "keep the evidence and the record")
-        code = exit_code(run, proof, self.failures, require_hit=self.options.require_hit)
-        return Attached(code, kept, proof, self.not_proved, self.bazel_use, self.nix_use)
-
-    def _attach_bazel(self) -> Callable[[], None] | None:
-        """The Bazel half; what is still to be measured when the other half is done, if anything."""
-        target, options, run = self.way.cache, self.options, self.run
-        if target is None:
-            self.not_proved.append("bazel: the site names no cache")
-            return None
-        if not bazel_side.ask_cache(target, run):
-            self.not_proved.append("bazel: the cache did not pass its probes")
-            self._retract_bazel()
-            return None
-        found = bazel_side.ask_bazel(target, options.clients, self.home, run)
-        if found.failed:
-            self.not_proved.append(f"bazel: {found.reason}")
-            self._retract_bazel()
-            return None
-        if found.bazel is None:
-            self.not_proved.append(f"bazel: {found.reason}")
-        run.step("bazelrc", "write the Bazel fragment", lambda progress: self._write_bazelrc(found))
-        with self._surviving("bazel"), bazel_side.legs_of(found, target, self.home) as legs:
-            if self.way.fills:
-                bazel_side.fill(self.way, legs, self.measurement)
-            bazel_side.hit(target, legs, self.measurement, warm=self.way.fills)
-            if legs is not None and not self.way.fills:
-                bazel_side.hit_again(legs, self.measurement, warm=True)
-        if self.failures:
-            self._retract_bazel()
-        if self.failures or found.bazel is None or not self.way.fills:
-            return None
-        return lambda: self._measure_cold(found)
-
-    @contextmanager
-    def _surviving(self, half: str) -> Iterator[None]:
-        """Go on with the other half when a leg of this one fails; the checklist has shown it by then."""
-        try:
-            yield
-        except GfattachError as error:
-            self.failures.append(error)
-            self.not_proved.append(f"{half}: {error.fact}")
-
-    def _measure_cold(self, found: bazel_side.BazelFound) -> None:
-        """The figure that a first hit with the server of the fill did not give."""
-        assert self.way.cache is not None
-        with self._surviving("bazel"), bazel_side.legs_of(found, self.way.cache, self.home) as legs:
-            assert legs is not None
-            bazel_side.hit_again(legs, self.measurement, warm=False)
-
-    def _write_bazelrc(self, found: bazel_side.BazelFound) -> Mapping[str, Finding]:
-        assert self.way.cache is not None
-        path = self.home.directory / BAZELRC
-        token = bazel_token.offer(self.way.cache.endpoint.host, self.home.directory, found.accepted)
-        text = bazel_side.render_fragment(
-            self.way.cache, found, self.options.on_cache_down, self.run, token.helper
-        )
-        write_atomic(path, text.encode())
-        findings = {"bazelrc": ok("fragment.written", str(path), path=str(path))}
-        if token.finding is not None:
-            findings["bazel-token"] = token.finding
-        self.record = replace(self.record, bazelrc=path)
-        if self.options.link:
-            linked = links.link(self.home, path, Journal(self.home))
-            self.record = replace(self.record, links=(linked.file,) if linked.file else ())
-            findings["link"] = ok("fragment.linked", f"imported by {linked.file}", path=str(linked.file))
-        else:
-            linked = links.offer(self.home, path)
-        self.bazel_use = linked.hints or (f"read by every Bazel of this workspace, through {linked.file}",)
-        records.save(self.home, self.record)
-        return findings
-
-    def _retract_bazel(self) -> None:
-        remove(self.home.directory / HELPER_NAME)
-        if self.record.bazelrc is not None:
-            remove(self.record.bazelrc)
-            self.record = replace(self.record, bazelrc=None)
-
-    def _attach_nix(self) -> None:
-        target, run = self.way.substituter, self.run
-        if target is None:
-            self.not_proved.append("nix: the site names no substituter")
-            return
-        before = len(self.failures)
-        with self._surviving("nix"):
-            target = nix_token.with_token(target, run)
-        if len(self.failures) > before:
-            self._retract_nix()
-            return
-        if not nix_side.ask_substituter(target, run):
-            self.not_proved.append("nix: the substituter did not pass its probes")
-            self._retract_nix()
-            return
-        found = nix_side.ask_nix(target, self.options.clients, run)
-        if found.reason:
-            self.not_proved.append(f"nix: {found.reason}")
-        if found.failed:
-            self._retract_nix()
-            return
-        run.step("nix-conf", "write the Nix fragment", lambda progress: self._write_nix_conf(found, target))
-        if found.nix is None:
-            return
-        before = len(self.failures)
-        with self._surviving("nix"):
-            nix_side.hit(found.nix, target, self.home, self.measurement, self.options.nix_paths)
-        if len(self.failures) > before:
-            self._retract_nix()
-
-    def _write_nix_conf(self, found: nix_side.NixFound, target: SubstituterTarget) -> Mapping[str, Finding]:
-        path = nixconf.fragment_path(self.home)
-        netrc = nix_token.write_netrc(self.home, target, found.nix)
-        text = nix_side.render_fragment(target, found, netrc.path)
-        # Outside the home when Nix cannot include a path in it: the journal knows of it then, and of what
-        # the agent makes of it while the substituter is down.
-        journal = Journal(self.home)
-        journal.will_change(path, nixconf.emptied().encode())
-        journal.will_change(path, text.encode())
-        forwards.guard(self.way, self.home, path, text, self.options.lease_hours)
-        self.record = replace(self.record, nix_conf=path)
-        self.nix_use = nixconf.activation(path)
-        records.save(self.home, self.record)
-        written = {"nix-conf": ok("fragment.written", str(path), path=str(path))}
-        return written | {f"nix-netrc-{place}": finding for place, finding in enumerate(netrc.findings, 1)}
-
-    def _retract_nix(self) -> None:
-        remove(self.home.directory / NETRC)
-        if self.record.nix_conf is not None:
-            Journal(self.home).will_change(self.record.nix_conf, nixconf.emptied().encode())
-            self.record = replace(self.record, nix_conf=None)
+def _attach(options: UpOptions, home: Home, way: Way, run: Run, before: Attachment | None) -> Attached:
+    begun = before or Attachment.begin(way.kind)
+    up = Attaching(options, home, way, run, begun, Measurement(run))
+    agent = forwards.directory_for(way) if way.listens else begun.agent
+    # Saved before anything else is done, so that `down` knows of an `up` that was killed.
+    up.save(trial=way.trial_directory, agent=agent, cluster=way.cluster)
+    up.way = way = forwards.open_forwards(way, home, options.lease_hours, run)
+    up.save(cache=None if way.cache is None else read_only(way.cache), substituter=way.substituter)
+    rest = attach_bazel(up)
+    attach_nix(up)
+    if rest is not None:
+        rest()
+    targets = {"cache": way.cache, "substituter": way.substituter}
+    endpoints = {name: target.endpoint.url for name, target in targets.items() if target is not None}
+    proof = conclude(up.measurement.legs, run.report(), run.origin, endpoints)
+    write_json(home.evidence, proof.as_json())
+    up.save(first_hit=_summary(proof))
+    kept = None if up.record.bazelrc is None and up.record.nix_conf is None else up.record
+    run.account("record", "keep the evidence and the record")
+    code = exit_code(run, proof, up.failures, require_hit=options.require_hit)
+    return Attached(code, kept, proof, up.not_proved, up.bazel_use, up.nix_use)
 
 
 def exit_code(run: Run, proof: Proof, failures: Sequence[GfattachError], *, require_hit: bool) -> ExitCode:

@@ -51,6 +51,11 @@ class Way:
     cache_forward: ForwardSpec | None = None
     nix_forward: ForwardSpec | None = None
 
+    @property
+    def listens(self) -> bool:
+        """Whether an agent has to listen for it."""
+        return self.cache_forward is not None or self.nix_forward is not None
+
 
 def kind_of(options: UpOptions, site: Site) -> str:
     """The kind of way that `options` and what is said of the site ask for.

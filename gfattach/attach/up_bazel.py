@@ -1,0 +1,79 @@
+"""The Bazel half of `up`: ask the cache and Bazel, write the fragment, measure the hits, or take all back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gfattach.attach import bazel_side, bazel_token
+from gfattach.attach.attaching import Attaching
+from gfattach.credential.helper import HELPER_NAME
+from gfattach.files import remove, write_atomic
+from gfattach.finding import Finding, ok
+from gfattach.fragments import link as links
+from gfattach.fragments.home import BAZELRC
+from gfattach.journal import Journal
+
+
+def attach_bazel(up: Attaching) -> Callable[[], None] | None:
+    """Attach it; what is still to be measured when the other half is done, if anything."""
+    target, run = up.way.cache, up.run
+    if target is None:
+        up.not_proved.append("bazel: the site names no cache")
+        return None
+    if not bazel_side.ask_cache(target, run):
+        up.not_proved.append("bazel: the cache did not pass its probes")
+        _retract(up)
+        return None
+    found = bazel_side.ask_bazel(target, up.options.clients, up.home, run)
+    if found.failed:
+        up.not_proved.append(f"bazel: {found.reason}")
+        _retract(up)
+        return None
+    if found.bazel is None:
+        up.not_proved.append(f"bazel: {found.reason}")
+    run.step("bazelrc", "write the Bazel fragment", lambda progress: _write(up, found))
+    with up.surviving("bazel"), bazel_side.legs_of(found, target, up.home) as legs:
+        if up.way.fills:
+            bazel_side.fill(up.way, legs, up.measurement)
+        bazel_side.hit(target, legs, up.measurement, warm=up.way.fills)
+        if legs is not None and not up.way.fills:
+            bazel_side.hit_again(legs, up.measurement, warm=True)
+    if up.failures:
+        _retract(up)
+    if up.failures or found.bazel is None or not up.way.fills:
+        return None
+    return lambda: _measure_cold(up, found)
+
+
+def _measure_cold(up: Attaching, found: bazel_side.BazelFound) -> None:
+    """The figure that a first hit with the server of the fill did not give."""
+    assert up.way.cache is not None
+    with up.surviving("bazel"), bazel_side.legs_of(found, up.way.cache, up.home) as legs:
+        assert legs is not None
+        bazel_side.hit_again(legs, up.measurement, warm=False)
+
+
+def _write(up: Attaching, found: bazel_side.BazelFound) -> Mapping[str, Finding]:
+    assert up.way.cache is not None
+    path = up.home.directory / BAZELRC
+    token = bazel_token.offer(up.way.cache.endpoint.host, up.home.directory, found.accepted)
+    text = bazel_side.render_fragment(up.way.cache, found, up.options.on_cache_down, up.run, token.helper)
+    write_atomic(path, text.encode())
+    findings = {"bazelrc": ok("fragment.written", str(path), path=str(path))}
+    if token.finding is not None:
+        findings["bazel-token"] = token.finding
+    linked = links.offer(up.home, path)
+    if up.options.link:
+        linked = links.link(up.home, path, Journal(up.home))
+        findings["link"] = ok("fragment.linked", f"imported by {linked.file}", path=str(linked.file))
+    up.bazel_use = linked.hints or (f"read by every Bazel of this workspace, through {linked.file}",)
+    linking = (linked.file,) if up.options.link and linked.file else up.record.links
+    up.save(bazelrc=path, links=linking)
+    return findings
+
+
+def _retract(up: Attaching) -> None:
+    remove(up.home.directory / HELPER_NAME)
+    if up.record.bazelrc is not None:
+        remove(up.record.bazelrc)
+        up.save(bazelrc=None)
