@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach import attachment as records
-from gfattach.attach import bazel_side, forwards, nix_side, nix_token
+from gfattach.attach import bazel_side, bazel_token, forwards, nix_side, nix_token
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.ways import Way, refuse_executor, trial_way
 from gfattach.attachment import Attachment
@@ -111,6 +111,8 @@ def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurem
     target = way.cache
     if target is None:
         return
+    target = bazel_token.ask_with_token(target, run)
+    way = replace(way, cache=target)
     if not bazel_side.ask_cache(target, run):
         raise UnprovedError("the cache did not pass its probes; nothing was measured", code="prove.cache")
     found = bazel_side.ask_bazel(target, options.clients, home, run)
@@ -155,7 +157,7 @@ def _measure_labels(
             "a target is measured in an attached workspace, and this is none",
             "attach the workspace that holds it: gfattach up --workspace DIR",
         )
-    target = replace(way.cache, may_write=False)
+    target = bazel_token.ask_with_token(replace(way.cache, may_write=False), run)
     found = bazel_side.ask_bazel(target, options.clients, home, run)
     bazel, workspace, rc = found.bazel, home.workspace, record.bazelrc
     if bazel is None:

@@ -7,18 +7,20 @@ puts them into the private rc of that one run.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach.contract.variables import lines_of
 from gfattach.credential.helper import HELPER_NAME, write_helper
 from gfattach.credential.hosts import host_of
 from gfattach.credential.tokens import has_token, headers_for
+from gfattach.engine import Run
 from gfattach.errors import CredentialError
 from gfattach.files import remove
 from gfattach.finding import Finding, fail, ok, warn
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS
+from gfattach.reapi.target import CacheTarget
 
 #: The flag under its names, the newer first.
 HELPER_FLAGS = ("credential_helper", "experimental_credential_helper")
@@ -78,6 +80,28 @@ def _offer(host: str, directory: Path, accepted: Container[str] | None, dialled:
         )
     helper = write_helper(directory, host_of(host) if dialled and dialled != host else "")
     return Offer(helper, ok("credential.bazel.helper", f"Bazel asks {helper} for the token for {host}"))
+
+
+def ask_with_token(target: CacheTarget, run: Run) -> CacheTarget:
+    """`target` with the token that something has for its host, found as a step of `run`; itself without any.
+
+    Raises CredentialError for a token that cannot be read or is not good now, and StorageError.
+    """
+    host = target.endpoint.host
+    if target.headers or not has_token(host):
+        return target
+    found: list[tuple[tuple[str, str], ...]] = []
+
+    def find(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+        found.append(headers_for(host))
+        return {
+            "cache-token": ok(
+                "credential.cache.found", f"{host} is asked with the token that is stored for it"
+            )
+        }
+
+    run.step("cache-token", "find the token for the cache", find)
+    return replace(target, headers=found[0])
 
 
 def with_token(environment: Mapping[str, str], host: str, fragment: Path | None) -> dict[str, str]:

@@ -51,7 +51,7 @@ class Server:
     a second) is unpacked there once. `name` is that of the output base in it, one for each
     server that runs at the same time.
 
-    Without `environ` it is sealed: no rc file is read, HOME is empty, the environment holds
+    Without `environ` it is sealed: no rc file but `rc` is read, HOME is empty, the environment holds
     PATH and what a version manager needs, and what Bazel keeps for itself goes below `work`.
     With `environ`, the user's rc files, HOME and caches are honoured, as for a build of the
     user's own; only the output base is private. Nothing is started before the first `run`.
@@ -93,7 +93,8 @@ class Server:
         if not self._sealed:
             return [f"--bazelrc={file}" for file in rc]
         root = f"--output_user_root={self._work / 'root'}"
-        rc_files = ["--nosystem_rc", "--noworkspace_rc", "--nohome_rc", "--bazelrc=/dev/null"]
+        rc_files = ["--nosystem_rc", "--noworkspace_rc", "--nohome_rc"]
+        rc_files += [f"--bazelrc={file}" for file in rc or (Path("/dev/null"),)]
         return [root, *rc_files, f"--host_jvm_args={_SHORT_LIVED}"]
 
     def __enter__(self) -> Server:

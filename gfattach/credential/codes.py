@@ -10,6 +10,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "credential.argument": "a token, or what looks like one, stands on the command line",
         "credential.bazel.helper": "Bazel asks a helper for the cache's token",
         "credential.bazel.no-helper": "this Bazel knows no credential helpers",
+        "credential.cache.found": "the cache is asked with the token that is stored for it",
         "credential.cell.both": "both variables for a cell's token are set",
         "credential.expired": "the token has expired, or has less than a minute left",
         "credential.file.format": "the file of tokens is none",

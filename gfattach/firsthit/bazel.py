@@ -22,12 +22,13 @@ from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, RefusedError, UsageError
-from gfattach.files import read_bytes, remove, write_atomic
+from gfattach.files import make_private_directory, read_bytes, remove, write_atomic
 from gfattach.firsthit.bazel_build import run_build
 from gfattach.firsthit.bazel_evidence import leg_of
 from gfattach.firsthit.bazel_options import Access, ProofOptions, endpoint_options
 from gfattach.firsthit.evidence import Leg, LegName
 from gfattach.firsthit.no_executor import refuse_executors
+from gfattach.fragments.rcfile import quote
 from gfattach.reapi.target import CacheTarget
 
 #: What a module-aware Bazel writes into a workspace that it builds in.
@@ -61,7 +62,8 @@ class BazelLegs:
         self._flag_cache = flag_cache
         self._endpoint = endpoint_options(target, bazel)
         self._probe = write_probe(work / "probe", nonce)
-        self._server = Server(bazel, self._probe.directory, work, "proof")
+        self._rc = write_header_rc(target, work)
+        self._server = Server(bazel, self._probe.directory, work, "proof", rc=self._rc)
         self._options: ProofOptions | None = None
 
     def __enter__(self) -> BazelLegs:
@@ -71,6 +73,8 @@ class BazelLegs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.forget()
+        for file in self._rc:
+            remove(file)
 
     def fill(self, deadline: Deadline) -> Leg:
         """Build the probe and store it, with the server that runs, if one does.
@@ -177,6 +181,8 @@ def measure_target(
     where = endpoint_options(target, bazel)
     kept = read_bytes(workspace / _LOCK_FILE)
     environ = os.environ if environ is None else environ
+    private = write_header_rc(target, work)
+    rc = (*rc, *private)
     with Server(bazel, workspace, work, "target", environ=environ, rc=rc) as server:
         try:
             accepted = accepted_flags(
@@ -202,7 +208,23 @@ def measure_target(
             )
         finally:
             _put_back(workspace / _LOCK_FILE, kept)
+            for file in private:
+                remove(file)
     return leg_of(build)
+
+
+def write_header_rc(target: CacheTarget, work: Path) -> tuple[Path, ...]:
+    """An rc file (0600, below `work`) with the target's headers, if it has any: they are never arguments.
+
+    Every Bazel knows the flag, while a helper would need the home that a proof's Bazel has not.
+    Raises StorageError, and UsageError for a header that no rc file can hold.
+    """
+    if not target.headers:
+        return ()
+    lines = [f"build {quote(f'--remote_cache_header={name}={value}')}\n" for name, value in target.headers]
+    file = make_private_directory(work) / "headers.bazelrc"
+    write_atomic(file, "".join(lines).encode())
+    return (file,)
 
 
 @contextlib.contextmanager
