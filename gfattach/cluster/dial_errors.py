@@ -64,7 +64,10 @@ def tls_error(
         said = str(error.strerror or error)
     elif isinstance(error, ValueError):
         said = f"{name!r} is no name for a TLS server: {error}"
-    return DialError("tls-failed", f"the TLS handshake with {authority} failed: {said}", look)
+    hints = [look]
+    if reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":
+        hints.insert(0, "a server of TLS 1.2 that wants a client certificate says no more than this")
+    return DialError("tls-failed", f"the TLS handshake with {authority} failed: {said}", *hints)
 
 
 def _verification_error(

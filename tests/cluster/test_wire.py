@@ -148,7 +148,7 @@ def test_32_mib_each_way_on_several_connections_arrive_as_they_were(
     size, blob = 32 * MIB, hashlib.shake_128(b"blob").digest(MIB)
 
     def swap(connection: socket.socket) -> None:
-        sender = threading.Thread(target=lambda: [connection.sendall(blob) for _ in range(size // MIB)])
+        sender = threading.Thread(target=connection.sendall, args=(blob * (size // MIB),))
         sender.start()
         left, digest = size, hashlib.sha256()
         while left and (part := connection.recv(MIB)):
