@@ -40,7 +40,7 @@ class ClusterSession:
         self._connection: ClusterConnection | None = None
         self._renew_at: float | None = None  # on time.time(): expiry is wall clock
         self._files: object = None
-        self._lock = asyncio.Lock()
+        self._resolving: asyncio.Task[ClusterConnection] | None = None
         self._pause = 0.0
         self._not_before = 0.0  # on time.monotonic()
         self._last_error: ClusterError | None = None
@@ -48,38 +48,43 @@ class ClusterSession:
 
     async def connection(self) -> ClusterConnection:
         """The connection, resolved anew where it has to be. Raises ClusterError."""
-        async with self._lock:
-            kept = self._connection
-            if kept is not None and (self._renew_at is None or time.time() < self._renew_at):
-                return kept
+        kept = self._connection
+        if kept is not None and (self._renew_at is None or time.time() < self._renew_at):
+            return kept
+        if self._resolving is None:
             files = self._stamp()
             if self._last_error is not None and time.monotonic() < self._not_before and files == self._files:
                 raise self._last_error
             self._files = files
-            try:
-                self._connection = await asyncio.to_thread(self._resolve)
-            except ClusterError as error:
-                self._put_off(error)
-                raise
-            except GfattachError as error:
-                failure = ClusterError(error.fact, *error.hints, code=error.code)
-                self._put_off(failure)
-                raise failure from error
-            self._anew = False
-            self._renew_at = _renewal(self._connection.expires)
-            return self._connection
+            self._resolving = asyncio.get_running_loop().create_task(self._fetch())
+            self._resolving.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # Who waits may give up; a slow plugin's answer serves the next who asks.
+        return await asyncio.shield(self._resolving)
+
+    async def _fetch(self) -> ClusterConnection:
+        try:
+            found = await asyncio.to_thread(self._resolve)
+        except GfattachError as error:
+            failure = ClusterError(error.fact, *error.hints, code=error.code)
+            self._put_off(failure)
+            raise failure from error
+        finally:
+            self._resolving = None
+        self._anew = False
+        self._connection, self._renew_at = found, _renewal(found.expires)
+        return found
 
     def worked(self) -> None:
         """What was resolved last is accepted by the cluster."""
         self._pause, self._last_error = 0.0, None
 
-    def failed(self, error: ClusterError) -> bool:
-        """Note that the cluster could not be used; whether it is worth trying again at once.
+    def failed(self, used: ClusterConnection, error: ClusterError) -> bool:
+        """Note that the cluster could not be reached as `used` says; whether to try again at once.
 
         A refused credential is fetched anew, and so is everything when the kubeconfig has changed.
         """
-        if self._connection is None:
-            return False
+        if used is not self._connection:
+            return True  # somebody else has met the same
         refused = error.code.endswith(_UNAUTHORIZED)
         if not refused and self._stamp() == self._files:
             return False

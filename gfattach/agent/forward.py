@@ -226,7 +226,7 @@ class Forward:
         pause = _FIRST_PAUSE
         while True:
             try:
-                client.leg = await self._dial(hold.within(DIAL_SECONDS))
+                client.leg = await self._dial(Deadline.after(DIAL_SECONDS))
                 return True
             except (ClusterError, OSError, TimeoutError) as error:
                 LOG.info("%s: cannot be reached: %s", self.spec.name, error)
@@ -242,7 +242,7 @@ class Forward:
             return await self._upstream.dial(deadline)
 
     async def _dial_for_health(self) -> Speech:
-        return (await self._upstream.dial(Deadline.after(health.ANSWER_SECONDS))).channel
+        return (await self._upstream.dial(Deadline.after(health.CONNECT_SECONDS))).channel
 
     # Health.
 

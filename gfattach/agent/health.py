@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Seconds in which a question has to be answered.
 ANSWER_SECONDS = 2.0
 
+#: Seconds for a new connection: through a cluster far away that takes a dozen round trips.
+CONNECT_SECONDS = 5.0
+
 #: Seconds between questions: a substituter's have to be close, because a dead one is fatal to Nix builds.
 INTERVAL_SECONDS = {"nix": 1.0, "grpc": 5.0, "http": 5.0}
 
@@ -66,19 +69,22 @@ class HealthCheck:
         self._tls: ssl.SSLContext | None = None
 
     async def ask(self) -> str:
-        """Ask now: "" when it is well, else what is wrong. Takes up to `ANSWER_SECONDS`."""
+        """Ask now: "" when it is well, else what is wrong. Connecting, where that is needed, comes first."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                kept = self._connection
-                if kept is not None and kept.usable:
-                    with contextlib.suppress(OSError, ValueError, GfattachError):
-                        return await self._judged(kept)
-                    self.drop()  # it had been idle: only a fresh one says what is so
+            kept = self._connection
+            if kept is not None and kept.usable:
+                with contextlib.suppress(OSError, ValueError, GfattachError):
+                    return await self._judged(kept)
+                self.drop()  # it had been idle: only a fresh one says what is so
+            async with asyncio.timeout(CONNECT_SECONDS):
                 self._connection = await self._connect()
-                return await self._judged(self._connection)
-        except TimeoutError:
+            return await self._judged(self._connection)
+        except _Silent:
             self.drop()
             return f"no answer within {ANSWER_SECONDS:g} s"
+        except TimeoutError:
+            self.drop()
+            return f"no connection within {CONNECT_SECONDS:g} s"
         except GfattachError as error:
             self.drop()
             return error.fact
@@ -96,7 +102,11 @@ class HealthCheck:
             self._connection = None
 
     async def _judged(self, connection: _Connection) -> str:
-        verdict = await connection.ask()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                verdict = await connection.ask()
+        except TimeoutError as error:
+            raise _Silent from error
         if not connection.usable:
             self.drop()
         return verdict
@@ -124,6 +134,10 @@ class HealthCheck:
         if health.kind == "nix":
             return HttpQuestion(self._authority, f"{health.path.rstrip('/')}/nix-cache-info", store=True)
         return HttpQuestion(self._authority, health.path, store=False)
+
+
+class _Silent(Exception):
+    """A question was not answered in time."""
 
 
 class _Connection:

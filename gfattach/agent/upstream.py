@@ -19,6 +19,7 @@ from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
 
 if TYPE_CHECKING:
+    from gfattach.cluster.connection import ClusterConnection
     from gfattach.cluster.services import ReadyPod
 
 #: Seconds that the list of ready pods is believed without asking again.
@@ -98,11 +99,12 @@ class PodWay:
     async def dial(self, deadline: Deadline) -> Leg:
         """A fresh connection to one of the ready pods, another where one fails. Raises ClusterError."""
         while True:
+            connection = await self._session.connection()
             try:
-                leg = await self._dial(deadline)
+                leg = await self._dial(connection, deadline)
             except ClusterError as error:
                 self._known_until = 0.0
-                if not deadline.expired and self._session.failed(error):
+                if self._session.failed(connection, error) and not deadline.expired:
                     continue
                 raise
             self._session.worked()
@@ -113,19 +115,21 @@ class PodWay:
         self._known_until = 0.0
         self._avoid(leg.pod)
 
-    async def _dial(self, deadline: Deadline) -> Leg:
+    async def _dial(self, connection: ClusterConnection, deadline: Deadline) -> Leg:
         from gfattach.cluster.api import Api
         from gfattach.cluster.portforward import open_channel
         from gfattach.cluster.services import ready_pods
 
-        connection = await self._session.connection()
         if time.monotonic() >= self._known_until:
             self._ready = tuple(await ready_pods(Api(connection), self._upstream, deadline))
             self._known_until = time.monotonic() + PODS_SECONDS
         failure: ClusterError | None = None
-        for pod in self._order():
+        pods = self._order()
+        for tried, pod in enumerate(pods):
+            # One pod whose node says nothing must leave time for the others.
+            share = deadline.within(deadline.remaining() / (len(pods) - tried))
             try:
-                channel = await open_channel(connection, pod.namespace, pod.name, pod.port, deadline)
+                channel = await open_channel(connection, pod.namespace, pod.name, pod.port, share)
                 return Leg(channel, pod.name)
             except ClusterError as error:
                 self._avoid(pod.name)

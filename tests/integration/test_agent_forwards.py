@@ -401,6 +401,35 @@ def test_many_connections_that_come_and_go_leave_nothing(desk, nix):
     assert b"StoreDir" in get(forward, "tcp")
 
 
+def test_a_forward_that_is_registered_anew_keeps_its_port_and_gets_another_upstream(desk, nix):
+    (first,) = desk.register(nix_forward(free_port()))
+    desk.wait("down")
+    (again,) = desk.register(nix_forward(nix.port))
+    assert again.port == first.port
+    desk.wait("up")
+    assert b"StoreDir" in get(again, "unix")
+    assert desk.register() == ()
+    assert desk.status().forwards == ()
+    assert not again.socket_path.exists()
+
+
+def test_two_attachments_share_a_forward_until_the_last_is_gone(desk, nix):
+    (forward,) = desk.register(nix_forward(nix.port))
+    other = desk.root / "other.json"
+    other.write_text("{}")
+    client = desk.ensure()
+    (shared,) = client.register(Registration(other, (nix_forward(nix.port),)), Deadline.after(SECONDS))
+    assert shared.port == forward.port
+    desk.wait("up")
+    desk.record.unlink()
+    wait_for(lambda: desk.status().records == (other,))
+    assert b"StoreDir" in get(forward, "tcp")
+    assert client.unregister(other, Deadline.after(SECONDS))
+    assert not client.unregister(other, Deadline.after(SECONDS))
+    with pytest.raises(ConnectionRefusedError):
+        connect(forward, "tcp")
+
+
 def test_a_name_means_one_upstream(desk, nix):
     desk.register(nix_forward(nix.port))
     other = desk.root / "other.json"

@@ -1,0 +1,166 @@
+"""The agent's one connection to its cluster: when it is resolved, and when it is left alone."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gfattach.agent.cluster_session import ClusterSession
+from gfattach.cluster import resolve as resolving
+from gfattach.cluster.connection import ClusterConnection, ClusterRef
+from gfattach.errors import ClusterError
+
+REFUSED = ClusterError("401", code="cluster.api.unauthorized")
+UNREACHABLE = ClusterError("no answer", code="cluster.dial.silent")
+
+
+class Resolver:
+    """Stands where a kubeconfig is read and a plugin is run."""
+
+    def __init__(self):
+        self.calls = []
+        self.answer = lambda: ClusterConnection("h", 6443, "ns")
+
+    def resolve(self, ref, deadline, environ=None, *, anew=False):
+        self.calls.append(anew)
+        return self.answer()
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    made = Resolver()
+    monkeypatch.setattr(resolving, "resolve", made.resolve)
+    return made
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "config"
+    path.write_text("one")
+    return path
+
+
+def session(file):
+    return ClusterSession(ClusterRef((file,), "c"))
+
+
+def test_it_is_resolved_once_for_all_who_ask_at_once(resolver, file):
+    async def run():
+        held = session(file)
+        found = await asyncio.gather(*(held.connection() for _ in range(5)))
+        assert len({id(each) for each in found}) == 1
+
+    asyncio.run(run())
+    assert resolver.calls == [False]
+
+
+def test_a_credential_about_to_expire_is_renewed(resolver, file):
+    async def run():
+        held = session(file)
+        soon = datetime.now(UTC) + timedelta(seconds=0.2)
+        resolver.answer = lambda: ClusterConnection("h", 6443, "ns", expires=soon)
+        await held.connection()
+        time.sleep(0.15)
+        resolver.answer = lambda: ClusterConnection("h", 6443, "ns")
+        assert (await held.connection()).expires is None
+
+    asyncio.run(run())
+    assert resolver.calls == [False, False]
+
+
+def test_a_refused_credential_is_fetched_anew_at_once_and_then_not_in_haste(resolver, file):
+    async def run():
+        held = session(file)
+        assert held.failed(await held.connection(), REFUSED)
+        second = await held.connection()
+        assert not held.failed(second, REFUSED)
+        with pytest.raises(ClusterError, match="401"):
+            await held.connection()
+
+    asyncio.run(run())
+    assert resolver.calls == [False, True]
+
+
+def test_two_who_are_refused_together_fetch_one(resolver, file):
+    async def run():
+        held = session(file)
+        used = await held.connection()
+        assert held.failed(used, REFUSED)
+        assert held.failed(used, REFUSED)
+        fresh = await held.connection()
+        assert held.failed(used, REFUSED)
+        assert await held.connection() is fresh
+
+    asyncio.run(run())
+    assert resolver.calls == [False, True]
+
+
+def test_once_it_worked_the_next_refusal_is_a_first_one(resolver, file):
+    async def run():
+        held = session(file)
+        for _ in range(3):
+            assert held.failed(await held.connection(), REFUSED)
+            await held.connection()
+            held.worked()
+
+    asyncio.run(run())
+    assert len(resolver.calls) == 4
+
+
+def test_a_cluster_that_is_away_runs_no_plugin(resolver, file):
+    async def run():
+        held = session(file)
+        for _ in range(5):
+            assert not held.failed(await held.connection(), UNREACHABLE)
+
+    asyncio.run(run())
+    assert len(resolver.calls) == 1
+
+
+def test_a_kubeconfig_that_was_changed_is_read_anew(resolver, file):
+    async def run():
+        held = session(file)
+        used = await held.connection()
+        file.write_text("another")
+        assert held.failed(used, UNREACHABLE)
+        await held.connection()
+
+    asyncio.run(run())
+    assert len(resolver.calls) == 2
+
+
+def test_what_cannot_be_resolved_is_tried_less_and_less_often_unless_the_file_changes(resolver, file):
+    def fail():
+        raise ClusterError("plugin exited 3", code="cluster.credential.plugin")
+
+    async def run():
+        held = session(file)
+        resolver.answer = fail
+        for _ in range(5):
+            with pytest.raises(ClusterError, match="plugin exited 3"):
+                await held.connection()
+        assert len(resolver.calls) == 1
+        file.write_text("mended")
+        resolver.answer = lambda: ClusterConnection("h", 6443, "ns")
+        await held.connection()
+
+    asyncio.run(run())
+    assert resolver.calls == [False, True]
+
+
+def test_a_slow_plugin_serves_whoever_comes_later(resolver, file):
+    def slow():
+        time.sleep(0.3)
+        return ClusterConnection("h", 6443, "ns")
+
+    async def run():
+        held = session(file)
+        resolver.answer = slow
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(held.connection(), 0.05)
+        assert await asyncio.wait_for(held.connection(), 5)
+
+    asyncio.run(run())
+    assert len(resolver.calls) == 1
