@@ -56,7 +56,18 @@ def _soon(running: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> N
 
 
 def _end(ending: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    ending.call_soon_threadsafe(ending.stop)
+    """What still waits is cancelled, so that nothing is said of it while the process ends."""
+    with contextlib.suppress(RuntimeError, TimeoutError):
+        asyncio.run_coroutine_threadsafe(_cancel_the_others(), ending).result(_END_SECONDS)
+    _soon(ending, ending.stop)
     thread.join(_END_SECONDS)
     if not ending.is_running():
         ending.close()
+
+
+async def _cancel_the_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=_END_SECONDS / 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,7 +56,8 @@ def choose_port(service: Service, wanted: str) -> ServicePort:
     A forward goes to a pod: what selects none cannot be forwarded.
     """
     name = f"Service {service.name} in namespace {service.namespace}"
-    look = f"see it: kubectl -n {service.namespace} get service {service.name} -o yaml"
+    named = f"-n {shlex.quote(service.namespace)} get service {shlex.quote(service.name)}"
+    look = f"see it: kubectl {named} -o yaml"
     if service.kind == "ExternalName":
         raise ClusterError(
             f"{name} is an alias of {one_line(service.external_name)} (ExternalName): it has no pods",
@@ -125,20 +127,21 @@ def label_selector(selector: Mapping[str, str]) -> str:
 
 def none_ready(service: Service, port: ServicePort, pods: Sequence[Pod] | None, total: int) -> ClusterError:
     """The error that no pod is ready, with the worst reason; `pods` is None where they may not be read."""
-    namespace, selector = service.namespace, label_selector(service.selector)
-    look = f"see them: kubectl -n {namespace} get pods -l {selector}"
-    name = f"{namespace}/{service.name}"
+    selector = one_line(label_selector(service.selector))
+    kubectl = f"kubectl -n {shlex.quote(service.namespace)}"
+    look = f"see them: {kubectl} get pods -l {shlex.quote(selector)}"
+    name = f"{service.namespace}/{service.name}"
     if pods is None:
         fact = f"0 of {total} pods ready behind {name}; why is not known: pods may not be read"
     elif not pods:
         fact = f"0 of 0 pods ready behind {name}: no pod has the labels {selector}"
-        look = f"see whether it is scaled to zero: kubectl -n {namespace} get deployments,statefulsets"
+        look = f"see whether it is scaled to zero: {kubectl} get deployments,statefulsets"
     else:
         fact = f"0 of {len(pods)} pods ready behind {name}"
         bad = worst(pods)
         if bad is not None:
             fact += f": {bad[0].name}: {bad[1]}" if len(pods) > 1 else f": {bad[1]}"
-            look = f"see more: kubectl -n {namespace} describe pod {bad[0].name}"
+            look = f"see more: {kubectl} describe pod {shlex.quote(bad[0].name)}"
         elif isinstance(port.target, str) and not any(port.target in pod.ports for pod in pods):
             fact += f": none has a port named {one_line(port.target)}"
         else:

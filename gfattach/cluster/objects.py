@@ -74,6 +74,11 @@ def texts(holder: Mapping[str, Any], key: str) -> dict[str, str]:
     return {str(name): text(found, name) for name in found}
 
 
+def _name(holder: Mapping[str, Any], key: str) -> str:
+    """A name; one of the API's own rules is returned as it is, and any other is harmless to a terminal."""
+    return one_line(text(holder, key), 253)
+
+
 def _flag(holder: Mapping[str, Any], key: str, default: bool) -> bool:
     value = holder.get(key)
     if value is None:
@@ -177,8 +182,8 @@ def service(document: Mapping[str, Any]) -> Service:
     """A Service. Raises ClusterError."""
     metadata, spec = mapping(document, "metadata"), mapping(document, "spec")
     return Service(
-        text(metadata, "namespace"),
-        text(metadata, "name"),
+        _name(metadata, "namespace"),
+        _name(metadata, "name"),
         text(spec, "type") or "ClusterIP",
         text(spec, "clusterIP") == "None",
         texts(spec, "selector"),
@@ -211,8 +216,8 @@ def _endpoint(document: Mapping[str, Any], holder: Mapping[str, Any]) -> Endpoin
     conditions, target = mapping(document, "conditions"), mapping(document, "targetRef")
     is_pod = text(target, "kind") == "Pod"
     return Endpoint(
-        text(target, "namespace") or text(mapping(holder, "metadata"), "namespace"),
-        text(target, "name") if is_pod else "",
+        _name(target, "namespace") or _name(mapping(holder, "metadata"), "namespace"),
+        _name(target, "name") if is_pod else "",
         _flag(conditions, "ready", True),
         _flag(conditions, "terminating", False),
     )
@@ -225,8 +230,8 @@ def pod(document: Mapping[str, Any]) -> Pod:
     scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
     states = items(status, "initContainerStatuses") + items(status, "containerStatuses")
     return Pod(
-        text(metadata, "namespace"),
-        text(metadata, "name"),
+        _name(metadata, "namespace"),
+        _name(metadata, "name"),
         text(status, "phase"),
         text(ready, "status") == "True",
         bool(text(metadata, "deletionTimestamp")),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+
+from gfattach.cluster.objects import one_line
 from gfattach.cluster.resolve import connection, credential, find_files, read_kubeconfig, select
 from gfattach.errors import ClusterError
 from gfattach.finding import Finding, Probe, ok, warn
@@ -75,14 +78,14 @@ def _context(inquiry: ClusterInquiry) -> Finding:
     if reached.insecure:
         return warn(
             "cluster.context.insecure",
-            f"the cluster {entries.cluster.name} is not verified (insecure-skip-tls-verify)",
+            f"the cluster {one_line(entries.cluster.name)} is not verified (insecure-skip-tls-verify)",
             "whoever stands between here and there can read the credentials and answer for the cache",
-            f"have it checked: kubectl config set-cluster {entries.cluster.name} "
+            f"have it checked: kubectl config set-cluster {shlex.quote(entries.cluster.name)} "
             "--certificate-authority=FILE --embed-certs",
             **data,
         )
-    name = reached.context or "the service account"
-    return ok("cluster.context.selected", f"{name}: {reached.server}, namespace {reached.namespace}", **data)
+    seen = one_line(f"{reached.context}: {reached.server}, namespace {reached.namespace}")
+    return ok("cluster.context.selected", seen, **data)
 
 
 CONTEXT = Probe(

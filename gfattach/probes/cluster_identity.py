@@ -5,6 +5,7 @@ from __future__ import annotations
 from gfattach.cluster import questions
 from gfattach.cluster.api import ApiError
 from gfattach.cluster.background import now
+from gfattach.cluster.objects import one_line
 from gfattach.errors import ClusterError, UsageError
 from gfattach.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, failure, until
@@ -38,7 +39,7 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
     if not person.known:
         return ok(
             "cluster.identity.hidden",
-            f"the credentials of {connection.user or 'the context'} are accepted",
+            f"the credentials of {one_line(connection.user) or 'the context'} are accepted",
             user=None,
         )
     if person.name == "system:anonymous":
@@ -54,11 +55,11 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
 
 def _refused(inquiry: ClusterInquiry) -> Finding:
     connection = inquiry.subject.connection
+    user = one_line(connection.user)
     source = inquiry.known("cluster.credential", "source") or "of no known kind"
     return fail(
         "cluster.identity.refused",
-        f"401: {connection.authority} refuses the credential of the user {connection.user} ({source}), "
-        "or it has expired",
+        f"401: {connection.authority} refuses the credential of the user {user} ({source}), or it has expired",
         "the API server answers nobody that it does not know",
         "log in again, as you did first, then: kubectl auth whoami",
         "a kubeconfig of a cluster that was made anew has to be fetched anew",

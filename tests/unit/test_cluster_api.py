@@ -4,7 +4,10 @@ import asyncio
 import gc
 import json
 import shlex
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -352,3 +355,18 @@ def test_what_belongs_to_a_forgotten_owner_is_closed():
     del owner
     gc.collect()
     assert closed.wait(5)
+
+
+def test_a_process_ends_quietly_and_at_once_whatever_still_waits():
+    script = (
+        "import asyncio, threading, time\n"
+        "from gfattach.cluster import background\n"
+        "threading.Thread(target=lambda: background.now(asyncio.sleep(60)), daemon=True).start()\n"
+        "time.sleep(0.2)\n"
+    )
+    before = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "pending" not in done.stderr and "ResourceWarning" not in done.stderr
+    assert time.monotonic() - before < 10

@@ -1,6 +1,7 @@
 """From a Service's port to the pods that answer for it, and the sentence when there are none."""
 
 import json
+import shlex
 
 import pytest
 from hypothesis import example, given, settings
@@ -321,6 +322,36 @@ def test_any_json_is_a_fact_or_an_error_of_its_own(read, document):
         return
     if read is objects.pod:
         assert len(why_not_ready(found)) <= MESSAGE_LIMIT
+
+
+NAMES = st.text(max_size=300)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    namespace=NAMES,
+    name=NAMES,
+    selector=st.dictionaries(NAMES, NAMES, max_size=3),
+    wanted=st.text(max_size=9),
+)
+@example(namespace="n", name="$(reboot)\x1b[2J", selector={"a": "'; reboot"}, wanted="9092")
+def test_names_of_any_kind_harm_neither_a_terminal_nor_who_copies_a_hint(namespace, name, selector, wanted):
+    found = objects.service(
+        {
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {"selector": selector, "ports": [{"name": name, "port": 9092}]},
+        }
+    )
+    try:
+        port = choose_port(found, wanted)
+        error = none_ready(found, port, [objects.pod({"metadata": {"name": name}})], 1)
+    except ClusterError as refused:
+        error = refused
+    assert error.fact.isprintable() and all(hint.isprintable() for hint in error.hints)
+    for hint in error.hints:
+        if "kubectl" in hint:
+            words = shlex.split(hint.partition("kubectl ")[2])
+            assert words[0] == "-n" and "reboot" not in words
 
 
 @settings(max_examples=100, deadline=None)
