@@ -58,7 +58,8 @@ def ask_bazel(target: CacheTarget, options: ClientOptions, home: Home, run: Run)
         work=home.work / "bazel",
         flags=tuple(bazelrc.CANDIDATE_FLAGS.values()),
         flag_cache=flag_cache(),
-        needs_transport=target.endpoint.tls or target.socket is not None,
+        needs_transport=target.endpoint.tls,
+        through_socket=target.socket is not None and (target.endpoint.tls or not target.endpoint.localhost),
         always_start=False,
     )
     result = run.stage(bazel_probes.STAGE, subject)

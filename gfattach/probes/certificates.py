@@ -19,6 +19,7 @@ from gfattach.probes.certificates_subject import (
 from gfattach.tls import explain
 from gfattach.tls.certificate import now
 from gfattach.tls.explain_time import validity
+from gfattach.tls.explain_trust import trust
 from gfattach.tls.handshake import inspect, look
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part
@@ -99,7 +100,7 @@ _PROBES: tuple[Probe[CertificateSubject], ...] = (
         ("certificates.files", "certificates.key"),
         seconds=12.0,
     ),
-    _probe("trust", "does an authority that is trusted vouch for it", explain.trust),
+    _probe("trust", "does an authority that is trusted vouch for it", trust),
     _probe("name", "is the certificate for this name", explain.name),
     _probe("validity", "is it valid now, and for a while", _valid),
     _probe("client", "does it take this client", explain.client),

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from gfattach.tls.certificate import missing_issuer, now
+from gfattach.tls.certificate import now
 from gfattach.tls.explain_time import validity
+from gfattach.tls.explain_trust import trust
 from gfattach.tls.inspection import Fault, Inspection
 from gfattach.tls.part import Part, bad, good, warned
 
@@ -56,12 +57,6 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
     }
 )
-
-#: Certificates that a gateway makes up when it has none for a name.
-_MADE_UP = ("Kubernetes Ingress Controller Fake Certificate", "TRAEFIK DEFAULT CERT")
-
-#: X509_V_ERR_*: an issuer that cannot be found, or whose key is another.
-_NO_ISSUER = frozenset([0, 2, 7, 18, 19, 20, 21, 27, 30])
 
 
 def explain(inspection: Inspection, where: str = "", moment: datetime | None = None) -> tuple[Part, ...]:
@@ -148,86 +143,6 @@ def handshake(inspection: Inspection, where: str) -> Part:
         )
     spoken = ", ".join(word for word in (inspection.version or "TLS", inspection.alpn) if word)
     return good("handshake", f"{where} speaks {spoken}", version=inspection.version, alpn=inspection.alpn)
-
-
-def trust(inspection: Inspection, where: str) -> Part:
-    """Who vouches for the server, or who is missing."""
-    chain = inspection.chain
-    if inspection.unchecked:
-        return warned(
-            "trust",
-            "unchecked",
-            f"the certificate of {where} is not looked at: the check is switched off",
-            "whoever is on the way there can take the server's place, and what is sent with it",
-            "have the check switched on again (insecure-skip-tls-verify), with the authority's file",
-        )
-    if inspection.fault is not Fault.UNTRUSTED:
-        anchor = inspection.anchor
-        by = f" by {anchor.subject}" if anchor is not None else ""
-        return good("trust", f"{where} is vouched for{by}", anchor=anchor.as_json() if anchor else None)
-    missing = missing_issuer(chain)
-    look = "name the file with its certificate: --ca-file FILE, or ca_file in gfattach.toml"
-    data = {"missing": missing, "detail": inspection.detail}
-    if inspection.verify_code not in _NO_ISSUER or not chain:
-        return bad(
-            "trust",
-            "chain",
-            f"the certificate of {where} is not trusted: {inspection.detail}",
-            "the chain from it to a trusted authority does not hold",
-            "ask the operator for a chain without this",
-            **data,
-        )
-    own = chain[0]
-    made_up = next((word for word in _MADE_UP if word in own.subject), None)
-    if made_up is not None:
-        return bad(
-            "trust",
-            "self-signed",
-            f"{where} has no certificate of its own: its gateway shows {made_up!r}",
-            f"the gateway has no certificate for {inspection.name}, or cannot read it",
-            f"ask the operator to give its ingress a certificate for {inspection.name}",
-            **data,
-        )
-    if own.self_signed:
-        return bad(
-            "trust",
-            "self-signed",
-            f"the certificate of {where} is signed by itself ({own.subject}), and is not trusted",
-            "nobody vouches for it: it has to be handed over by somebody who knows it",
-            "ask the operator for the authority's file, and name it: --ca-file FILE",
-            **data,
-        )
-    if inspection.namesake:
-        return bad(
-            "trust",
-            "authority-renewed",
-            f"the certificate of {where} is signed by {missing}, and the {missing} that is trusted here "
-            "has another key",
-            "the cluster was made anew, or its authority was, since the file was fetched",
-            "fetch the authority's file again from where it came, or ask the operator for it",
-            **data,
-        )
-    if len(chain) == 1 and own.above:
-        return bad(
-            "trust",
-            "intermediate-missing",
-            f"{where} sends its own certificate alone, and not that of {missing}, who signed it",
-            "clients know the root only, and do not fetch what is between",
-            "ask the operator to serve the full chain (fullchain.pem, tls.crt with all certificates)",
-            **data,
-        )
-    between: tuple[str, ...] = ()
-    if len(chain) == 1:
-        between = (f"if {missing} is no root, the server has to send its certificate too: ask the operator",)
-    return bad(
-        "trust",
-        "authority-missing",
-        f"the certificate of {where} is signed by {missing}, which is not trusted here",
-        "a client takes a certificate only from authorities that it was told of",
-        look,
-        *between,
-        **data,
-    )
 
 
 def name(inspection: Inspection, where: str) -> Part:
