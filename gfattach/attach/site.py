@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach.attach import bazel_side
+from gfattach.attach import bazel_side, bazel_token
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.profile import Profile, ask_cluster_for_profile, source_of
 from gfattach.attach.ways import Way
@@ -91,6 +91,7 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
         raise UsageError("the site names no Bazel cache to warm", "name it: --cache grpc://HOST:PORT")
     if not target.may_write:
         raise _refusal(site, options)
+    target = bazel_token.ask_with_token(target, run)
     if not bazel_side.ask_cache(target, run):
         raise GfattachError("the cache did not pass its probes; nothing was stored", code="warm.cache")
     work = Home(home.work / "warm", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from gfattach.attach import bazel_side, bazel_token
 from gfattach.attach.attaching import Attaching
@@ -20,6 +21,13 @@ def attach_bazel(up: Attaching) -> Callable[[], None] | None:
     if target is None:
         up.not_proved.append("bazel: the site names no cache")
         return None
+    before = len(up.failures)
+    with up.surviving("bazel"):
+        target = bazel_token.ask_with_token(target, run)
+    if len(up.failures) > before:
+        _retract(up)
+        return None
+    up.way = replace(up.way, cache=target)
     if not bazel_side.ask_cache(target, run):
         up.not_proved.append("bazel: the cache did not pass its probes")
         _retract(up)
