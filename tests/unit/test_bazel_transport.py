@@ -1,0 +1,71 @@
+"""What a trial call comes to for Bazels that cannot be had here, stood in for at the process boundary."""
+
+import sys
+
+import pytest
+
+from gfattach.bazel.transport import remembered
+from gfattach.deadline import Deadline
+from gfattach.finding import Status
+from gfattach.probes.bazel_transport import TRANSPORT_CODES, judge_transport
+from tests.unit.fake_bazel import fake_bazel
+
+#: Makes a call over TLS to 127.0.0.1, and by a unix socket fails as 5.3.0 does, before its call.
+LIKE_5_3_0 = f"""
+case "$command$*" in
+  build*--remote_proxy=unix*)
+    echo 'ERROR: Failed to query remote execution capabilities: UNAUTHENTICATED: Failed computing' \\
+      'credential metadata' >&2
+    exit 34 ;;
+  build*) exec {sys.executable} - "$@" <<'EOF'
+import socket, ssl, sys
+said = dict(option.lstrip("-").partition("=")[::2] for option in sys.argv[1:])
+host, _, port = said["remote_cache"].removeprefix("grpcs://").rpartition(":")
+context = ssl.create_default_context(cafile=said["tls_certificate"])
+context.set_alpn_protocols(["h2"])
+with socket.create_connection((host, int(port))) as plain:
+    with context.wrap_socket(plain, server_hostname=host) as session:
+        session.sendall(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + b"\\0\\0\\0\\4\\0\\0\\0\\0\\0")
+        session.sendall(b"\\0\\0\\1\\1\\5\\0\\0\\0\\1" + b"\\x83")
+        session.recv(100)
+sys.exit(34)
+EOF
+  ;;
+esac
+"""
+
+
+def judge(tmp_path, body, *, by_socket=True, seconds=30.0):
+    bazel = fake_bazel(tmp_path / "bazel", body)
+    return judge_transport(bazel, by_socket, tmp_path / "work", tmp_path / "a.json", Deadline.after(seconds))
+
+
+def test_a_bazel_that_fails_on_sockets_before_its_call_is_told_from_one_without_tls(tmp_path):
+    found = judge(tmp_path, LIKE_5_3_0)
+    assert (found.code, found.status) == ("bazel.transport.no-socket", Status.FAIL)
+    assert "Failed computing credential metadata" in found.seen
+    assert (found.data["tls"], found.data["socket"]) == (True, False)
+    assert any("--allow-plaintext-loopback" in hint for hint in found.hints)
+
+
+def test_without_a_socket_the_same_bazel_will_do_and_is_not_tried_twice(tmp_path):
+    bazel = fake_bazel(tmp_path / "bazel", LIKE_5_3_0)
+    codes = [
+        judge_transport(bazel, False, tmp_path / "work", tmp_path / "a.json", Deadline.after(30)).code
+        for _ in range(2)
+    ]
+    assert codes == ["bazel.transport.works", "bazel.transport.before"]
+    assert remembered(bazel, True, tmp_path / "a.json") is None
+
+
+def test_a_failure_is_tried_anew(tmp_path):
+    assert judge(tmp_path, "exit 37").code == "bazel.transport.no-tls"
+    assert judge(tmp_path, LIKE_5_3_0).code == "bazel.transport.no-socket"
+
+
+@pytest.mark.parametrize("ending", ["sleep 30", "exit 37"])
+def test_a_trial_that_does_not_end_is_no_answer_and_one_that_crashes_is(ending, tmp_path):
+    found = judge(tmp_path, f'case "$command" in build) {ending} ;; esac', seconds=1.0)
+    expected = "unanswered" if ending.startswith("sleep") else "no-tls"
+    assert found.code == f"bazel.transport.{expected}"
+    assert found.code in TRANSPORT_CODES and found.hints
