@@ -6,6 +6,8 @@ from gfattach.cluster import questions
 from gfattach.cluster.api import ApiError
 from gfattach.cluster.background import now
 from gfattach.cluster.objects import one_line
+from gfattach.cluster.questions import Person
+from gfattach.cluster.resolve import connection, credential
 from gfattach.errors import ClusterError, UsageError
 from gfattach.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, failure, until
@@ -23,29 +25,33 @@ _IDENTITY_CODES = {
 
 def _identity(inquiry: ClusterInquiry) -> Finding:
     subject = inquiry.subject
-    connection = subject.connection
+    reached = subject.connection
     whoami = "see what kubectl makes of it: kubectl auth whoami"
     try:
-        person = now(questions.whoami(subject.api, until(inquiry)))
+        person = _whoami(inquiry)
     except ClusterError as error:
         if isinstance(error, ApiError) and error.status == 401:
             return _refused(inquiry)
+        if error.code.startswith("cluster.credential."):
+            return failure(
+                "cluster.identity.refused", error, "what the plugin had handed out was refused (401)"
+            )
         if error.code in ("cluster.api.unreadable", "cluster.http.unreadable"):
             why = "a proxy, a login page or another service stands where the API server should"
-            look = f"look at it: curl -k {connection.server}/version"
+            look = f"look at it: curl -k {reached.server}/version"
             return fail("cluster.identity.foreign", error.fact, why, look)
         why = "until it answers, nothing of the cluster can be asked"
         return failure("cluster.identity.failed", error, why, whoami)
     if not person.known:
         return ok(
             "cluster.identity.hidden",
-            f"the credentials of {one_line(connection.user) or 'the context'} are accepted",
+            f"the credentials of {one_line(reached.user) or 'the context'} are accepted",
             user=None,
         )
     if person.name == "system:anonymous":
         return fail(
             "cluster.identity.anonymous",
-            f"{connection.authority} takes this for system:anonymous: no credential reached it",
+            f"{reached.authority} takes this for system:anonymous: no credential reached it",
             "nobody may read Services or forward ports as a rule, and it is not what the kubeconfig meant",
             whoami,
             "a proxy that ends TLS takes a client certificate away: use a token with it",
@@ -53,13 +59,28 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
     return ok("cluster.identity.known", f"the API server knows this as {person.name}", user=person.name)
 
 
+def _whoami(inquiry: ClusterInquiry) -> Person:
+    """Whom the API server takes us for. A plugin's credential that is refused is handed out anew, once."""
+    subject, deadline = inquiry.subject, until(inquiry)
+    held = subject.held
+    try:
+        return now(questions.whoami(subject.api, deadline))
+    except ApiError as error:
+        entries = held.entries
+        if error.status != 401 or entries is None or entries.user is None or entries.user.exec is None:
+            raise
+        shown = credential(entries, deadline, subject.environ, anew=True)
+        held.renew(connection(entries, shown, subject.environ))
+        return now(questions.whoami(subject.api, deadline))
+
+
 def _refused(inquiry: ClusterInquiry) -> Finding:
-    connection = inquiry.subject.connection
-    user = one_line(connection.user)
+    reached = inquiry.subject.connection
+    server, user = reached.authority, one_line(reached.user)
     source = inquiry.known("cluster.credential", "source") or "of no known kind"
     return fail(
         "cluster.identity.refused",
-        f"401: {connection.authority} refuses the credential of the user {user} ({source}), or it has expired",
+        f"401: {server} refuses the credential of the user {user} ({source}), or it has expired",
         "the API server answers nobody that it does not know",
         "log in again, as you did first, then: kubectl auth whoami",
         "a kubeconfig of a cluster that was made anew has to be fetched anew",
@@ -72,7 +93,7 @@ IDENTITY = Probe(
     _identity,
     _IDENTITY_CODES,
     ("cluster.tls",),
-    seconds=4.0,
+    seconds=8.0,
 )
 
 _PROFILE_CODES = {

@@ -40,6 +40,10 @@ class Held:
     api: Api | None = None
     ends: dict[str, Deadline] = field(default_factory=dict)
 
+    def renew(self, connection: ClusterConnection) -> None:
+        """Go on with this connection; those that were kept belonged to another credential."""
+        self.connection, self.api = connection, None
+
 
 @dataclass(frozen=True)
 class ClusterSubject:

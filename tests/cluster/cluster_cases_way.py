@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import socket
 import ssl
 import threading
@@ -188,7 +189,32 @@ def keeping_certificates(bench):
         yield bench.keeping_user(subject)
 
 
+def renewing(bench, second):
+    """A plugin that hands out a token that is refused, and the next time what `second` prints."""
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    first = json.dumps(answer | {"status": {"token": SECRET}})
+    mark = bench.file("", "mark")
+    return bench.plugin(f"if [ -s {mark} ]; then {second}; else echo x >{mark}; echo '{first}'; fi")
+
+
+def handing_out(bench):
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    return f"echo '{json.dumps(answer | {'status': {'token': bench.token()}})}'"
+
+
 IDENTITY_CASES = [
+    Case(
+        "a plugin whose first token is refused",
+        lambda b: renewing(b, handing_out(b)),
+        "cluster.identity.known",
+        "system:serviceaccount:",
+    ),
+    Case(
+        "a plugin that has nothing better than a token that is refused",
+        lambda b: renewing(b, "echo log in first >&2; exit 1"),
+        "cluster.identity.refused",
+        "exited with 1",
+    ),
     Case("the developer", lambda b: b.config(), "cluster.identity.known", "as developer"),
     Case(
         "a service account",
