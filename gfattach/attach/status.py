@@ -10,7 +10,7 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus
-from gfattach.attach import bazel_side, forwards, nix_side, nix_token
+from gfattach.attach import bazel_side, bazel_token, forwards, nix_side, nix_token
 from gfattach.attachment import Attachment
 from gfattach.engine import Report, Run
 from gfattach.errors import CredentialError, ExitCode
@@ -18,6 +18,7 @@ from gfattach.finding import Finding, fail, ok
 from gfattach.fragments import nixconf
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home, resolve_home
+from gfattach.reapi.target import CacheTarget
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,18 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
         run.step("agent", "ask the agent", lambda progress: forwards.findings(record, agent))
         alive = alive and (agent is not None or record.kind != "forward")
     if alive and record.cache is not None:
-        bazel_side.ask_cache(record.cache, run)
+        _ask_cache(record.cache, run)
     if alive and record.substituter is not None:
         _ask_substituter(record.substituter, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
     return Inspection(home, record, run.report(), agent)
+
+
+def _ask_cache(target: CacheTarget, run: Run) -> None:
+    """Ask it with its token, as `_ask_substituter` does."""
+    with contextlib.suppress(CredentialError):
+        target = bazel_token.ask_with_token(target, run)
+    bazel_side.ask_cache(target, run)
 
 
 def _ask_substituter(target: SubstituterTarget, run: Run) -> None:

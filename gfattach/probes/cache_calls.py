@@ -26,7 +26,7 @@ CALL_CODES = {
     "cache.call.failed": "the cache answered a call with an error",
 }
 
-_LOGIN = "a cache that needs no token to read can be attached; ask the operator for one"
+_LOGIN = "store a token for its host: gfattach credential login HOST"
 
 #: For each kind of failure: its code, why it matters, what to do next.
 _MEANING: dict[Kind, tuple[str, str, tuple[str, ...]]] = {

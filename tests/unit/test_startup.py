@@ -21,7 +21,9 @@ def test_it_starts_without_the_heavy_modules(args):
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("command", ["up", "status", "down", "prove", "site", "contract", "env", "exec"])
+@pytest.mark.parametrize(
+    "command", ["up", "status", "down", "prove", "site", "contract", "env", "exec", "credential"]
+)
 def test_the_help_of_a_command_loads_none_of_the_four_either(command):
     script = (
         "import sys; from gfattach.cli.main import run; code = run([sys.argv[1], '--help']);"
