@@ -11,9 +11,11 @@ from typing import Any
 from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.profile import source_of
 from gfattach.attach.ways import Way, refuse_executor
-from gfattach.cluster import objects
-from gfattach.cluster.api import Api, ApiError, path_of
+from gfattach.cluster.api import Api
+from gfattach.cluster.background import now
 from gfattach.cluster.connection import ClusterRef
+from gfattach.cluster.objects import Service
+from gfattach.cluster.services import find_service, list_services
 from gfattach.contract.environment import detached
 from gfattach.deadline import Deadline
 from gfattach.endpoint import Endpoint
@@ -148,7 +150,8 @@ def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
     for half, endpoint in halves:
         named = site.service(half)
         if named is not None:
-            service = _service(api, named.namespace, named.name)
+            asked = find_service(api, named.namespace, named.name, Deadline.after(SERVICES_SECONDS))
+            service = now(asked)
             plan.chosen[half] = choose(half, service, named.port)
         elif site.get(endpoint) is not None:
             found[f"discover.{half}"] = ok(
@@ -179,24 +182,8 @@ def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
     return found
 
 
-def _services(api: Api, namespace: str) -> tuple[objects.Service, ...]:
-    answer = api.get_now(path_of(namespace, "services"), Deadline.after(SERVICES_SECONDS))
-    return objects.listed(answer, objects.service)
-
-
-def _service(api: Api, namespace: str, name: str) -> objects.Service:
-    try:
-        return objects.service(
-            api.get_now(path_of(namespace, "services", name), Deadline.after(SERVICES_SECONDS))
-        )
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        raise ClusterError(
-            f"there is no Service {name} in namespace {namespace}",
-            f"see which there are: kubectl -n {namespace} get services",
-            code="cluster.service.missing",
-        ) from None
+def _services(api: Api, namespace: str) -> tuple[Service, ...]:
+    return now(list_services(api, namespace, Deadline.after(SERVICES_SECONDS)))
 
 
 def _upstream(chosen: Chosen) -> PodUpstream:

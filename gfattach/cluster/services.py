@@ -20,7 +20,7 @@ from gfattach.cluster.objects import EndpointSlice, Pod, Service, ServicePort
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
 
-__all__ = ["ReadyPod", "Survey", "Way", "ready_pods", "survey"]
+__all__ = ["ReadyPod", "Survey", "Way", "find_service", "list_services", "ready_pods", "survey"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ async def survey(api: Api, way: Way, deadline: Deadline, *, with_pods: bool = Fa
     import asyncio
 
     service, slices = await asyncio.gather(
-        _service(api, way, deadline), _slices(api, way, deadline), return_exceptions=True
+        find_service(api, way.namespace, way.service, deadline),
+        _slices(api, way, deadline),
+        return_exceptions=True,
     )
     # Of two failures the Service's says more: without it there are no slices.
     if isinstance(service, BaseException):
@@ -75,18 +77,24 @@ async def survey(api: Api, way: Way, deadline: Deadline, *, with_pods: bool = Fa
     return Survey(service, port, choice, pods)
 
 
-async def _service(api: Api, way: Way, deadline: Deadline) -> Service:
+async def find_service(api: Api, namespace: str, name: str, deadline: Deadline) -> Service:
+    """The Service of that name. Raises ClusterError, `cluster.service.missing` where there is none."""
     try:
-        return objects.service(await api.get(path_of(way.namespace, "services", way.service), deadline))
+        return objects.service(await api.get(path_of(namespace, "services", name), deadline))
     except ApiError as error:
         if error.status != 404:
             raise
         raise ClusterError(
-            f"there is no Service {way.service} in namespace {way.namespace}",
-            f"see which there are: kubectl -n {way.namespace} get services",
+            f"there is no Service {name} in namespace {namespace}",
+            f"see which there are: kubectl -n {namespace} get services",
             "correct what the site says: gfattach site show",
             code="cluster.service.missing",
         ) from None
+
+
+async def list_services(api: Api, namespace: str, deadline: Deadline) -> tuple[Service, ...]:
+    """Every Service of the namespace. Raises ClusterError."""
+    return objects.listed(await api.get(path_of(namespace, "services"), deadline), objects.service)
 
 
 async def _slices(api: Api, way: Way, deadline: Deadline) -> tuple[EndpointSlice, ...]:

@@ -141,8 +141,9 @@ _CACHE_CODES = {
 def _ask_cache(inquiry: ClusterInquiry) -> Finding:
     connection, services = inquiry.subject.connection, inquiry.subject.services
     heard: dict[str, str] = dict(inquiry.known("cluster.upgrade", "heard", {}))
-    # What says nothing to a client of HTTP/2 may still answer one of HTTP/1.1.
-    quiet = [way for way in services if heard.get(shown(way)) in (Speech.SILENT, Speech.CLOSED)]
+    # What makes nothing of HTTP/2, or answers it in words of its own, may still answer HTTP/1.1.
+    odd = (Speech.SILENT, Speech.CLOSED, Speech.UNKNOWN)
+    quiet = [way for way in services if heard.get(shown(way)) in odd]
     deadline = until(inquiry, "services")
     answers = now(_each(quiet, lambda way: _converse(connection, _pods(inquiry, way)[0], _GET, deadline)))
     for name, answer in answers.items():
