@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Bytes of one buffer. Half of it costs a tenth more time per byte, twice as much gains nothing more.
+#: Bytes of one buffer. Twice as much gains nothing that could be measured.
 BUFFER = 128 * 1024
 
 #: Buffers that are kept for the next one who asks.
