@@ -13,7 +13,6 @@ from typing import Protocol, cast
 
 from gfattach.cluster import buffers
 
-
 #: Bytes of the longest record (RFC 8446, 5.2). As much less is read as the beginning of one may be
 #: waiting already, so that what comes out fits a buffer: otherwise every other read is of a few bytes.
 _RECORD = 16384 + 256 + 5
