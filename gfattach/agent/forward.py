@@ -27,7 +27,7 @@ from gfattach.agent.upstream import Leg, Upstream
 from gfattach.cluster.relay import Counters, relay
 from gfattach.cluster.stream import Stream
 from gfattach.deadline import Deadline
-from gfattach.errors import ClusterError
+from gfattach.errors import ClusterError, StorageError
 
 #: Seconds that a client waits while another way to the upstream is looked for.
 HOLD_SECONDS = 3.0
@@ -183,13 +183,20 @@ class Forward:
             listener.reset(connection)
             return
         self.last_use = time.monotonic()
-        if self._total == 0 and self._ports is not None and self._address is not None:
-            self._ports.remember(self.spec.name, self._address[1], used=True)
         self._total += 1
+        if self._total == 1:
+            self._remember_use()
         client = _Client(_ClientStream(connection))
         task = asyncio.get_running_loop().create_task(self._serve(client))
         self._serving[task] = client
         task.add_done_callback(self._served)
+
+    def _remember_use(self) -> None:
+        assert self._ports is not None and self._address is not None, "who is connected came in by a listener"
+        try:
+            self._ports.remember(self.spec.name, self._address[1], used=True)
+        except StorageError as error:
+            LOG.error("%s", error)
 
     def _served(self, task: asyncio.Task[None]) -> None:
         counters = self._serving.pop(task).counters

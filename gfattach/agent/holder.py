@@ -21,7 +21,7 @@ from gfattach.agent.spec import DirectUpstream, ForwardSpec, Registration
 from gfattach.agent.status import AgentStatus
 from gfattach.agent.upstream import DirectWay, PodWay, Upstream
 from gfattach.cluster.connection import ClusterRef
-from gfattach.errors import AgentError, GfattachError
+from gfattach.errors import AgentError, GfattachError, StorageError
 
 
 class Holder:
@@ -205,13 +205,18 @@ class Holder:
 
     def _forget(self, record: Path) -> Registration | None:
         """Forget a registration; its fragments are emptied, and its ports are nobody's."""
-        registration = self._registry.remove(record)
-        if registration is not None:
-            for file in registration.guarded:
-                guard.hide(file)
+        registration = next((r for r in self._registry.registrations if r.record == record), None)
+        if registration is None:
+            return None
+        for file in registration.guarded:
+            guard.hide(file)
+        try:
+            self._registry.remove(record)
             for spec in registration.forwards:
                 if spec.name not in self._registry.forwards:
                     self._ports.release(spec.name)
+        except StorageError as error:
+            LOG.error("%s", error)  # what stays on the disk is dropped with its record at the next start
         return registration
 
     async def _close(self, names: list[str], record: Path) -> None:

@@ -14,14 +14,14 @@ import struct
 import sys
 from pathlib import Path
 
-#: Whether the user behind a TCP connection can be told on this system.
-TCP_PEERS_KNOWN = sys.platform.startswith("linux")
-
 #: Seconds between looks for a row that is not there yet, and how many looks.
 _RETRY_SECONDS = 0.002
 _LOOKS = 5
 
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
+
+#: Whether the user behind a TCP connection can be told on this system.
+TCP_PEERS_KNOWN = os.access(_TABLES[0], os.R_OK)
 
 #: States of the client's socket in which it belongs to a process: established, and half-closed.
 _OWNED_STATES = (b"01", b"04", b"05", b"08")

@@ -47,12 +47,10 @@ class Registry:
         self._kept[registration.record] = registration
         self._write()
 
-    def remove(self, record: Path) -> Registration | None:
-        """Forget the registration of `record`; it, where there was one. Raises StorageError."""
-        removed = self._kept.pop(record, None)
-        if removed is not None:
+    def remove(self, record: Path) -> None:
+        """Forget the registration of `record`. Raises StorageError; it is forgotten all the same."""
+        if self._kept.pop(record, None) is not None:
             self._write()
-        return removed
 
     def gone(self) -> tuple[Path, ...]:
         """Records that are no longer there: their attachments were undone, or their directories removed."""

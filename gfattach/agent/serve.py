@@ -94,10 +94,10 @@ async def _serve(options: ServeOptions) -> None:
     finally:
         LOG.info("ending: %s", reason)
         holder.hide_all()
-        files.remove(state_file(options.directory))
         if control is not None:
             await control.close()
         await holder.close(DRAIN_SECONDS)
+        files.remove(state_file(options.directory))
         clear_sockets(options.directory)
 
 

@@ -238,6 +238,23 @@ class TestSecrets:
         assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
 
 
+class TestStorage:
+    def test_a_disk_that_takes_nothing_ends_no_connection(self, desk, nix):
+        (forward,) = desk.register(nix_forward(nix.port))
+        desk.wait("up")
+        for name in ("ports.json", "registrations.json"):
+            (desk.directory / name).unlink()
+            (desk.directory / name).mkdir()
+        for _ in range(2):
+            assert b"StoreDir" in get(forward, "tcp")
+        desk.record.unlink()
+        wait_for(lambda: desk.processes() == [], 12)
+        assert sockets(desk) == []
+        said = log.log_file(desk.directory).read_text()
+        assert "cannot" in said
+        assert "Traceback" not in said
+
+
 class TestLog:
     def test_two_files_of_a_bounded_size(self, desk):
         script = (
