@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from gfattach.credential.jwt import duration, read_claims
 from gfattach.endpoint import Endpoint, EndpointError, parse_endpoint
@@ -60,7 +61,7 @@ def _judged(target: SubstituterTarget, config: CacheConfig) -> Finding:
     return ok("substituter.attic.ok", f"an Attic whose key is the configured one{said}", **data)
 
 
-def _key(target: SubstituterTarget, said: str, data: dict[str, object]) -> Finding | None:
+def _key(target: SubstituterTarget, said: str, data: Mapping[str, object]) -> Finding | None:
     """The finding for a key that is not among the configured ones; None where it is, or none can be used."""
     try:
         theirs = parse_public_key(said)
