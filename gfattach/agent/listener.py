@@ -20,7 +20,7 @@ from pathlib import Path
 
 from gfattach import files
 from gfattach.agent import peer
-from gfattach.agent.ports import Ports
+from gfattach.agent.ports import Ports, choices
 from gfattach.errors import AgentError
 
 #: Connections that wait to be accepted.
@@ -153,7 +153,8 @@ def bind_unix(path: Path) -> socket.socket:
 def bind_tcp(name: str, address: str, ports: Ports) -> socket.socket:
     """A socket that listens on the loopback `address`, at the port that the forward `name` had before.
 
-    When that is taken, another is used if nobody has ever connected to the forward. Raises AgentError
+    One that had none gets the port that follows from its name, if that is free. When the one it had is
+    taken, another is used if nobody has ever connected to the forward. Raises AgentError
     `agent.address` for an address that is not this machine's own, `agent.port` for a port that was
     in use and is somebody else's.
     """
@@ -169,7 +170,10 @@ def bind_tcp(name: str, address: str, ports: Ports) -> socket.socket:
         )
     remembered = ports.of(name)
     try:
-        listening = _bind(parsed.version, address, 0 if remembered is None else remembered.port)
+        if remembered is None:
+            listening = _bind_one_of(parsed.version, address, choices(name))
+        else:
+            listening = _bind(parsed.version, address, remembered.port)
     except OSError as error:
         if remembered is None or error.errno != errno.EADDRINUSE:
             raise AgentError(
@@ -186,6 +190,14 @@ def bind_tcp(name: str, address: str, ports: Ports) -> socket.socket:
         listening = _bind(parsed.version, address, 0)
     ports.remember(name, int(listening.getsockname()[1]))
     return listening
+
+
+def _bind_one_of(version: int, address: str, ports: tuple[int, ...]) -> socket.socket:
+    """A socket at the first of `ports` that is free, or at any other."""
+    for port in ports:
+        with contextlib.suppress(OSError):
+            return _bind(version, address, port)
+    return _bind(version, address, 0)
 
 
 def _bind(version: int, address: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The ports that forwards had the last time, so that what points at one stays true.
+"""The ports of forwards: the last one, or the one that follows from a name, so that what points at it holds.
 
 `ports.json` in the agent's directory: by the forward's name, the port and whether anybody ever
 connected to it.
@@ -6,6 +6,8 @@ connected to it.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,13 @@ from gfattach.errors import StorageError
 
 #: Forwards whose ports are remembered; the oldest are forgotten.
 _KEPT = 256
+
+#: Where ports that nobody remembers are looked for first: below what Linux (32768) and macOS (49152) hand
+#: out to outgoing connections, so that nothing takes one in passing.
+_FIRST, _COUNT = 20000, 12000
+
+#: How many of them are tried before any port will do.
+CHOICES = 4
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,17 @@ class Ports:
         files.write_json(
             self._path, {name: {"port": kept.port, "used": kept.used} for name, kept in self._ports.items()}
         )
+
+
+def choices(name: str) -> tuple[int, ...]:
+    """The ports to try first for the forward `name` of this user.
+
+    They follow from the name, so that a forward which was given up and is wanted again is where an
+    environment file that somebody wrote says it is, though nothing was kept of it.
+    """
+    digest = hashlib.sha256(f"{os.geteuid()} {name}".encode()).digest()
+    start = int.from_bytes(digest[:4], "big")
+    return tuple(_FIRST + (start + step) % _COUNT for step in range(CHOICES))
 
 
 def _read(path: Path) -> dict[str, RememberedPort]:

@@ -20,6 +20,7 @@ from typing import Any
 from gfattach import __version__, files
 from gfattach.agent.client import AgentClient, typed
 from gfattach.agent.environment import environment
+from gfattach.agent.registry import Registry
 from gfattach.agent.state import AgentState, clear_sockets, read_state, state_file
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
@@ -51,26 +52,35 @@ def ensure(
     Raises StorageError, ClusterError for a kubeconfig that cannot be read, AgentError (`agent.start`,
     `agent.stuck`) when there is none by `deadline`.
     """
-    directory = files.make_private_directory(directory.absolute())
-    with files.locked(directory / "start.lock", deadline.remaining()):
-        state = read_state(directory)
-        if state is not None and state.process.alive():
-            client = AgentClient(state.control)
-            if (state.version, state.ref) == (__version__, ref):
-                with contextlib.suppress(AgentError):
-                    client.set_lease(lease_seconds, deadline.within(ANSWER_SECONDS))
-                    return client
-            _end(directory, state)
-        _launch(directory, ref, lease_seconds, withheld, deadline)
-        state = read_state(directory)
-        if state is None:
-            raise AgentError(
-                "the agent ended at once",
-                *_last_lines(directory, 0),
-                f"see the log: {_log(directory)}",
-                code="agent.start",
-            )
-        return AgentClient(state.control)
+    directory = directory.absolute()
+    while True:
+        files.make_private_directory(directory)
+        with files.locked(directory / "start.lock", deadline.remaining()):
+            if (directory / "start.lock").exists():  # else it was discarded while this waited for it
+                return _ensure(directory, ref, lease_seconds, withheld, deadline)
+
+
+def _ensure(
+    directory: Path, ref: ClusterRef | None, lease: float, withheld: Container[str], deadline: Deadline
+) -> AgentClient:
+    state = read_state(directory)
+    if state is not None and state.process.alive():
+        client = AgentClient(state.control)
+        if (state.version, state.ref) == (__version__, ref):
+            with contextlib.suppress(AgentError):
+                client.set_lease(lease, deadline.within(ANSWER_SECONDS))
+                return client
+        _end(directory, state)
+    _launch(directory, ref, lease, withheld, deadline)
+    state = read_state(directory)
+    if state is None:
+        raise AgentError(
+            "the agent ended at once",
+            *_last_lines(directory, 0),
+            f"see the log: {_log(directory)}",
+            code="agent.start",
+        )
+    return AgentClient(state.control)
 
 
 def find(directory: Path) -> AgentClient | None:
@@ -101,6 +111,27 @@ def stop(directory: Path) -> bool:
             return True
         _clear(directory)
         return False
+
+
+def discard(directory: Path, record: Path) -> bool:
+    """Remove all that an agent which has ended keeps in `directory`, unless others are registered there.
+
+    `record` is the one whose registration does not count any more. Whether it is removed; an agent that
+    runs is left alone. Raises StorageError.
+    """
+    directory = directory.absolute()
+    if not directory.is_dir():
+        return True
+    with files.locked(directory / "start.lock"):
+        state, registry = read_state(directory), Registry(directory)
+        left = {item.record for item in registry.registrations} - {record, *registry.gone()}
+        if left or (state is not None and state.process.alive()):
+            return False
+        _clear(directory)
+        files.remove_tree(directory)
+    with contextlib.suppress(OSError):  # there are others
+        directory.parent.rmdir()
+    return True
 
 
 def _end(directory: Path, state: AgentState) -> None:

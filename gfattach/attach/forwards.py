@@ -127,18 +127,21 @@ def revive(record: Attachment) -> None:
 
 
 def release(directory: Path, record: Path) -> bool:
-    """Give up what the attachment of `record` has there; whether an agent ran. It ends with its last one."""
+    """Give up what the attachment of `record` has there; whether an agent ran.
+
+    The last one takes the agent with it, and all that the agent kept. Raises AgentError and StorageError.
+    """
     client = supervisor.find(directory)
-    if client is None:
-        return False
-    deadline = Deadline.after(ANSWER_SECONDS)
-    state = agent_state.read_state(directory)
-    client.unregister(record, deadline)
-    if not client.status(deadline).records:
-        client.stop(deadline)
-        if state is not None:
-            _await_end(state.process)
-    return True
+    if client is not None:
+        deadline = Deadline.after(ANSWER_SECONDS)
+        state = agent_state.read_state(directory)
+        client.unregister(record, deadline)
+        if not client.status(deadline).records:
+            client.stop(deadline)
+            if state is not None:
+                _await_end(state.process)
+    supervisor.discard(directory, record)
+    return client is not None
 
 
 def ask(record: Attachment) -> AgentStatus | None:

@@ -198,6 +198,7 @@ def attached_field(root: Path, cluster: Cluster) -> Iterator[Field]:
         server.close()
         for base in ("next", "slow"):
             made.finish(made.bazel(base, "shutdown"))
+        (machine.root / "traffic-record").unlink()  # the agent has nobody left but the machine
         machine.run("down")
 
 
