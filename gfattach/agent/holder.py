@@ -14,6 +14,7 @@ from gfattach.agent import guard, log, peer
 from gfattach.agent.cluster_session import ClusterSession
 from gfattach.agent.control import Operation
 from gfattach.agent.forward import Forward
+from gfattach.agent.guardian import Guardian
 from gfattach.agent.log import LOG
 from gfattach.agent.ports import Ports
 from gfattach.agent.registry import Registry
@@ -34,6 +35,7 @@ class Holder:
         self._session = None if ref is None else ClusterSession(ref)
         self._lease = lease
         self._stop = stop
+        self._guardian = Guardian(directory, ref)
         self._ports = Ports(directory)
         self._registry = Registry(directory)
         self._forwards: dict[str, Forward] = {}
@@ -76,6 +78,7 @@ class Holder:
                 self._open(registration)
             except GfattachError as error:
                 LOG.error("cannot resume what %s wants: %s", registration.record, error)
+        self.guard_on()
 
     def recheck(self) -> None:
         """Ask every upstream at once, over new connections, and end the channels that are dead."""
@@ -88,11 +91,17 @@ class Holder:
             LOG.info("%s is gone", record)
             await self._give_up(record)
 
+    def guard_on(self) -> None:
+        """Have a guardian wait for the end of this process, as long as a fragment follows a forward."""
+        wanted = any(item.guarded for item in self._registry.registrations)
+        self._guardian.follow(wanted=wanted, lease_seconds=self._lease)
+
     def hide_all(self) -> None:
         """Empty every fragment that follows a forward."""
         for registration in self._registry.registrations:
             for file in registration.guarded:
                 guard.hide(file)
+        self._guardian.dismiss()
 
     async def close(self, drain_seconds: float) -> None:
         """Stop listening, let connections end for `drain_seconds`, and end those that have not."""
@@ -132,6 +141,7 @@ class Holder:
         self._open(registration)
         self._registry.add(registration)
         self._used = time.monotonic()
+        self.guard_on()
         names = dict.fromkeys(spec.name for spec in registration.forwards)
         for name in names:
             self._follow(self._forwards[name])
@@ -200,6 +210,7 @@ class Holder:
         registration = self._forget(record)
         if registration is None:
             return False
+        self.guard_on()
         await self._close([spec.name for spec in registration.forwards], record)
         return True
 

@@ -115,6 +115,7 @@ async def _wait(holder: Holder, stop: asyncio.Event) -> str:
             LOG.info("%.0f s are missing: this process or machine was asleep", gap)
             holder.recheck()
         await holder.drop_gone()
+        holder.guard_on()
         unwanted = 0.0 if holder.wanted else unwanted + TICK_SECONDS
         if unwanted >= UNWANTED_SECONDS:
             return "nothing is attached"

@@ -38,10 +38,15 @@ class Shell:
 def shell(workspace: Path | None, environment: Mapping[str, str] | None = None) -> Shell:
     """The environment of the workspace's attachment, laid over `environment` (this process's own).
 
-    With nothing attached it is what takes an earlier attachment back. Raises StorageError.
+    With nothing attached it is what takes an earlier attachment back. An agent that has ended is started
+    again. Raises StorageError.
     """
     before = dict(os.environ if environment is None else environment)
     record = records.load(resolve_home(workspace, Path.cwd()))
+    if record is not None and record.agent is not None:
+        from gfattach.attach.forwards import keep_watched
+
+        keep_watched(record)
     after = detached(before) if record is None else attached(before, exports(record))
     return Shell(before, after, record)
 

@@ -7,14 +7,15 @@ a whole each time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gfattach.agent import guardian, supervisor
 from gfattach.agent import state as agent_state
-from gfattach.agent import supervisor
 from gfattach.agent.client import AgentClient
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
 from gfattach.agent.status import AgentStatus, ForwardStatus
@@ -24,7 +25,7 @@ from gfattach.contract.environment import WITHHELD
 from gfattach.deadline import Deadline
 from gfattach.endpoint import Endpoint
 from gfattach.engine import Run
-from gfattach.errors import AgentError
+from gfattach.errors import AgentError, GfattachError
 from gfattach.finding import Finding, fail, ok
 from gfattach.fragments import nixconf
 from gfattach.nixcache.proxy import proxy_for
@@ -35,6 +36,9 @@ from gfattach.process import ProcessId
 #: Seconds that an agent may take to be there, and a forward to be well once it listens.
 AGENT_SECONDS = 10.0
 WELL_SECONDS = 10.0
+
+#: Seconds that a command waits for forwards that it had opened again, before it does without.
+REVIVED_SECONDS = 2.0
 
 #: Seconds for one answer of an agent that runs.
 ANSWER_SECONDS = 5.0
@@ -126,6 +130,22 @@ def revive(record: Attachment) -> None:
     )
 
 
+def keep_watched(record: Attachment) -> None:
+    """Have an agent that has ended run again before a build, and never let the build fail for want of one.
+
+    Until it is known to be well what it guards is empty, and stays so where no agent can be had.
+    """
+    if record.agent is None or _runs(record.agent):
+        return
+    guardian.hide_all(record.agent)
+    with contextlib.suppress(GfattachError):
+        revive(record)
+        client = supervisor.find(record.agent)
+        if client is not None:
+            status = client.status(Deadline.after(ANSWER_SECONDS))
+            _wait(client, [forward.name for forward in status.forwards], REVIVED_SECONDS)
+
+
 def release(directory: Path, record: Path) -> bool:
     """Give up what the attachment of `record` has there; whether an agent ran.
 
@@ -185,9 +205,11 @@ def _agent(way: Way, lease_hours: float) -> AgentClient:
     )
 
 
-def _wait(client: AgentClient, names: Sequence[str]) -> dict[str, ForwardStatus]:
-    """The forwards once each is up or down; as they are when that takes too long."""
-    deadline = Deadline.after(WELL_SECONDS)
+def _wait(
+    client: AgentClient, names: Sequence[str], seconds: float = WELL_SECONDS
+) -> dict[str, ForwardStatus]:
+    """The forwards once each is up or down; as they are when that takes longer than `seconds`."""
+    deadline = Deadline.after(seconds)
     while True:
         status = client.status(Deadline.after(ANSWER_SECONDS))
         found = {forward.name: forward for forward in status.forwards if forward.name in names}
