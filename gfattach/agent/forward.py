@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from gfattach.agent import health, listener
-from gfattach.agent.channel import Speech
+from gfattach.agent.channel import Channel
 from gfattach.agent.clients import Clients
 from gfattach.agent.health import HealthCheck
 from gfattach.agent.listener import Listener
@@ -22,7 +22,7 @@ from gfattach.agent.log import LOG
 from gfattach.agent.ports import Ports
 from gfattach.agent.spec import ForwardSpec
 from gfattach.agent.status import ForwardStatus, State
-from gfattach.agent.upstream import Upstream
+from gfattach.agent.upstream import EndedTlsWay, Upstream
 from gfattach.cluster.relay import Counters
 from gfattach.deadline import Deadline
 from gfattach.errors import StorageError
@@ -47,13 +47,20 @@ class Forward:
         self.spec = spec
         self._upstream = upstream
         self._changed = changed
-        self._check = HealthCheck(spec.health, upstream.authority, self._dial_for_health, self.recheck)
+        self._check = HealthCheck(
+            spec.health,
+            upstream.authority,
+            self._dial_for_health,
+            self.recheck,
+            clients_judge=spec.listen and not spec.ends_tls,
+        )
         self._listeners: list[Listener] = []
         self._ports: Ports | None = None
         self._address: tuple[str, int] | None = None
         self._socket_path: Path | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._clients = Clients(spec.name, upstream, self.recheck)
+        way = EndedTlsWay(upstream, spec.health) if spec.ends_tls else upstream
+        self._clients = Clients(spec.name, way, self.recheck)
         self._wake = asyncio.Event()
         self._suspect = False
         self._closing = False
@@ -175,16 +182,18 @@ class Forward:
         except StorageError as error:
             LOG.error("%s", error)
 
-    async def _dial_for_health(self) -> Speech:
+    async def _dial_for_health(self) -> Channel:
         return (await self._upstream.dial(Deadline.after(health.CONNECT_SECONDS))).channel
 
     # Health.
 
     async def _watch(self) -> None:
-        asked = -_HASTE_SECONDS
+        hasty = -_HASTE_SECONDS
         while True:
-            await asyncio.sleep(max(0.0, asked + _HASTE_SECONDS - time.monotonic()))
-            asked = time.monotonic()
+            if self._wake.is_set():
+                # The first is asked for at once: every moment counts in which Nix is told of a dead cache.
+                await asyncio.sleep(max(0.0, hasty + _HASTE_SECONDS - time.monotonic()))
+                hasty = time.monotonic()
             self._wake.clear()
             suspect, self._suspect = self._suspect, False
             if suspect:

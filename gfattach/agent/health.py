@@ -11,10 +11,11 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
-from gfattach.agent.channel import Speech, TlsChannel
+from gfattach.agent.channel import Channel
 from gfattach.agent.health_grpc import GrpcQuestion
 from gfattach.agent.health_http import HttpQuestion
 from gfattach.agent.spec import Health
+from gfattach.agent.tls import TlsChannel, context_for, server_name
 from gfattach.errors import GfattachError
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ DOWN_SECONDS = 0.5
 #: What TLS says when a server lives that wants a certificate of its clients, which the agent has not.
 _WANTS_A_CERTIFICATE = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE")
 
-Dial = Callable[[], Awaitable[Speech]]
+#: What TLS says of a certificate that is not accepted here.
+_NOT_TRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
+Dial = Callable[[], Awaitable[Channel]]
 
 
 class Question(Protocol):
@@ -58,10 +62,23 @@ class Question(Protocol):
 
 
 class HealthCheck:
-    """Asks one upstream. `broken` is called when the kept connection breaks between questions."""
+    """Asks one upstream. `broken` is called when the kept connection breaks between questions.
 
-    def __init__(self, health: Health, authority: str, dial: Dial, broken: Callable[[], None]) -> None:
+    `clients_judge` takes a server whose TLS this process does not accept for a living one: the clients speak
+    TLS to it themselves, have authorities of their own, and say better what is wrong.
+    """
+
+    def __init__(
+        self,
+        health: Health,
+        authority: str,
+        dial: Dial,
+        broken: Callable[[], None],
+        *,
+        clients_judge: bool = False,
+    ) -> None:
         self._health = health
+        self._clients_judge = clients_judge
         self._authority = health.host or authority
         self._dial = dial
         self._broken = broken
@@ -90,7 +107,7 @@ class HealthCheck:
             return error.fact
         except OSError as error:  # before ValueError: a certificate that is not trusted is both
             self.drop()
-            return "" if getattr(error, "reason", "") in _WANTS_A_CERTIFICATE else _words(error)
+            return "" if self._lives(error) else _words(error)
         except ValueError as error:
             self.drop()
             return str(error)
@@ -100,6 +117,13 @@ class HealthCheck:
         if self._connection is not None:
             self._connection.end()
             self._connection = None
+
+    def _lives(self, error: OSError) -> bool:
+        """Whether `error` is what a server brings about that its clients may well get on with."""
+        reason = getattr(error, "reason", "")
+        if reason in _WANTS_A_CERTIFICATE:
+            return True
+        return self._clients_judge and reason == _NOT_TRUSTED
 
     async def _judged(self, connection: _Connection) -> str:
         try:
@@ -116,10 +140,10 @@ class HealthCheck:
         try:
             if self._health.tls:
                 if self._tls is None:
-                    self._tls = _context(self._health)
-                name = self._health.server_name or self._authority.rpartition(":")[0].strip("[]")
-                channel = TlsChannel(channel, self._tls, name)
-                await channel.handshake()
+                    self._tls = context_for(self._health)
+                over = TlsChannel(channel, self._tls, server_name(self._health, self._authority))
+                await over.handshake()
+                channel = over
             connection = _Connection(channel, self._question(), self._broken)
             await connection.begin()
             return connection
@@ -143,7 +167,7 @@ class _Silent(Exception):
 class _Connection:
     """A connection on which questions are asked; somebody always reads, so that its end is noticed."""
 
-    def __init__(self, channel: Speech, question: Question, broken: Callable[[], None]) -> None:
+    def __init__(self, channel: Channel, question: Question, broken: Callable[[], None]) -> None:
         self._channel = channel
         self._question = question
         self._broken = broken
@@ -198,14 +222,6 @@ class _Connection:
         verdict = self._question.verdict
         if verdict is not None and self._asked is not None and not self._asked.done():
             self._asked.set_result(verdict)
-
-
-def _context(health: Health) -> ssl.SSLContext:
-    import ssl
-
-    context = ssl.create_default_context(cafile=None if health.ca_file is None else str(health.ca_file))
-    context.set_alpn_protocols(["h2"] if health.kind == "grpc" else ["http/1.1"])
-    return context
 
 
 def _words(error: OSError) -> str:

@@ -54,7 +54,8 @@ class ForwardSpec:
     """One forward. `name` is unique in its agent, and the key of the remembered port.
 
     `listen` False asks for no listener: the upstream is only watched (a site that is dialled
-    directly). `address` is the loopback address of the TCP listener.
+    directly). `address` is the loopback address of the TCP listener. `ends_tls` has the agent speak TLS to
+    the upstream, verified as `health` says, and take clients that speak in the clear.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ForwardSpec:
     health: Health
     listen: bool = True
     address: str = "127.0.0.1"
+    ends_tls: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """For a record on disk and for the control socket."""
@@ -85,6 +87,7 @@ class ForwardSpec:
             },
             "listen": self.listen,
             "address": self.address,
+            "ends_tls": self.ends_tls,
         }
 
     @classmethod
@@ -112,6 +115,7 @@ class ForwardSpec:
             ),
             bool(document["listen"]),
             str(document["address"]),
+            bool(document.get("ends_tls", False)),
         )
 
 

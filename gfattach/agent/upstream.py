@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from gfattach.agent.channel import Channel, DirectChannel
 from gfattach.agent.cluster_session import ClusterSession
-from gfattach.agent.spec import DirectUpstream, PodUpstream
+from gfattach.agent.spec import DirectUpstream, Health, PodUpstream
+from gfattach.agent.tls import TlsChannel, context_for, server_name
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
 
 if TYPE_CHECKING:
+    import ssl
+
     from gfattach.cluster.connection import ClusterConnection
     from gfattach.cluster.services import ReadyPod
 
@@ -79,6 +82,38 @@ class DirectWay:
 
     def failed(self, leg: Leg) -> None:
         """Nothing is kept."""
+
+
+class EndedTlsWay:
+    """Another way, with TLS laid over it: for clients that speak in the clear."""
+
+    def __init__(self, below: Upstream, health: Health) -> None:
+        self._below = below
+        self._health = health
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the upstream knows itself."""
+        return self._below.authority
+
+    async def dial(self, deadline: Deadline) -> Leg:
+        """A fresh connection, once its certificate is accepted. Raises ClusterError and OSError."""
+        if self._context is None:
+            self._context = context_for(self._health)
+        leg = await self._below.dial(deadline)
+        try:
+            channel = TlsChannel(leg.channel, self._context, server_name(self._health, self.authority))
+            await channel.handshake()
+        except BaseException:
+            leg.channel.abort()
+            self._below.failed(leg)
+            raise
+        return Leg(channel, leg.pod)
+
+    def failed(self, leg: Leg) -> None:
+        """As for the way below."""
+        self._below.failed(leg)
 
 
 class PodWay:

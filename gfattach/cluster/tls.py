@@ -7,6 +7,7 @@ once for up to a buffer. Measured on one connection: 0.42 against 0.54 CPU secon
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Iterable
 from typing import Protocol, cast
@@ -35,7 +36,10 @@ class Tls:
     def __init__(self, below: Source, context: ssl.SSLContext, name: str) -> None:
         self.eof = False
         self.more = False
+        #: Whether the peer has said that it is the end: an end without that may be anybody's doing.
+        self.whole = False
         self._below = below
+        self._held = False  # whether something is left to be decrypted
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._error: OSError | None = None
@@ -53,7 +57,8 @@ class Tls:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        self.more = self._incoming.pending > 0
+        self._held = self._incoming.pending > 0
+        self.more = self._held or self._below.more
         return True
 
     def receive_into(self, view: memoryview) -> int:
@@ -62,7 +67,8 @@ class Tls:
         """
         if self._error is not None:
             raise self._error
-        if not self.more and not self._fill():
+        if not self._held and not self._fill():
+            self.more = self._below.more
             return 0
         read, incoming = self._tls.read, self._incoming
         size, total = len(view), 0
@@ -71,7 +77,7 @@ class Tls:
                 # typeshed does not know that with a buffer the answer is a number.
                 count = cast(int, read(size - total, view[total:] if total else view))
                 if not count:
-                    self.eof = True
+                    self.eof = self.whole = True
                     break
                 total += count
                 if not incoming.pending:
@@ -82,9 +88,10 @@ class Tls:
             if not total:
                 raise
             self._error = error
-        self.more = self._below.more or self._error is not None
-        if total == size and not self.more:
-            self.more = incoming.pending > 0 or self._tls.pending() > 0
+        self._held = self._error is not None or (
+            total == size and (incoming.pending > 0 or self._tls.pending() > 0)
+        )
+        self.more = self._held or self._below.more
         return total
 
     def encrypt(self, pieces: Iterable[bytes | memoryview]) -> bytes:
@@ -94,6 +101,12 @@ class Tls:
             left = memoryview(piece)
             while left:
                 left = left[write(left) :]
+        return self._outgoing.read()
+
+    def farewell(self) -> bytes:
+        """What tells the peer that it is the end."""
+        with contextlib.suppress(OSError):  # the peer's own end is not waited for
+            self._tls.unwrap()
         return self._outgoing.read()
 
     @property
