@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import click
@@ -34,12 +35,25 @@ def site() -> Iterator[str]:
 
 
 def codes() -> Iterator[str]:
-    """Every code that a finding can have."""
-    from gfattach.probes.codes import all_codes
+    """Every code that a finding or an error can have."""
+    from gfattach.codes.catalogue import groups
 
-    yield "Codes of findings. They are stable: scripts may rely on them."
-    for code, meaning in all_codes().items():
-        yield f"  {code:<34} {meaning}"
+    yield "Codes of findings and of errors. They are stable: scripts may rely on them."
+    yield "The number is what a command ends with that ends in an error of this code (gfattach help"
+    yield "exit-codes); a dash is a code of findings alone, and a finding that failed ends with 1."
+    for group in groups():
+        yield f"\n{group.title[0].upper()}{group.title[1:]}"
+        for entry in group.codes:
+            number = "-" if entry.exit_code is None else int(entry.exit_code)
+            yield f"  {entry.code:<36} {number:>3}  {entry.meaning}"
+
+
+def codes_as_json() -> str:
+    """The same for programs: the groups by their titles."""
+    from gfattach.codes.catalogue import groups
+
+    document = {group.title: [entry.as_json() for entry in group.codes] for group in groups()}
+    return json.dumps({"codes": document}, indent=2)
 
 
 TOPICS = {"exit-codes": exit_codes, "site": site, "codes": codes}
@@ -47,9 +61,17 @@ TOPICS = {"exit-codes": exit_codes, "site": site, "codes": codes}
 
 @click.command("help")
 @click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
+@click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", help="How to show it; JSON: codes alone."
+)
 @click.pass_context
-def help_(ctx: click.Context, topic: str | None) -> None:
+def help_(ctx: click.Context, topic: str | None, output: str) -> None:
     """Show a topic: exit-codes, site or codes."""
+    if output == "json":
+        if topic != "codes":
+            raise click.UsageError("only the codes are there as JSON: gfattach help codes --output json")
+        click.echo(codes_as_json())
+        return
     if topic is None:
         click.echo(ctx.find_root().get_help())
         click.echo(f"\nTopics of help: {', '.join(TOPICS)}")

@@ -28,8 +28,6 @@ DIAL_CODES = {
 class DialError(ClusterError):
     """A server was not reached. `kind` is a key of DIAL_CODES."""
 
-    default_code = "cluster.dial"
-
     def __init__(self, kind: str, fact: str, *hints: str) -> None:
         super().__init__(fact, *hints, code=f"cluster.dial.{kind}")
         self.kind = kind

@@ -22,8 +22,6 @@ FORWARD_CODES = {
 class ChannelError(ClusterError):
     """A forward was not opened, or did not end in an orderly way. `kind` is a key of FORWARD_CODES."""
 
-    default_code = "cluster.forward"
-
     def __init__(self, kind: str, fact: str, *hints: str) -> None:
         super().__init__(fact, *hints, code=f"cluster.forward.{kind}")
         self.kind = kind

@@ -48,8 +48,6 @@ class Switched:
 class HttpError(ClusterError):
     """The server was reached and gave no answer: `cluster.http.silent`, `.lost`, `.unreadable`, `.large`."""
 
-    default_code = "cluster.http"
-
     def __init__(self, kind: str, fact: str, *hints: str) -> None:
         super().__init__(fact, *hints, code=f"cluster.http.{kind}")
         self.kind = kind

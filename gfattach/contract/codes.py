@@ -121,6 +121,7 @@ ERRORS: Mapping[str, str] = {
     "contract.local-file.tracked": "git tracks the file that would be written",
     "contract.local-file.exposed": "git does not ignore the file that would be written",
     "contract.local-file.unknown": "git cannot say whether it would track the file",
+    "contract.local-file.unattached": "no Bazel cache is attached, so there is nothing to write",
     "contract.consumer.profile": "there is no such profile",
     "contract.consumer.endpoint": "the profile needs an endpoint, and there is none",
     "contract.consumer.secret": "a header is a secret, and would stand in a file",

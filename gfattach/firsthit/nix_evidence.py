@@ -26,7 +26,7 @@ _SUMMARY = re.compile(r"(error:\s*)?(build of .* failed|some substitutes for the
 
 
 #: What Nix says when nothing comes, in the order in which it is looked for, with the code and the next
-#: step. The words are those of 2.8 to 2.31; what no row fits is `nix.failed`.
+#: step. The words are those of 2.8 to 2.31; what no row fits is `nix.nothing`.
 _FAILURES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("does not appear to be a binary cache", "is for Nix stores with prefix"),
@@ -190,7 +190,7 @@ def _failure(done: Realisation) -> UnprovedError:
             if any(needle in text for needle in needles):
                 return UnprovedError(f"{nothing}: {_short(text)}", hint, code=code)
     return UnprovedError(
-        f"{nothing}: {first}", "see what the cache answers: gfattach status", code="nix.failed"
+        f"{nothing}: {first}", "see what the cache answers: gfattach status", code="nix.nothing"
     )
 
 

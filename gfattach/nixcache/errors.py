@@ -37,8 +37,6 @@ class NixCacheError(GfattachError):
     beginning of an answer that was an error.
     """
 
-    default_code = "nix-cache"
-
     def __init__(
         self,
         kind: Kind,

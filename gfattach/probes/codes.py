@@ -1,11 +1,10 @@
-"""Every code that a finding can have, gathered from the probes that declare them."""
+"""Every code that a probe can give, gathered from the probes that declare them."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-from gfattach.credential.codes import CODES as CREDENTIAL_CODES
 from gfattach.engine import ENGINE_CODES
 from gfattach.finding import Stage
 
@@ -19,9 +18,9 @@ def all_stages() -> list[Stage[Any]]:
 
 
 def all_codes() -> dict[str, str]:
-    """Every code with its meaning: the engine's own first, then the probes', then those of tokens."""
+    """Every code of a probe with its meaning: the engine's own first."""
     codes = dict(ENGINE_CODES)
     for stage in all_stages():
         for probe in stage.probes:
             codes |= probe.codes
-    return {**codes, **CREDENTIAL_CODES}
+    return codes

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gfattach.codes.errors import ERRORS
 from gfattach.contract import codes, environment
 from gfattach.contract.consumer import PROFILES
 from gfattach.contract.nix_state import NixState
@@ -14,12 +15,22 @@ from gfattach.contract.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/contract.md").read_text(encoding="utf-8")
-SOURCES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "gfattach/contract").glob("*.py")}
+#: Who writes codes of the contract: the package, and the verb that takes its environment on.
+WRITERS = (*(ROOT / "gfattach/contract").glob("*.py"), ROOT / "gfattach/attach/environment.py")
+SOURCES = {path: path.read_text(encoding="utf-8") for path in WRITERS}
 
 MEANINGS = {
     **{code: refusal.meaning for code, refusal in {**codes.REFUSALS, **codes.NO_EXECUTOR}.items()},
     **codes.HAZARDS,
     **codes.ERRORS,
+}
+
+#: Codes of running Bazel and of proofs, with their meaning and exit code.
+RUNNING = {
+    code: (meaning, exit_code)
+    for exit_code, table in ERRORS.items()
+    for code, meaning in table.items()
+    if code.startswith(("bazel.", "prove."))
 }
 
 
@@ -46,6 +57,17 @@ def test_a_code_is_described_with_its_meaning_and_how_scripts_exit(code):
 def test_the_page_names_no_code_that_does_not_exist():
     named = set(re.findall(r"`((?:contract|hazard)\.[a-z.-]+)`", PAGE))
     assert named == set(MEANINGS)
+
+
+@pytest.mark.parametrize("code", RUNNING)
+def test_a_code_of_running_bazel_or_of_a_proof_is_described_with_its_exit_code(code):
+    (row,) = rows(code)
+    meaning, exit_code = RUNNING[code]
+    assert row == f"| `{code}` | {meaning} | {int(exit_code)} |"
+
+
+def test_the_page_names_no_code_of_a_run_that_does_not_exist():
+    assert set(re.findall(r"^\| `((?:bazel|prove)\.[a-z.-]+)`", PAGE, re.MULTILINE)) == set(RUNNING)
 
 
 def test_every_code_that_the_sources_write_is_in_a_table():

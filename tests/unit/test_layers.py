@@ -19,7 +19,7 @@ LAYERS = (
     ("firsthit", "fragments", "site", "trial", "contract"),
     ("probes",),
     ("attach",),
-    ("prove",),
+    ("prove", "codes"),
     ("report",),
     ("cli",),
     ("__main__",),

@@ -1,0 +1,77 @@
+"""Every code with its meaning, gathered from the tables that the rule of this package names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gfattach.cluster.dial_errors import DIAL_CODES
+from gfattach.cluster.forward_errors import FORWARD_CODES
+from gfattach.codes.errors import ALSO, ERRORS
+from gfattach.codes.steps import STEPS
+from gfattach.contract import codes as contract
+from gfattach.credential.codes import CODES as TOKENS
+from gfattach.errors import ExitCode
+from gfattach.firsthit.measure import CODES as LEGS
+from gfattach.probes.codes import all_codes
+from gfattach.site.lint import CODES as LINT
+
+
+@dataclass(frozen=True)
+class Code:
+    """One code. `exit_code` is what a command ends with that ends in an error of this code, if any does."""
+
+    code: str
+    meaning: str
+    exit_code: ExitCode | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "code": self.code,
+            "meaning": self.meaning,
+            "exit": None if self.exit_code is None else int(self.exit_code),
+        }
+
+
+@dataclass(frozen=True)
+class Group:
+    """Codes of one kind, in the order in which they are shown."""
+
+    title: str
+    codes: tuple[Code, ...]
+
+
+def groups() -> tuple[Group, ...]:
+    """Every code there is, in groups: findings first, then errors, then what the contract says."""
+    return (
+        Group("findings of probes", _entries(all_codes())),
+        Group("findings of steps", _entries({**STEPS, **LINT, **LEGS})),
+        Group("tokens", _entries(TOKENS)),
+        Group("errors", tuple(_errors())),
+        Group("the contract: refusals", _entries(_meanings(), ExitCode.REFUSED)),
+        Group("the contract: what cannot be done as it was asked", _entries(contract.ERRORS)),
+        Group("the contract: hazards", _entries(contract.HAZARDS)),
+    )
+
+
+def _entries(table: Mapping[str, str], exit_code: ExitCode | None = None) -> tuple[Code, ...]:
+    also = {code: number for number, codes in ALSO.items() for code in codes}
+    return tuple(Code(code, meaning, also.get(code, exit_code)) for code, meaning in table.items())
+
+
+def _errors() -> Iterator[Code]:
+    for exit_code, table in ERRORS.items():
+        yield from _entries(table, exit_code)
+        if exit_code is ExitCode.FAILED:
+            yield from _entries(
+                {f"cluster.dial.{kind}": said for kind, said in DIAL_CODES.items()}, exit_code
+            )
+            forwards = {f"cluster.forward.{kind}": said for kind, said in FORWARD_CODES.items()}
+            yield from _entries(forwards, exit_code)
+
+
+def _meanings() -> dict[str, str]:
+    refusals = {**contract.REFUSALS, **contract.NO_EXECUTOR}
+    return {code: refusal.meaning for code, refusal in refusals.items()}
