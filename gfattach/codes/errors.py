@@ -78,7 +78,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "bazel.rc-ignored": "an option would have Bazel ignore the attachment's rc file",
             "bazel.rubbish": "what answers in Bazel's place does not answer as Bazel does",
             "bazel.transport": "this Bazel can do neither TLS nor unix sockets",
-            "bazel.transport.plaintext": "the cache needs TLS or a socket, and this Bazel can do plaintext only",
+            "bazel.transport.plaintext": "the cache needs TLS or a socket, and this Bazel has neither",
             "bazel.unusable": "Bazel cannot be run",
             "cache.header": "a header for the cache is not name=value, or cannot be sent",
             "cache.tls-file": "a certificate, key or authority for the cache cannot be used",

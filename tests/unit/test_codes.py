@@ -7,6 +7,7 @@ a way to give a code that this file does not know fails, so that no code is met 
 
 import ast
 import json
+from functools import cache
 from pathlib import Path
 
 import gfattach
@@ -158,6 +159,7 @@ def raisers(tree):
             yield node, called(node)
 
 
+@cache
 def errors_given():
     """Every code that an error can have, with the exit codes of the classes that carry it."""
     given = {}
@@ -178,6 +180,7 @@ def errors_given():
     return given
 
 
+@cache
 def findings_given(*, probes):
     """Every code that a finding has outside of the probes, or those that probes spell out."""
     given = set()
