@@ -57,6 +57,11 @@ class Attachment:
     cluster: ClusterRef | None = None
     first_hit: Mapping[str, Any] | None = None
 
+    @property
+    def cache_by_agent(self) -> bool:
+        """Whether the cache is out of reach without the agent."""
+        return self.kind == "forward" or (self.cache is not None and self.cache.real_host != "")
+
     @classmethod
     def begin(cls, kind: str, **values: Any) -> Attachment:
         """A new one, created now."""
@@ -188,6 +193,7 @@ def _encode_cache(target: CacheTarget) -> dict[str, Any]:
         "certificate": _text(target.tls.certificate),
         "key": _text(target.tls.key),
         "socket": _text(target.socket),
+        "real_host": target.real_host,
     }
 
 
@@ -198,6 +204,7 @@ def _decode_cache(item: Mapping[str, Any]) -> CacheTarget:
         may_write=item["may_write"] is True,
         tls=TlsFiles(_path(item["ca_file"]), _path(item["certificate"]), _path(item["key"])),
         socket=_path(item["socket"]),
+        real_host=_string(item.get("real_host", "")),
     )
 
 

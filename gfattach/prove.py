@@ -113,7 +113,7 @@ def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurem
         return
     target = bazel_token.ask_with_token(target, run)
     way = replace(way, cache=target)
-    if not bazel_side.ask_cache(target, run):
+    if not (bazel_side.ask_certificate(target, run) and bazel_side.ask_cache(target, run)):
         raise UnprovedError("the cache did not pass its probes; nothing was measured", code="prove.cache")
     found = bazel_side.ask_bazel(target, options.clients, home, run)
     _require_usable(found.failed, found.reason, options.clients.bazel)
@@ -138,7 +138,7 @@ def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measuremen
             )
         return
     target = nix_token.with_token(target, run)
-    if not nix_side.ask_substituter(target, run):
+    if not (nix_side.ask_certificate(target, run) and nix_side.ask_substituter(target, run)):
         raise UnprovedError("the substituter did not pass its probes", code="prove.substituter")
     found = nix_side.ask_nix(target, options.clients, run)
     _require_usable(found.failed, found.reason, options.clients.nix)
@@ -159,6 +159,7 @@ def _measure_labels(
         )
     target = bazel_token.ask_with_token(replace(way.cache, may_write=False), run)
     found = bazel_side.ask_bazel(target, options.clients, home, run)
+    _require_usable(found.failed, found.reason, options.clients.bazel)
     bazel, workspace, rc = found.bazel, home.workspace, record.bazelrc
     if bazel is None:
         raise ProgramMissingError(f"a target is built with Bazel: {found.reason}")

@@ -21,6 +21,7 @@ from gfattach.paths import Home
 class Attaching:
     """`record` is what is on disk; `not_proved` and `failures` grow as halves fall away.
 
+    `plaintext_before` says that an earlier attach had a forward end TLS of a cache that is dialled directly.
     `bazel_use` and `nix_use` are the lines that tell a person how to use what was written.
     """
 
@@ -32,6 +33,7 @@ class Attaching:
     measurement: Measurement
     not_proved: list[str] = field(default_factory=list)
     failures: list[GfattachError] = field(default_factory=list)
+    plaintext_before: bool = False
     bazel_use: Sequence[str] = ()
     nix_use: str = ""
 

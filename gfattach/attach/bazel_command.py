@@ -66,7 +66,7 @@ def prepare(words: Sequence[str]) -> Replacement:
     if program is None:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
     record = records.load(home)
-    if record is not None and record.kind == "forward":
+    if record is not None and record.cache_by_agent:
         forwards.revive(record)
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else _fragment(record, environment)
@@ -134,7 +134,7 @@ def _fragment(record: Attachment, environment: Mapping[str, str]) -> Path | None
 def _cache_host(record: Attachment | None, environment: Mapping[str, str]) -> str:
     """The host whose token the cache of this shell asks for; "" where there is no cache."""
     if record is not None and record.cache is not None and record.bazelrc is not None:
-        return record.cache.endpoint.host
+        return record.cache.token_host
     named = value_of(environment, "BAZEL_REMOTE_CACHE")
     return parse_endpoint(named).host if named else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach.attach.options import ClientOptions
@@ -22,7 +22,10 @@ from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.paths import Home, cache_directory
 from gfattach.probes import bazel as bazel_probes
 from gfattach.probes import cache as cache_probes
+from gfattach.probes import certificates
+from gfattach.probes.certificates_subject import Client, Purpose, of_cache, probe_name
 from gfattach.reapi.target import CacheTarget
+from gfattach.tls.inspection import Inspection
 
 #: Seconds that a leg may take: a few round trips; a cold Bazel and twenty small actions.
 PROTOCOL_SECONDS = 10.0
@@ -34,13 +37,37 @@ class BazelFound:
     """What the probes said of the Bazel at hand.
 
     `bazel` is None when there is none to prove with, with the `reason`; `failed` says that one is
-    there, or was named, and cannot be used.
+    there, or was named, and cannot be used. `tls` and `socket` say what it can do, where that was asked.
     """
 
     bazel: Bazel | None
     accepted: frozenset[str] | None
     reason: str = ""
     failed: bool = False
+    tls: bool = True
+    socket: bool = True
+
+    @property
+    def lacks_transport(self) -> bool:
+        """Whether it is fine but for reaching the endpoint."""
+        return not (self.tls and self.socket)
+
+
+def ask_certificate(target: CacheTarget, run: Run, found: BazelFound | None = None) -> bool:
+    """Ask the certificate of a TLS cache everything, against the Bazel at hand; whether nothing failed."""
+    if not target.endpoint.tls:
+        return True
+    subject = of_cache(target, None if found is None else found.bazel)
+    if found is not None and not found.tls:  # it is never asked to trust anybody
+        subject = replace(subject, clients=(Client.GFATTACH,))
+    return run.stage(certificates.stage_of(Purpose.CACHE), subject).status is not Status.FAIL
+
+
+def certificate_is_for(name: str, run: Run) -> bool:
+    """Whether the certificate that `ask_certificate` has seen is for `name` as well."""
+    handshake = run.findings[probe_name(Purpose.CACHE, "certificates.handshake")]
+    chain = Inspection.from_json(handshake.data["inspection"]).chain
+    return bool(chain) and chain[0].is_for(name)
 
 
 def ask_cache(target: CacheTarget, run: Run) -> bool:
@@ -48,8 +75,10 @@ def ask_cache(target: CacheTarget, run: Run) -> bool:
     return run.stage(cache_probes.STAGE, target).status is not Status.FAIL
 
 
-def ask_bazel(target: CacheTarget, options: ClientOptions, home: Home, run: Run) -> BazelFound:
-    """Find the Bazel to serve, and what it accepts."""
+def ask_bazel(
+    target: CacheTarget, options: ClientOptions, home: Home, run: Run, *, plaintext_allowed: bool = False
+) -> BazelFound:
+    """Find the Bazel to serve, and what it accepts; `plaintext_allowed` lets a forward end TLS for it."""
     if not options.use_bazel:
         return BazelFound(None, None, "Bazel was left out (--no-bazel)")
     subject = bazel_probes.BazelSubject(
@@ -60,15 +89,21 @@ def ask_bazel(target: CacheTarget, options: ClientOptions, home: Home, run: Run)
         flag_cache=flag_cache(),
         needs_transport=target.endpoint.tls,
         through_socket=target.socket is not None and (target.endpoint.tls or not target.endpoint.localhost),
+        plaintext_allowed=plaintext_allowed,
         always_start=False,
     )
     result = run.stage(bazel_probes.STAGE, subject)
+    transport = result.findings["bazel.transport"]
+    can = {name: bool(transport.data.get(name, True)) for name in ("tls", "socket")}
     for finding in result.findings.values():
+        if finding is transport and not all(can.values()):
+            break
         if finding.status in (Status.FAIL, Status.SKIP):
             hint = f" ({finding.hints[0]})" if finding.status is Status.SKIP and finding.hints else ""
             return BazelFound(None, None, f"{finding.seen}{hint}", finding.failed)
     accepted = frozenset(result.findings["bazel.flags"].data["accepted"])
-    return BazelFound(Bazel.from_json(result.findings["bazel.program"].data), accepted)
+    bazel = Bazel.from_json(result.findings["bazel.program"].data)
+    return BazelFound(bazel, accepted, transport.seen if transport.failed else "", transport.failed, **can)
 
 
 def flag_cache() -> Path:
@@ -100,7 +135,7 @@ def legs_of(
     found: BazelFound, target: CacheTarget, home: Home, nonce: str = ""
 ) -> Iterator[BazelLegs | None]:
     """The legs of the Bazel at hand, None when there is none."""
-    if found.bazel is None:
+    if found.bazel is None or found.failed:
         yield None
         return
     with BazelLegs(found.bazel, target, home.work / "bazel", nonce=nonce, flag_cache=flag_cache()) as legs:

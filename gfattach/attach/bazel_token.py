@@ -87,7 +87,7 @@ def ask_with_token(target: CacheTarget, run: Run) -> CacheTarget:
 
     Raises CredentialError for a token that cannot be read or is not good now, and StorageError.
     """
-    host = target.endpoint.host
+    host = target.token_host
     if target.headers or not has_token(host):
         return target
     found: list[tuple[tuple[str, str], ...]] = []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
+from gfattach.attach.options import UpOptions
 from gfattach.attach.profile import source_of
-from gfattach.attach.ways import Way, refuse_executor
+from gfattach.attach.ways import Way, cache_health, ending_tls, refuse_executor
 from gfattach.cluster.api import Api
 from gfattach.cluster.background import now
 from gfattach.cluster.connection import ClusterRef
@@ -22,12 +23,10 @@ from gfattach.endpoint import Endpoint
 from gfattach.engine import Run, StageResult
 from gfattach.errors import ClusterError, UsageError
 from gfattach.finding import Finding, ok
-from gfattach.firsthit.protocol import probe_action
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
 from gfattach.probes import cluster as cluster_probes
 from gfattach.probes.cluster_subject import ClusterSubject
-from gfattach.reapi.http_client import path_of as cache_path
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.discover import Chosen, Half, choose, discover, nothing_found
 from gfattach.site.load import load_site
@@ -41,7 +40,7 @@ SERVICES_SECONDS = 5.0
 _LATER = ("127.0.0.1", 0)
 
 
-def cluster_way(options: Mapping[str, Any], site: Site, home: Home, run: Run) -> Way:
+def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     """Ask the cluster of `site` and plan the forwards into it; nothing is opened yet.
 
     Raises ClusterError when the cluster does not pass its probes, UsageError for a site that does not fit
@@ -49,7 +48,7 @@ def cluster_way(options: Mapping[str, Any], site: Site, home: Home, run: Run) ->
     """
     subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"))
     asked = _passed(run.stage(cluster_probes.STAGE, subject), "the cluster")
-    site = _published(options, site, home, asked).with_authorities(home.directory)
+    site = _published(options.site, site, home, asked).with_authorities(home.directory)
     refuse_executor(site=site)
     plan = _Plan(site, {})
 
@@ -60,6 +59,8 @@ def cluster_way(options: Mapping[str, Any], site: Site, home: Home, run: Run) ->
     forwards = [spec for spec in (plan.cache_forward(), plan.nix_forward()) if spec is not None]
     serving = subject.serving(*(spec.upstream for spec in forwards if isinstance(spec.upstream, PodUpstream)))
     _passed(run.stage(cluster_probes.SERVICE_STAGE, serving), "what the forwards lead to")
+    allowed = options.allow_plaintext_loopback
+    plain = ending_tls(plan.cache(), plan.cache_forward()) if allowed else None
     return Way(
         "forward",
         plan.cache(),
@@ -67,6 +68,7 @@ def cluster_way(options: Mapping[str, Any], site: Site, home: Home, run: Run) ->
         cluster=_reference(asked),
         cache_forward=plan.cache_forward(),
         nix_forward=plan.nix_forward(),
+        plain_forward=plain,
     )
 
 
@@ -80,12 +82,15 @@ class _Plan:
     def cache(self) -> CacheTarget | None:
         """The Bazel cache: behind a forward under its real name or in plaintext, or dialled directly."""
         named, chosen = self.site.cache_target(), self.chosen.get("cache")
-        if chosen is None or named is not None:
+        if chosen is None:
             return named
+        if named is not None:
+            return replace(named, real_host=named.endpoint.host)
         return CacheTarget(
             Endpoint(chosen.speech, *_LATER),
             instance_name=self.site.get("cache.instance") or "",
             tls=TlsFiles(self.site.get("cache.ca_file")),
+            real_host=_in_cluster(chosen),
         )
 
     def substituter(self) -> SubstituterTarget | None:
@@ -107,16 +112,8 @@ class _Plan:
         chosen, target = self.chosen.get("cache"), self.cache()
         if chosen is None or target is None:
             return None
-        endpoint = target.endpoint
-        health = Health(
-            "grpc" if endpoint.grpc else "http",
-            "" if endpoint.grpc else cache_path(target, f"ac/{probe_action().action.hash}"),
-            endpoint.tls,
-            endpoint.host if endpoint.tls else "",
-            target.tls.ca_file,
-            endpoint.authority if endpoint.tls else "",
-        )
-        return ForwardSpec(_name(chosen, tls=endpoint.tls), _upstream(chosen), health)
+        name = _name(chosen, tls=target.endpoint.tls)
+        return ForwardSpec(name, _upstream(chosen), cache_health(target))
 
     def nix_forward(self) -> ForwardSpec | None:
         """The forward of the Nix cache."""
@@ -190,6 +187,11 @@ def _upstream(chosen: Chosen) -> PodUpstream:
     service = chosen.service
     assert service.port is not None
     return PodUpstream(service.namespace, service.name, service.port)
+
+
+def _in_cluster(chosen: Chosen) -> str:
+    """The Service's own host, as its cluster knows it."""
+    return f"{chosen.service.name}.{chosen.service.namespace}.svc"
 
 
 def _name(chosen: Chosen, *, tls: bool = False) -> str:

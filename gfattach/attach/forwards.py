@@ -32,6 +32,7 @@ from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
 from gfattach.process import ProcessId
+from gfattach.reapi.target import TlsFiles
 
 #: Seconds that an agent may take to be there, and a forward to be well once it listens.
 AGENT_SECONDS = 10.0
@@ -58,23 +59,55 @@ def open_forwards(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
     The attachment's record has to be there: a registration holds as long as it is. Raises AgentError
     and StorageError.
     """
-    if not way.listens:
-        return way
-    wanted = tuple(spec for spec in (way.cache_forward, way.nix_forward) if spec is not None)
+    return _open(way, home, lease_hours, run, "forward", "open the forwards") if way.listens else way
+
+
+def end_tls(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
+    """Lead the cache of `way` through its forward that ends TLS, in place of any other. Raises as
+    `open_forwards` does.
+    """
+    ended = replace(way, cache_forward=way.plain_forward, plain_forward=None)
+    return _open(ended, home, lease_hours, run, "forward-plaintext", "open a forward that ends TLS")
+
+
+def close_plaintext(way: Way, home: Home, lease_hours: float, earlier: Path | None) -> Way:
+    """Have no forward that ends TLS; `earlier` is the agent of an earlier attach that may hold one.
+
+    Raises AgentError and StorageError.
+    """
+    kept = replace(way, plain_forward=None)
+    if way.listens and way.plain_forward is not None:
+        registration = Registration(home.record, _wanted(kept))
+        _agent(way, lease_hours).register(registration, Deadline.after(AGENT_SECONDS))
+    elif not way.listens and earlier is not None:
+        release(earlier, home.record)
+    return kept
+
+
+def _wanted(way: Way) -> tuple[ForwardSpec, ...]:
+    return tuple(spec for spec in (way.cache_forward, way.nix_forward) if spec is not None)
+
+
+def _open(way: Way, home: Home, lease_hours: float, run: Run, name: str, title: str) -> Way:
+    wanted = _wanted(way)
+    # One that an earlier attach has made, so that nobody's build is cut off before it is known which is used.
+    held = () if way.plain_forward is None else (way.plain_forward,)
     opened: list[Way] = []
 
     def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
         client = _agent(way, lease_hours)
         statuses = {
             status.name: status
-            for status in client.register(Registration(home.record, wanted), Deadline.after(AGENT_SECONDS))
+            for status in client.register(
+                Registration(home.record, (*wanted, *held)), Deadline.after(AGENT_SECONDS)
+            )
         }
         progress("waiting for an answer from the far end")
         well = _wait(client, [spec.name for spec in wanted])
         opened.append(_through(way, statuses))
         return {f"forward.{spec.name}": _finding(statuses[spec.name], well.get(spec.name)) for spec in wanted}
 
-    run.step("forward", "open the forwards", work)
+    run.step(name, title, work)
     return opened[0]
 
 
@@ -222,19 +255,27 @@ def _wait(
 
 def _through(way: Way, statuses: Mapping[str, ForwardStatus]) -> Way:
     """`way` with its targets where the forwards listen. A TLS cache keeps its name, and is reached by the
-    socket; everything else is spoken to at the TCP port.
+    socket, unless the forward ends TLS; everything else is spoken to at the TCP port.
     """
+    listener = None
     cache, substituter = way.cache, way.substituter
     if cache is not None and way.cache_forward is not None:
         status = statuses[way.cache_forward.name]
-        if cache.endpoint.tls:
+        assert status.address is not None and status.port is not None
+        listener = (status.address, status.port)
+        if way.cache_forward.ends_tls:
+            scheme = "grpc" if cache.endpoint.grpc else "http"
+            local = _local(replace(cache.endpoint, scheme=scheme), status)
+            host = cache.token_host
+            cache = replace(cache, endpoint=local, socket=None, tls=TlsFiles(), real_host=host)
+        elif cache.endpoint.tls:
             cache = replace(cache, socket=status.socket_path)
         else:
             cache = replace(cache, endpoint=_local(cache.endpoint, status))
     if substituter is not None and way.nix_forward is not None:
         status = statuses[way.nix_forward.name]
         substituter = replace(substituter, endpoint=_local(substituter.endpoint, status))
-    return replace(way, cache=cache, substituter=substituter)
+    return replace(way, cache=cache, substituter=substituter, cache_listener=listener)
 
 
 def _local(endpoint: Endpoint, status: ForwardStatus) -> Endpoint:

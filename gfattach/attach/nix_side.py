@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from gfattach.attach.options import ClientOptions
 from gfattach.deadline import Deadline
+from gfattach.endpoint import Endpoint
 from gfattach.engine import Run
 from gfattach.finding import Status
 from gfattach.firsthit import nix as nix_hit
@@ -14,10 +18,14 @@ from gfattach.firsthit.measure import Measurement
 from gfattach.fragments import nixconf
 from gfattach.nix.config import known_settings
 from gfattach.nix.program import Nix
+from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
+from gfattach.probes import certificates
 from gfattach.probes import nix as nix_probes
 from gfattach.probes import substituter as substituter_probes
+from gfattach.probes.certificates_subject import Client, Purpose, of_substituter
+from gfattach.tls.way import Way, through_proxy, to_host
 
 #: Seconds that a leg may take: a few small paths, with retries against a slow cache.
 NIX_SECONDS = 120.0
@@ -37,6 +45,38 @@ class NixFound:
     nix: Nix | None
     reason: str = ""
     failed: bool = False
+
+
+def ask_certificate(target: SubstituterTarget, run: Run) -> bool:
+    """Ask the certificate of a TLS substituter everything; whether nothing failed.
+
+    Whom Nix itself trusts, its own stage compares. What lies behind a proxy that is no plain HTTP one is not
+    looked at: the substituter's stage says what comes of it.
+    """
+    endpoint = target.endpoint
+    if not endpoint.tls:
+        return True
+    named = proxy_for(endpoint.scheme, endpoint.host, os.environ)
+    way = None if named is None else _through(named, endpoint)
+    if named is not None and way is None:
+        return True
+    subject = replace(of_substituter(target, way=way), clients=(Client.GFATTACH,))
+    return run.stage(certificates.stage_of(Purpose.SUBSTITUTER), subject).status is not Status.FAIL
+
+
+def _through(proxy: str, endpoint: Endpoint) -> Way | None:
+    """The way to `endpoint` by `proxy`, a URL that may hold a password; None by any but plain HTTP's."""
+    parts = urlsplit(proxy)
+    if parts.scheme != "http" or not parts.hostname:
+        return None
+    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    secret = base64.b64encode(user.encode()).decode() if parts.username else ""
+    return through_proxy(
+        to_host(parts.hostname, parts.port or 1080),  # curl's default
+        endpoint.host,
+        endpoint.port,
+        f"Basic {secret}" if secret else None,
+    )
 
 
 def ask_substituter(target: SubstituterTarget, run: Run) -> bool:

@@ -38,7 +38,8 @@ class UpOptions:
     """One `gfattach up`.
 
     `site` holds settings given as options, by key; the lease is the agent's; `nix_paths` are store paths to
-    realise besides those that the site publishes.
+    realise besides those that the site publishes. `allow_plaintext_loopback` lets a Bazel that cannot do what
+    a TLS cache needs speak in the clear to a forward on 127.0.0.1, which does TLS for it.
     """
 
     workspace: Path | None = None
@@ -50,3 +51,4 @@ class UpOptions:
     require_hit: bool = False
     lease_hours: float = LEASE_HOURS
     nix_paths: tuple[str, ...] = ()
+    allow_plaintext_loopback: bool = False

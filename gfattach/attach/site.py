@@ -92,7 +92,7 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
     if not target.may_write:
         raise _refusal(site, options)
     target = bazel_token.ask_with_token(target, run)
-    if not bazel_side.ask_cache(target, run):
+    if not (bazel_side.ask_certificate(target, run) and bazel_side.ask_cache(target, run)):
         raise GfattachError("the cache did not pass its probes; nothing was stored", code="warm.cache")
     work = Home(home.work / "warm", None)
     try:

@@ -72,7 +72,7 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
     if record.agent is not None:
         run.step("agent", "ask the agent", lambda progress: forwards.findings(record, agent))
         alive = alive and (agent is not None or record.kind != "forward")
-    if alive and record.cache is not None:
+    if alive and record.cache is not None and (agent is not None or not record.cache_by_agent):
         _ask_cache(record.cache, run)
     if alive and record.substituter is not None:
         _ask_substituter(record.substituter, run)
@@ -84,14 +84,16 @@ def _ask_cache(target: CacheTarget, run: Run) -> None:
     """Ask it with its token, as `_ask_substituter` does."""
     with contextlib.suppress(CredentialError):
         target = bazel_token.ask_with_token(target, run)
-    bazel_side.ask_cache(target, run)
+    if bazel_side.ask_certificate(target, run):
+        bazel_side.ask_cache(target, run)
 
 
 def _ask_substituter(target: SubstituterTarget, run: Run) -> None:
     """Ask it with its token, or, where that is no good, without: the checklist has said so by then."""
     with contextlib.suppress(CredentialError):
         target = nix_token.with_token(target, run)
-    nix_side.ask_substituter(target, run)
+    if nix_side.ask_certificate(target, run):
+        nix_side.ask_substituter(target, run)
 
 
 def _find_trial(directory: Path) -> Mapping[str, Finding]:

@@ -98,6 +98,7 @@ def _check_same(before: Attachment | None, wanted: str) -> None:
 def _attach(options: UpOptions, home: Home, way: Way, run: Run, before: Attachment | None) -> Attached:
     begun = before or Attachment.begin(way.kind)
     up = Attaching(options, home, way, run, begun, Measurement(run))
+    up.plaintext_before = begun.kind == "direct" and begun.cache_by_agent
     agent = forwards.directory_for(way) if way.listens else begun.agent
     # Saved before anything else is done, so that `down` knows of an `up` that was killed.
     up.save(trial=way.trial_directory, agent=agent, cluster=way.cluster)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from gfattach.attach import bazel_side, bazel_token
+from gfattach.attach import bazel_side, bazel_token, forwards
 from gfattach.attach.attaching import Attaching
+from gfattach.attach.bazel_side import BazelFound
+from gfattach.attach.ways import read_only
 from gfattach.credential.helper import HELPER_NAME
 from gfattach.files import remove, write_atomic
 from gfattach.finding import Finding, ok
 from gfattach.fragments import link as links
 from gfattach.fragments.home import BAZELRC
+from gfattach.fragments.road import Road, choose
 from gfattach.journal import Journal
+from gfattach.reapi.target import CacheTarget
 
 
 def attach_bazel(up: Attaching) -> Callable[[], None] | None:
@@ -28,11 +32,19 @@ def attach_bazel(up: Attaching) -> Callable[[], None] | None:
         _retract(up)
         return None
     up.way = replace(up.way, cache=target)
+    found = None
+    if target.endpoint.tls:
+        found = _agree_on_tls(up, target)
+        if found is None:
+            _retract(up)
+            return None
+        target = up.way.cache
+        assert target is not None
     if not bazel_side.ask_cache(target, run):
         up.not_proved.append("bazel: the cache did not pass its probes")
         _retract(up)
         return None
-    found = bazel_side.ask_bazel(target, up.options.clients, up.home, run)
+    found = found or bazel_side.ask_bazel(target, up.options.clients, up.home, run)
     if found.failed:
         up.not_proved.append(f"bazel: {found.reason}")
         _retract(up)
@@ -53,6 +65,54 @@ def attach_bazel(up: Attaching) -> Callable[[], None] | None:
     return lambda: _measure_cold(up, found)
 
 
+def _agree_on_tls(up: Attaching, target: CacheTarget) -> BazelFound | None:
+    """Find a Bazel, have it and the certificate of the cache agree, and lead it there by the road that it can
+    take; None when that fails.
+    """
+    allowed = up.options.allow_plaintext_loopback
+    found = bazel_side.ask_bazel(target, up.options.clients, up.home, up.run, plaintext_allowed=allowed)
+    if not bazel_side.ask_certificate(target, up.run, found):
+        up.not_proved.append("bazel: the certificate of the cache did not pass its probes")
+        return None
+    if found.failed and not found.lacks_transport:
+        up.not_proved.append(f"bazel: {found.reason}")
+        return None
+    before = len(up.failures)
+    with up.surviving("bazel"):
+        # Without the option, what Bazel lacks has ended this half in its own stage.
+        local = allowed and bazel_side.certificate_is_for("localhost", up.run)
+        road = choose(
+            target, tls=found.tls, socket=found.socket, for_localhost=local, allow_plaintext=allowed
+        )
+        _lead(up, target, road)
+        return replace(found, failed=False)
+    assert len(up.failures) > before
+    return None
+
+
+def _lead(up: Attaching, target: CacheTarget, road: Road) -> None:
+    """Lead the cache of the way by `road`, and record that. Raises AgentError and StorageError."""
+    lease = up.options.lease_hours
+    if road is Road.PLAINTEXT:
+        up.save(agent=forwards.directory_for(up.way))
+        up.way = forwards.end_tls(up.way, up.home, lease, up.run)
+    else:
+        _close_plaintext(up)
+    if road is Road.LOCALHOST:
+        assert up.way.cache_listener is not None
+        endpoint = replace(target.endpoint, host="localhost", port=up.way.cache_listener[1])
+        up.way = replace(up.way, cache=replace(target, endpoint=endpoint, socket=None))
+    assert up.way.cache is not None
+    up.save(cache=read_only(up.way.cache))
+
+
+def _close_plaintext(up: Attaching) -> None:
+    """Have nothing listen in the clear for a TLS cache, of this attach or an earlier one."""
+    earlier = up.record.agent if up.plaintext_before else None
+    up.way = forwards.close_plaintext(up.way, up.home, up.options.lease_hours, earlier)
+    up.plaintext_before = False
+
+
 def _measure_cold(up: Attaching, found: bazel_side.BazelFound) -> None:
     """The figure that a first hit with the server of the fill did not give."""
     assert up.way.cache is not None
@@ -64,7 +124,10 @@ def _measure_cold(up: Attaching, found: bazel_side.BazelFound) -> None:
 def _write(up: Attaching, found: bazel_side.BazelFound) -> Mapping[str, Finding]:
     assert up.way.cache is not None
     path = up.home.directory / BAZELRC
-    token = bazel_token.offer(up.way.cache.endpoint.host, up.home.directory, found.accepted)
+    cache = up.way.cache
+    token = bazel_token.offer(
+        cache.token_host, up.home.directory, found.accepted, dialled=cache.endpoint.host
+    )
     text = bazel_side.render_fragment(up.way.cache, found, up.options.on_cache_down, up.run, token.helper)
     write_atomic(path, text.encode())
     findings = {"bazelrc": ok("fragment.written", str(path), path=str(path))}
@@ -81,6 +144,7 @@ def _write(up: Attaching, found: bazel_side.BazelFound) -> Mapping[str, Finding]
 
 
 def _retract(up: Attaching) -> None:
+    _close_plaintext(up)
     remove(up.home.directory / HELPER_NAME)
     if up.record.bazelrc is not None:
         remove(up.record.bazelrc)

@@ -26,6 +26,10 @@ def attach_nix(up: Attaching) -> None:
     if len(up.failures) > before:
         _retract(up)
         return
+    if not nix_side.ask_certificate(target, run):
+        up.not_proved.append("nix: the certificate of the substituter did not pass its probes")
+        _retract(up)
+        return
     if not nix_side.ask_substituter(target, run):
         up.not_proved.append("nix: the substituter did not pass its probes")
         _retract(up)

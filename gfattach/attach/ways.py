@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gfattach.agent.spec import ForwardSpec
+from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.attach.options import UpOptions
 from gfattach.cluster.connection import ClusterRef
 from gfattach.cluster.resolve import find_files
@@ -21,8 +21,10 @@ from gfattach.deadline import Deadline
 from gfattach.engine import Run
 from gfattach.errors import ClusterError, RefusedError, UsageError
 from gfattach.finding import Finding, ok
+from gfattach.firsthit.protocol import probe_action
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
+from gfattach.reapi.http_client import path_of as cache_path
 from gfattach.reapi.target import CacheTarget
 from gfattach.site.load import FILE_NAME
 from gfattach.site.site import Site
@@ -39,7 +41,9 @@ class Way:
     """`kind` is "trial", "direct" or "forward". `fills` says that this lane may fill the cache itself.
 
     `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
-    target behind one is led through it by `forwards.open_forwards`.
+    target behind one is led through it by `forwards.open_forwards`. `plain_forward` is one that ends the
+    cache's TLS, where somebody allows that; it takes the place of `cache_forward` for a Bazel that needs it.
+    `cache_listener` is where the cache's forward takes TCP connections, once it does.
     """
 
     kind: str
@@ -50,6 +54,8 @@ class Way:
     cluster: ClusterRef | None = None
     cache_forward: ForwardSpec | None = None
     nix_forward: ForwardSpec | None = None
+    plain_forward: ForwardSpec | None = None
+    cache_listener: tuple[str, int] | None = None
 
     @property
     def listens(self) -> bool:
@@ -97,11 +103,38 @@ def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     if kind == "forward":
         from gfattach.attach.cluster_way import cluster_way
 
-        return cluster_way(options.site, site, home, run)
+        return cluster_way(options, site, home, run)
     site = site.with_authorities(home.directory)
-    way = Way("direct", site.cache_target(), site.substituter_target())
+    cache = site.cache_target()
+    plain = ending_tls(cache, None) if options.allow_plaintext_loopback else None
+    way = Way("direct", cache, site.substituter_target(), plain_forward=plain)
     run.step("site", "read what is said of the site", lambda progress: {"site": _describe(way, site)})
     return way
+
+
+def cache_health(target: CacheTarget) -> Health:
+    """How a Bazel cache is asked for its health."""
+    endpoint = target.endpoint
+    return Health(
+        "grpc" if endpoint.grpc else "http",
+        "" if endpoint.grpc else cache_path(target, f"ac/{probe_action().action.hash}"),
+        endpoint.tls,
+        endpoint.host if endpoint.tls else "",
+        target.tls.ca_file,
+        endpoint.authority if endpoint.tls else "",
+    )
+
+
+def ending_tls(target: CacheTarget | None, spec: ForwardSpec | None) -> ForwardSpec | None:
+    """The forward that ends the TLS of a cache: to where its forward `spec` leads, or else to its endpoint.
+    None for a cache without TLS.
+    """
+    if target is None or not target.endpoint.tls:
+        return None
+    endpoint = target.endpoint
+    if spec is None:
+        spec = ForwardSpec(endpoint.url, DirectUpstream(endpoint.host, endpoint.port), cache_health(target))
+    return replace(spec, name=f"{spec.name}, TLS ended", ends_tls=True)
 
 
 def refuse_executor(environment: Mapping[str, str] | None = None, site: Site | None = None) -> None:

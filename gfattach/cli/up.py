@@ -51,6 +51,12 @@ from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
     multiple=True,
     help="Realise this store path too, from the attached cache into an empty store.",
 )
+@click.option(
+    "--allow-plaintext-loopback",
+    is_flag=True,
+    help="Where this Bazel cannot do the TLS that the cache needs: have the background process do it, and "
+    "Bazel speak in the clear to that on 127.0.0.1. What it says, tokens included, root can read there.",
+)
 @click.option("--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
 @site_options
 @client_options
@@ -66,6 +72,7 @@ def up(
     on_cache_down: OnCacheDown,
     lease: float,
     nix_paths: tuple[str, ...],
+    allow_plaintext_loopback: bool,
     require_hit: bool,
     site: dict[str, object],
     clients: ClientOptions,
@@ -90,6 +97,7 @@ def up(
         require_hit=require_hit,
         nix_paths=nix_paths,
         lease_hours=lease,
+        allow_plaintext_loopback=allow_plaintext_loopback,
     )
 
     from gfattach.attach.up import attach

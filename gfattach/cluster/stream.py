@@ -9,7 +9,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gfattach.cluster.tls import Source, Tls
 from gfattach.deadline import Deadline
@@ -90,6 +90,11 @@ class Stream:
     def secure(self) -> bool:
         """Whether TLS is spoken."""
         return bool(self._layers)
+
+    @property
+    def certificate(self) -> Mapping[str, object]:
+        """The peer's certificate, as Python shows it; empty where there is none, or it was not verified."""
+        return self._layers[0].certificate if self._layers else {}
 
     # Reading.
 

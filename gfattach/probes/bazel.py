@@ -20,7 +20,7 @@ from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, GfattachError, ProgramMissingError
 from gfattach.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip
 from gfattach.firsthit.bazel_options import ProofOptions
-from gfattach.probes.bazel_transport import TRANSPORT_CODES, UPSTREAM_HINT, judge_transport
+from gfattach.probes.bazel_transport import TRANSPORT_CODES, UPSTREAM_HINT, in_the_clear, judge_transport
 
 #: Seconds for the first answer: bazelisk may have a Bazel to download.
 PROGRAM_SECONDS = 60.0
@@ -46,7 +46,8 @@ class BazelSubject:
     which may ask for a version of its own; `work` is room for a private server; `flags` are
     those of the fragment; `flag_cache` keeps the answers. `needs_transport` says that the
     endpoint needs TLS, `through_socket` that it is reached by a unix socket; `natives` is a directory
-    with netty's TLS library, for a Bazel without. `always_start` starts a server even when this very
+    with netty's TLS library, for a Bazel without. `plaintext_allowed` says that a forward may end TLS for one
+    that cannot do it. `always_start` starts a server even when this very
     program has answered before.
     """
 
@@ -58,6 +59,7 @@ class BazelSubject:
     needs_transport: bool = False
     through_socket: bool = False
     natives: Path | None = None
+    plaintext_allowed: bool = False
     always_start: bool = True
     environ: Mapping[str, str] | None = None
 
@@ -157,9 +159,10 @@ def _ask_transport(inquiry: Inquiry[BazelSubject]) -> Finding:
     subject = inquiry.subject
     if not (subject.needs_transport or subject.through_socket):
         return ok("bazel.transport.plain", "the endpoint needs neither TLS nor a unix socket")
-    return judge_transport(
+    finding = judge_transport(
         _found(inquiry), subject.through_socket, subject.work, subject.flag_cache, _until(inquiry)
     )
+    return in_the_clear(finding) if subject.plaintext_allowed else finding
 
 
 def _until(inquiry: Inquiry[BazelSubject]) -> Deadline:

@@ -10,7 +10,7 @@ from gfattach.bazel.program import Bazel
 from gfattach.bazel.transport import remembered, try_transport
 from gfattach.deadline import Deadline
 from gfattach.errors import GfattachError
-from gfattach.finding import Finding, fail, ok
+from gfattach.finding import Finding, fail, ok, warn
 
 UPSTREAM_HINT = "use a Bazel from its makers: https://bazel.build/install/bazelisk"
 _NATIVES_HINT = (
@@ -74,4 +74,18 @@ def judge_transport(bazel: Bazel, by_socket: bool, work: Path, cache: Path, dead
         _PLAINTEXT_HINT,
         tls=False,
         socket=False,
+    )
+
+
+def in_the_clear(finding: Finding) -> Finding:
+    """The finding of `judge_transport` where a forward may end TLS: what Bazel lacks ends nothing then."""
+    if "tls" not in finding.data or not finding.failed:
+        return finding
+    return warn(
+        finding.code,
+        finding.seen,
+        "it speaks in the clear to a forward on 127.0.0.1, which takes this user only and does TLS for it: "
+        "what is said there, tokens included, root can read",
+        *finding.hints[:-1],
+        **finding.data,
     )

@@ -26,6 +26,7 @@ CALL_CODES = {
     "cache.call.failed": "the cache answered a call with an error",
 }
 
+#: HOST is the cache's own, which is not that of a forward's listener.
 _LOGIN = "store a token for its host: gfattach credential login HOST"
 
 #: For each kind of failure: its code, why it matters, what to do next.
@@ -75,7 +76,8 @@ def call_finding(error: ReapiError, target: CacheTarget, deadline: Deadline) -> 
         why = "a cache for Bazel answers this call"
         return fail("cache.call.failed", error.fact, why, "ask the operator what the server's log says of it")
     name, why, hints = _MEANING[error.kind]
-    return fail(f"cache.call.{name}", error.fact, why, *hints)
+    told = (hint.replace("login HOST", f"login {target.token_host}") for hint in hints)
+    return fail(f"cache.call.{name}", error.fact, why, *told)
 
 
 def lookup_path(target: CacheTarget) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+import time
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from gfattach.cluster import questions
 from gfattach.cluster.background import now
@@ -13,6 +17,7 @@ from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
 from gfattach.finding import Finding, Probe, ok, skip, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, failure, until
+from gfattach.tls.explain_time import SOON_DAYS
 
 #: Seconds that clocks may differ: tokens and certificates are given out with about this much to spare.
 SKEW_SECONDS = 5.0
@@ -30,13 +35,15 @@ _REACH_CODES = {
 }
 
 
-def _dialled(connection: ClusterConnection, deadline: Deadline) -> None:
-    """Connect and close. Raises DialError."""
+def _dialled(connection: ClusterConnection, deadline: Deadline) -> Mapping[str, object]:
+    """Connect and close; the certificate, where one was verified. Raises DialError."""
 
-    async def connect() -> None:
-        (await dial(connection, deadline)).close()
+    async def connect() -> Mapping[str, object]:
+        stream = await dial(connection, deadline)
+        stream.close()
+        return stream.certificate
 
-    now(connect())
+    return now(connect())
 
 
 def _reach(inquiry: ClusterInquiry) -> Finding:
@@ -66,6 +73,7 @@ REACH = Probe(
 
 _TLS_CODES = {
     "cluster.tls.trusted": "the API server's certificate is accepted",
+    "cluster.tls.soon": "the API server's certificate expires in less than two weeks",
     "cluster.tls.unchecked": "the kubeconfig switches the check of certificates off",
     "cluster.tls.none": "the API server is spoken to without TLS",
     "cluster.tls.untrusted": "the certificate is signed by an authority that is not trusted",
@@ -84,7 +92,7 @@ def _tls(inquiry: ClusterInquiry) -> Finding:
     if connection.tls is None:
         return ok("cluster.tls.none", f"{connection.server} is spoken to without TLS")
     try:
-        _dialled(connection, until(inquiry))
+        certificate = _dialled(connection, until(inquiry))
     except DialError as error:
         kind = error.kind.removeprefix("tls-") if error.kind.startswith("tls-") else "lost"
         why = "credentials are shown to nobody whose certificate is not accepted"
@@ -93,7 +101,19 @@ def _tls(inquiry: ClusterInquiry) -> Finding:
         return ok(
             "cluster.tls.unchecked", f"{connection.authority} speaks TLS; its certificate is not looked at"
         )
-    return ok("cluster.tls.trusted", f"the certificate of {connection.authority} is accepted")
+    end = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+    days = (end - time.time()) / 86400.0
+    data = {"expires": datetime.fromtimestamp(end, UTC).isoformat(), "days_left": round(days, 2)}
+    if days < SOON_DAYS:
+        left = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+        return warn(
+            "cluster.tls.soon",
+            f"the certificate of {connection.authority} expires in {left}",
+            "from then on nobody can ask the cluster anything, and every forward into it ends",
+            "tell the operator; on a cluster of kubeadm: kubeadm certs check-expiration",
+            **data,
+        )
+    return ok("cluster.tls.trusted", f"the certificate of {connection.authority} is accepted", **data)
 
 
 TLS = Probe("cluster.tls", "is its certificate accepted", _tls, _TLS_CODES, ("cluster.reach",), seconds=4.0)

@@ -23,7 +23,7 @@ class CacheTarget:
 
     `endpoint` is what is dialled and, for TLS, the name that is verified; `socket` is a unix
     socket that leads to it, where there is one; `headers` go with every call and are never
-    shown.
+    shown. `real_host` is the cache's own host where the endpoint is the listener of a forward.
     """
 
     endpoint: Endpoint
@@ -32,3 +32,9 @@ class CacheTarget:
     tls: TlsFiles = TlsFiles()
     socket: Path | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    real_host: str = ""
+
+    @property
+    def token_host(self) -> str:
+        """The host that a token for this cache is stored for."""
+        return self.real_host or self.endpoint.host
