@@ -16,6 +16,9 @@ DEFAULT_IDLE = 4 * 3600.0  # seconds; what containerd closes an idle stream afte
 # brings one more rule, for a port that is used once and leads nowhere: when KWOK tries to
 # dial it, KWOK has the change.
 _FIRST_MARKER = 40000
+
+# A pod whose own rules KWOK does not have falls back on those of all, so its marker is another port.
+_OF_A_POD = 10000
 _NOWHERE = {"address": "127.0.0.1", "port": 1}
 
 # KWOK 0.8.0 keeps its list of rules under a version that is ahead of the list for an
@@ -68,8 +71,8 @@ class Targets:
     def _arrived(self) -> bool:
         if time.monotonic() > self._told + _MAKE_AGAIN:
             self._tell_kwok()
-        pods = ["any", *self._of_pod]  # each has its own rules
-        said = [kubelet_answers(self._kwok_port, NAMESPACE, pod, self._marker) for pod in pods]
+        markers = {"any": self._marker, **dict.fromkeys(self._of_pod, self._marker + _OF_A_POD)}
+        said = [kubelet_answers(self._kwok_port, NAMESPACE, pod, port) for pod, port in markers.items()]
         return all("failed to dial" in text for text in said)
 
     def _tell(self) -> None:
@@ -81,16 +84,18 @@ class Targets:
         self._marker += 1
         for pod, own in self._of_pod.items():
             metadata = {"name": pod, "namespace": NAMESPACE}
-            self._admin.apply(self._rules("PortForward", metadata, {**self._all, **own}))
-        self._admin.apply(self._rules("ClusterPortForward", {"name": "bed"}, self._all))
+            self._admin.apply(
+                self._rules("PortForward", metadata, self._marker + _OF_A_POD, {**self._all, **own})
+            )
+        self._admin.apply(self._rules("ClusterPortForward", {"name": "bed"}, self._marker, self._all))
         self._told = time.monotonic()
 
     def _tell_runtime(self) -> None:
         own = {f"{NAMESPACE}/{pod}:{port}": t for pod, ts in self._of_pod.items() for port, t in ts.items()}
         self._runtime.configure({**{str(port): t for port, t in self._all.items()}, **own}, self._idle)
 
-    def _rules(self, kind: str, metadata: Manifest, targets: dict[int, str]) -> Manifest:
-        forwards = [{"ports": [self._marker], "target": _NOWHERE}]
+    def _rules(self, kind: str, metadata: Manifest, marker: int, targets: dict[int, str]) -> Manifest:
+        forwards = [{"ports": [marker], "target": _NOWHERE}]
         for port, target in targets.items():
             host, _, number = target.rpartition(":")
             forwards.append({"ports": [port], "target": {"address": host, "port": int(number)}})

@@ -86,12 +86,13 @@ async def end(channel: PodChannel) -> None:
 
 
 @contextlib.asynccontextmanager
-async def relayed(channel: PodChannel, counters: Counters) -> Any:
-    """A client's socket, relayed to the channel, and the relay's task."""
+async def relayed(channel: PodChannel, counters: Counters, *, loss_is_end: bool = True) -> Any:
+    """A client's socket, relayed to the channel, and the relay's task; an end for the client after a loss."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     stream = Stream(theirs)
     task = asyncio.create_task(relay(stream, channel, counters))
+    task.add_done_callback(lambda done: loss_is_end and stream.abort())
     try:
         yield ours, task
     finally:
@@ -343,13 +344,15 @@ def test_a_server_that_dies_in_the_middle_is_a_loss_and_no_end(
 
     async def work() -> None:
         counters = Counters()
-        async with relayed(await to_here(cluster), counters) as (client, task):
+        async with relayed(await to_here(cluster), counters, loss_is_end=False) as (client, task):
             while counters.to_client < 65536:
+                assert not task.done(), task.exception()
                 await asyncio.sleep(0.01)
             getattr(cluster, killed)()
             received = bytearray()
             loop = asyncio.get_running_loop()
             await asyncio.wait([task], timeout=20)
+            assert task.done(), f"nothing noticed, {counters.to_client} bytes came"
             while len(received) < counters.to_client:
                 received += await loop.sock_recv(client, MIB)
             with pytest.raises(BlockingIOError):  # no more bytes, and no end either
