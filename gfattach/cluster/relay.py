@@ -179,6 +179,12 @@ class _Relay:
         self._loop.call_soon(self._down)
 
     def _down(self) -> None:
+        try:
+            self._move_down()
+        except Exception as error:  # A defect: the event loop would note it, and nobody would hear the end.
+            self._finish(error)
+
+    def _move_down(self) -> None:
         if self._done.done() or self._down_buffer is not None:
             return
         remote = self._remote
@@ -224,6 +230,12 @@ class _Relay:
         self._loop.call_soon(self._up)
 
     def _up(self) -> None:
+        try:
+            self._move_up()
+        except Exception as error:
+            self._finish(error)
+
+    def _move_up(self) -> None:
         if self._done.done() or self._up_buffer is not None:
             return
         if self._remote.ended:  # What came before the end is still on its way to the client.

@@ -324,6 +324,20 @@ def test_a_tcp_client_that_ended_is_given_up_after_a_while_and_reset(monkeypatch
         client.recv(1)
 
 
+def test_a_defect_ends_the_relay_instead_of_hanging_it(monkeypatch):
+    def broken(self, buffer):
+        raise ZeroDivisionError
+
+    async def work():
+        async with relayed() as (_, server, task, _):
+            monkeypatch.setattr(Direct, "receive", broken)
+            server.sendall(b"x")
+            with pytest.raises(ZeroDivisionError):
+                await task
+
+    run(work())
+
+
 def test_a_relay_that_is_cancelled_leaves_the_client_to_its_owner():
     async def work():
         async with relayed() as (client, server, task, _):
