@@ -216,6 +216,7 @@ def _encode_substituter(target: SubstituterTarget) -> dict[str, Any]:
         "signed_path": target.signed_path,
         "ca_file": _text(target.ca_file),
         "object_store": target.object_store,
+        "real_host": target.real_host,
     }
 
 
@@ -228,6 +229,7 @@ def _decode_substituter(item: Mapping[str, Any]) -> SubstituterTarget:
         signed_path=None if signed_path is None else _string(signed_path),
         ca_file=_path(item["ca_file"]),
         object_store=None if object_store is None else _string(object_store),
+        real_host=_string(item.get("real_host", "")),
     )
 
 

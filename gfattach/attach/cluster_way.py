@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
+from gfattach.attach import nix_token
 from gfattach.attach.options import UpOptions
 from gfattach.attach.profile import source_of
 from gfattach.attach.ways import Way, cache_health, ending_tls, refuse_executor
@@ -105,6 +106,7 @@ class _Plan:
             public_keys=self.site.get("nix.public_keys") or (),
             signed_path=self.site.get("nix.signed_path"),
             object_store=self.site.get("nix.object_store"),
+            real_host=_in_cluster(chosen) if endpoint is None else endpoint.host,
         )
 
     def cache_forward(self) -> ForwardSpec | None:
@@ -120,7 +122,8 @@ class _Plan:
         chosen, target = self.chosen.get("nix"), self.substituter()
         if chosen is None or target is None:
             return None
-        return ForwardSpec(_name(chosen), _upstream(chosen), Health("nix", target.endpoint.path))
+        spec = ForwardSpec(_name(chosen), _upstream(chosen), Health("nix", target.endpoint.path))
+        return nix_token.with_address(spec, target)
 
 
 def _passed(result: StageResult, what: str) -> StageResult:

@@ -21,6 +21,11 @@ from gfattach.nix import netrc
 _SHARED = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "default", "*", ""})
 
 
+def is_shared(machine: str) -> bool:
+    """Whether other servers than one forward's may be at `machine`."""
+    return machine in _SHARED
+
+
 @dataclass(frozen=True)
 class Written:
     """`path` is what the fragment's netrc-file has to name, None where it must not name any."""
@@ -84,7 +89,7 @@ def _own(existing: Path | None) -> tuple[Finding | None, str]:
 
 def _unfit(machine: str) -> Finding | None:
     """Why a token cannot be bound to `machine`, if it cannot."""
-    if machine in _SHARED:
+    if is_shared(machine):
         return warn(
             "nix.netrc.shared",
             f"a token for {machine or 'every machine'} would go to every server on it",

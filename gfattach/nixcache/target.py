@@ -23,7 +23,8 @@ class SubstituterTarget:
     `endpoint` is http or https, its path included (`/main`); `public_keys` are `name:base64`;
     `signed_path` is an input-addressed store path that the operator published, which proves
     the key; `probe_path` proves the transport. `headers` are never shown. `object_store` is what the
-    operator says of the store below the cache: "interim_only", "durable", or nothing.
+    operator says of the store below the cache: "interim_only", "durable", or nothing. `real_host` is the
+    cache's own host where the endpoint is the listener of a forward.
     """
 
     endpoint: Endpoint
@@ -33,6 +34,12 @@ class SubstituterTarget:
     ca_file: Path | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     object_store: str | None = None
+    real_host: str = ""
+
+    @property
+    def token_host(self) -> str:
+        """The host that a token for this cache is stored for."""
+        return self.real_host or self.endpoint.host
 
     @property
     def token(self) -> str:

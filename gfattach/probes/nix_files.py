@@ -61,7 +61,7 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             "nix.netrc.no-entry",
             f"{attached} has no entry for {host}",
             "Nix sends a token only from its netrc, and a cache without one answers as if it had nothing",
-            f"store it, and attach again: gfattach credential login {host}",
+            f"store it, and attach again: gfattach credential login {target.token_host if target else host}",
             "or put the token into the netrc-file of your own nix.conf",
         )
     if host in names and attached.exists() and _open_to_others(attached):

@@ -129,7 +129,7 @@ def _token(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     if expires is not None and expires <= now:
         return warn(
             "substituter.token.expired",
-            f"the token for {target.endpoint.host} expired {duration(now - expires)} ago",
+            f"the token for {target.token_host} expired {duration(now - expires)} ago",
             "Attic ignores a token that is over: the request is anonymous, and a private cache answers as if "
             "it had nothing",
             "ask the operator for a new one, for reading alone: atticadm make-token --pull CACHE",
@@ -140,14 +140,14 @@ def _token(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     if writing:
         return warn(
             "substituter.token.writes",
-            f"the token for {target.endpoint.host} lets its holder {', '.join(writing)}",
+            f"the token for {target.token_host} lets its holder {', '.join(writing)}",
             "attaching reads alone, and a token that can do more is armed wherever it lies",
             "ask the operator for one that pulls alone: atticadm make-token --pull CACHE",
         )
     if not rights:
         return warn(
             "substituter.token.rights",
-            f"the token for {target.endpoint.host} gives no right to this cache",
+            f"the token for {target.token_host} gives no right to this cache",
             "Attic serves it what it serves to anybody",
             "ask the operator for one that pulls from it: atticadm make-token --pull CACHE",
         )

@@ -30,7 +30,7 @@ def _info(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 "the path may lack the name of the cache (/main): gfattach site show",
                 f"look at it: curl -i {endpoint.url}/nix-cache-info",
             )
-        return fault("substituter.info", error, endpoint, token=bool(inquiry.subject.token))
+        return fault("substituter.info", error, inquiry.subject)
     return _judged_info(answer)
 
 
@@ -106,7 +106,7 @@ def _narinfo(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 narinfos={},
                 absent=absent,
             )
-        return fault("substituter.narinfo", error, target.endpoint, token=bool(target.token))
+        return fault("substituter.narinfo", error, target)
     data = {
         "narinfos": {text: narinfo.render(info).decode() for text, info in found.items()},
         "absent": absent,

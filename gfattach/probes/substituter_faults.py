@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from gfattach.endpoint import Endpoint
 from gfattach.finding import Finding, fail
 from gfattach.nixcache.attic import bad_host
 from gfattach.nixcache.errors import Kind, NixCacheError
+from gfattach.nixcache.target import SubstituterTarget
 
 #: What every request may run into, by the end of the code.
 FAULTS: Mapping[str, str] = {
@@ -79,14 +79,14 @@ def fault_codes(probe: str, *more: Mapping[str, str]) -> dict[str, str]:
     return {f"{probe}.{end}": meaning for group in (FAULTS, *more) for end, meaning in group.items()}
 
 
-def fault(probe: str, error: NixCacheError, endpoint: Endpoint, *, token: bool = False) -> Finding:
-    """The finding that `error` amounts to. `token` says that one was sent."""
+def fault(probe: str, error: NixCacheError, target: SubstituterTarget) -> Finding:
+    """The finding that `error` of `target` amounts to."""
     end = _end(error)
     seen = error.fact
     if error.redirected:
         seen = f"{error.hops[0]} is redirected to {error.hops[-1]}, and there: {error.fact}"
     data = {"hops": list(error.hops), "status": error.status, "kind": error.kind.value}
-    return fail(f"{probe}.{end}", seen, _why(probe, end), *_hints(end, error, endpoint, token), **data)
+    return fail(f"{probe}.{end}", seen, _why(probe, end), *_hints(end, error, target), **data)
 
 
 def _end(error: NixCacheError) -> str:
@@ -115,16 +115,17 @@ def _unreached_inside(error: NixCacheError) -> bool:
     return address.is_private and not address.is_loopback
 
 
-def _hints(end: str, error: NixCacheError, endpoint: Endpoint, token: bool) -> tuple[str, ...]:
+def _hints(end: str, error: NixCacheError, target: SubstituterTarget) -> tuple[str, ...]:
+    endpoint = target.endpoint
     address = error.hops[0] if error.hops else f"{endpoint.url}/nix-cache-info"
     look = f"look at it: curl -i {address}"
     forward = ("see whether the forward is healthy: gfattach status",) if endpoint.localhost else ()
     # Attic ignores a token that it cannot verify, and refuses the anonymous request that is left.
     asked = "put its token into the netrc-file of your nix.conf, or ask for a cache that anybody may read"
-    if token:
+    if target.token:
         asked = "the token that was sent counts for nothing there: ask the operator for one that pulls"
-    elif not endpoint.localhost:
-        asked = f"store its token: gfattach credential login {endpoint.host}"
+    elif target.real_host or not endpoint.localhost:
+        asked = f"store its token: gfattach credential login {target.token_host}"
     return {
         "unauthorised": (asked, look),
         "bad-host": (

@@ -104,7 +104,7 @@ def _unfetched(info: NarInfo, error: NixCacheError, target: SubstituterTarget) -
             "Nix refuses it, and ends the build",
             again,
         )
-    return fault("substituter.nar", error, target.endpoint, token=bool(target.token))
+    return fault("substituter.nar", error, target)
 
 
 NAR = Probe(

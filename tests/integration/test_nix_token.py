@@ -6,57 +6,19 @@ on 127.0.0.1 itself gets no token.
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
 import stat
 import time
 
 import pytest
 
-from tests.integration import nix_caches
+from tests.integration.attics import KEY, SIGNED, attic, sent, token
 from tests.integration.nixes import real_nix, untouched  # noqa: F401
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 
 HOST = "nix-cache.example"
-KEY = str(nix_caches.KEY.public_key)
-SIGNED = str(nix_caches.SIGNED)
 OWN = "machine other.example login me password mine\n"
-
-
-def token(lasts=3600.0, **rights):
-    """A token as Attic makes them, signed by nobody."""
-    claims = {"exp": time.time() + lasts, "https://jwt.attic.rs/v1": {"caches": {"main": rights or {"r": 1}}}}
-    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return f"eyJhbGciOiJIUzI1NiJ9.{body}.c2lnbmF0dXJl"
-
-
-def sent(head: bytes) -> str:
-    """The token in a request, as a bearer's or as the password of a basic authentication."""
-    value = next(
-        (line for line in head.decode().splitlines() if line.lower().startswith("authorization:")), ""
-    )
-    scheme, _, rest = value.partition(":")[2].strip().partition(" ")
-    return base64.b64decode(rest).decode().partition(":")[2] if scheme == "Basic" else rest
-
-
-@contextlib.contextmanager
-def attic(good: set[str]):
-    """A private cache `main` of an Attic, which answers 401 to whoever has none of the tokens `good`."""
-    info = nix_caches.signed(nix_caches.signed_info(), nix_caches.KEY)
-    routes = {f"/main{path}": reply for path, reply in nix_caches.publishing(info).items()}
-    config = {"public_key": KEY, "is_public": False, "store_dir": "/nix/store", "priority": 41}
-    routes["/_api/v1/cache-config/main"] = nix_caches.answer(json.dumps(config).encode())
-    refusal = nix_caches.answer(b'{"code":401,"error":"Unauthorized","message":"Unauthorized."}', 401)
-    asked: list[bytes] = []
-
-    def guarded(right):
-        return lambda connection: connection.sendall(right if sent(asked[-1]) in good else refusal)
-
-    answers = {path: guarded(reply) for path, reply in routes.items()}
-    with nix_caches.serving({**answers, "*": guarded(nix_caches.answer(b"", 404))}, requests=asked) as port:
-        yield port, asked
 
 
 @pytest.fixture

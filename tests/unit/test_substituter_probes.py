@@ -16,6 +16,7 @@ from gfattach.probes.substituter_faults import DOCUMENT_FAULTS, fault, fault_cod
 from tests.unit.test_nixcache_narinfo import RECORDED
 
 ENDPOINT = Endpoint("http", "cache.example", 80)
+TARGET = SubstituterTarget(ENDPOINT)
 STATUSES = (None, 301, 400, 401, 403, 404, 410, 418, 429, 500, 502, 503, 504)
 HOPS = (("http://cache.example/x",), ("http://cache.example/x", "http://elsewhere.example/y"))
 
@@ -44,7 +45,7 @@ def test_what_a_probe_needs_stands_before_it():
 def test_every_failure_of_a_document_has_a_code_that_is_declared_and_a_next_command():
     declared = fault_codes("substituter.info", DOCUMENT_FAULTS)
     for error in every_error():
-        finding = fault("substituter.info", error, ENDPOINT)
+        finding = fault("substituter.info", error, TARGET)
         assert finding.code in declared, error.kind
         assert finding.failed and finding.why and finding.hints
 
@@ -66,8 +67,8 @@ def test_a_status_is_judged_by_whoever_gave_it(status, end):
     own, onward = (
         NixCacheError(Kind.STATUS, f"it answers {status}", status=status, hops=hops) for hops in HOPS
     )
-    assert fault("substituter.nar", own, ENDPOINT).code == f"substituter.nar.{end}"
-    judged = fault("substituter.nar", onward, ENDPOINT)
+    assert fault("substituter.nar", own, TARGET).code == f"substituter.nar.{end}"
+    judged = fault("substituter.nar", onward, TARGET)
     assert judged.code == "substituter.nar.redirect"
     assert "http://elsewhere.example/y" in judged.seen
 
@@ -85,16 +86,16 @@ def test_a_status_is_judged_by_whoever_gave_it(status, end):
 )
 def test_a_redirect_into_the_cluster_is_known_by_what_it_leads_to(kind, host, end):
     hops = ("http://cache.example/x", f"http://{host}/y")
-    finding = fault("substituter.nar", NixCacheError(kind, "a fact", host=host, hops=hops), ENDPOINT)
+    finding = fault("substituter.nar", NixCacheError(kind, "a fact", host=host, hops=hops), TARGET)
     assert finding.code == f"substituter.nar.{end}"
     assert end == "redirect" or host in finding.hints[0]
 
 
 def test_a_forward_is_looked_at_first_where_the_cache_is_on_this_machine():
     error = NixCacheError(Kind.TIMEOUT, "a fact", hops=HOPS[0])
-    here = fault("substituter.info", error, Endpoint("http", "127.0.0.1", 8080))
+    here = fault("substituter.info", error, SubstituterTarget(Endpoint("http", "127.0.0.1", 8080)))
     assert "gfattach status" in here.hints[0]
-    assert not any("gfattach status" in hint for hint in fault("substituter.info", error, ENDPOINT).hints)
+    assert not any("gfattach status" in hint for hint in fault("substituter.info", error, TARGET).hints)
 
 
 @pytest.mark.parametrize("probe", [substituter_signature.SIGNATURE, substituter_nar.NAR])

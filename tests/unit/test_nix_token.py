@@ -1,0 +1,67 @@
+"""Where a forward listens whose substituter wants a token, and what is said where it cannot be had."""
+
+import ipaddress
+import sys
+from dataclasses import replace
+
+import pytest
+
+from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
+from gfattach.attach import nix_token
+from gfattach.endpoint import Endpoint
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.paths import Home
+
+SPEC = ForwardSpec("nix-cache/attic:80", PodUpstream("nix-cache", "attic", "80"), Health("nix", "/main"))
+TARGET = SubstituterTarget(Endpoint("http", "127.0.0.1", 0, "/main"), real_host="attic.nix-cache.svc")
+
+
+@pytest.fixture
+def linux(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+
+
+@pytest.mark.usefixtures("linux")
+def test_an_address_is_loopback_a_forwards_own_and_the_same_every_time():
+    names = [f"nix-cache/attic-{number}:80" for number in range(2000)]
+    addresses = [nix_token.own_address(name) for name in names]
+    assert addresses == [nix_token.own_address(name) for name in names]
+    assert len(set(addresses)) == len(names)
+    for address in map(ipaddress.ip_address, addresses):
+        assert address in ipaddress.ip_network("127.0.0.0/8")
+        assert address not in ipaddress.ip_network("127.0.0.0/16")
+        assert int(address) & 0xFF not in (0, 255)
+
+
+@pytest.mark.usefixtures("linux")
+def test_another_user_has_another_address(monkeypatch):
+    mine = nix_token.own_address("attic")
+    monkeypatch.setattr("os.geteuid", lambda: 4711)
+    assert nix_token.own_address("attic") != mine
+
+
+@pytest.mark.usefixtures("linux")
+def test_a_forward_has_one_only_where_something_has_a_token(monkeypatch):
+    asked = []
+    monkeypatch.setattr(nix_token, "has_token", lambda host: bool(asked.append(host)))
+    assert nix_token.with_address(SPEC, TARGET) == SPEC
+    assert asked == ["attic.nix-cache.svc"]
+    monkeypatch.setattr(nix_token, "has_token", lambda host: True)
+    made = nix_token.with_address(SPEC, TARGET)
+    assert made == replace(SPEC, name=made.name, address=made.address)
+    assert made.name != SPEC.name and made.address != SPEC.address
+
+
+def test_elsewhere_there_is_none_and_that_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(nix_token, "has_token", lambda host: True)
+    assert nix_token.with_address(SPEC, TARGET) == SPEC
+    home = Home(tmp_path, tmp_path)
+    (tmp_path / "netrc").write_text("of an earlier attach")
+    asked = replace(TARGET, headers=(("authorization", "Bearer secret-token"),))
+    written = nix_token.write_netrc(home, asked, None)
+    [finding] = written.findings
+    assert written.path is None and not (tmp_path / "netrc").exists()
+    assert finding.failed and finding.code == "nix.netrc.no-address"
+    assert "attic.nix-cache.svc" in finding.seen and finding.hints
+    assert "secret-token" not in str(finding)
