@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gfattach.attach.status import Inspection
     from gfattach.attach.up import Attached
     from gfattach.attach.watch import Look
+    from gfattach.attachment import Attachment
     from gfattach.firsthit.evidence import Leg
     from gfattach.firsthit.proof import Proof
 
@@ -45,6 +46,13 @@ def _fragment_lines(done: Attached) -> Iterator[str]:
     if record.nix_conf is not None:
         yield f"nix:   {record.nix_conf}"
         yield f"       {done.nix_use}"
+        yield from _store_lines(record)
+
+
+def _store_lines(record: Attachment) -> Iterator[str]:
+    target = record.substituter
+    if target is not None and target.interim:
+        yield f"       its store is {target.object_store}: for reading alone, and what it holds may go"
 
 
 def proved(proof: Proof) -> Outcome:
@@ -104,6 +112,7 @@ def _inspection_lines(seen: Inspection) -> Iterator[str]:
         yield f"cache        {record.cache.endpoint.url}  {record.bazelrc or 'no fragment'}"
     if record.substituter is not None:
         yield f"substituter  {record.substituter.endpoint.url}  {record.nix_conf or 'no fragment'}"
+        yield from _store_lines(record)
     for forward in () if seen.agent is None else seen.agent.forwards:
         yield f"forward      {forward_line(forward)}"
     first = (record.first_hit or {}).get("first_hit")

@@ -37,6 +37,11 @@ class SubstituterTarget:
     real_host: str = ""
 
     @property
+    def interim(self) -> bool:
+        """Whether the store below the cache is there for the time being, by what the operator says."""
+        return self.object_store == "interim_only"
+
+    @property
     def token_host(self) -> str:
         """The host that a token for this cache is stored for."""
         return self.real_host or self.endpoint.host

@@ -14,9 +14,6 @@ from gfattach.nixcache.errors import FormatError, NixCacheError
 from gfattach.nixcache.signature import PublicKey, parse_public_key
 from gfattach.nixcache.target import SubstituterTarget
 
-#: What an operator says of an object store that is there for the time being.
-INTERIM = "interim_only"
-
 
 def _attic(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     target = inquiry.subject
@@ -174,7 +171,7 @@ def _store(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     said = inquiry.subject.object_store
     if said is None:
         return ok("substituter.store.unsaid", "the site says nothing of the store below the cache")
-    if said == INTERIM:
+    if inquiry.subject.interim:
         return warn(
             "substituter.store.interim",
             "the store below the cache is for the time being (interim_only)",
