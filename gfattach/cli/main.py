@@ -75,6 +75,13 @@ def cli() -> None:
     """
 
 
+def _usage_lines(message: str) -> list[str]:
+    """What click says of a bad command line, as fact and hints in this program's voice."""
+    parts = [part.strip() for line in message.splitlines() for part in line.split(". ")]
+    bare = [part[1:-1] if part[:1] == "(" and part[-1:] == ")" else part.removesuffix(".") for part in parts]
+    return [f"{part[0].lower()}{part[1:]}" for part in bare if part]
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code. Nothing escapes as a traceback."""
     try:
@@ -85,8 +92,10 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "gfattach"
-        print(redact(f"gfattach: {error.format_message()}"), file=sys.stderr)
-        print(f"  see: {where} --help", file=sys.stderr)
+        fact, *hints = _usage_lines(error.format_message())
+        print(redact(f"gfattach: {fact}"), file=sys.stderr)
+        for hint in (*hints, f"see: {where} --help"):
+            print(redact(f"  {hint}"), file=sys.stderr)
         return ExitCode.USAGE
     except GfattachError as error:
         from gfattach.report.text import error_lines

@@ -23,6 +23,22 @@ def test_bad_usage_is_exit_code_2_and_says_where_help_is(capsys, args):
     assert err.startswith("gfattach: ") and "--help" in err
 
 
+@pytest.mark.parametrize(
+    ("args", "lines"),
+    [
+        (["up", "--no-bazil"], ["no such option '--no-bazil'", "  did you mean"]),
+        (["consumer-env", "x"], ["missing option '--write'"]),
+        (["credential", "list"], ["no such command 'list'"]),
+        (["up", "x"], ["got unexpected extra argument (x)"]),
+    ],
+)
+def test_bad_usage_is_a_fact_in_lower_case_with_what_may_be_meant_below_it(capsys, args, lines):
+    _, _, err = run(capsys, *args)
+    expected = [f"gfattach: {lines[0]}", *lines[1:], f"  see: gfattach {args[0]} --help"]
+    assert len(err.splitlines()) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(err.splitlines(), expected, strict=True)), err
+
+
 def test_an_unknown_command_names_those_there_are(capsys):
     _, _, err = run(capsys, "atach")
     assert all(name in err for name in main.COMMANDS)
