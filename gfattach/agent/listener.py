@@ -40,7 +40,8 @@ Accepted = Callable[[socket.socket], None]
 class Listener:
     """One listening socket. `accepted` gets each connection of this user (and root), not blocking.
 
-    `strangers` counts the connections of others, which were closed.
+    `strangers` counts the connections of others, which were closed; one whose client has gone before it
+    could be looked up is closed as well, and is nobody's.
     """
 
     def __init__(self, listening: socket.socket, accepted: Accepted) -> None:
@@ -103,7 +104,7 @@ class Listener:
 
     def _admit(self, connection: socket.socket, uid: int | None) -> None:
         if not peer.trusted(uid):
-            self.strangers += 1
+            self.strangers += uid is not None
             reset(connection)
             return
         self._accepted(connection)
