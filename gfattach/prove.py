@@ -50,16 +50,16 @@ class ProveOptions:
 
 
 def prove_attachment(options: ProveOptions, run: Run) -> Proof:
-    """Measure the legs and conclude. Raises GfattachError when nothing is attached, or its trial has ended,
-    RefusedError when an executor is configured, UnprovedError when the endpoint does not pass its probes,
-    UsageError for a store path that is none.
+    """Measure the legs and conclude. Raises UsageError when nothing is attached and for a store path that is
+    none, GfattachError when its trial has ended, RefusedError when an executor is configured, UnprovedError
+    when the endpoint does not pass its probes.
     """
     home = resolve_home(options.workspace, Path.cwd())
     nix_hit.store_paths(options.nix_paths)
     _refuse_executors(home)
     record = records.load(home)
     if record is None:
-        raise GfattachError(
+        raise UsageError(
             "nothing is attached here",
             "attach first: gfattach up, or gfattach up --trial",
             code="prove.nothing",
