@@ -133,7 +133,7 @@ def choose(half: Half, service: Service, wanted: str | None, reason: str = "as t
     port = _port(half, service) if wanted is None else service.port(wanted)
     if port is None:
         raise UsageError(
-            f"Service {_full_name(service)}: {_no_port(half, service, wanted)}",
+            f"Service {_full_name(service)} cannot be used: {_no_port(half, service, wanted)}",
             f"name the port: {_KINDS[half].option} {_full_name(service)}:PORT",
             code="site.service.port",
         )
