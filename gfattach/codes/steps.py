@@ -30,6 +30,7 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "fragment.none": "the attachment has no fragment of that kind",
         "fragment.emptied": "the fragment is emptied while the substituter is away",
         "nix.netrc.path": "Nix could not be given the token: the path of its netrc cannot be included",
+        "nix.netrc.no-address": "Nix could not be given the token: no loopback address for one forward alone",
         "credential.nix.found": "the substituter is asked with the token that is stored for it",
         "warm.nix": "nothing is published to a Nix cache: an operator does that",
         "undo.restored": "the file is again what it was, byte for byte",

@@ -34,7 +34,6 @@ CODES: Mapping[str, str] = MappingProxyType(
         "credential.variable": "the variable that should hold the token is not set",
         "nix.netrc.machine": "the machine of the netrc's entry would never match",
         "nix.netrc.malformed": "the user's netrc is not well formed",
-        "nix.netrc.no-address": "a token for a cache behind a forward, and no loopback address for it alone",
         "nix.netrc.shared": "a token would go to every server on this machine",
         "nix.netrc.taken": "the user's netrc has an entry for the machine already",
         "nix.netrc.word": "the token cannot stand in a netrc",
