@@ -10,6 +10,7 @@ from pathlib import Path
 from gfattach import attachment as records
 from gfattach.attach import headers
 from gfattach.attachment import RecordError
+from gfattach.bazel.run import end_strays
 from gfattach.errors import AgentError
 from gfattach.files import remove_tree
 from gfattach.fragments.home import remove_home
@@ -35,6 +36,7 @@ def undo(home: Home) -> Undoing:
     """
     from gfattach.trial import supervisor
 
+    end_strays(home.work)
     released = _release(home)
     stopped = supervisor.stop(home.trial) if home.trial.exists() else False
     outcomes = Journal(home).undo()

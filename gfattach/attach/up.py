@@ -24,6 +24,7 @@ from gfattach.attach.up_bazel import attach_bazel
 from gfattach.attach.up_nix import attach_nix
 from gfattach.attach.ways import Way, find_way, kind_of, read_only
 from gfattach.attachment import Attachment
+from gfattach.bazel.run import end_strays
 from gfattach.contract.environment import detached
 from gfattach.engine import Run
 from gfattach.errors import ExitCode, GfattachError, UsageError
@@ -69,6 +70,7 @@ def attach(options: UpOptions, run: Run) -> Attached:
     site = load_site(options.site, detached(os.environ), home.workspace)
     create_home(home)
     with locked(home.lock):
+        end_strays(home.work)
         run.account("start", "start, and read what is said of the site")
         before = records.load(home)
         try:

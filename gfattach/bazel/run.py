@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -214,12 +214,30 @@ class Server:
 
         Known by this output base, which nobody else has; looked for where the system lists processes.
         """
-        option = f"--output_base={self.output_base}".encode()
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if option in (entry / "cmdline").read_bytes().split(b"\0"):
-                    return ProcessId.of(int(entry.name))
-        return None
+        return next((found for found, base in _with_output_base() if base == self.output_base), None)
+
+
+def end_strays(work: Path) -> None:
+    """End every client and server whose output base is below `work`: those of a gfattach that was killed.
+
+    For who alone may use `work`. They are looked for where the system lists processes; elsewhere a server
+    ends by itself after IDLE_SECONDS. Never raises.
+    """
+    if work.exists():
+        for found, base in list(_with_output_base()):
+            if work in base.parents:
+                found.end()
+
+
+def _with_output_base() -> Iterator[tuple[ProcessId, Path]]:
+    """Every process that was started with an output base, and which."""
+    option = b"--output_base="
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for argument in (entry / "cmdline").read_bytes().split(b"\0"):
+                found = ProcessId.of(int(entry.name)) if argument.startswith(option) else None
+                if found is not None:
+                    yield found, Path(os.fsdecode(argument.removeprefix(option)))
 
 
 def _command_line(pid: int) -> str:

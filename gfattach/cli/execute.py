@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +61,7 @@ def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outc
 
     stdout is the result, stderr is progress and diagnosis.
     """
+    _end_as_interrupted()
     observer = _observer(output, verbose)
     run = Run(observer, origin=process_origin())
     outcome, error = Outcome(), None
@@ -73,6 +76,19 @@ def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outc
         observer.close()
     _render(command, output, run.report(), outcome, error)
     return outcome.exit_code
+
+
+def _end_as_interrupted() -> None:
+    """Have what asks a process to end, and a terminal that closes, undo what was begun as ctrl-C does.
+
+    A signal that is ignored (nohup) stays so.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if (
+            signal.getsignal(number) is signal.SIG_DFL
+            and threading.current_thread() is threading.main_thread()
+        ):
+            signal.signal(number, signal.default_int_handler)
 
 
 def process_origin() -> float:

@@ -1,5 +1,6 @@
 """Bad input: a clear error with exit code 2 (or 3, 127), and nothing left over."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -158,17 +160,18 @@ def started(machine, *args):
         env=machine.environment,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGINT, signal.SIGHUP)],
     )
 
 
-def test_an_interrupt_ends_it_cleanly(machine):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_it_cleanly(machine, number):
     script = program(machine, "bazel", "sleep 60")
     child = started(machine, "up", "--trial", "--no-nix", "--bazel", script)
     while not any(line.startswith(f"/bin/sh {script}") for line in machine.processes()):
         assert child.poll() is None, child.communicate()[1]
         time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     _, stderr = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "Traceback" not in stderr
@@ -188,6 +191,33 @@ def test_an_interrupt_while_bazel_runs_leaves_no_server(machine):
     assert (child.returncode, "Traceback" in stderr) == (130, False)
     assert machine.processes() == []
     assert not (machine.workspace / ".gfattach").exists()
+
+
+@pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
+@pytest.mark.parametrize("again", ["down", "up"])
+def test_what_an_up_that_was_killed_left_running_ends_with_the_next_command(machine, again):
+    child = started(machine, "up", "--trial", "--no-nix")
+    while not any("A-server.jar" in line for line in machine.processes()):
+        assert child.poll() is None, child.communicate()[1]
+        time.sleep(0.05)
+    child.kill()
+    child.communicate(timeout=60)
+    left = {pid for pid, line in bazels(machine)}
+    assert left
+    done = machine.run(again, *(["--trial", *QUICK] if again == "up" else []))
+    assert done.returncode == 0, done.stderr
+    assert not left & {pid for pid, _ in bazels(machine)}
+    assert machine.run("down").returncode == 0
+    assert machine.processes() == []
+
+
+def bazels(machine):
+    """Number and command line of every Bazel, client and server, of this machine."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            if "--output_base=" in line and str(machine.root) in line:
+                yield int(entry.name), line
 
 
 @pytest.mark.skipif(shutil.which("nix-store") is None, reason="apt-get install nix-bin")
