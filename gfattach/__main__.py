@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _open_what_is_closed()
     if sys.argv[1:3] == ["credential", "get"] and not {"-h", "--help"} & {*sys.argv[3:]}:
         # Bazel asks this in the midst of a build: it waits neither for the machinery of commands nor for
         # a collector that would find nothing (a twentieth of the answer).
@@ -20,6 +23,19 @@ def main() -> None:
 
     sys.excepthook = _redacted
     sys.exit(run())
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without one of its three streams the null device in its place: the
+    next file or socket would have that number, and be what a child writes to.
+    """
+    opened = 0
+    while opened < 3:
+        opened = os.open(os.devnull, os.O_RDWR)
+    os.close(opened)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _redacted(kind: type[BaseException], error: BaseException, trace: object) -> None:

@@ -1,5 +1,9 @@
 """The command line itself: usage errors, defects, help topics."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from gfattach.cli import main
@@ -37,6 +41,16 @@ def test_bad_usage_is_a_fact_in_lower_case_with_what_may_be_meant_below_it(capsy
     expected = [f"gfattach: {lines[0]}", *lines[1:], f"  see: gfattach {args[0]} --help"]
     assert len(err.splitlines()) == len(expected)
     assert all(line.startswith(start) for line, start in zip(err.splitlines(), expected, strict=True)), err
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_stream_that_was_closed_before_the_start_is_the_null_device(closed):
+    program = [sys.executable, "-m", "gfattach", "help", "exit-codes"]
+    done = subprocess.run(
+        program, capture_output=True, preexec_fn=lambda: [os.close(each) for each in closed]
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b"interrupted" in done.stdout) == (1 not in closed)
 
 
 def test_an_unknown_command_names_those_there_are(capsys):
