@@ -60,9 +60,10 @@ class Forward:
         self._socket_path: Path | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         way = EndedTlsWay(upstream, spec.health) if spec.ends_tls else upstream
-        self._clients = Clients(spec.name, way, self.recheck)
+        # A client's trouble is with a new connection: the one that health has kept may be well still.
+        self._clients = Clients(spec.name, way, lambda: self.recheck(anew=True))
         self._wake = asyncio.Event()
-        self._suspect = False
+        self._suspect = self._anew = False
         self._closing = False
         self._refused = 0
         self.state: State = "starting"
@@ -137,9 +138,12 @@ class Forward:
         await asyncio.gather(*tasks, self._clients.close(), return_exceptions=True)
         self._check.drop()
 
-    def recheck(self, *, suspect: bool = False) -> None:
-        """Ask the upstream at once; `suspect` says that connections may be dead without having said so."""
+    def recheck(self, *, suspect: bool = False, anew: bool = False) -> None:
+        """Ask the upstream at once, `anew` over a new connection; `suspect` says that connections may be dead
+        without having said so.
+        """
         self._suspect = self._suspect or suspect
+        self._anew = self._anew or suspect or anew
         self._wake.set()
 
     def status(self) -> ForwardStatus:
@@ -195,9 +199,10 @@ class Forward:
                 await asyncio.sleep(max(0.0, hasty + _HASTE_SECONDS - time.monotonic()))
                 hasty = time.monotonic()
             self._wake.clear()
-            suspect, self._suspect = self._suspect, False
-            if suspect:
+            suspect, anew, self._suspect, self._anew = self._suspect, self._anew, False, False
+            if anew:
                 self._check.drop()
+            if suspect:
                 self._run(self._clients.drop_the_dead)
             self._note(await self._check.ask())
             pause = (

@@ -15,6 +15,7 @@ from gfattach.attach.profile import source_of
 from gfattach.attach.ways import Way, cache_health, ending_tls, refuse_executor
 from gfattach.cluster.api import Api
 from gfattach.cluster.background import now
+from gfattach.cluster.choose import shown
 from gfattach.cluster.connection import ClusterRef
 from gfattach.cluster.objects import Service
 from gfattach.cluster.services import find_service, list_services
@@ -58,7 +59,9 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
 
     run.step("discover", "find the caches among the Services", work)
     forwards = [spec for spec in (plan.cache_forward(), plan.nix_forward()) if spec is not None]
-    serving = subject.serving(*(spec.upstream for spec in forwards if isinstance(spec.upstream, PodUpstream)))
+    ways = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
+    names = {shown(way): health.server_name for way, health in ways if health.tls}
+    serving = subject.serving(*(way for way, _ in ways), names=names)
     _passed(run.stage(cluster_probes.SERVICE_STAGE, serving), "what the forwards lead to")
     allowed = options.allow_plaintext_loopback
     plain = ending_tls(plan.cache(), plan.cache_forward()) if allowed else None

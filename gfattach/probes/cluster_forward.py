@@ -17,6 +17,7 @@ from gfattach.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, failure, until
 from gfattach.reapi.speech import Heard, Speech, classify, is_enough
 from gfattach.reapi.wire import PREFACE
+from gfattach.tls.context import hello
 
 Answer = TypeVar("Answer")
 
@@ -68,16 +69,18 @@ async def _converse(connection: ClusterConnection, pod: ReadyPod, words: bytes, 
     return classify(answer)
 
 
-async def _open(connection: ClusterConnection, pods: Sequence[ReadyPod], deadline: Deadline) -> Heard:
-    """What the first pod of `pods` to which a forward opens says to an HTTP/2 client."""
+async def _open(
+    connection: ClusterConnection, pods: Sequence[ReadyPod], words: bytes, deadline: Deadline
+) -> Heard:
+    """What the first pod of `pods` to which a forward opens says to `words`."""
     for pod in pods[1:PODS_TRIED]:
         try:
-            return await _converse(connection, pods[0], PREFACE, deadline)
+            return await _converse(connection, pods[0], words, deadline)
         except ChannelError as error:
             if error.kind not in ("gone", "kubelet", "refused", "lost"):
                 raise
         pods = [pod, *pods[2:]]
-    return await _converse(connection, pods[0], PREFACE, deadline)
+    return await _converse(connection, pods[0], words, deadline)
 
 
 async def _each(
@@ -90,6 +93,14 @@ async def _each(
     return {shown(way): answer for way, answer in zip(ways, answers, strict=True)}
 
 
+def _first_words(inquiry: ClusterInquiry, way: PodUpstream) -> bytes:
+    """What a client of that port says first: HTTP/2's, or that of TLS. Not every server of the one answers
+    the other.
+    """
+    name = inquiry.subject.names.get(shown(way))
+    return PREFACE if name is None else hello(name, ("h2", "http/1.1"))
+
+
 def _pods(inquiry: ClusterInquiry, way: PodUpstream) -> list[ReadyPod]:
     """The ready pods behind `way`, as `cluster.service` found them."""
     found = inquiry.known("cluster.service", "pods", {}).get(shown(way), [])
@@ -100,7 +111,12 @@ def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
     connection, services = inquiry.subject.connection, inquiry.subject.services
     deadline = until(inquiry, "services")
     heard: dict[str, str] = {}
-    answers = now(_each(services, lambda way: _open(connection, _pods(inquiry, way), deadline)))
+    answers = now(
+        _each(
+            services,
+            lambda way: _open(connection, _pods(inquiry, way), _first_words(inquiry, way), deadline),
+        )
+    )
     for name, answer in answers.items():
         if isinstance(answer, ClusterError):
             kind = answer.kind if isinstance(answer, ChannelError) else "unanswered"

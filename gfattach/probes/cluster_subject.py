@@ -49,13 +49,15 @@ class Held:
 class ClusterSubject:
     """Which cluster is asked, and for what.
 
-    `services` are the ports that will be forwarded, () while they are not known; `profile` names the
+    `services` are the ports that will be forwarded, () while they are not known; `names` are those that their
+    certificates are for, by `choose.shown`, where the ports speak TLS; `profile` names the
     ConfigMap; `environ` is where kubectl would run, that of this process by default. `held` fills as the
     probes go: a connection in it is used as it is.
     """
 
     ref: ClusterRef
     services: tuple[PodUpstream, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     profile: str = PROFILE
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     held: Held = field(default_factory=Held, repr=False, compare=False)
@@ -81,9 +83,9 @@ class ClusterSubject:
             when_gone(held, client.close)
         return held.api
 
-    def serving(self, *services: PodUpstream) -> ClusterSubject:
+    def serving(self, *services: PodUpstream, names: Mapping[str, str] | None = None) -> ClusterSubject:
         """The same cluster, with all that is known of it, for the stage that asks of services."""
-        return replace(self, services=services)
+        return replace(self, services=services, names=names or self.names)
 
 
 ClusterInquiry = Inquiry[ClusterSubject]

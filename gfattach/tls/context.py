@@ -6,6 +6,7 @@ Without a file of the site's own, the platform's trust store decides, as OpenSSL
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def blind(alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     if alpn:
         made.set_alpn_protocols(list(alpn))
     return made
+
+
+def hello(name: str, alpn: tuple[str, ...] = ()) -> bytes:
+    """What a client says first to the server `name`: every server of TLS answers it, if by an alert."""
+    outgoing = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        blind(alpn).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
 
 
 def _identify(made: ssl.SSLContext, certificate: Path, key: Path, error: type[PemError]) -> None:

@@ -15,6 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # Backdated, so that a client whose clock is a little slow still accepts it.
 _BACKDATED = datetime.timedelta(minutes=5)
 LIFETIME = datetime.timedelta(days=2)
+#: Of the authority and of servers: far enough from their end that nobody is warned of it.
+SERVERS_LIFETIME = datetime.timedelta(days=60)
 
 # The API server reads service account keys in this form only, not in PKCS #8.
 _KEY_FORMAT = serialization.PrivateFormat.TraditionalOpenSSL
@@ -45,7 +47,7 @@ class CertificateAuthority:
         self._key = new_key(directory / "ca.key")
         self._name = _name("bed")
         unsigned = (
-            _builder(self._name, self._name, self._key.public_key(), LIFETIME)
+            _builder(self._name, self._name, self._key.public_key(), SERVERS_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
@@ -56,7 +58,7 @@ class CertificateAuthority:
         """A serving certificate for 127.0.0.1, localhost and `dns`."""
         names: list[x509.GeneralName] = [x509.DNSName(n) for n in ("localhost", *dns)]
         names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-        return self._issue(name, _name(name), ExtendedKeyUsageOID.SERVER_AUTH, LIFETIME, names)
+        return self._issue(name, _name(name), ExtendedKeyUsageOID.SERVER_AUTH, SERVERS_LIFETIME, names)
 
     def client(
         self, user: str, groups: tuple[str, ...] = (), lifetime: datetime.timedelta = LIFETIME

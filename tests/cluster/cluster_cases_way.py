@@ -129,6 +129,12 @@ TLS_CASES = [
         "other.example",
     ),
     Case(
+        "a certificate with three days left",
+        lambda b: tls_server(b, server_context(*b.ours.issue("127.0.0.1", days=3))),
+        "cluster.tls.soon",
+        "expires in 3 days",
+    ),
+    Case(
         "a certificate that has expired",
         lambda b: tls_server(b, server_context(*b.ours.issue("127.0.0.1", days=-1))),
         "cluster.tls.expired",

@@ -53,7 +53,7 @@ def test_without_a_token_it_is_not_attached_and_with_one_every_call_has_it(machi
             "credential", "login", "127.0.0.1", "--store", "file", "--from-file", str(machine.root / "token")
         )
         assert stored.returncode == 0, stored.stderr
-        assert "gfattach credential login HOST" in refused.stdout
+        assert "gfattach credential login 127.0.0.1" in refused.stdout
         for command in (("up", *site), ("prove", "--no-nix"), ("status",)):
             done = machine.run(*command, "--output", "json")
             document = json.loads(done.stdout)
