@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from gfattach import files
+from gfattach.agent.state import log_file
 from gfattach.redact import redact
 
 LOG = logging.getLogger("gfattach.agent")
@@ -21,11 +22,6 @@ LOG_BYTES = 1024 * 1024
 _ENTRY_LIMIT = 4000
 
 LEVELS = ("debug", "info", "warning", "error")
-
-
-def log_file(directory: Path) -> Path:
-    """Where the agent of `directory` logs; the older half is beside it, with `.1` at its end."""
-    return directory / "agent.log"
 
 
 def log_to(directory: Path) -> None:

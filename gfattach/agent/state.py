@@ -102,6 +102,11 @@ def state_file(directory: Path) -> Path:
     return directory / "agent.json"
 
 
+def log_file(directory: Path) -> Path:
+    """Where the agent of `directory` logs; the older half is beside it, with `.1` at its end."""
+    return directory / "agent.log"
+
+
 def read_state(directory: Path) -> AgentState | None:
     """What is written there, whether or not it still runs; None for nothing, and for what is damaged."""
     content = files.read_bytes(state_file(directory))

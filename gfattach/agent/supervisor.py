@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
-import subprocess
 import sys
-import threading
 from collections.abc import Container
 from pathlib import Path
-from typing import Any
 
 from gfattach import __version__, files
 from gfattach.agent.client import AgentClient, typed
 from gfattach.agent.environment import environment
 from gfattach.agent.registry import Registry
-from gfattach.agent.state import AgentState, clear_sockets, read_state, state_file
+from gfattach.agent.state import AgentState, clear_sockets, log_file, read_state, state_file
+from gfattach.background import begin
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError
@@ -31,9 +27,6 @@ ANSWER_SECONDS = 2.0
 
 #: Seconds without any use by a client after which an agent ends, unless it is told otherwise.
 DEFAULT_LEASE_SECONDS = 12 * 3600.0
-
-_LOG_LINES = 5
-_LOG_TAIL_BYTES = 16 * 1024
 
 
 def ensure(
@@ -74,12 +67,7 @@ def _ensure(
     _launch(directory, ref, lease, withheld, deadline)
     state = read_state(directory)
     if state is None:
-        raise AgentError(
-            "the agent ended at once",
-            *_last_lines(directory, 0),
-            f"see the log: {_log(directory)}",
-            code="agent.start",
-        )
+        raise AgentError("the agent ended at once", f"see the log: {log_file(directory)}", code="agent.start")
     return AgentClient(state.control)
 
 
@@ -156,77 +144,15 @@ def _launch(
     reference = json.dumps(None if ref is None else ref.as_json())
     # -P: the working directory is no place to import from.
     args = [sys.executable, "-P", "-m", "gfattach.agent", str(directory), str(lease), reference]
-    variables = environment(ref, withheld)
-    log = _log(directory)
-    try:
-        handle = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, files.PRIVATE_FILE)
-    except OSError as error:
-        raise files.storage_error("write", log, error) from error
-    try:
-        logged_before = os.fstat(handle).st_size
-        child = subprocess.Popen(
-            args,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=handle,
-            cwd="/",
-            env=variables,
-            start_new_session=True,
-            umask=0o077,
-        )
-    finally:
-        os.close(handle)
-    try:
-        line = _first_line(child, deadline)
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
-    finally:
-        assert child.stdout is not None
-        child.stdout.close()
-    document = _parsed(line)
-    if document.get("ready"):
-        # It outlives this process; while this one lives, somebody has to take note of its end.
-        threading.Thread(target=child.wait, name="agent reaper", daemon=True).start()
+    log = log_file(directory)
+    beginning = begin(args, environment(ref, withheld), log, deadline)
+    if beginning.ready is not None:
         return
-    if line is None:
-        child.kill()
-    code = child.wait()
-    if "error" in document:
-        raise typed(document["error"])
+    if beginning.error is not None:
+        raise typed(beginning.error)
     raise AgentError(
-        "the agent was not ready in time" if line is None else f"the agent ended with {code}",
-        *_last_lines(directory, logged_before),
+        beginning.fact("the agent was" if beginning.late else "the agent"),
+        *beginning.last_words,
         f"see the log: {log}",
         code="agent.start",
     )
-
-
-def _first_line(child: subprocess.Popen[bytes], deadline: Deadline) -> bytes | None:
-    """What the child says before it closes its standard output; None when it takes too long."""
-    assert child.stdout is not None
-    said = b""
-    while select.select([child.stdout], [], [], deadline.remaining())[0]:
-        more = os.read(child.stdout.fileno(), 65536)
-        if not more:
-            return said
-        said += more
-    return None
-
-
-def _parsed(line: bytes | None) -> dict[str, Any]:
-    try:
-        document = json.loads(line or b"{}")
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _log(directory: Path) -> Path:
-    return directory / "agent.log"
-
-
-def _last_lines(directory: Path, offset: int) -> list[str]:
-    content = (files.read_bytes(_log(directory)) or b"")[offset:][-_LOG_TAIL_BYTES:]
-    return [line for line in content.decode("utf-8", "replace").splitlines() if line][-_LOG_LINES:]

@@ -6,19 +6,15 @@ believed only if that very process is alive and answers.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import select
 import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gfattach import __version__, files
+from gfattach.background import begin
 from gfattach.deadline import Deadline
 from gfattach.errors import ExitCode, GfattachError, StorageError, UsageError
 from gfattach.trial.ports import LOOPBACK, PortError, check_port
@@ -36,8 +32,6 @@ ANSWER_SECONDS = 2.0
 
 #: What the process gets of the environment: where libraries are, and nothing that may be a secret.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NIX_LD", "NIX_LD_LIBRARY_PATH", "TZ")
-
-_LOG_LINES = 5
 
 
 def start(
@@ -127,69 +121,21 @@ def _launch(directory: Path, options: dict[str, int | None], deadline: Deadline)
     # -P: the working directory is no place to import from.
     args = [sys.executable, "-P", "-m", "gfattach.trial", "--directory", str(directory), *given]
     log = log_file(directory)
-    with _appending(log) as handle:
-        logged_before = os.fstat(handle).st_size
-        child = subprocess.Popen(
-            args,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=handle,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,
-        )
-    try:
-        line = _first_line(child, deadline)
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
-    finally:
-        assert child.stdout is not None
-        child.stdout.close()
-    document = _parsed(line)
-    state = from_document(document.get("ready"))
+    beginning = begin(args, _environment(), log, deadline)
+    state = from_document(beginning.ready)
     if state is not None:
-        # It outlives this process; while this one lives, somebody has to take note of its end.
-        threading.Thread(target=child.wait, name="trial reaper", daemon=True).start()
         return state
-    timed_out = line is None
-    if timed_out:
-        child.kill()
-    code = child.wait()
-    if "error" in document:
-        raise _typed(document["error"])
+    if beginning.error is not None:
+        raise _typed(beginning.error)
     raise GfattachError(
-        "the embedded caches were not ready in time"
-        if timed_out
-        else f"the embedded caches ended with {code}",
-        *_last_lines(log, logged_before),
+        beginning.fact("the embedded caches were" if beginning.late else "the embedded caches"),
+        *beginning.last_words,
         f"see the log: {log}",
         code="trial.start",
     )
 
 
-def _first_line(child: subprocess.Popen[bytes], deadline: Deadline) -> bytes | None:
-    """What the child says before it closes its standard output; None when it takes too long."""
-    assert child.stdout is not None
-    said = b""
-    while select.select([child.stdout], [], [], deadline.remaining())[0]:
-        more = os.read(child.stdout.fileno(), 65536)
-        if not more:
-            return said
-        said += more
-    return None
-
-
-def _parsed(line: bytes | None) -> dict[str, Any]:
-    try:
-        document = json.loads(line or b"{}")
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _typed(said: dict[str, Any]) -> GfattachError:
+def _typed(said: Mapping[str, Any]) -> GfattachError:
     """The error that the child met, as it would have been raised here."""
     kinds = {StorageError.default_code: StorageError, "trial.port": PortError, "trial.port-in-use": PortError}
     kind = kinds.get(said["code"], UsageError if said["exit"] == ExitCode.USAGE else GfattachError)
@@ -200,20 +146,3 @@ def _environment() -> dict[str, str]:
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # What this process can import the child has to find too, however gfattach was installed.
     return {**passed_on, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "PYTHONUTF8": "1"}
-
-
-@contextlib.contextmanager
-def _appending(path: Path) -> Iterator[int]:
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, files.PRIVATE_FILE)
-    except OSError as error:
-        raise files.storage_error("write", path, error) from error
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _last_lines(log: Path, offset: int) -> list[str]:
-    content = files.read_bytes(log) or b""
-    return [line for line in content[offset:].decode("utf-8", "replace").splitlines() if line][-_LOG_LINES:]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.agent import guardian, supervisor
-from gfattach.agent.log import log_file
+from gfattach.agent.state import log_file
 from gfattach.agent.spec import GuardedFile
 from tests.integration.agents import desk, nix, nix_forward, wait_for
 

@@ -136,8 +136,11 @@ class TestLife:
 
     def test_leftovers_of_a_killed_one_can_be_stopped(self, desk, nix):
         desk.register(nix_forward(nix.port))
-        os.kill(desk.status().pid, signal.SIGKILL)
-        wait_for(lambda: desk.processes() == [])
+        state = read_state(desk.directory)
+        assert state is not None
+        os.kill(state.process.pid, signal.SIGKILL)
+        # A process that is ending has lost its command line before the kernel counts it as dead.
+        wait_for(lambda: desk.processes() == [] and not state.process.alive())
         assert not supervisor.stop(desk.directory)
         assert sockets(desk) == []
 

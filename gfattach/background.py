@@ -1,0 +1,109 @@
+"""Starts a process that outlives this one, and hears what it first has to say.
+
+Such a process writes one JSON document to its standard output and closes it: `{"ready": ...}` when it
+serves, `{"error": {...}}` when it cannot. Its standard error goes to a private log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach import files
+from gfattach.deadline import Deadline
+
+#: Bytes at the end of a log that are looked at, and lines of them that are shown.
+_TAIL_BYTES = 16 * 1024
+_TAIL_LINES = 5
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What came of a start.
+
+    `ready` is what the process said of itself, None when it does not serve: then it has ended with
+    `exit_code`, or was ended because it took too long (`late`), `error` is what it said was wrong ({} for
+    nothing), and `last_words` are the last lines of its log.
+    """
+
+    ready: Any = None
+    error: Mapping[str, Any] | None = None
+    exit_code: int = 0
+    late: bool = False
+    last_words: Sequence[str] = ()
+
+    def fact(self, what: str) -> str:
+        """The sentence for a start that failed; `what` is the process."""
+        return f"{what} not ready in time" if self.late else f"{what} ended with {self.exit_code}"
+
+
+def begin(args: Sequence[str], environ: Mapping[str, str], log: Path, deadline: Deadline) -> Beginning:
+    """Start `args` in a session of its own, and wait for its first words. Raises StorageError and OSError."""
+    try:
+        handle = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, files.PRIVATE_FILE)
+    except OSError as error:
+        raise files.storage_error("write", log, error) from error
+    try:
+        logged_before = os.fstat(handle).st_size
+        child = subprocess.Popen(
+            list(args),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=handle,
+            cwd="/",
+            env=dict(environ),
+            start_new_session=True,
+            umask=0o077,
+        )
+    finally:
+        os.close(handle)
+    try:
+        said = _first_words(child, deadline)
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+    finally:
+        assert child.stdout is not None
+        child.stdout.close()
+    document = _parsed(said)
+    if document.get("ready"):
+        # It outlives this process; while this one lives, somebody has to take note of its end.
+        threading.Thread(target=child.wait, name="reaper", daemon=True).start()
+        return Beginning(ready=document["ready"])
+    if said is None:
+        child.kill()
+    code = child.wait()
+    return Beginning(None, document.get("error"), code, said is None, _last_lines(log, logged_before))
+
+
+def _first_words(child: subprocess.Popen[bytes], deadline: Deadline) -> bytes | None:
+    """What the child says before it closes its standard output; None when it takes too long."""
+    assert child.stdout is not None
+    said = b""
+    while select.select([child.stdout], [], [], deadline.remaining())[0]:
+        more = os.read(child.stdout.fileno(), 65536)
+        if not more:
+            return said
+        said += more
+    return None
+
+
+def _parsed(said: bytes | None) -> dict[str, Any]:
+    try:
+        document = json.loads(said or b"{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _last_lines(log: Path, offset: int) -> tuple[str, ...]:
+    content = (files.read_bytes(log) or b"")[offset:][-_TAIL_BYTES:]
+    return tuple([line for line in content.decode("utf-8", "replace").splitlines() if line][-_TAIL_LINES:])
