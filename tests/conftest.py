@@ -1,9 +1,103 @@
-"""What holds for every test."""
+"""What holds for every test: interrupts as usual, and a home and XDG directories that are nobody's."""
 
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
 import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+#: The directories of a user by their variables, and where they are below HOME without one.
+_BELOW_HOME = {
+    "XDG_CONFIG_HOME": ".config",
+    "XDG_CACHE_HOME": ".cache",
+    "XDG_STATE_HOME": ".local/state",
+    "XDG_DATA_HOME": ".local/share",
+}
+
+#: What the tests themselves keep there from run to run.
+_KEPT = "gfattach-tests"
+
+_REAL: dict[str, Path] = {}
+_MADE: list[Path] = []
 
 
 def pytest_configure() -> None:
-    """Take interrupts as usual, though whoever started the tests may ignore them: children inherit that."""
+    """Take interrupts as usual, though whoever started the tests may ignore them: children inherit that.
+
+    And have everything of the user's point into a temporary directory, for fixtures of a whole session too.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _MADE:
+        return
+    _REAL.update(_places(os.environ))
+    os.environ.update(_of_the_tools(os.environ))
+    made = Path(tempfile.mkdtemp(prefix="gfattach-home-"))
+    _MADE.append(made)
+    own = {"HOME": "home", "XDG_RUNTIME_DIR": "run"}
+    own |= {name: f"home/{place}" for name, place in _BELOW_HOME.items()}
+    for name, place in own.items():
+        (made / place).mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ[name] = str(made / place)
+
+
+def pytest_unconfigure() -> None:
+    """Remove what was made; the process ends with the environment that the tests had."""
+    while _MADE:
+        shutil.rmtree(_MADE.pop(), ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_own_files() -> Iterator[None]:
+    """Holds all of a session to it: nothing of gfattach's is made or changed among the user's real files."""
+    yield from holding(files_of_gfattach)
+
+
+def holding(look: Callable[[], dict[str, tuple[int, int, int]]]) -> Iterator[None]:
+    """Fail where `look` sees other files afterwards than before."""
+    before = look()
+    yield
+    changed = {path for path, _ in before.items() ^ look().items()}
+    assert not changed, f"a test has touched the real home: {sorted(changed)}"
+
+
+def _places(environ: Mapping[str, str]) -> dict[str, Path]:
+    """The real directories, by the variables that name them."""
+    home = Path(environ.get("HOME") or Path.home())
+    found = {name: Path(environ.get(name) or home / place) for name, place in _BELOW_HOME.items()}
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    return {"HOME": home, **found, **({"XDG_RUNTIME_DIR": Path(runtime)} if runtime else {})}
+
+
+def _of_the_tools(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where the tests' own cache is, and those of the tools that fill it: there as before."""
+    home, cache, config = (_REAL[name] for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"))
+    wanted = {
+        "GFATTACH_TEST_CACHE": home / ".cache" / _KEPT,
+        "GOPATH": home / "go",
+        "GOCACHE": cache / "go-build",
+        "GOENV": config / "go/env",
+        "npm_config_cache": home / ".npm",
+        "npm_config_userconfig": home / ".npmrc",
+    }
+    return {name: str(path) for name, path in wanted.items() if not environ.get(name)}
+
+
+def files_of_gfattach() -> dict[str, tuple[int, int, int]]:
+    """All below what has gfattach's name in the real directories: identity, size and time of change."""
+    found: dict[str, tuple[int, int, int]] = {}
+    for place in _REAL.values():
+        for top in place.glob("*gfattach*"):
+            if top.name == _KEPT:
+                continue
+            for path in (top, *top.rglob("*")):
+                with contextlib.suppress(FileNotFoundError):  # somebody's gfattach may be at work
+                    status = path.lstat()
+                    found[str(path)] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found
