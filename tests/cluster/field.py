@@ -17,7 +17,7 @@ from gfattach.trial.state import from_document
 from tests.integration.conftest import Machine, make_machine
 
 from .cluster import Cluster
-from .manifests import NAMESPACE, service
+from .manifests import KWOK_NODE, NAMESPACE, service
 
 ATTIC = "attic"
 ATTIC_LABELS = {"app.kubernetes.io/name": ATTIC, "app.kubernetes.io/part-of": "build-infrastructure"}
@@ -44,7 +44,7 @@ def fill(root: Path, cluster: Cluster, *options: str) -> None:
 
 
 @contextmanager
-def nix_cache(root: Path, cluster: Cluster) -> Iterator[dict[str, Any]]:
+def nix_cache(root: Path, cluster: Cluster, node: str = KWOK_NODE) -> Iterator[dict[str, Any]]:
     """A real Nix cache behind the Service `attic`, port 80; its facts, with `pid`, `port`, `public_key`.
 
     It keeps its content and its port when it is killed and started again with `start_nix_cache`.
@@ -54,7 +54,7 @@ def nix_cache(root: Path, cluster: Cluster) -> Iterator[dict[str, Any]]:
     facts = start_nix_cache(keeper)
     manifest = service(ATTIC, NAMESPACE, ATTIC_LABELS, {"http": 80})
     cluster.apply(manifest)
-    cluster.create_pod(ATTIC_POD, labels=ATTIC_LABELS, ports={"http": ATTIC_PORT})
+    cluster.create_pod(ATTIC_POD, labels=ATTIC_LABELS, ports={"http": ATTIC_PORT}, node=node)
     cluster.forward_target(ATTIC_PORT, "127.0.0.1", facts["port"])
     try:
         yield {**facts, "keeper": keeper}

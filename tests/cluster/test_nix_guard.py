@@ -1,0 +1,106 @@
+"""A build under an attachment through a forward, while the cache behind it dies and comes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from gfattach.files import remove_tree
+from gfattach.fragments import nixconf
+from tests.integration.agents import wait_for
+from tests.integration.nixes import private_environment
+
+from .field import developer_machine, nix_cache, start_nix_cache
+from .manifests import RUNTIME_NODE
+
+pytestmark = [
+    pytest.mark.nix,
+    pytest.mark.skipif(shutil.which("nix") is None, reason="apt-get install nix-bin"),
+]
+
+#: Deaths and returns in a row.
+ROUNDS = 4
+
+FOLLOWED_SECONDS = 2.0
+BUILD_SECONDS = 5.0
+
+_EXPRESSION = """derivation {
+  name = "gfattach-trial-signed-v1";
+  system = "builtin";
+  builder = "builtin:buildenv";
+  derivations = [ ];
+  manifest = "/dev/null";
+}
+"""
+
+
+@pytest.fixture
+def served(cluster, tmp_path):
+    """A real Nix cache in the cluster, in a process of its own; as a container runtime ends connections."""
+    with nix_cache(tmp_path / "keeper", cluster, RUNTIME_NODE) as facts:
+        yield facts
+
+
+@pytest.fixture
+def machine(cluster, served, tmp_path):
+    made = developer_machine(tmp_path / "machine", cluster)
+    private = private_environment(made.root / "nix")
+    made.variables |= {name: value for name, value in private.items() if name.startswith("NIX_")}
+    (made.root / "nix/signed.nix").write_text(_EXPRESSION)
+    (made.workspace / "gfattach.toml").write_text(
+        '[nix]\nservice = "attic"\ncache = ""\n[cache]\nservice = "bazel-cache"\n'
+    )
+    yield made
+    assert made.run("down").returncode == 0
+    assert made.processes() == []
+
+
+def build(machine, fragment):
+    """One `nix-build` into an empty store: its seconds, how it ended, and whether it substituted."""
+    store = machine.root / "nix/store"
+    began = time.monotonic()
+    done = subprocess.run(
+        ["nix-build", "--store", f"local?root={store}", "--no-out-link", "signed.nix"],
+        cwd=machine.root / "nix",
+        env={**machine.environment, "NIX_CONFIG": nixconf.include_line(fragment)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    took = time.monotonic() - began
+    remove_tree(store)
+    return took, done, "copying path" in done.stderr
+
+
+def test_a_cache_that_dies_behind_a_forward_and_returns_costs_no_build(machine, served):
+    machine.json("up", "--no-bazel", "--public-key", served["public_key"])
+    fragment = Path(machine.json("status")["result"]["nix_conf"])
+    full = fragment.read_text()
+    emptied, restored, builds = [], [], []
+    pid = served["pid"]
+    for round_ in range(ROUNDS):
+        took, done, substituted = build(machine, fragment)
+        assert done.returncode == 0 and substituted, f"round {round_}: {done.stderr}"
+        builds.append(took)
+        os.kill(pid, signal.SIGKILL)
+        emptied.append(wait_for(lambda: fragment.read_text() == nixconf.emptied()))
+        took, done, substituted = build(machine, fragment)
+        assert done.returncode == 0 and not substituted, f"round {round_}: {done.stderr}"
+        builds.append(took)
+        pid = start_nix_cache(served["keeper"])["pid"]
+        restored.append(wait_for(lambda: fragment.read_text() == full))
+    took, done, substituted = build(machine, fragment)
+    assert done.returncode == 0 and substituted, done.stderr
+    figures = (
+        f"{ROUNDS} rounds: emptied after {max(emptied):.3f} s at most, restored after {max(restored):.3f} s, "
+        f"the longest build {max(builds):.3f} s"
+    )
+    print(figures)
+    assert max(emptied) < FOLLOWED_SECONDS and max(restored) < FOLLOWED_SECONDS, figures
+    assert max(builds) < BUILD_SECONDS, figures
