@@ -57,7 +57,9 @@ def load_site(
     for setting in SETTINGS:
         for source, layer in layers[: reach.get(setting.key, len(layers))]:
             if setting.key in layer:
-                label = setting.key if source == OPTION else f"{setting.key} (from {source})"
+                label = f"{setting.key} (from {source})"
+                if source == OPTION:
+                    label = setting.key if setting.option is None else f"option {setting.option}"
                 values[setting.key] = Value(setting.read(layer[setting.key], label), source)
                 break
         else:

@@ -22,9 +22,9 @@ NAMESPACE = "nix-cache"
 class Setting:
     """`key` is `table.name` as in the file; `parse` takes the raw value and the key, raising UsageError.
 
-    `variable` is the environment variable of the contract that says the same; `local` says that it
-    concerns one machine only, and has no place in what an operator publishes; `example` is a value as
-    the file has it.
+    `variable` is the environment variable of the contract that says the same, and `option` the command
+    line's; `local` says that it concerns one machine only, and has no place in what an operator
+    publishes; `example` is a value as the file has it.
     """
 
     key: str
@@ -32,6 +32,7 @@ class Setting:
     meaning: str
     example: str
     variable: str | None = None
+    option: str | None = None
     default: Any = None
     local: bool = False
 
@@ -48,6 +49,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.file,
         "the kubeconfig; without it what kubectl would take",
         example='"~/.kube/lab.yaml"',
+        option="--kubeconfig",
         local=True,
     ),
     Setting(
@@ -55,6 +57,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.text,
         "the context in it; without it the current one",
         example='"lab"',
+        option="--context",
         local=True,
     ),
     Setting(
@@ -62,6 +65,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.namespace,
         "the namespace in which the caches and the ConfigMap are looked for",
         example='"nix-cache"',
+        option="--namespace",
         default=NAMESPACE,
         local=True,
     ),
@@ -80,24 +84,28 @@ SETTINGS: tuple[Setting, ...] = (
         "real name behind a forward when cache.service is said too",
         example='"grpcs://bazel-cache.example.org"',
         variable="BAZEL_REMOTE_CACHE",
+        option="--cache",
     ),
     Setting(
         "cache.service",
         values.service,
         "the Service of the Bazel cache, reached through a forward",
         example='"bazel-cache"',
+        option="--cache-service",
     ),
     Setting(
         "cache.service_port",
         values.service_port,
         "its port, by name or number; a gRPC port where there is one",
         example='"grpc"',
+        option="--cache-service",
     ),
     Setting(
         "cache.namespace",
         values.namespace,
         "its namespace; cluster.namespace without it",
         example='"nix-cache"',
+        option="--cache-service",
     ),
     Setting(
         "cache.instance",
@@ -105,6 +113,7 @@ SETTINGS: tuple[Setting, ...] = (
         "the REAPI instance name",
         example='"default"',
         variable="BAZEL_REMOTE_INSTANCE_NAME",
+        option="--instance",
         default="",
     ),
     Setting(
@@ -112,6 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.file,
         "a PEM file with the authority that signed the cache's certificate",
         example='"~/lab-ca.pem"',
+        option="--ca-file",
         local=True,
     ),
     Setting(
@@ -133,24 +143,28 @@ SETTINGS: tuple[Setting, ...] = (
         "the Nix binary cache: http:// or https://, with its path; dialled as it is named, or with "
         "nix.service too (http:// alone) the address that a forward stands for",
         example='"https://nix-cache.example.org/main"',
+        option="--substituter",
     ),
     Setting(
         "nix.service",
         values.service,
         "the Service of the Nix cache, reached through a forward",
         example='"attic"',
+        option="--nix-service",
     ),
     Setting(
         "nix.service_port",
         values.service_port,
         "its port, by name or number; the HTTP port without it",
         example='"http"',
+        option="--nix-service",
     ),
     Setting(
         "nix.namespace",
         values.namespace,
         "its namespace; cluster.namespace without it",
         example='"nix-cache"',
+        option="--nix-service",
     ),
     Setting(
         "nix.cache",
@@ -171,6 +185,7 @@ SETTINGS: tuple[Setting, ...] = (
         "the keys that sign it, NAME:BASE64 each",
         example='["main:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]',
         variable="ATTIC_PUBLIC_KEY",
+        option="--public-key",
         default=(),
     ),
     Setting(

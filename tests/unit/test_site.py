@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gfattach.cli.options import service_settings
+from gfattach.cli.options import _CLUSTER, _SERVICES, _SITE, service_settings
+from gfattach.cli.up import up
 from gfattach.cluster.connection import ClusterRef
 from gfattach.errors import StorageError, UsageError
 from gfattach.site.load import load_site, read_site_file
-from gfattach.site.settings import SETTINGS
+from gfattach.site.settings import BY_KEY, SETTINGS
 
 KEY = "main:" + "A" * 43 + "="
 CERTIFICATE = (Path(__file__).parent / "data/site-ca.pem").read_text()
@@ -313,3 +314,18 @@ def test_every_setting_is_documented_by_the_help_topic():
 
     text = "\n".join(site())
     assert all(setting.key.split(".")[1] in text and setting.meaning in text for setting in SETTINGS)
+
+
+def test_a_value_of_the_command_line_is_called_by_its_option():
+    for key, option in (("cache.endpoint", "--cache"), ("cache.namespace", "--cache-service")):
+        with pytest.raises(UsageError, match=f"option {option} "):
+            load_site({key: "a/b"}, {}, None)
+
+
+def test_every_setting_knows_its_option():
+    options = {parameter.name: parameter.opts[0] for parameter in up.params}
+    for words, key, _ in (*_SITE, *_CLUSTER):
+        assert options[words.removeprefix("--").replace("-", "_")] == words == BY_KEY[key].option
+    for words, half, _ in _SERVICES:
+        said = service_settings(half, "namespace/name:port")
+        assert {BY_KEY[key].option for key in said} == {words}
