@@ -107,6 +107,12 @@ _PROBES: tuple[Probe[CertificateSubject], ...] = (
     STORES,
 )
 
+_NAMES = {
+    Purpose.API_SERVER: "server-tls",
+    Purpose.CACHE: "cache-tls",
+    Purpose.SUBSTITUTER: "nix-tls",
+}
+
 _TITLES = {
     Purpose.API_SERVER: "Certificate of the API server",
     Purpose.CACHE: "Certificate of the Bazel cache",
@@ -124,7 +130,7 @@ def stage_of(purpose: Purpose) -> Stage[CertificateSubject]:
         )
         for probe in _PROBES
     )
-    return Stage(f"certificates-{purpose}", _TITLES[purpose], tuple(probes))
+    return Stage(_NAMES[purpose], _TITLES[purpose], tuple(probes))
 
 
 #: For the documentation of codes, which are the same for every purpose.

@@ -1,4 +1,4 @@
-"""Stage "cluster-services": what is asked of the Services that are to be forwarded, down to their bytes.
+"""Stage "services": what is asked of the Services that are to be forwarded, down to their bytes.
 
 The subject is that of stage "cluster", which resolved its connection and is asked before in the same run.
 """
@@ -12,5 +12,5 @@ from gfattach.probes.cluster_rights import RIGHTS
 from gfattach.probes.cluster_subject import ClusterSubject
 
 STAGE: Stage[ClusterSubject] = Stage(
-    "cluster-services", "open the way to the caches", (RIGHTS, SERVICE, UPGRADE, CACHE)
+    "services", "open the way to the caches", (RIGHTS, SERVICE, UPGRADE, CACHE)
 )

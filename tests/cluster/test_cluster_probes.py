@@ -1,4 +1,4 @@
-"""Stages "cluster" and "cluster-services": for every code a cause that is real, with a real API server."""
+"""Stages "cluster" and "services": for every code a cause that is real, with a real API server."""
 
 import ast
 import json

@@ -82,7 +82,7 @@ def test_names_of_probes_and_stages_are_unique_and_needs_exist():
     names = [probe.name for stage in all_stages() for probe in stage.probes]
     assert len(names) == len(set(names))
     for stage in all_stages():
-        subject = stage.name.partition("-")[0]  # two stages may ask of one thing
+        subject = stage.probes[0].name.partition(".")[0]  # two stages may ask of one thing
         for probe in stage.probes:
             assert probe.name.startswith(f"{subject}.")
             assert all(code.startswith(f"{subject}.") for code in probe.codes)

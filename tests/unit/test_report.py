@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -10,10 +11,15 @@ import pytest
 from gfattach.engine import Run
 from gfattach.errors import RefusedError
 from gfattach.finding import Probe, Stage, fail, ok, skip, warn
+from gfattach.probes.certificates import stage_of
+from gfattach.probes.certificates_subject import Purpose
+from gfattach.probes.codes import all_stages
 from gfattach.report import document, github, text
 from gfattach.report.plain import PlainObserver
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())
+#: Stages whose name is handed on before it is used.
+NAMED_OTHERWISE = ("forward", "plaintext", "fill", "hit", "warm", "cold", "control")
 CODES = {"c.ok": "", "c.warn": "", "c.fail": "", "c.skip": ""}
 
 
@@ -47,6 +53,15 @@ def test_the_plain_checklist_is_a_line_a_stage_with_what_is_not_well_below_it(se
     assert lines[-2:][0] == "      write: half"
     assert lines[-1].startswith("ok    write        wrote  (")
     assert "read-only" not in seen[1]
+
+
+def test_the_name_of_every_stage_fits_its_column():
+    package = Path(text.__file__).parents[1]
+    source = "".join(path.read_text() for path in package.rglob("*.py"))
+    names = {*re.findall(r'run\.(?:step|account)\(\s*"([^"]+)"', source), *NAMED_OTHERWISE}
+    names |= {stage.name for stage in all_stages()} | {stage_of(purpose).name for purpose in Purpose}
+    assert len(names) > 20
+    assert [name for name in names if len(name) > text.NAME_WIDTH] == []
 
 
 def test_the_document_holds_to_its_schema(seen):
