@@ -1,5 +1,6 @@
 """The import line: added where git says it is the user's own, and offered everywhere else."""
 
+import shlex
 import shutil
 import subprocess
 
@@ -14,6 +15,13 @@ from gfattach.paths import Home
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git")
 
 LINE = "try-import %workspace%/.gfattach/bazelrc"
+
+
+def test_what_a_hint_gives_to_a_shell_is_one_word_there(tmp_path):
+    fragment = tmp_path / "it's $HOME" / "bazelrc"
+    (line,) = [hint for hint in offer(Home(fragment.parent, None), fragment).hints if "to attach one" in hint]
+    command = line.partition(": ")[2]
+    assert shlex.split(command) == ["bazel", f"--bazelrc={fragment}", "build", "..."]
 
 
 @pytest.fixture(autouse=True)
