@@ -49,7 +49,7 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     it, RefusedError for one that names an executor, and StorageError.
     """
     subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"))
-    asked = _passed(run.stage(cluster_probes.STAGE, subject), "the cluster")
+    asked = _passed(run.stage(cluster_probes.STAGE, subject))
     site = _published(options.site, site, home, asked).with_authorities(home.directory)
     refuse_executor(site=site)
     plan = _Plan(site, {})
@@ -62,7 +62,7 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     ways = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
     names = {shown(way): health.server_name for way, health in ways if health.tls}
     serving = subject.serving(*(way for way, _ in ways), names=names)
-    _passed(run.stage(cluster_probes.SERVICE_STAGE, serving), "what the forwards lead to")
+    _passed(run.stage(cluster_probes.SERVICE_STAGE, serving))
     allowed = options.allow_plaintext_loopback
     plain = ending_tls(plan.cache(), plan.cache_forward()) if allowed else None
     return Way(
@@ -129,11 +129,11 @@ class _Plan:
         return nix_token.with_address(spec, target)
 
 
-def _passed(result: StageResult, what: str) -> StageResult:
+def _passed(result: StageResult) -> StageResult:
     """`result`, if nothing in it failed. An attach ends here: it never goes on without the cluster."""
     for finding in result.findings.values():
         if finding.failed:
-            raise ClusterError(f"{what} did not pass: {finding.seen}", *finding.hints[:1], code=finding.code)
+            raise ClusterError(finding.seen, *finding.hints, code=finding.code)
     return result
 
 

@@ -67,7 +67,7 @@ def end_tls(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
     `open_forwards` does.
     """
     ended = replace(way, cache_forward=way.plain_forward, plain_forward=None)
-    return _open(ended, home, lease_hours, run, "forward-plaintext", "open a forward that ends TLS")
+    return _open(ended, home, lease_hours, run, "plaintext", "open a forward that ends TLS")
 
 
 def close_plaintext(way: Way, home: Home, lease_hours: float, earlier: Path | None) -> Way:
@@ -215,6 +215,12 @@ def findings(record: Attachment, status: AgentStatus | None) -> dict[str, Findin
     if record.agent is None:
         return {}
     if status is None:
+        state = agent_state.read_state(record.agent)
+        if state is not None and state.process.alive():
+            pid = state.process.pid
+            why = "it is stopped or stuck, and its forwards with it: what goes through them waits"
+            seen = f"process {pid} holds the forwards and does not answer"
+            return {"agent": fail("agent.hung", seen, why, "replace it: gfattach up", pid=pid)}
         why = "nothing holds the forwards, and nothing keeps Nix from a cache that is down"
         return {"agent": fail("agent.ended", "the agent has ended", why, "start it again: gfattach up")}
     found = {"agent": ok("agent.running", f"process {status.pid} holds the forwards", pid=status.pid)}

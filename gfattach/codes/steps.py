@@ -20,6 +20,7 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "trial.stopped": "the embedded caches were stopped",
         "agent.running": "the agent that holds the forwards runs",
         "agent.ended": "no agent runs where one should hold the forwards",
+        "agent.hung": "the agent that holds the forwards runs and does not answer",
         "agent.released": "the agent holds nothing for this workspace any more",
         "forward.up": "the forward leads to what it should",
         "forward.down": "the forward is there, and what it leads to does not answer",
