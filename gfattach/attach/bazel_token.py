@@ -96,7 +96,7 @@ def ask_with_token(target: CacheTarget, run: Run) -> CacheTarget:
         found.append(headers_for(host))
         return {
             "cache-token": ok(
-                "credential.cache.found", f"{host} is asked with the token that is stored for it"
+                "credential.cache.found", f"what is stored for {host} is sent with every call"
             )
         }
 

@@ -238,8 +238,9 @@ def test_a_token_for_a_plaintext_cache_is_stored_for_its_services_name(machine, 
         login(machine, "bazel-cache.nix-cache.svc")
         assert machine.json(*command)["result"]["attached"] is True
         assert machine.json("status")["result"]["healthy"] is True
-        build = machine.run("bazel", "info", "release")
-        assert build.returncode == 0, build.stderr
+        asked = machine.run("bazel", "info", "release")
+        assert (asked.returncode, TOKEN in asked.stderr) == (0, False), asked.stderr
+        assert machine.run("bazel", "shutdown").returncode == 0
 
 
 def _environments(machine):
