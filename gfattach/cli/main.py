@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from gfattach import __version__
-from gfattach.errors import ExitCode, GfattachError
+from gfattach.errors import ExitCode, GfattachError, UsageError
 from gfattach.redact import redact
 
 #: Commands in the order in which help lists them: where each is, and what it does in one line.
@@ -82,6 +83,29 @@ def _usage_lines(message: str) -> list[str]:
     return [f"{part[0].lower()}{part[1:]}" for part in bare if part]
 
 
+def _failed(error: GfattachError, where: str, args: Sequence[str] | None) -> int:
+    """Show what ended a command before its work began: as lines, and as the document that was asked for."""
+    from gfattach.report.text import error_lines
+
+    for line in error_lines(error.fact, error.hints):
+        print(line, file=sys.stderr)
+    if _json_asked_for(sys.argv[1:] if args is None else args):
+        import json
+
+        from gfattach.report.document import document
+
+        command = where.partition(" ")[2]
+        print(json.dumps(document(command, None, error.exit_code, error=error), indent=2))
+    return error.exit_code
+
+
+def _json_asked_for(args: Sequence[str]) -> bool:
+    """Whether a command line that may be a bad one asks for a document."""
+    words = [*args[: args.index("--")]] if "--" in args else [*args]
+    pairs = {*itertools.pairwise(words)}
+    return bool(pairs & {("--output", "json"), ("-o", "json")} or {*words} & {"--output=json", "-ojson"})
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code. Nothing escapes as a traceback."""
     try:
@@ -93,16 +117,9 @@ def run(args: Sequence[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "gfattach"
         fact, *hints = _usage_lines(error.format_message())
-        print(redact(f"gfattach: {fact}"), file=sys.stderr)
-        for hint in (*hints, f"see: {where} --help"):
-            print(redact(f"  {hint}"), file=sys.stderr)
-        return ExitCode.USAGE
+        return _failed(UsageError(fact, *hints, f"see: {where} --help"), where, args)
     except GfattachError as error:
-        from gfattach.report.text import error_lines
-
-        for line in error_lines(error.fact, error.hints):
-            print(line, file=sys.stderr)
-        return error.exit_code
+        return _failed(error, "", args)
     except (KeyboardInterrupt, click.Abort):
         print("gfattach: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED

@@ -1,13 +1,18 @@
 """The command line itself: usage errors, defects, help topics."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from gfattach.cli import main
 from gfattach.errors import EXIT_CODE_MEANING, ExitCode
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())
 
 
 def run(capsys, *args):
@@ -41,6 +46,16 @@ def test_bad_usage_is_a_fact_in_lower_case_with_what_may_be_meant_below_it(capsy
     expected = [f"gfattach: {lines[0]}", *lines[1:], f"  see: gfattach {args[0]} --help"]
     assert len(err.splitlines()) == len(expected)
     assert all(line.startswith(start) for line, start in zip(err.splitlines(), expected, strict=True)), err
+
+
+@pytest.mark.parametrize("words", [("--output", "json"), ("-o", "json"), ("--output=json",), ("-ojson",)])
+def test_who_asked_for_a_document_has_one_of_bad_usage_too(capsys, words):
+    code, out, err = run(capsys, "up", *words, "--bogus")
+    made = json.loads(out)
+    jsonschema.validate(made, SCHEMA)
+    assert (code, made["command"], made["exit_code"], made["error"]["code"]) == (2, "up", 2, "usage")
+    assert err.startswith("gfattach: no such option '--bogus'")
+    assert run(capsys, "exec", "--bogus", "--", *words)[1] == ""
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
