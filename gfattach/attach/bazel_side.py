@@ -13,7 +13,7 @@ from gfattach.bazel.program import Bazel
 from gfattach.deadline import Deadline
 from gfattach.engine import Run
 from gfattach.finding import Status
-from gfattach.firsthit import protocol
+from gfattach.firsthit import evidence, protocol
 from gfattach.firsthit.bazel import BazelLegs
 from gfattach.firsthit.evidence import Leg
 from gfattach.firsthit.measure import Measurement, Progress
@@ -173,7 +173,9 @@ def hit(
 
 
 def hit_again(legs: BazelLegs, measurement: Measurement, *, warm: bool) -> None:
-    """The other Bazel figure: with a warm server after a cold one, or the reverse."""
+    """The other Bazel figure: with a warm server after a cold one, or the reverse. None where nothing hit."""
+    if not any(leg.client is evidence.Client.BAZEL and leg.hits for leg in measurement.legs):
+        return
     name = "warm" if warm else "cold"
     title = f"the same with a {name} Bazel server"
     measurement.measure(name, title, lambda progress: legs.hit(Deadline.after(BAZEL_SECONDS), warm=warm))

@@ -1,0 +1,28 @@
+"""Which legs of Bazel are worth their time."""
+
+from gfattach.attach import bazel_side
+from gfattach.engine import Run
+from gfattach.firsthit.evidence import Client, Leg, LegName
+from gfattach.firsthit.measure import Measurement
+
+
+class Counted:
+    """Legs of a Bazel that serves `hits` of 20 from the cache, and how often it was asked."""
+
+    def __init__(self, hits):
+        self.hits = hits
+        self.asked = 0
+
+    def hit(self, deadline, *, warm):
+        self.asked += 1
+        return Leg(Client.BAZEL, LegName.HIT, 0.0, 1.0, 20, self.hits, 20 - self.hits, warm=warm)
+
+
+def test_a_warm_server_is_measured_where_a_cold_one_was_served():
+    for hits, times in ((20, 2), (1, 2), (0, 1)):
+        legs, measurement = Counted(hits), Measurement(Run())
+        measurement.measure(
+            "hit", "ask the cache for it", lambda progress, legs=legs: legs.hit(None, warm=False)
+        )
+        bazel_side.hit_again(legs, measurement, warm=True)
+        assert (hits, legs.asked) == (hits, times)
