@@ -27,7 +27,7 @@ PRIVATE_DIRECTORY = 0o700
 _REMEDY = {
     errno.ENOSPC: "free some space there, and run it again",
     errno.EDQUOT: "the quota is used up: free some space there, and run it again",
-    errno.EROFS: "the file system is read-only: name another place with XDG_STATE_HOME or --workspace",
+    errno.EROFS: "the file system is read-only: name another place with --workspace, or with an XDG variable",
     errno.EACCES: "this user may not write there: check the owner and mode of the directory",
     errno.EPERM: "this user may not write there: check the owner and mode of the directory",
     errno.ENAMETOOLONG: "the path is too long: use a workspace or XDG directory with a shorter one",
