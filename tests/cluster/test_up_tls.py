@@ -13,10 +13,10 @@ import pytest
 from tests.integration.bazels import debian, upstream
 from tests.integration.pki import DAY, Pki
 from tests.integration.reapi_server import Faults, reapi
+from tests.integration.tls_front import front
 
 from .field import developer_machine, fill
 from .manifests import PORTS
-from .tls_front import front
 
 NAME = "bazel-cache.nix-cache.example"
 TOKEN = "c4nary-of-the-cache-behind-tls"

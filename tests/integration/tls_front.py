@@ -1,6 +1,6 @@
 """TLS before a plaintext server, as an ingress or a sidecar has it: a process of its own, on 127.0.0.1.
 
-    python -m tests.cluster.tls_front CERTIFICATE KEY PORT
+    python -m tests.integration.tls_front CERTIFICATE KEY PORT
 
 It prints the port that it listens on, offers h2, and passes bytes on to PORT until it is ended.
 """
@@ -22,7 +22,7 @@ from tests.integration.pki import Pair
 @contextlib.contextmanager
 def front(pair: Pair, port: int) -> Iterator[int]:
     """A front with that certificate before `port`; where it listens."""
-    command = [sys.executable, "-m", "tests.cluster.tls_front", pair.certificate, pair.key, str(port)]
+    command = [sys.executable, "-m", "tests.integration.tls_front", pair.certificate, pair.key, str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
