@@ -105,7 +105,11 @@ def _open(way: Way, home: Home, lease_hours: float, run: Run, name: str, title: 
         progress("waiting for an answer from the far end")
         well = _wait(client, [spec.name for spec in wanted])
         opened.append(_through(way, statuses))
-        return {f"forward.{spec.name}": _finding(statuses[spec.name], well.get(spec.name)) for spec in wanted}
+        again = "once that is mended, attach again: gfattach up"
+        return {
+            f"forward.{spec.name}": _finding(statuses[spec.name], well.get(spec.name), again)
+            for spec in wanted
+        }
 
     run.step(name, title, work)
     return opened[0]
@@ -225,8 +229,19 @@ def findings(record: Attachment, status: AgentStatus | None) -> dict[str, Findin
         return {"agent": fail("agent.ended", "the agent has ended", why, "start it again: gfattach up")}
     found = {"agent": ok("agent.running", f"process {status.pid} holds the forwards", pid=status.pid)}
     for forward in status.forwards:
-        found[f"forward.{forward.name}"] = _finding(forward, forward)
+        found[f"forward.{forward.name}"] = _finding(
+            forward,
+            forward,
+            "see what the agent has met: gfattach logs",
+            "it is tried again by itself: gfattach status --watch",
+        )
     return found
+
+
+def failed(spec: ForwardSpec, run: Run) -> bool:
+    """Whether `open_forwards` has found the forward down: an answer of its own would say nothing further."""
+    finding = run.findings.get(f"forward.{spec.name}")
+    return finding is not None and finding.failed
 
 
 def _runs(directory: Path) -> bool:
@@ -289,7 +304,7 @@ def _local(endpoint: Endpoint, status: ForwardStatus) -> Endpoint:
     return replace(endpoint, host=status.address, port=status.port)
 
 
-def _finding(listening: ForwardStatus, status: ForwardStatus | None) -> Finding:
+def _finding(listening: ForwardStatus, status: ForwardStatus | None, *hints: str) -> Finding:
     where = (
         f"{listening.address}:{listening.port}" if listening.port is not None else "watched, not forwarded"
     )
@@ -300,8 +315,7 @@ def _finding(listening: ForwardStatus, status: ForwardStatus | None) -> Finding:
         "forward.down",
         f"{listening.name} at {where} does not answer" + (f": {said}" if said else ""),
         "the forward is there, and what it leads to is not: connections are refused at once",
-        "see what the agent has met: gfattach logs",
-        "it is tried again by itself: gfattach status --watch",
+        *hints,
         **({} if status is None else status.as_json()),
     )
 

@@ -12,6 +12,7 @@ from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus
 from gfattach.attach import bazel_side, bazel_token, forwards, nix_side, nix_token
 from gfattach.attachment import Attachment
+from gfattach.endpoint import Endpoint
 from gfattach.engine import Report, Run
 from gfattach.errors import CredentialError, ExitCode
 from gfattach.finding import Finding, fail, ok
@@ -72,12 +73,26 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
     if record.agent is not None:
         run.step("agent", "ask the agent", lambda progress: forwards.findings(record, agent))
         alive = alive and (agent is not None or record.kind != "forward")
-    if alive and record.cache is not None and (agent is not None or not record.cache_by_agent):
-        _ask_cache(record.cache, run)
-    if alive and record.substituter is not None:
-        _ask_substituter(record.substituter, run)
+    cache, substituter = record.cache, record.substituter
+    asked = alive and (agent is not None or not record.cache_by_agent)
+    if asked and cache is not None and not _behind_dead_forward(cache.endpoint, cache.socket, agent):
+        _ask_cache(cache, run)
+    if alive and substituter is not None and not _behind_dead_forward(substituter.endpoint, None, agent):
+        _ask_substituter(substituter, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
     return Inspection(home, record, run.report(), agent)
+
+
+def _behind_dead_forward(endpoint: Endpoint, socket: Path | None, agent: AgentStatus | None) -> bool:
+    """Whether it is reached through a forward that is down: that has been said, with its cause, and an
+    answer of the forward itself says nothing of what is behind it.
+    """
+    for forward in () if agent is None else agent.forwards:
+        by_port = endpoint.localhost and forward.port == endpoint.port
+        by_socket = socket is not None and forward.socket_path == socket
+        if (by_port or by_socket) and forward.state == "down":
+            return True
+    return False
 
 
 def _ask_cache(target: CacheTarget, run: Run) -> None:

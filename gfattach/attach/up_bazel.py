@@ -25,6 +25,10 @@ def attach_bazel(up: Attaching) -> Callable[[], None] | None:
     if target is None:
         up.not_proved.append("bazel: the site names no cache")
         return None
+    if up.way.cache_forward is not None and forwards.failed(up.way.cache_forward, run):
+        up.not_proved.append("bazel: the forward to the cache is down")
+        _retract(up)
+        return None
     before = len(up.failures)
     with up.surviving("bazel"):
         target = bazel_token.ask_with_token(target, run)

@@ -20,6 +20,10 @@ def attach_nix(up: Attaching) -> None:
     if target is None:
         up.not_proved.append("nix: the site names no substituter")
         return
+    if up.way.nix_forward is not None and forwards.failed(up.way.nix_forward, run):
+        up.not_proved.append("nix: the forward to the substituter is down")
+        _retract(up)
+        return
     before = len(up.failures)
     with up.surviving("nix"):
         target = nix_token.with_token(target, run)

@@ -168,3 +168,30 @@ def _becomes(true, seconds):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_of_a_forward_that_is_down_the_cause_is_said_and_nothing_is_asked_through_it(machine, filled):
+    assert machine.run("up", "--no-bazel", "--no-nix").returncode == 0
+    filled.cache.kill()
+    deadline = time.monotonic() + 20
+    while "forward.down" not in (failed := failures(machine.run("status", "--output", "json"))):
+        assert time.monotonic() < deadline, failed
+        time.sleep(0.2)
+    assert failed == ["forward.down"]
+
+
+def failures(done):
+    """The codes of the findings that failed, in a document on stdout."""
+    stages = json.loads(done.stdout)["stages"]
+    return [
+        finding["code"] for stage in stages for finding in stage["findings"] if finding["status"] == "fail"
+    ]
+
+
+def test_a_forward_to_what_speaks_otherwise_is_not_attached_and_ends_with_the_cause(machine):
+    site = ("--cache-service", "bazel-cache:http", "--cache", "grpc://cache.example:9092")
+    document = machine.json("up", *site, "--no-bazel", "--no-nix", code=1)
+    (failed,) = [f for stage in document["stages"] for f in stage["findings"] if f["status"] == "fail"]
+    assert failed["code"] == "forward.down" and failed["seen"].endswith("the answer is not HTTP/2")
+    assert failed["hints"] == ["once that is mended, attach again: gfattach up"]
+    assert document["result"]["not_proved"][0] == "bazel: the forward to the cache is down"
