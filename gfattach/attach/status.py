@@ -10,7 +10,7 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus
-from gfattach.attach import bazel_side, bazel_token, forwards, nix_side, nix_token
+from gfattach.attach import forwards
 from gfattach.attachment import Attachment
 from gfattach.endpoint import Endpoint
 from gfattach.engine import Report, Run
@@ -97,6 +97,8 @@ def _behind_dead_forward(endpoint: Endpoint, socket: Path | None, agent: AgentSt
 
 def _ask_cache(target: CacheTarget, run: Run) -> None:
     """Ask it with its token, as `_ask_substituter` does."""
+    from gfattach.attach import bazel_side, bazel_token
+
     with contextlib.suppress(CredentialError):
         target = bazel_token.ask_with_token(target, run)
     if bazel_side.ask_certificate(target, run):
@@ -105,6 +107,8 @@ def _ask_cache(target: CacheTarget, run: Run) -> None:
 
 def _ask_substituter(target: SubstituterTarget, run: Run) -> None:
     """Ask it with its token, or, where that is no good, without: the checklist has said so by then."""
+    from gfattach.attach import nix_side, nix_token
+
     with contextlib.suppress(CredentialError):
         target = nix_token.with_token(target, run)
     if nix_side.ask_certificate(target, run):

@@ -20,8 +20,6 @@ from gfattach.attach import forwards
 from gfattach.attach.attaching import Attaching
 from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
-from gfattach.attach.up_bazel import attach_bazel
-from gfattach.attach.up_nix import attach_nix
 from gfattach.attach.ways import Way, find_way, kind_of, read_only
 from gfattach.attachment import Attachment
 from gfattach.bazel.run import end_strays
@@ -30,7 +28,6 @@ from gfattach.engine import Run
 from gfattach.errors import ExitCode, GfattachError, UsageError
 from gfattach.files import locked, write_json
 from gfattach.finding import Status
-from gfattach.firsthit import nix as nix_hit
 from gfattach.firsthit.measure import Measurement
 from gfattach.firsthit.proof import Proof, conclude
 from gfattach.fragments.home import create_home
@@ -66,7 +63,10 @@ class Attached:
 def attach(options: UpOptions, run: Run) -> Attached:
     """Attach as `options` say. Raises GfattachError; what it had begun is undone then."""
     home = resolve_home(options.workspace, Path.cwd())
-    nix_hit.store_paths(options.nix_paths)
+    if options.nix_paths:
+        from gfattach.firsthit import nix as nix_hit
+
+        nix_hit.store_paths(options.nix_paths)
     site = load_site(options.site, detached(os.environ), home.workspace)
     create_home(home)
     with locked(home.lock):
@@ -98,6 +98,10 @@ def _check_same(before: Attachment | None, wanted: str) -> None:
 
 
 def _attach(options: UpOptions, home: Home, way: Way, run: Run, before: Attachment | None) -> Attached:
+    # The halves and all that they ask with: not needed by an attach that ends before.
+    from gfattach.attach.up_bazel import attach_bazel
+    from gfattach.attach.up_nix import attach_nix
+
     begun = before or Attachment.begin(way.kind)
     up = Attaching(options, home, way, run, begun, Measurement(run))
     up.plaintext_before = begun.kind == "direct" and begun.cache_by_agent
