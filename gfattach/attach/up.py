@@ -70,20 +70,21 @@ def attach(options: UpOptions, run: Run) -> Attached:
     site = load_site(options.site, detached(os.environ), home.workspace)
     create_home(home)
     with locked(home.lock):
-        end_strays(home.work)
-        run.account("start", "start, and read what is said of the site")
-        before = records.load(home)
+        first = not home.record.exists()
         try:
+            end_strays(home.work)
+            run.account("start", "start, and read what is said of the site")
+            before = records.load(home)
             _check_same(before, kind_of(options, site))
             way = find_way(options, site, home, run)
             attached = _attach(options, home, way, run, before)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 process.end_all()  # a probe's thread may still be at work in what is undone now
-            if before is None:
+            if first:
                 undo(home)
             raise
-        if attached.attachment is None and before is None:
+        if attached.attachment is None and first:
             undo(home)
         return attached
 

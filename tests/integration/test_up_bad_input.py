@@ -261,3 +261,23 @@ def test_an_attached_cache_that_died_is_not_pointed_at_any_more_and_comes_back(m
         assert machine.json("status")["result"]["healthy"] is True
     finally:
         again.stop()
+
+
+@pytest.mark.parametrize("moment", ["up.end_strays", "up.records.load"])
+def test_an_interrupt_before_the_first_question_leaves_nothing(machine, moment):
+    """From the first file on, what was made is taken away again."""
+    script = (
+        "import sys\nfrom gfattach.attach import up\nfrom gfattach.cli.main import run\n"
+        f"def interrupt(*_): {moment} = before; raise KeyboardInterrupt\n"
+        f"before, {moment} = {moment}, interrupt\n"
+        "sys.exit(run(['up', '--trial']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=machine.workspace,
+        env=machine.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "gfattach: interrupted"), done.stderr
+    assert not (machine.workspace / ".gfattach").exists()
