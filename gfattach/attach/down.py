@@ -36,7 +36,7 @@ class Detached:
 def detach(workspace: Path | None, run: Run) -> Detached:
     """Undo the attachment of the workspace. Twice is fine. Raises StorageError."""
     home = resolve_home(workspace, Path.cwd())
-    run.account("start", "start")
+    run.account("start", "start, and find what is attached")
     if not home.directory.exists():
         return Detached(home, None)
     done: list[Undoing] = []
