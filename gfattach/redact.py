@@ -99,7 +99,7 @@ def _without_value(found: re.Match[str]) -> str:
     mark = value[: 2 if value.startswith("\\") else 1]
     if mark in ('"', "'", '\\"'):
         return f"{name}{between}{mark}{MASK}{mark}" if len(value) > 2 * len(mark) else found.group()
-    if ":" in between and _is_prose(found, value):
+    if ":" in between and (_is_prose(found, value) or _is_path(found, value)):
         return found.group()
     return f"{name}{between}{MASK}"
 
@@ -114,6 +114,12 @@ def _without_credential(found: re.Match[str]) -> str:
 def _is_prose(found: re.Match[str], value: str) -> bool:
     """Whether a sentence goes on behind the colon: a plain word, and another behind it."""
     return value.isalpha() and found.string[found.end() : found.end() + 1] in (" ", ",", ";")
+
+
+def _is_path(found: re.Match[str], value: str) -> bool:
+    """Whether the name ends a path, and what is wrong with that file follows: `.../credentials: read-only`."""
+    before = found.string[: found.start()][-1:]
+    return before == "/" and value.islower() and value.replace("-", "").isalpha()
 
 
 @functools.cache

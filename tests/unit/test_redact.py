@@ -211,3 +211,9 @@ def test_it_takes_any_text():
     for _ in range(300):
         text = "".join(chance.choices(parts, k=12))
         assert redact(redact(text)) == redact(text)
+
+
+def test_a_path_that_ends_like_a_secrets_name_says_what_is_wrong_with_it():
+    fact = "cannot write /home/dev/.local/state/gfattach/credentials: read-only file system"
+    assert redact(fact) == fact
+    assert "abc" not in redact("https://host/token: abcDEF0123456789")
