@@ -117,7 +117,7 @@ def _is_prose(found: re.Match[str], value: str) -> bool:
 
 
 def _is_path(found: re.Match[str], value: str) -> bool:
-    """Whether the name ends a path, and what is wrong with that file follows: `.../credentials: read-only`."""
+    """Whether the name ends a path, and what is wrong with that file follows: `/credentials: read-only`."""
     before = found.string[: found.start()][-1:]
     return before == "/" and value.islower() and value.replace("-", "").isalpha()
 
