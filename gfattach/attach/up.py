@@ -25,7 +25,7 @@ from gfattach.attachment import Attachment
 from gfattach.bazel.run import end_strays
 from gfattach.contract.environment import detached
 from gfattach.engine import Run
-from gfattach.errors import ExitCode, GfattachError, UsageError
+from gfattach.errors import ClusterError, ExitCode, GfattachError, UsageError
 from gfattach.files import locked, write_json
 from gfattach.finding import Status
 from gfattach.firsthit.measure import Measurement
@@ -83,6 +83,8 @@ def attach(options: UpOptions, run: Run) -> Attached:
                 process.end_all()  # a probe's thread may still be at work in what is undone now
             if first:
                 undo(home)
+            elif isinstance(error, ClusterError):
+                error.hints = (*error.hints, "what was attached before is left as it was: gfattach status")
             raise
         if attached.attachment is None and first:
             undo(home)

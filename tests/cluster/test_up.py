@@ -116,6 +116,19 @@ def test_a_cluster_that_cannot_be_reached_ends_the_attach_and_writes_nothing(mac
     assert machine.files() == before
 
 
+def test_an_attachment_of_before_stays_when_the_cluster_cannot_be_reached_and_that_is_said(machine, tmp_path):
+    first = machine.json("up", "--no-bazel", "--no-nix")["result"]["endpoints"]
+    broken = tmp_path / "kubeconfig"
+    text = Path(machine.variables["KUBECONFIG"]).read_text()
+    broken.write_text(
+        text.replace(json.loads(text)["clusters"][0]["cluster"]["server"], "https://127.0.0.1:1")
+    )
+    done = machine.run("up", "--no-bazel", "--no-nix", "--kubeconfig", str(broken))
+    assert done.returncode == 1 and "what was attached before is left as it was" in done.stderr
+    assert machine.json("status")["result"]["healthy"] is True
+    assert machine.json("up", "--no-bazel", "--no-nix")["result"]["endpoints"] == first
+
+
 def test_everything_that_up_wrote_is_private_whatever_the_umask(machine):
     for mask in (0o000, 0o077):
         before = os.umask(mask)
