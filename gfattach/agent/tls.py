@@ -67,7 +67,7 @@ class TlsChannel:
     @property
     def more(self) -> bool:
         """Whether `receive` would return more at once."""
-        return self._tls.more
+        return self._tls.more and not self.ended
 
     def receive(self, buffer: memoryview) -> list[memoryview]:
         """What is there now, decrypted."""
