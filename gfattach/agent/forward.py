@@ -1,7 +1,8 @@
 """One forward: its listeners, its connections, and whether its upstream is well.
 
-While the upstream is down, a connection is refused at once: a client that is refused goes on without
-the cache, one that waits in silence does not.
+While the upstream is down, a connection is refused as soon as it has been asked once more: a client that
+is refused goes on without the cache, one that waits in silence does not, and one that comes at the moment
+of the return should not go without.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _AFTER_A_DEFECT_SECONDS = 1.0
 
 #: Connections that one forward holds at once; more are refused.
 MAX_CONNECTIONS = 512
+
+#: Seconds that a client of an upstream that is down waits for the answer to one more question, and clients
+#: that may wait at once.
+LAST_CHANCE_SECONDS = 0.3
+_MAX_WAITING = 64
 
 #: Seconds between questions that broken connections ask for.
 _HASTE_SECONDS = 0.1
@@ -65,6 +71,9 @@ class Forward:
         self._wake = asyncio.Event()
         self._suspect = self._anew = False
         self._closing = False
+        self._verdict = asyncio.Event()
+        self._begun = self._answered = 0  # questions, by number
+        self._waiting = 0
         self._refused = 0
         self.state: State = "starting"
         self._since = time.time()
@@ -171,10 +180,40 @@ class Forward:
     # Clients.
 
     def _accepted(self, connection: socket.socket) -> None:
-        if self._closing or self.state == "down" or len(self._clients) >= MAX_CONNECTIONS:
-            self._refused += 1
-            listener.reset(connection)
-            return
+        if self._closing or len(self._clients) + self._waiting >= MAX_CONNECTIONS:
+            self._refuse(connection)
+        elif self.state != "down":
+            self._serve(connection)
+        elif self._waiting >= _MAX_WAITING:
+            self._refuse(connection)
+        else:
+            self._waiting += 1
+            task = asyncio.get_running_loop().create_task(self._last_chance(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _last_chance(self, connection: socket.socket) -> None:
+        """Serve a client if the upstream is back by now; one that is asked before it came does not count."""
+        wanted = self._begun + 1
+        try:
+            async with asyncio.timeout(LAST_CHANCE_SECONDS):
+                while self.state == "down" and self._answered < wanted:
+                    self._wake.set()
+                    await self._verdict.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
+            if self._closing or self.state == "down":
+                self._refuse(connection)
+            else:
+                self._serve(connection)
+
+    def _refuse(self, connection: socket.socket) -> None:
+        self._refused += 1
+        listener.reset(connection)
+
+    def _serve(self, connection: socket.socket) -> None:
         self._clients.serve(connection)
         if self._clients.total == 1:
             self._remember_use()
@@ -204,7 +243,11 @@ class Forward:
                 self._check.drop()
             if suspect:
                 self._run(self._clients.drop_the_dead)
+            self._begun += 1
             self._note(await self._check.ask())
+            self._answered = self._begun
+            self._verdict.set()
+            self._verdict = asyncio.Event()
             pause = (
                 health.INTERVAL_SECONDS[self.spec.health.kind] if self.state == "up" else health.DOWN_SECONDS
             )

@@ -145,6 +145,7 @@ class Holder:
         names = dict.fromkeys(spec.name for spec in registration.forwards)
         for name in names:
             self._follow(self._forwards[name])
+            self._forwards[name].recheck()
         return {"forwards": [self._forwards[name].status().as_json() for name in names]}
 
     async def _unregister(self, request: Mapping[str, Any]) -> dict[str, Any]:

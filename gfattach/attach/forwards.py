@@ -41,6 +41,9 @@ WELL_SECONDS = 10.0
 #: Seconds that a command waits for forwards that it had opened again, before it does without.
 REVIVED_SECONDS = 2.0
 
+#: Seconds for the agent to see that a substituter is well which has just passed its probes.
+SEEN_SECONDS = 2.0
+
 #: Seconds for one answer of an agent that runs.
 ANSWER_SECONDS = 5.0
 
@@ -130,6 +133,9 @@ def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -
     guarded = () if watched is None else (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
     client = _agent(way, lease_hours)
     client.register(Registration(home.record, forwards, guarded), Deadline.after(AGENT_SECONDS))
+    # The agent may have seen the substituter down a moment ago: the fragment is full once it sees it up.
+    for file in guarded:
+        _await_up(client, file.forward)
 
 
 def unguard(way: Way, home: Home, lease_hours: float) -> None:
@@ -257,6 +263,15 @@ def _agent(way: Way, lease_hours: float) -> AgentClient:
         withheld=WITHHELD,
         deadline=Deadline.after(AGENT_SECONDS),
     )
+
+
+def _await_up(client: AgentClient, name: str) -> None:
+    deadline = Deadline.after(SEEN_SECONDS)
+    while not deadline.expired:
+        forward = client.status(Deadline.after(ANSWER_SECONDS)).forward(name)
+        if forward is None or forward.state == "up":
+            return
+        time.sleep(0.01)
 
 
 def _wait(
