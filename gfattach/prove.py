@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach import attachment as records
-from gfattach.attach import bazel_side, bazel_token, forwards, nix_side, nix_token
+from gfattach.attach import agents, bazel_side, bazel_token, nix_side, nix_token
 from gfattach.attach.options import ClientOptions
-from gfattach.attach.ways import Way, refuse_executor, trial_way
+from gfattach.attach.way import Way, refuse_executor, trial_way
 from gfattach.attachment import Attachment
 from gfattach.contract.rules_executor import executor_reasons
 from gfattach.deadline import Deadline
@@ -94,7 +94,7 @@ def _refuse_executors(home: Home) -> None:
 
 
 def _way(record: Attachment) -> Way:
-    forwards.revive(record)
+    agents.revive(record)
     if record.trial is None:
         return Way(record.kind, record.cache, record.substituter)
     from gfattach.trial import supervisor

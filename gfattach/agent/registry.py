@@ -30,6 +30,11 @@ class Registry:
         """Every forward that somebody wants, by name."""
         return {spec.name: spec for item in self._kept.values() for spec in item.forwards}
 
+    def of(self, record: Path) -> frozenset[str]:
+        """The names of the forwards that the attachment of `record` wants."""
+        found = self._kept.get(record)
+        return frozenset() if found is None else frozenset(spec.name for spec in found.forwards)
+
     def check(self, registration: Registration) -> None:
         """Raise AgentError `agent.conflict` where another attachment means something else by a name."""
         others = [item for item in self._kept.values() if item.record != registration.record]

@@ -24,11 +24,15 @@ from gfattach.agent.control import ControlServer
 from gfattach.agent.holder import Holder
 from gfattach.agent.log import LOG, log_to
 from gfattach.agent.state import AgentState, clear_sockets, make_socket_directory, state_file, write_state
+from gfattach.agent.supervisor import discard
 from gfattach.cluster.connection import ClusterRef
 from gfattach.process import ProcessId
 
 #: Seconds between looks at the records, the lease and the clock.
 TICK_SECONDS = 1.0
+
+#: Why it ends when nobody has a registration.
+UNWANTED = "nothing is attached"
 
 #: Seconds without any registration after which the agent ends: who has just started it gets to register.
 UNWANTED_SECONDS = 5.0
@@ -59,7 +63,10 @@ def serve(options: ServeOptions) -> None:
     with files.locked(options.directory / "serving.lock", _TAKEOVER_SECONDS):
         log_to(options.directory)
         _raise_limit()
-        asyncio.run(_serve(options))
+        reason = asyncio.run(_serve(options))
+    if reason == UNWANTED:
+        # Nobody is left who would: a workspace that was removed takes no part in `gfattach down`.
+        discard(options.directory)
 
 
 def tell_parent(document: dict[str, Any]) -> None:
@@ -71,7 +78,8 @@ def tell_parent(document: dict[str, Any]) -> None:
     os.close(handle)
 
 
-async def _serve(options: ServeOptions) -> None:
+async def _serve(options: ServeOptions) -> str:
+    """Serve; why it ended."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -99,6 +107,7 @@ async def _serve(options: ServeOptions) -> None:
         await holder.close(DRAIN_SECONDS)
         files.remove(state_file(options.directory))
         clear_sockets(options.directory)
+    return reason
 
 
 async def _wait(holder: Holder, stop: asyncio.Event) -> str:
@@ -118,7 +127,7 @@ async def _wait(holder: Holder, stop: asyncio.Event) -> str:
         holder.guard_on()
         unwanted = 0.0 if holder.wanted else unwanted + TICK_SECONDS
         if unwanted >= UNWANTED_SECONDS:
-            return "nothing is attached"
+            return UNWANTED
         if holder.lease_left <= 0:
             return "no client used it for the time of its lease"
 

@@ -101,10 +101,10 @@ def stop(directory: Path) -> bool:
         return False
 
 
-def discard(directory: Path, record: Path) -> bool:
+def discard(directory: Path, record: Path | None = None) -> bool:
     """Remove all that an agent which has ended keeps in `directory`, unless others are registered there.
 
-    `record` is the one whose registration does not count any more. Whether it is removed; an agent that
+    `record` is one whose registration does not count any more. Whether it is removed; an agent that
     runs is left alone. Raises StorageError.
     """
     directory = directory.absolute()

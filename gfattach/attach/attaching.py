@@ -9,7 +9,7 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach.attach.options import UpOptions
-from gfattach.attach.ways import Way
+from gfattach.attach.way import Way
 from gfattach.attachment import Attachment
 from gfattach.engine import Run
 from gfattach.errors import GfattachError

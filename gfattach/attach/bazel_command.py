@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gfattach import attachment as records
-from gfattach.attach import forwards, headers
+from gfattach.attach import agents, headers
 from gfattach.attach.bazel_token import with_token
 from gfattach.attachment import Attachment
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
@@ -67,7 +67,7 @@ def prepare(words: Sequence[str]) -> Replacement:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
     record = records.load(home)
     if record is not None and record.cache_by_agent:
-        forwards.revive(record)
+        agents.revive(record)
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else _fragment(record, environment)
     rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach.attach.options import ClientOptions
-from gfattach.attach.ways import Way, read_only
+from gfattach.attach.way import Way, read_only
 from gfattach.bazel.program import Bazel
 from gfattach.deadline import Deadline
 from gfattach.engine import Run

@@ -95,9 +95,7 @@ def ask_with_token(target: CacheTarget, run: Run) -> CacheTarget:
     def find(progress: Callable[[str], None]) -> Mapping[str, Finding]:
         found.append(headers_for(host))
         return {
-            "cache-token": ok(
-                "credential.cache.found", f"what is stored for {host} is sent with every call"
-            )
+            "cache-token": ok("credential.cache.found", f"what is stored for {host} is sent with every call")
         }
 
     run.step("cache-token", "find the token for the cache", find)

@@ -12,7 +12,7 @@ from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach import nix_token
 from gfattach.attach.options import UpOptions
 from gfattach.attach.profile import source_of
-from gfattach.attach.ways import Way, cache_health, ending_tls, refuse_executor
+from gfattach.attach.way import Way, cache_health, ending_tls, refuse_executor
 from gfattach.cluster.api import Api
 from gfattach.cluster.background import now
 from gfattach.cluster.choose import shown

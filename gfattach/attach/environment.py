@@ -44,7 +44,7 @@ def shell(workspace: Path | None, environment: Mapping[str, str] | None = None) 
     before = dict(os.environ if environment is None else environment)
     record = records.load(resolve_home(workspace, Path.cwd()))
     if record is not None and record.agent is not None:
-        from gfattach.attach.forwards import keep_watched
+        from gfattach.attach.agents import keep_watched
 
         keep_watched(record)
     after = detached(before) if record is None else attached(before, exports(record))

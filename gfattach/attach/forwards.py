@@ -1,59 +1,25 @@
-"""The agent's part of an attachment: forwards, the guard of the Nix fragment, and giving both up.
+"""The forwards of an attachment: opened, and the targets led through them.
 
-One agent serves every attachment that goes into the same cluster as the same user, and one the
-attachments that need no forward. What an attachment wants of it is a registration, made anew as
-a whole each time.
+What an attachment wants of its agent is a registration, made anew as a whole each time.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gfattach.agent import guardian, supervisor
 from gfattach.agent import state as agent_state
-from gfattach.agent.client import AgentClient
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
+from gfattach.agent.spec import ForwardSpec, Registration
 from gfattach.agent.status import AgentStatus, ForwardStatus
-from gfattach.attach.ways import Way
+from gfattach.attach.agents import agent_for, register, release, settled
+from gfattach.attach.way import Way
 from gfattach.attachment import Attachment
-from gfattach.contract.environment import WITHHELD
-from gfattach.deadline import Deadline
 from gfattach.endpoint import Endpoint
 from gfattach.engine import Run
-from gfattach.errors import AgentError, GfattachError
 from gfattach.finding import Finding, fail, ok
-from gfattach.fragments import nixconf
-from gfattach.nixcache.proxy import proxy_for
-from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
-from gfattach.process import ProcessId
 from gfattach.reapi.target import TlsFiles
-
-#: Seconds that an agent may take to be there, and a forward to be well once it listens.
-AGENT_SECONDS = 10.0
-WELL_SECONDS = 10.0
-
-#: Seconds that a command waits for forwards that it had opened again, before it does without.
-REVIVED_SECONDS = 2.0
-
-#: Seconds for the agent to see that a substituter is well which has just passed its probes.
-SEEN_SECONDS = 2.0
-
-#: Seconds for one answer of an agent that runs.
-ANSWER_SECONDS = 5.0
-
-#: Seconds for which an agent that nobody needs any more may still be about.
-END_SECONDS = 5.0
-
-
-def directory_for(way: Way) -> Path:
-    """Where the agent of `way` lives."""
-    return agent_state.agent_directory(way.cluster)
 
 
 def open_forwards(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
@@ -80,8 +46,7 @@ def close_plaintext(way: Way, home: Home, lease_hours: float, earlier: Path | No
     """
     kept = replace(way, plain_forward=None)
     if way.listens and way.plain_forward is not None:
-        registration = Registration(home.record, _wanted(kept))
-        _agent(way, lease_hours).register(registration, Deadline.after(AGENT_SECONDS))
+        register(agent_for(way, lease_hours), Registration(home.record, _wanted(kept)))
     elif not way.listens and earlier is not None:
         release(earlier, home.record)
     return kept
@@ -98,15 +63,11 @@ def _open(way: Way, home: Home, lease_hours: float, run: Run, name: str, title: 
     opened: list[Way] = []
 
     def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
-        client = _agent(way, lease_hours)
-        statuses = {
-            status.name: status
-            for status in client.register(
-                Registration(home.record, (*wanted, *held)), Deadline.after(AGENT_SECONDS)
-            )
-        }
+        client = agent_for(way, lease_hours)
+        listening = register(client, Registration(home.record, (*wanted, *held)))
+        statuses = {status.name: status for status in listening}
         progress("waiting for an answer from the far end")
-        well = _wait(client, [spec.name for spec in wanted])
+        well = settled(client, [spec.name for spec in wanted])
         opened.append(_through(way, statuses))
         again = "once that is mended, attach again: gfattach up"
         return {
@@ -118,110 +79,8 @@ def _open(way: Way, home: Home, lease_hours: float, run: Run, name: str, title: 
     return opened[0]
 
 
-def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -> None:
-    """Have the Nix fragment emptied whenever the substituter of `way` is down. Raises AgentError.
-
-    One that is reached by a proxy of the environment is not watched: the agent dials what it watches, and
-    would find it down.
-    """
-    assert way.substituter is not None
-    endpoint = way.substituter.endpoint
-    watched = way.nix_forward
-    if watched is None and proxy_for(endpoint.scheme, endpoint.host, os.environ) is None:
-        watched = watch(way.substituter)
-    forwards = tuple(spec for spec in (way.cache_forward, watched) if spec is not None)
-    guarded = () if watched is None else (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
-    client = _agent(way, lease_hours)
-    client.register(Registration(home.record, forwards, guarded), Deadline.after(AGENT_SECONDS))
-    # The agent may have seen the substituter down a moment ago: the fragment is full once it sees it up.
-    for file in guarded:
-        _await_up(client, file.forward)
-
-
-def unguard(way: Way, home: Home, lease_hours: float) -> None:
-    """Guard nothing any more: keep the forward of the Bazel cache, or give all up. Raises AgentError."""
-    if way.cache_forward is None:
-        release(directory_for(way), home.record)
-        return
-    _agent(way, lease_hours).register(
-        Registration(home.record, (way.cache_forward,)), Deadline.after(AGENT_SECONDS)
-    )
-
-
-def watch(target: SubstituterTarget) -> ForwardSpec:
-    """A substituter that is dialled directly, asked for its health and not forwarded."""
-    endpoint = target.endpoint
-    health = nix_health(target, endpoint.authority)
-    return ForwardSpec(endpoint.url, DirectUpstream(endpoint.host, endpoint.port), health, listen=False)
-
-
-def nix_health(target: SubstituterTarget, host: str = "") -> Health:
-    """How the substituter is asked for its health; `host` is the Host header."""
-    endpoint = target.endpoint
-    return Health("nix", endpoint.path, endpoint.tls, endpoint.host, target.ca_file, host)
-
-
-def revive(record: Attachment) -> None:
-    """Have the agent of an attachment run again, if it has ended. Raises AgentError and StorageError."""
-    if record.agent is None or _runs(record.agent):
-        return
-    supervisor.ensure(
-        record.agent,
-        record.cluster,
-        withheld=WITHHELD,
-        deadline=Deadline.after(AGENT_SECONDS),
-    )
-
-
-def keep_watched(record: Attachment) -> None:
-    """Have an agent that has ended run again before a build, and never let the build fail for want of one.
-
-    Until it is known to be well what it guards is empty, and stays so where no agent can be had.
-    """
-    if record.agent is None or _runs(record.agent):
-        return
-    guardian.hide_all(record.agent)
-    with contextlib.suppress(GfattachError):
-        revive(record)
-        client = supervisor.find(record.agent)
-        if client is not None:
-            status = client.status(Deadline.after(ANSWER_SECONDS))
-            _wait(client, [forward.name for forward in status.forwards], REVIVED_SECONDS)
-
-
-def release(directory: Path, record: Path) -> bool:
-    """Give up what the attachment of `record` has there; whether an agent ran.
-
-    The last one takes the agent with it, and all that the agent kept. Raises AgentError and StorageError.
-    """
-    client = supervisor.find(directory)
-    if client is not None:
-        deadline = Deadline.after(ANSWER_SECONDS)
-        state = agent_state.read_state(directory)
-        client.unregister(record, deadline)
-        if not client.status(deadline).records:
-            client.stop(deadline)
-            if state is not None:
-                _await_end(state.process)
-    supervisor.discard(directory, record)
-    return client is not None
-
-
-def ask(record: Attachment) -> AgentStatus | None:
-    """How the agent of an attachment is; None where it has none, or it has ended."""
-    if record.agent is None:
-        return None
-    client = supervisor.find(record.agent)
-    if client is None:
-        return None
-    try:
-        return client.status(Deadline.after(ANSWER_SECONDS))
-    except AgentError:
-        return None
-
-
 def findings(record: Attachment, status: AgentStatus | None) -> dict[str, Finding]:
-    """What `status` says of the agent and of each forward of this attachment."""
+    """What `status` (of `agents.ask`) says of the agent and of each forward."""
     if record.agent is None:
         return {}
     if status is None:
@@ -248,45 +107,6 @@ def failed(spec: ForwardSpec, run: Run) -> bool:
     """Whether `open_forwards` has found the forward down: an answer of its own would say nothing further."""
     finding = run.findings.get(f"forward.{spec.name}")
     return finding is not None and finding.failed
-
-
-def _runs(directory: Path) -> bool:
-    state = agent_state.read_state(directory)
-    return state is not None and state.process.alive()
-
-
-def _agent(way: Way, lease_hours: float) -> AgentClient:
-    return supervisor.ensure(
-        directory_for(way),
-        way.cluster,
-        lease_seconds=lease_hours * 3600.0,
-        withheld=WITHHELD,
-        deadline=Deadline.after(AGENT_SECONDS),
-    )
-
-
-def _await_up(client: AgentClient, name: str) -> None:
-    deadline = Deadline.after(SEEN_SECONDS)
-    while not deadline.expired:
-        forward = client.status(Deadline.after(ANSWER_SECONDS)).forward(name)
-        if forward is None or forward.state == "up":
-            return
-        time.sleep(0.01)
-
-
-def _wait(
-    client: AgentClient, names: Sequence[str], seconds: float = WELL_SECONDS
-) -> dict[str, ForwardStatus]:
-    """The forwards once each is up or down; as they are when that takes longer than `seconds`."""
-    deadline = Deadline.after(seconds)
-    while True:
-        status = client.status(Deadline.after(ANSWER_SECONDS))
-        found = {forward.name: forward for forward in status.forwards if forward.name in names}
-        if all(forward.state == "up" for forward in found.values()) or deadline.expired:
-            return found
-        if all(forward.state != "starting" for forward in found.values()):
-            return found
-        time.sleep(0.01)
 
 
 def _through(way: Way, statuses: Mapping[str, ForwardStatus]) -> Way:
@@ -320,22 +140,17 @@ def _local(endpoint: Endpoint, status: ForwardStatus) -> Endpoint:
 
 
 def _finding(listening: ForwardStatus, status: ForwardStatus | None, *hints: str) -> Finding:
-    where = (
-        f"{listening.address}:{listening.port}" if listening.port is not None else "watched, not forwarded"
-    )
+    watched = listening.port is None
+    where = "" if watched else f" at {listening.address}:{listening.port}"
     if status is not None and status.state == "up":
-        return ok("forward.up", f"{listening.name} at {where}", **status.as_json())
+        return ok("forward.up", f"{listening.name}{where or ' is watched'}", **status.as_json())
     said = "" if status is None else status.last_error
     return fail(
         "forward.down",
-        f"{listening.name} at {where} does not answer" + (f": {said}" if said else ""),
-        "the forward is there, and what it leads to is not: connections are refused at once",
+        f"{listening.name}{where} does not answer" + (f": {said}" if said else ""),
+        "the Nix fragment names nothing until it answers again"
+        if watched
+        else "the forward is there, and what it leads to is not: connections are refused at once",
         *hints,
         **({} if status is None else status.as_json()),
     )
-
-
-def _await_end(process: ProcessId) -> None:
-    deadline = Deadline.after(END_SECONDS)
-    while process.alive() and not deadline.expired:
-        time.sleep(0.01)

@@ -10,7 +10,7 @@ from pathlib import Path
 from gfattach import attachment as records
 from gfattach.agent import supervisor
 from gfattach.agent.state import log_file
-from gfattach.attach.forwards import ANSWER_SECONDS
+from gfattach.attach.agents import ANSWER_SECONDS
 from gfattach.deadline import Deadline
 from gfattach.errors import UsageError
 from gfattach.files import read_bytes

@@ -11,7 +11,7 @@ from typing import Any
 from gfattach.attach import bazel_side, bazel_token
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.profile import Profile, ask_cluster_for_profile, source_of
-from gfattach.attach.ways import Way
+from gfattach.attach.way import Way
 from gfattach.contract.environment import detached
 from gfattach.engine import Run
 from gfattach.errors import GfattachError, RefusedError, UsageError

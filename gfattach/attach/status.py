@@ -10,7 +10,7 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus
-from gfattach.attach import forwards
+from gfattach.attach import agents, forwards
 from gfattach.attachment import Attachment
 from gfattach.endpoint import Endpoint
 from gfattach.engine import Report, Run
@@ -69,7 +69,7 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
         trial = record.trial
         found = run.step("trial", "find the embedded caches", lambda progress: _find_trial(trial))
         alive = not found.findings["trial"].failed
-    agent = forwards.ask(record)
+    agent = agents.ask(record, home)
     if record.agent is not None:
         run.step("agent", "ask the agent", lambda progress: forwards.findings(record, agent))
         alive = alive and (agent is not None or record.kind != "forward")

@@ -50,10 +50,10 @@ def _release(home: Home) -> bool:
     """Give up what the agent holds for this home; whether one ran. An agent that cannot be told, or that
     no readable record names, finds the record gone a moment later.
     """
-    from gfattach.attach import forwards
+    from gfattach.attach import agents
 
     with contextlib.suppress(RecordError, AgentError):
         record = records.load(home)
         if record is not None and record.agent is not None:
-            return forwards.release(record.agent, home.record)
+            return agents.release(record.agent, home.record)
     return False

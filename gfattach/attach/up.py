@@ -16,11 +16,12 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach import process
-from gfattach.attach import forwards
+from gfattach.attach import agents, forwards
 from gfattach.attach.attaching import Attaching
 from gfattach.attach.options import UpOptions
 from gfattach.attach.undo import undo
-from gfattach.attach.ways import Way, find_way, kind_of, read_only
+from gfattach.attach.way import Way, read_only
+from gfattach.attach.ways import find_way, kind_of
 from gfattach.attachment import Attachment
 from gfattach.bazel.run import end_strays
 from gfattach.contract.environment import detached
@@ -108,7 +109,7 @@ def _attach(options: UpOptions, home: Home, way: Way, run: Run, before: Attachme
     begun = before or Attachment.begin(way.kind)
     up = Attaching(options, home, way, run, begun, Measurement(run))
     up.plaintext_before = begun.kind == "direct" and begun.cache_by_agent
-    agent = forwards.directory_for(way) if way.listens else begun.agent
+    agent = agents.directory_for(way) if way.listens else begun.agent
     # Saved before anything else is done, so that `down` knows of an `up` that was killed.
     up.save(trial=way.trial_directory, agent=agent, cluster=way.cluster)
     up.way = way = forwards.open_forwards(way, home, options.lease_hours, run)

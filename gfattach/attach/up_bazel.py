@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from gfattach.attach import bazel_side, bazel_token, forwards
+from gfattach.attach import agents, bazel_side, bazel_token, forwards
 from gfattach.attach.attaching import Attaching
 from gfattach.attach.bazel_side import BazelFound
-from gfattach.attach.ways import read_only
+from gfattach.attach.way import read_only
 from gfattach.credential.helper import HELPER_NAME
 from gfattach.files import remove, write_atomic
 from gfattach.finding import Finding, ok
@@ -98,7 +98,7 @@ def _lead(up: Attaching, target: CacheTarget, road: Road) -> None:
     """Lead the cache of the way by `road`, and record that. Raises AgentError and StorageError."""
     lease = up.options.lease_hours
     if road is Road.PLAINTEXT:
-        up.save(agent=forwards.directory_for(up.way))
+        up.save(agent=agents.directory_for(up.way))
         up.way = forwards.end_tls(up.way, up.home, lease, up.run)
     else:
         _close_plaintext(up)

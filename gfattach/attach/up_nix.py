@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gfattach.attach import forwards, nix_side, nix_token
+from gfattach.attach import agents, forwards, guarding, nix_side, nix_token
 from gfattach.attach.attaching import Attaching
 from gfattach.files import remove
 from gfattach.finding import Finding, ok
@@ -63,8 +63,8 @@ def _write(up: Attaching, found: nix_side.NixFound, target: SubstituterTarget) -
     journal = Journal(up.home)
     journal.will_change(path, nixconf.emptied().encode())
     journal.will_change(path, text.encode())
-    up.save(agent=forwards.directory_for(up.way), nix_conf=path)
-    forwards.guard(up.way, up.home, path, text, up.options.lease_hours)
+    up.save(agent=agents.directory_for(up.way), nix_conf=path)
+    guarding.guard(up.way, up.home, path, text, up.options.lease_hours)
     up.nix_use = nixconf.activation(path)
     written = {"nix-conf": ok("fragment.written", str(path), path=str(path))}
     return written | {f"nix-netrc-{place}": finding for place, finding in enumerate(netrc.findings, 1)}
@@ -73,6 +73,6 @@ def _write(up: Attaching, found: nix_side.NixFound, target: SubstituterTarget) -
 def _retract(up: Attaching) -> None:
     remove(up.home.directory / NETRC)
     if up.record.nix_conf is not None:
-        forwards.unguard(up.way, up.home, up.options.lease_hours)
+        guarding.unguard(up.way, up.home, up.options.lease_hours)
         Journal(up.home).will_change(up.record.nix_conf, nixconf.emptied().encode())
         up.save(nix_conf=None, agent=up.record.agent if up.way.listens else None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus, ForwardStatus
-from gfattach.attach import forwards
+from gfattach.attach import agents
 from gfattach.errors import UsageError
 from gfattach.paths import resolve_home
 
@@ -40,7 +40,7 @@ def watch(workspace: Path | None) -> Iterator[Look]:
         raise UsageError("nothing is attached here", "attach first: gfattach up", code="agent.none")
     before: object = ()
     while True:
-        agent = forwards.ask(record)
+        agent = agents.ask(record, home)
         now = None if agent is None else tuple(_changing(each) for each in agent.forwards)
         if now != before:
             before = now

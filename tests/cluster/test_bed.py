@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import json
 import os
 import signal
@@ -120,12 +121,13 @@ def test_pods_that_wait_end_or_go_show_in_the_endpoint_slice(cluster: Cluster) -
 @EITHER_NODE
 def test_a_websocket_reaches_the_real_cache_through_the_api_server(cluster: Cluster, node: str) -> None:
     """What was put into bazel-remote beside the cluster comes out through the pod."""
-    key = "ac" + "0" * 62
-    httpx.put(f"{cluster.cache.url}/ac/{key}", content=b"", trust_env=False).raise_for_status()
+    content = f"for the node {node}".encode()
+    path = f"/cas/{hashlib.sha256(content).hexdigest()}"
+    httpx.put(f"{cluster.cache.url}{path}", content=content, trust_env=False).raise_for_status()
     cluster.create_pod("here", node=node)
     with to_pod(cluster.developer, NAMESPACE, "here", HTTP) as connection:
         assert connection.subprotocol == "v4.channel.k8s.io"
-        assert b'"NumFiles": 1' in _http_get(connection, "/status")
+        assert _http_get(connection, path).endswith(content)
 
 
 @EITHER_NODE

@@ -102,6 +102,23 @@ def test_two_workspaces_share_the_forwards_of_one_site(machine):
     shutil.rmtree(other)
 
 
+def test_status_speaks_of_this_workspaces_forwards_and_not_of_those_that_share_its_agent(machine):
+    from gfattach.agent import supervisor
+    from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+    from gfattach.deadline import Deadline
+
+    machine.json("up", "--no-bazel", "--no-nix")
+    [directory] = (machine.root / "home/.local/state/gfattach/agents").iterdir()
+    client = supervisor.find(directory)
+    elsewhere = machine.root / "another-record"
+    elsewhere.touch()
+    dead = ForwardSpec("dead", PodUpstream("nix-cache", "gone", "http"), Health("http", "/"))
+    client.register(Registration(elsewhere, (dead,)), Deadline.after(10))
+    document = machine.json("status")
+    assert [forward["name"] for forward in document["result"]["forwards"]] == ["nix-cache/bazel-cache:grpc"]
+    elsewhere.unlink()
+
+
 def test_a_cluster_that_cannot_be_reached_ends_the_attach_and_writes_nothing(machine, tmp_path):
     """No silent fall-through to a local build."""
     broken = tmp_path / "kubeconfig"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gfattach.agent import guardian, supervisor
-from gfattach.agent.state import log_file
 from gfattach.agent.spec import GuardedFile
+from gfattach.agent.state import log_file
 from tests.integration.agents import desk, nix, nix_forward, wait_for
 
 __all__ = ["desk", "nix"]

@@ -17,7 +17,7 @@ import pytest
 from gfattach.agent import log, supervisor
 from gfattach.agent.client import AgentClient
 from gfattach.agent.control import IDLE_SECONDS, REQUEST_BYTES
-from gfattach.agent.state import read_state, state_file, to_document, write_state
+from gfattach.agent.state import log_file, read_state, state_file, to_document, write_state
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError, GfattachError
 from gfattach.process import ProcessId
@@ -89,19 +89,18 @@ class TestLife:
         os.kill(desk.status().pid, number)
         assert wait_for(lambda: desk.processes() == []) < 2
         assert sockets(desk) == []
-        assert "Traceback" not in log.log_file(desk.directory).read_text()
+        assert "Traceback" not in log_file(desk.directory).read_text()
 
     def test_asked_over_its_socket_it_ends(self, desk):
         desk.ensure().stop(soon())
         wait_for(lambda: desk.processes() == [])
-        assert "Traceback" not in log.log_file(desk.directory).read_text()
+        assert "Traceback" not in log_file(desk.directory).read_text()
 
     def test_it_ends_when_the_record_is_gone(self, desk, nix):
         desk.register(nix_forward(nix.port))
         desk.record.unlink()
         wait_for(lambda: desk.processes() == [], 12)
-        assert sockets(desk) == []
-        assert not (desk.directory / "registrations.json").exists()
+        assert not desk.directory.exists()
 
     def test_it_ends_when_nobody_registers(self, desk):
         desk.ensure()
@@ -116,7 +115,7 @@ class TestLife:
             get(forward, "tcp")
         assert desk.status().lease_left_seconds > 1
         wait_for(lambda: desk.processes() == [], 6)
-        assert "lease" in log.log_file(desk.directory).read_text()
+        assert "lease" in log_file(desk.directory).read_text()
 
     def test_a_killed_one_is_replaced_and_its_forwards_resumed(self, desk, nix):
         (forward,) = desk.register(nix_forward(nix.port))
@@ -250,10 +249,11 @@ class TestStorage:
             (desk.directory / name).mkdir()
         for _ in range(2):
             assert b"StoreDir" in get(forward, "tcp")
+        kept = desk.root / "log"
+        os.link(log_file(desk.directory), kept)
         desk.record.unlink()
         wait_for(lambda: desk.processes() == [], 12)
-        assert sockets(desk) == []
-        said = log.log_file(desk.directory).read_text()
+        said = kept.read_text()
         assert "cannot" in said
         assert "Traceback" not in said
 
@@ -320,7 +320,7 @@ class TestControl:
                     assert answer["ok"] is False
                     assert answer["error"]["code"].startswith("agent.")
         assert client.status(soon()).forwards == ()
-        assert "Traceback" not in log.log_file(desk.directory).read_text()
+        assert "Traceback" not in log_file(desk.directory).read_text()
 
     def test_clients_that_say_nothing_do_not_keep_others_out_for_long(self, desk, nix):
         desk.register(nix_forward(nix.port))

@@ -1,0 +1,162 @@
+"""The agent of an attachment, from the command line's side: having one, asking it, giving it up.
+
+One agent serves every attachment that goes into the same cluster as the same user, and one the
+attachments that need no forward.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gfattach.agent import guardian, supervisor
+from gfattach.agent import state as agent_state
+from gfattach.agent.client import AgentClient
+from gfattach.agent.registry import Registry
+from gfattach.agent.spec import Registration
+from gfattach.agent.status import AgentStatus, ForwardStatus
+from gfattach.attach.way import Way
+from gfattach.attachment import Attachment
+from gfattach.contract.environment import WITHHELD
+from gfattach.deadline import Deadline
+from gfattach.errors import AgentError, GfattachError
+from gfattach.paths import Home
+from gfattach.process import ProcessId
+
+#: Seconds that an agent may take to be there, and to have the listeners of a registration open.
+AGENT_SECONDS = 10.0
+
+#: Seconds for a forward to be well once it listens.
+WELL_SECONDS = 10.0
+
+#: Seconds that a command waits for forwards that it had opened again, before it does without.
+REVIVED_SECONDS = 2.0
+
+#: Seconds for one answer of an agent that runs.
+ANSWER_SECONDS = 5.0
+
+#: Seconds for which an agent that nobody needs any more may still be about.
+END_SECONDS = 5.0
+
+
+def directory_for(way: Way) -> Path:
+    """Where the agent of `way` lives."""
+    return agent_state.agent_directory(way.cluster)
+
+
+def agent_for(way: Way, lease_hours: float) -> AgentClient:
+    """The agent of `way`, running. Raises AgentError, StorageError and ClusterError."""
+    return supervisor.ensure(
+        directory_for(way),
+        way.cluster,
+        lease_seconds=lease_hours * 3600.0,
+        withheld=WITHHELD,
+        deadline=Deadline.after(AGENT_SECONDS),
+    )
+
+
+def register(client: AgentClient, registration: Registration) -> tuple[ForwardStatus, ...]:
+    """Have `registration` in place of what its record had; where its forwards listen. Raises AgentError."""
+    return client.register(registration, Deadline.after(AGENT_SECONDS))
+
+
+def settled(
+    client: AgentClient, names: Sequence[str], seconds: float = WELL_SECONDS
+) -> dict[str, ForwardStatus]:
+    """The forwards once each is up or down; as they are when that takes longer than `seconds`."""
+    deadline = Deadline.after(seconds)
+    while True:
+        status = client.status(Deadline.after(ANSWER_SECONDS))
+        found = {forward.name: forward for forward in status.forwards if forward.name in names}
+        if all(forward.state == "up" for forward in found.values()) or deadline.expired:
+            return found
+        if all(forward.state != "starting" for forward in found.values()):
+            return found
+        time.sleep(0.01)
+
+
+def await_up(client: AgentClient, name: str, seconds: float) -> None:
+    """Wait until the forward is up, `seconds` at most. Raises AgentError."""
+    deadline = Deadline.after(seconds)
+    while not deadline.expired:
+        forward = client.status(Deadline.after(ANSWER_SECONDS)).forward(name)
+        if forward is None or forward.state == "up":
+            return
+        time.sleep(0.01)
+
+
+def revive(record: Attachment) -> None:
+    """Have the agent of an attachment run again, if it has ended. Raises AgentError and StorageError."""
+    if record.agent is None or runs(record.agent):
+        return
+    supervisor.ensure(
+        record.agent,
+        record.cluster,
+        withheld=WITHHELD,
+        deadline=Deadline.after(AGENT_SECONDS),
+    )
+
+
+def keep_watched(record: Attachment) -> None:
+    """Have an agent that has ended run again before a build, and never let the build fail for want of one.
+
+    Until it is known to be well what it guards is empty, and stays so where no agent can be had.
+    """
+    if record.agent is None or runs(record.agent):
+        return
+    guardian.hide_all(record.agent)
+    with contextlib.suppress(GfattachError):
+        revive(record)
+        client = supervisor.find(record.agent)
+        if client is not None:
+            status = client.status(Deadline.after(ANSWER_SECONDS))
+            settled(client, [forward.name for forward in status.forwards], REVIVED_SECONDS)
+
+
+def release(directory: Path, record: Path) -> bool:
+    """Give up what the attachment of `record` has there; whether an agent ran.
+
+    The last one takes the agent with it, and all that the agent kept. Raises AgentError and StorageError.
+    """
+    client = supervisor.find(directory)
+    if client is not None:
+        deadline = Deadline.after(ANSWER_SECONDS)
+        state = agent_state.read_state(directory)
+        client.unregister(record, deadline)
+        if not any(other.exists() for other in client.status(deadline).records):
+            client.stop(deadline)
+            if state is not None:
+                _await_end(state.process)
+    supervisor.discard(directory, record)
+    return client is not None
+
+
+def ask(record: Attachment, home: Home) -> AgentStatus | None:
+    """How the agent of an attachment is, with the forwards that this attachment asked for and no others'.
+
+    None where it has none, or it gives no answer. Raises StorageError.
+    """
+    client = None if record.agent is None else supervisor.find(record.agent)
+    if record.agent is None or client is None:
+        return None
+    try:
+        status = client.status(Deadline.after(ANSWER_SECONDS))
+    except AgentError:
+        return None
+    wanted = Registry(record.agent).of(home.record)
+    return replace(status, forwards=tuple(each for each in status.forwards if each.name in wanted))
+
+
+def runs(directory: Path) -> bool:
+    """Whether the agent of `directory` has not ended, whether or not it answers."""
+    state = agent_state.read_state(directory)
+    return state is not None and state.process.alive()
+
+
+def _await_end(process: ProcessId) -> None:
+    deadline = Deadline.after(END_SECONDS)
+    while process.alive() and not deadline.expired:
+        time.sleep(0.01)
