@@ -36,6 +36,8 @@ TEST_PROGRAMS = {
     "etcd": "etcd-server",
     "gcc": "gcc",
     "setpriv": "util-linux",
+    "curl": "curl",
+    "zstd": "zstd",
 }
 
 #: The other Bazel of the tests: upstream's own build, from npm.
