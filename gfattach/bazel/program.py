@@ -121,7 +121,9 @@ def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None
         found = shutil.which(str(Path(name).expanduser()) if "/" in name else name, path=search)
         if found is None:
             raise ProgramMissingError(
-                f"{name}, which {said_by} names as Bazel, is not there or cannot be run", INSTALL_HINT
+                f"{name}, which {said_by} names as Bazel, is not there or cannot be run",
+                f"name one that is there, or leave {said_by} out to have one looked for",
+                INSTALL_HINT,
             )
         return Path(found).absolute()
     for name in PROGRAM_NAMES:

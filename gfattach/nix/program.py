@@ -77,7 +77,9 @@ def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None
         return Path(found).absolute()
     if explicit:
         raise ProgramMissingError(
-            f"{explicit}, which was named as Nix, is not there or cannot be run", INSTALL_HINT
+            f"{explicit}, which was named as Nix, is not there or cannot be run",
+            "name one that is there, or leave --nix out to have one looked for",
+            INSTALL_HINT,
         )
     return None
 
