@@ -24,6 +24,9 @@ BODY_LIMIT = 8 * 1024 * 1024
 #: Under this name the API server remembers what gfattach wrote (server-side apply).
 FIELD_MANAGER = "gfattach"
 
+#: What Go's HTTP server answers to plain HTTP on a TLS port.
+_TLS_WANTED = b"HTTP request to an HTTPS server"
+
 _CODES = {401: "unauthorized", 403: "forbidden", 404: "missing"}
 
 
@@ -132,6 +135,12 @@ def _refusal(response: Response, document: Any) -> ApiError:
     found = document if isinstance(document, dict) and document.get("kind") == "Status" else {}
     said = {key: one_line(str(found.get(key) or "")) for key in ("reason", "message")}
     status = response.status
+    if status == 400 and _TLS_WANTED in response.body:
+        return ApiError(
+            "the API server speaks TLS, and the kubeconfig's address of it begins with http://",
+            "write https:// there: kubectl config set-cluster NAME --server=https://HOST:PORT",
+            status=status,
+        )
     message = said["message"] or _what_came(response)
     hints = {
         401: "see whom the kubeconfig says you are: kubectl auth whoami",

@@ -86,6 +86,17 @@ def test_what_is_no_object_is_named(response, said):
     assert caught.value.fact.isprintable()
 
 
+def test_plain_http_to_a_tls_port_is_the_kubeconfigs_address_and_said_so():
+    """The words are those of Go's server, which answers so with the status 400."""
+    with pytest.raises(ApiError) as caught:
+        read(answer(b"Client sent an HTTP request to an HTTPS server.\n", 400, ""))
+    assert (
+        caught.value.fact
+        == "the API server speaks TLS, and the kubeconfig's address of it begins with http://"
+    )
+    assert caught.value.hints[0].startswith("write https:// there: kubectl config set-cluster")
+
+
 def test_a_refusal_of_something_before_the_server_says_what_came():
     with pytest.raises(ApiError) as caught:
         read(answer(b"<html>bad gateway</html>", 502, "text/html"))
