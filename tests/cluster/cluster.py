@@ -181,8 +181,10 @@ class Cluster:
         `node` says who serves its ports: KWOK_NODE or RUNTIME_NODE.
         """
         pod = manifests.pod(name, namespace, labels, ports, node, held=unready is not None)
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        if self.admin.exists(path):  # a pod cannot be moved: one of that name is in the way, whatever left it
+            self.delete_pod(name, namespace=namespace)
         created = self.apply(pod)
-        path = self.admin.path(created)
         if unready is not None:
             self.admin.merge(f"{path}/status", manifests.unready_status(*unready))
         else:
