@@ -7,10 +7,11 @@ puts them into the private rc of that one run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gfattach.attach.token_step import find_headers
 from gfattach.contract.variables import lines_of
 from gfattach.credential.helper import HELPER_NAME, write_helper
 from gfattach.credential.hosts import host_of
@@ -87,19 +88,11 @@ def ask_with_token(target: CacheTarget, run: Run) -> CacheTarget:
 
     Raises CredentialError for a token that cannot be read or is not good now, and StorageError.
     """
-    host = target.token_host
-    if target.headers or not has_token(host):
+    if target.headers:
         return target
-    found: list[tuple[tuple[str, str], ...]] = []
-
-    def find(progress: Callable[[str], None]) -> Mapping[str, Finding]:
-        found.append(headers_for(host))
-        return {
-            "cache-token": ok("credential.cache.found", f"what is stored for {host} is sent with every call")
-        }
-
-    run.step("cache-token", "find the token for the cache", find)
-    return replace(target, headers=found[0])
+    host = target.token_host
+    found = ok("credential.cache.found", f"what is stored for {host} is sent with every call")
+    return replace(target, headers=find_headers(host, run, "cache-token", "the cache", found))
 
 
 def with_token(environment: Mapping[str, str], host: str, fragment: Path | None) -> dict[str, str]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from gfattach.agent.spec import ForwardSpec
-from gfattach.credential.tokens import has_token, headers_for
+from gfattach.attach.token_step import find_headers
+from gfattach.credential.tokens import has_token
 from gfattach.engine import Run
 from gfattach.errors import CredentialError, UsageError
 from gfattach.files import remove
@@ -65,17 +65,11 @@ def with_token(target: SubstituterTarget, run: Run) -> SubstituterTarget:
 
     Raises CredentialError for a token that cannot be read or is not good now, and StorageError.
     """
-    host = target.token_host
-    if target.headers or not has_token(host):
+    if target.headers:
         return target
-    found: list[tuple[tuple[str, str], ...]] = []
-
-    def find(progress: Callable[[str], None]) -> Mapping[str, Finding]:
-        found.append(headers_for(host))
-        return {"token": ok("credential.nix.found", f"{host} is asked with the token that is stored for it")}
-
-    run.step("token", "find the token for the substituter", find)
-    return replace(target, headers=found[0])
+    host = target.token_host
+    found = ok("credential.nix.found", f"{host} is asked with the token that is stored for it")
+    return replace(target, headers=find_headers(host, run, "token", "the substituter", found))
 
 
 def write_netrc(home: Home, target: SubstituterTarget, nix: Nix | None) -> Written:
