@@ -93,11 +93,15 @@ def _judged(info: NarInfo, keys: list[PublicKey]) -> Finding:
                     f"write {PublicKey(signature.name, key.raw)} in gfattach.toml: nix.public_keys",
                 )
     if info.content_addressed:
-        how = f"signed by {', '.join(_names(info))}, unknown here" if info.signatures else "unsigned"
+        names = ", ".join(_names(info))
+        how = f"signed by {names}, unknown here" if names else "unsigned"
+        # A cache signs what it holds by one key: its other paths are likely to be refused.
+        ask = f"if it is the cache's key, ask the operator for it: gfattach up --public-key {names}:BASE64"
         return warn(
             "substituter.signature.unproved",
             f"{path} is content-addressed and {how}",
             "Nix takes it as it is: it proves that paths can be fetched, and says nothing of the key",
+            *([ask] if len(info.signatures) == 1 else []),
             "operator: publish one input-addressed path, and name it in gfattach.toml: nix.signed_path",
             path=str(path),
         )

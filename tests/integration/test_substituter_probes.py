@@ -793,6 +793,14 @@ def test_a_content_addressed_path_of_the_wrong_key_shows_the_wrong_key(rig):
     assert ask(target)["substituter.signature"].code == "substituter.signature.wrong-key"
 
 
+def test_a_content_addressed_path_of_an_unknown_key_says_how_to_give_that_key(rig):
+    finding = ask(rig.published(signed(probe_info(), OTHER_KEY), probe_path=str(PROBE)))[
+        "substituter.signature"
+    ]
+    assert (finding.code, finding.status) == ("substituter.signature.unproved", Status.WARN)
+    assert finding.hints[0].endswith("gfattach up --public-key other-1:BASE64")
+
+
 def test_the_signed_path_is_the_one_that_counts(rig):
     target = rig.published(
         signed(probe_info(), KEY), signed_info(), probe_path=str(PROBE), signed_path=str(SIGNED)
