@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 
+#: What decides on the contents of the environment: the dependencies, and the versions of them.
+INPUTS = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
+
 #: The programs that a proof wants, and the Debian package of each.
 PROGRAMS = {"bazel": "bazel-bootstrap", "nix-store": "nix-bin"}
 
@@ -80,9 +83,9 @@ def say(text: str) -> None:
 
 
 def make_environment(extra: str) -> int:
-    """`.venv` with gfattach and its dependencies, made anew when pyproject.toml changed."""
+    """`.venv` with gfattach and its dependencies, made anew when one of INPUTS changed."""
     stamp = VENV / f".gfattach-{extra or 'run'}"
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    wanted = hashlib.sha256(b"".join(each.read_bytes() for each in INPUTS)).hexdigest()
     if PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted:
         return 0
     if not PYTHON.exists():
@@ -104,6 +107,8 @@ def make_environment(extra: str) -> int:
         "install",
         "--quiet",
         "--disable-pip-version-check",
+        "--constraint",
+        str(INPUTS[1]),
         "--editable",
         target,
     ]
