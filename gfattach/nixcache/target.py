@@ -47,6 +47,11 @@ class SubstituterTarget:
         return self.real_host or self.endpoint.host
 
     @property
+    def behind_forward(self) -> bool:
+        """Whether a forward of gfattach's leads to it, so that `gfattach up` is what brings the way back."""
+        return self.real_host != ""
+
+    @property
     def token(self) -> str:
         """The token or password that the headers send; empty without one. Never to be shown."""
         values = [value for name, value in self.headers if name.lower() == "authorization"]

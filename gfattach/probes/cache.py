@@ -12,11 +12,10 @@ import socket
 from pathlib import Path
 
 from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
 from gfattach.finding import Finding, Inquiry, Probe, Stage, fail, ok
 from gfattach.probes.cache_capabilities import CAPABILITY_PROBES
 from gfattach.probes.cache_content import CONTENT_PROBES
-from gfattach.probes.cache_speech import SPEECH_PROBES
+from gfattach.probes.cache_speech import SPEECH_PROBES, start_again
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.wire import connect
 
@@ -83,11 +82,12 @@ def _port(inquiry: CacheInquiry) -> Finding:
     try:
         connect(target, Deadline(inquiry.deadline.at - 0.1)).close()
     except OSError as error:
-        return _socket_closed(target.socket, error) if target.socket else _closed(target.endpoint, error)
+        return _socket_closed(target.socket, error) if target.socket else _closed(target, error)
     return ok("cache.port.open", f"{where} takes connections")
 
 
-def _closed(endpoint: Endpoint, error: OSError) -> Finding:
+def _closed(target: CacheTarget, error: OSError) -> Finding:
+    endpoint = target.endpoint
     if isinstance(error, TimeoutError):
         return fail(
             "cache.port.silent",
@@ -99,10 +99,10 @@ def _closed(endpoint: Endpoint, error: OSError) -> Finding:
         return fail(
             "cache.port.refused",
             f"nothing listens at {endpoint.authority}",
-            "the forward or the server is down, or the port is another one",
-            "start the forward again: gfattach up"
-            if endpoint.localhost
-            else "check the port with the operator",
+            "the forward is down"
+            if target.behind_forward
+            else "the server is down, or the port is another one",
+            start_again(target),
             f"see who listens: ss -ltn 'sport = :{endpoint.port}'",
         )
     return fail(

@@ -128,7 +128,7 @@ def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
             "a server that wants a client certificate may do this, and a gateway with nothing behind it",
             "ask the operator whether clients need a certificate, and whether the server runs",
         )
-    return _nothing_useful(where, heard)
+    return _nothing_useful(target, where, heard)
 
 
 def _wrong_encryption(endpoint: Endpoint, where: str, heard: Heard) -> Finding:
@@ -203,21 +203,33 @@ def _tls_fault(target: CacheTarget, fault: Fault, detail: str, names: tuple[str,
     )
 
 
-def _nothing_useful(where: str, heard: Heard) -> Finding:
+def start_again(target: CacheTarget) -> str:
+    """What to start, or whom to ask, when nothing is at the end of the way to `target`."""
+    if target.behind_forward:
+        return "start the forward again: gfattach up"
+    if target.endpoint.localhost:
+        at = target.endpoint.authority
+        return f"start the server, or the tunnel to it, that listens at {at}; then: gfattach up"
+    return "ask the operator whether the server runs, and at which port"
+
+
+def _nothing_useful(target: CacheTarget, where: str, heard: Heard) -> Finding:
+    operator = ("or ask the operator whether the server runs",) if target.behind_forward else ()
     if heard.speech is Speech.SILENT:
         return fail(
             "cache.protocol.silent",
             f"{where} takes connections and says nothing",
             "a tunnel whose far end is dead does this, and Bazel waits six minutes for it",
-            "start the forward again, or ask the operator whether the server runs",
+            start_again(target),
+            *operator,
         )
     if heard.speech is Speech.CLOSED:
         return fail(
             "cache.protocol.closed",
             f"{where} takes connections and closes them",
             "a forward whose far end is gone does this, and so does a server that wants another protocol",
-            "start the forward again: gfattach up",
-            "or ask the operator whether the server runs",
+            start_again(target),
+            *operator,
         )
     return fail(
         "cache.protocol.unknown",

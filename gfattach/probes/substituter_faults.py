@@ -119,7 +119,7 @@ def _hints(end: str, error: NixCacheError, target: SubstituterTarget) -> tuple[s
     endpoint = target.endpoint
     address = error.hops[0] if error.hops else f"{endpoint.url}/nix-cache-info"
     look = f"look at it: curl -i {address}"
-    forward = ("see whether the forward is healthy: gfattach status",) if endpoint.localhost else ()
+    forward = ("see whether the forward is healthy: gfattach status",) if target.behind_forward else ()
     # Attic ignores a token that it cannot verify, and refuses the anonymous request that is left.
     asked = "put its token into the netrc-file of your nix.conf, or ask for a cache that anybody may read"
     if target.token:

@@ -10,7 +10,7 @@ from gfattach.nixcache import wire
 from gfattach.nixcache.errors import NixCacheError
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.nixcache.wire import Speech
-from gfattach.probes.substituter_reach import SITE_HINT, dialled
+from gfattach.probes.substituter_reach import SITE_HINT, dialled, way_hint
 
 #: Seconds that a listener has to show that it speaks TLS, after it spoke no HTTP.
 HANDSHAKE_SECONDS = 2.0
@@ -39,9 +39,9 @@ def _protocol(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             "substituter.protocol.unusable", error.fact, "nothing can be checked against it", *error.hints
         )
     except TimeoutError:
-        return _finding_for(Speech.SILENT, endpoint)
+        return _finding_for(Speech.SILENT, inquiry.subject)
     except OSError:
-        return _finding_for(Speech.CLOSED, endpoint)
+        return _finding_for(Speech.CLOSED, inquiry.subject)
 
 
 def _in_plain(inquiry: Inquiry[SubstituterTarget]) -> Finding:
@@ -60,7 +60,7 @@ def _in_plain(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             "substituter.protocol.ok",
             f"{endpoint.authority} speaks plain HTTP, as the site says",
         )
-    return _finding_for(heard, endpoint)
+    return _finding_for(heard, inquiry.subject)
 
 
 def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
@@ -85,7 +85,7 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             )
         if not isinstance(error, ssl.SSLError):
             heard = Speech.SILENT if isinstance(error, TimeoutError) else Speech.CLOSED
-            return _finding_for(heard, endpoint)
+            return _finding_for(heard, inquiry.subject)
         return fail(
             "substituter.protocol.handshake",
             f"TLS with {endpoint.authority} fails: {(error.reason or str(error)).replace('_', ' ').lower()}",
@@ -93,7 +93,7 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             f"look at it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}",
         )
     if session.speech is not Speech.HTTP:
-        return _finding_for(session.speech, endpoint)
+        return _finding_for(session.speech, inquiry.subject)
     return ok(
         "substituter.protocol.ok",
         f"{endpoint.authority} speaks {session.version}, with a certificate that this machine trusts",
@@ -136,8 +136,9 @@ def _bad_certificate(endpoint: Endpoint, error: ssl.SSLCertVerificationError) ->
     )
 
 
-def _finding_for(heard: Speech, endpoint: Endpoint) -> Finding:
+def _finding_for(heard: Speech, target: SubstituterTarget) -> Finding:
     """The finding for a listener that speaks no HTTP."""
+    endpoint = target.endpoint
     after = "TLS" if endpoint.tls else "a connection"
     end, seen = {
         Speech.SILENT: ("silent", f"{endpoint.authority} accepts {after} and says nothing"),
@@ -145,14 +146,11 @@ def _finding_for(heard: Speech, endpoint: Endpoint) -> Finding:
         Speech.OTHER: ("other", f"{endpoint.authority} speaks something that is not HTTP"),
         Speech.TLS: ("other", f"{endpoint.authority} speaks something that is not HTTP"),
     }[heard]
-    hint = (
-        "see whether the forward reaches its upstream: gfattach status" if endpoint.localhost else SITE_HINT
-    )
     return fail(
         f"substituter.protocol.{end}",
         seen,
         "what listens there is not the cache, or does not reach it; Nix tries for seconds, then gives up",
-        hint,
+        way_hint(target),
         f"look at it: curl -v {endpoint.url}/nix-cache-info",
     )
 

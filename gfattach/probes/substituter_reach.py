@@ -16,6 +16,16 @@ from gfattach.nixcache.target import SubstituterTarget
 SITE_HINT = "see what the site says: gfattach site show"
 
 
+def way_hint(target: SubstituterTarget) -> str:
+    """What to look at, or to start, when nothing is at the end of the way to `target`."""
+    if target.behind_forward:
+        return "see whether the forward reaches its upstream: gfattach status"
+    if target.endpoint.localhost:
+        at = target.endpoint.authority
+        return f"start the server, or the tunnel to it, that listens at {at}; then: gfattach up"
+    return SITE_HINT
+
+
 def _first_hop(endpoint: Endpoint) -> tuple[str, int]:
     """Who is dialled: the endpoint, or the proxy that the environment puts before it.
 
@@ -128,8 +138,7 @@ def dialled(inquiry: Inquiry[SubstituterTarget]) -> tuple[str, list[wire.Address
 
 def _port(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     shown, addresses = dialled(inquiry)
-    local = is_localhost(_first_hop(inquiry.subject.endpoint)[0])
-    forward = "see whether the forward runs: gfattach status" if local else SITE_HINT
+    forward = _way_hint(inquiry.subject)
     try:
         wire.connect(addresses, inquiry.deadline).close()
     except TimeoutError:
@@ -156,6 +165,13 @@ def _port(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             f"see which way it would take: ip route get {addresses[-1][1][0]}",
         )
     return ok("substituter.port.ok", f"{shown} accepts connections")
+
+
+def _way_hint(target: SubstituterTarget) -> str:
+    local = is_localhost(_first_hop(target.endpoint)[0])
+    if local and not target.endpoint.localhost:
+        return "start the proxy that this shell names, or name none: env | grep -i proxy"
+    return way_hint(target)
 
 
 PORT = Probe(

@@ -38,3 +38,8 @@ class CacheTarget:
     def token_host(self) -> str:
         """The host that a token for this cache is stored for."""
         return self.real_host or self.endpoint.host
+
+    @property
+    def behind_forward(self) -> bool:
+        """Whether a forward of gfattach's leads to it, so that `gfattach up` is what brings the way back."""
+        return self.real_host != "" or self.socket is not None

@@ -97,7 +97,7 @@ def handshake(inspection: Inspection, where: str) -> Part:
             "unreachable",
             f"{where} cannot be reached: {inspection.detail}",
             "nothing can be asked of it",
-            "see whether the forward runs: gfattach status",
+            "see whether the server runs, and a forward that leads to it: gfattach status",
         )
     if fault is Fault.PLAINTEXT:
         return bad(
@@ -113,7 +113,7 @@ def handshake(inspection: Inspection, where: str) -> Part:
             "silent",
             f"{where} takes connections and says nothing",
             "a tunnel whose far end is dead does this, and Bazel waits six minutes for it",
-            "start the forward again: gfattach up",
+            "see whether the server runs, and a forward that leads to it: gfattach status",
         )
     if fault is Fault.CLOSED:
         shaken = "agrees on TLS, and then closes the connection"

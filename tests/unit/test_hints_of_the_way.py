@@ -1,0 +1,78 @@
+"""What somebody is told to start when nothing is at the end of the way: what they themselves have started."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+
+import pytest
+
+from gfattach.endpoint import Endpoint
+from gfattach.engine import Run
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.probes import cache as cache_probes
+from gfattach.probes import substituter as substituter_probes
+from gfattach.reapi.target import CacheTarget
+
+
+@pytest.fixture
+def port():
+    """A port of this machine at which nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture
+def silent():
+    """The port of a listener that takes connections and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def first_hint(stage, subject, probe):
+    run = Run()
+    return run.stage(stage, subject).findings[probe].hints[0]
+
+
+def cache(port):
+    return CacheTarget(Endpoint("grpc", "127.0.0.1", port))
+
+
+def substituter(port):
+    return SubstituterTarget(Endpoint("http", "127.0.0.1", port, "/main"))
+
+
+def test_a_cache_of_this_machine_that_is_dialled_directly_is_to_be_started_itself(port):
+    hint = first_hint(cache_probes.STAGE, cache(port), "cache.port")
+    assert (
+        hint.startswith("start the server") and f"127.0.0.1:{port}" in hint and hint.endswith("gfattach up")
+    )
+
+
+def test_a_cache_behind_a_forward_needs_the_forward(port):
+    behind = replace(cache(port), real_host="bazel-cache.nix-cache.svc")
+    assert first_hint(cache_probes.STAGE, behind, "cache.port") == "start the forward again: gfattach up"
+
+
+def test_the_same_goes_for_one_that_says_nothing(silent):
+    assert first_hint(cache_probes.STAGE, cache(silent), "cache.protocol").startswith("start the server")
+    behind = replace(cache(silent), real_host="bazel-cache.nix-cache.svc")
+    assert first_hint(cache_probes.STAGE, behind, "cache.protocol").startswith("start the forward")
+
+
+def test_a_substituter_of_this_machine_is_to_be_started_itself(port):
+    hint = first_hint(substituter_probes.STAGE, substituter(port), "substituter.port")
+    assert hint.startswith("start the server") and hint.endswith("gfattach up")
+    behind = replace(substituter(port), real_host="attic.nix-cache.svc")
+    assert "forward" in first_hint(substituter_probes.STAGE, behind, "substituter.port")
+
+
+def test_a_proxy_of_this_machine_that_is_not_there_is_named_as_the_proxy(port, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    far = SubstituterTarget(Endpoint("http", "nix.example.org", 80, "/main"))
+    assert first_hint(substituter_probes.STAGE, far, "substituter.port").startswith("start the proxy")
