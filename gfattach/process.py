@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from gfattach.deadline import Deadline
 
@@ -28,11 +29,30 @@ OUTPUT_LIMIT = 4 * 1024 * 1024
 #: Seconds between asking a process to end and ending it.
 TERMINATE_SECONDS = 3.0
 
+#: Signals that Python ignores and that a program expects to end it.
+_IGNORED = ("SIGPIPE", "SIGXFSZ")
+
 #: Children that run now, and what ends a process that a child left behind. An interrupt reaches the main
 #: thread alone: what another thread had started would outlive the program.
 _running: set[subprocess.Popen[bytes]] = set()
 _endings: list[Callable[[], None]] = []
 _ended = threading.Event()
+
+
+def replace(program: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Become `program`: exit code, signals and terminal are its own from here on. `arguments` begin with
+    the name that it is called by.
+
+    Raises OSError when it cannot be run.
+    """
+    before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in _IGNORED)}
+    for number in before:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execve(program, list(arguments), dict(environment))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def at_end(ending: Callable[[], None]) -> None:

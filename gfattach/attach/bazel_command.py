@@ -9,13 +9,13 @@ not handed on. So does the token for the cache, where this Bazel cannot ask a cr
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from gfattach import attachment as records
+from gfattach import process
 from gfattach.attach import agents, headers
 from gfattach.attach.bazel_token import with_token
 from gfattach.attachment import Attachment
@@ -36,9 +36,6 @@ from gfattach.fragments.rcfile import imports
 from gfattach.paths import Home, cache_directory, resolve_home
 from gfattach.site.load import load_site
 from gfattach.site.site import Site
-
-#: Signals that Python ignores and that a program expects to end it.
-_IGNORED = ("SIGPIPE", "SIGXFSZ")
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,9 @@ def prepare(words: Sequence[str]) -> Replacement:
 
 def become(replacement: Replacement) -> NoReturn:
     """Replace this process: exit code, signals and terminal are the program's from here on."""
-    for name in _IGNORED:
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-    program = str(replacement.program)
+    program = replacement.program
     try:
-        os.execve(program, [program, *replacement.arguments], dict(replacement.environment))
+        process.replace(program, [str(program), *replacement.arguments], replacement.environment)
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error

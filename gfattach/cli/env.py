@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def env(kind: str, write: Path | None, workspace: Path | None) -> None:
 
 def _append_for_github(text: str) -> None:
     from gfattach.errors import UsageError
+    from gfattach.files import storage_error
 
     name = os.environ.get("GITHUB_ENV")
     if not name:
@@ -61,8 +63,11 @@ def _append_for_github(text: str) -> None:
             "GITHUB_ENV is not set: this is no step of a job on GitHub",
             "for a shell: gfattach env --shell sh",
         )
-    with Path(name).open("a", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with Path(name).open("ab") as file:
+            file.write(os.fsencode(text))
+    except OSError as error:
+        raise storage_error("write", Path(name), error) from error
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -70,6 +75,7 @@ def _append_for_github(text: str) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def exec_(workspace: Path | None, command: tuple[str, ...]) -> None:
     """Run COMMAND in the attached environment, in place of this process."""
+    from gfattach import process
     from gfattach.attach.environment import shell
     from gfattach.errors import ProgramMissingError, UsageError
 
@@ -79,9 +85,15 @@ def exec_(workspace: Path | None, command: tuple[str, ...]) -> None:
     program = shutil.which(command[0], path=found.after.get("PATH"))
     if program is None:
         raise ProgramMissingError(
-            f"{command[0]} is not there or cannot be run", "see: command -v " + command[0]
+            f"{command[0]} is not there or cannot be run", "see: command -v " + shlex.quote(command[0])
         )
-    os.execve(program, list(command), dict(found.after))
+    try:
+        process.replace(Path(program), command, found.after)
+    except OSError as error:
+        raise ProgramMissingError(
+            f"{program} cannot be run: {(os.strerror(error.errno or 0)).lower()}",
+            f"look at what it is, and at its first line: file {shlex.quote(program)}",
+        ) from error
 
 
 @click.command("consumer-env")

@@ -119,3 +119,29 @@ def test_consumer_env_writes_the_environment_of_a_profile(machine):
     assert machine.run("consumer-env", *profile, "--write", str(path)).returncode == 0
     assert "export BAZEL_REMOTE_CACHE=grpc://127.0.0.1:9092" in path.read_text().replace("'", "")
     assert machine.run("consumer-env", "no-such-profile", "--write", str(path)).returncode == 2
+
+
+def test_exec_gives_a_command_the_signals_that_a_shell_would(attached):
+    """Python ignores SIGPIPE: what inherited that would write into a pipe that nobody reads."""
+    done = attached.run("exec", "--", "sh", "-c", "yes | head -1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "y\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("echo no first line\n", "exec format error"), ("#!/no/such/shell\n", "no such file or directory")],
+)
+def test_exec_says_why_a_program_that_is_there_cannot_be_run(attached, text, reason):
+    program = attached.root / "odd"
+    program.write_text(text)
+    program.chmod(0o755)
+    done = attached.run("exec", "--", str(program))
+    assert done.returncode == 127
+    assert f"{program} cannot be run: {reason}" in done.stderr and "defect" not in done.stderr
+
+
+def test_a_file_of_github_that_cannot_be_written_is_an_error_that_names_it(attached):
+    attached.variables["GITHUB_ENV"] = str(attached.root)
+    done = attached.run("env", "--shell", "github")
+    assert done.returncode == 2
+    assert f"cannot write {attached.root}: is a directory" in done.stderr
