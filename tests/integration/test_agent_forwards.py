@@ -33,7 +33,7 @@ from tests.integration.agents import (
     nix_forward,
     wait_for,
 )
-from tests.integration.test_trial_cache import Client
+from tests.integration.trial_clients import Client
 
 __all__ = ["desk", "nix"]
 

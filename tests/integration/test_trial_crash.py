@@ -17,7 +17,7 @@ from gfattach.deadline import Deadline
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial import supervisor
-from tests.integration.test_trial_cache import Client, blob_name
+from tests.integration.trial_clients import Client, blob_name
 
 READY_SECONDS = 30.0
 KILLS = 20
@@ -80,7 +80,7 @@ import sys
 from pathlib import Path
 from gfattach.reapi.digest import Digest
 from gfattach.trial.cache_server import CacheServer
-from tests.integration.test_trial_cache import Client, blob_name, refused
+from tests.integration.trial_clients import Client, blob_name, refused
 
 disk = Path(sys.argv[1])
 server = CacheServer(disk / "bazel", max_bytes=64 * 1024 * 1024)

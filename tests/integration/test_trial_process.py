@@ -25,7 +25,7 @@ from gfattach.trial import state as trial_state
 from gfattach.trial import supervisor
 from gfattach.trial.serve import LOG_BYTES, trim
 from gfattach.trial.state import TrialState, log_file, read_state, state_file
-from tests.integration.test_trial_cache import Client, blob_name, upload_name
+from tests.integration.trial_clients import Client, blob_name, upload_name
 
 READY_SECONDS = 30.0
 
