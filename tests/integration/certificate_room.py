@@ -1,0 +1,111 @@
+"""Authorities and files for the stage "certificates", and how the stage is asked about an endpoint.
+
+A module that uses `bench` imports its fixtures by name, `pki` and `others` too.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gfattach.engine import Run
+from gfattach.probes.certificates import stage_of
+from gfattach.probes.certificates_subject import (
+    CertificateSubject,
+    Purpose,
+)
+from gfattach.tls.way import to_host
+from tests.integration.pki import DAY, Pki, answering, server_context
+
+NAME = "cache.test"
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("others"), "root of others")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the cases are made with: our authority, one that nobody trusts, room, and room for all to see."""
+
+    pki: Pki
+    others: Pki
+    room: Path
+    public: Path
+
+    def file(self, name: str, content: bytes) -> Path:
+        path = self.room / name
+        path.write_bytes(content)
+        return path
+
+    def serve(self, pair=None, clock=timedelta(), **server):
+        return answering(server_context(pair or self.pki.issue(NAME), **server), datetime.now(UTC) + clock)
+
+    def expired(self):
+        made = Pki(self.room, "an old root")
+        return made.write("old.pem", made_expired(made))
+
+    def home(self):
+        conf = self.room / "conf"
+        conf.mkdir(exist_ok=True)
+        return {"HOME": str(self.room), "NIX_CONF_DIR": str(conf), "PATH": os.environ["PATH"]}
+
+
+def made_expired(pki):
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from tests.integration.pki import new_key, sign
+
+    key = new_key()
+    made = sign("an old root", key, None, authority=True, start=-90 * DAY, end=-DAY)
+    return made.public_bytes(Encoding.PEM)
+
+
+@pytest.fixture
+def bench(pki, others, tmp_path):
+    with tempfile.TemporaryDirectory(prefix="gfa-ca.") as public:
+        Path(public).chmod(0o755)
+        yield Bench(pki, others, tmp_path, Path(public))
+
+
+def ask(subject):
+    """The findings by topic, in the stage's order."""
+    found = Run().stage(stage_of(subject.purpose), subject).findings
+    return {name.rpartition(".")[2]: finding for name, finding in found.items()}
+
+
+def endpoint(bench, port, **changes):
+    """The cache at `port` as a subject that trusts our authority."""
+    subject = CertificateSubject(
+        Purpose.CACHE,
+        NAME,
+        f"the cache {NAME}:{port}",
+        to_host("127.0.0.1", port),
+        ca_file=bench.pki.ca,
+        environ=bench.home(),
+    )
+    return replace(subject, **changes)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A server, changes to the subject, and the codes that have to come: the cause is the first."""
+
+    name: str
+    codes: tuple[str, ...]
+    server: Any = lambda b: b.serve()
+    subject: Any = lambda b: {}
+    environ: Any = lambda b: {}
+    says: str = ""
+    good: bool = False
+    marks: tuple[Any, ...] = field(default=())
