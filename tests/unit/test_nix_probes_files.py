@@ -1,0 +1,226 @@
+"""Probes of Nix: the files that it reads besides, which are netrc, remembered answers and authorities."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gfattach.endpoint import parse_endpoint
+from gfattach.finding import Status
+from gfattach.nix.authorities import BUNDLES
+from gfattach.nixcache.target import PROBE_PATH
+from gfattach.probes import nix_files
+from gfattach.probes.nix import NixSubject
+from tests.unit.fake_nix import script, showing
+from tests.unit.nix_room import SETTINGS, TARGET, URL, Machine, daemon, machine
+
+__all__ = ["daemon", "machine"]
+
+
+# nix.netrc
+
+WITH_TOKEN = replace(TARGET, headers=(("Authorization", "Bearer hunter2"),))
+ENTRY = "machine 127.0.0.1 login u password hunter2\n"
+
+
+def netrc(machine: Machine, text: str, mode: int = 0o600) -> str:
+    path = machine.root / "netrc"
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "mode", "code"),
+    [
+        (None, TARGET, 0, "nix.netrc.none"),
+        (None, WITH_TOKEN, 0, "nix.netrc.no-entry"),
+        ("machine other login u password p\n", TARGET, 0o600, "nix.netrc.ok"),
+        ("machine other login u password p\n", WITH_TOKEN, 0o600, "nix.netrc.no-entry"),
+        (ENTRY, WITH_TOKEN, 0o600, "nix.netrc.ok"),
+        ("default login u password p\n", WITH_TOKEN, 0o600, "nix.netrc.ok"),
+        (ENTRY, WITH_TOKEN, 0o644, "nix.netrc.open"),
+        (ENTRY.replace("127.0.0.1", "127.0.0.1:8123"), WITH_TOKEN, 0o600, "nix.netrc.port"),
+    ],
+)
+def test_what_the_netrc_has_for_the_cache(machine, text, target, mode, code):
+    file = "/nonexistent/netrc" if text is None else netrc(machine, text, mode)
+    finding = machine.ask(target, netrc_file=file)["nix.netrc"]
+    assert finding.code == code
+    assert "hunter2" not in repr(finding)
+
+
+def test_a_netrc_that_cannot_be_read(machine):
+    directory = machine.root / "netrc"
+    directory.mkdir()
+    finding = machine.ask(netrc_file=str(directory))["nix.netrc"]
+    assert (finding.code, finding.status) == ("nix.netrc.unreadable", Status.WARN)
+
+
+@pytest.mark.parametrize(
+    ("merged", "code"),
+    [(ENTRY, "nix.netrc.replaced"), (ENTRY + "machine other login u password p\n", "nix.netrc.ok")],
+)
+def test_a_netrc_that_takes_the_place_of_the_users(machine, tmp_path, merged, code):
+    own = tmp_path / "own"
+    own.write_text("machine other login u password p\n")
+    ours = netrc(machine, merged)
+    attached = showing(tmp_path / "attached", {**SETTINGS, "netrc-file": ours})
+    plain = showing(tmp_path / "plain", {**SETTINGS, "netrc-file": str(own)})
+    choose = (
+        f'#!/bin/sh\ncase "$NIX_CONFIG" in *extra-*) exec {attached.path} "$@";; esac\nexec {plain.path} "$@"'
+    )
+    both = script(tmp_path / "nix", choose.removeprefix("#!/bin/sh\n"))
+    finding = machine.probe(NixSubject(str(both), WITH_TOKEN))["nix.netrc"]
+    assert finding.code == code
+
+
+def test_credentials_that_a_daemon_would_need(machine, daemon):
+    finding = machine.ask(WITH_TOKEN, store=daemon, netrc_file=netrc(machine, ENTRY))["nix.netrc"]
+    assert (finding.code, finding.status) == ("nix.netrc.daemon", Status.WARN)
+
+
+def test_a_netrc_that_the_fragment_brings(machine, tmp_path, daemon):
+    codes = []
+    for store in ("local", daemon):
+        nix = showing(tmp_path / f"bin-{len(codes)}", {**SETTINGS, "store": store})
+        subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True)
+        codes.append(machine.probe(subject)["nix.netrc"].code)
+    assert codes == ["nix.netrc.given", "nix.netrc.daemon"]
+
+
+# nix.negative-cache
+
+
+def remember(
+    machine: Machine, url: str = URL, present: int = 0, age: int = 10, path: str = PROBE_PATH
+) -> Path:
+    """Have Nix remember an answer of the cache at `url`."""
+    directory = machine.home / ".cache" / "nix"
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "binary-cache-v7.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(
+            f"""
+            create table BinaryCaches (id integer primary key, url text);
+            create table NARs (cache integer, hashPart text, sigs text, ca text, timestamp integer,
+                present integer);
+            insert into BinaryCaches values (1, '{url}');
+            insert into NARs values (1, '{path[11:43]}', null, null, {int(time.time()) - age}, {present});
+            """
+        )
+        database.commit()
+    return file
+
+
+def test_a_negative_answer_that_still_counts(machine):
+    file = remember(machine)
+    finding = machine.ask()["nix.negative-cache"]
+    assert (finding.code, finding.status) == ("nix.negative-cache.stale", Status.WARN)
+    assert finding.data["file"] == str(file)
+    assert f"nix-store --realise {PROBE_PATH} --option narinfo-cache-negative-ttl 0" in finding.hints
+
+
+@pytest.mark.parametrize(
+    "remembered",
+    [
+        {"present": 1},
+        {"age": 61},
+        {"url": "http://127.0.0.1:9/main"},
+        {"path": "/nix/store/" + "0" * 32 + "-x"},
+    ],
+    ids=["an answer that it is there", "an old answer", "another cache", "another path"],
+)
+def test_answers_that_do_not_count(machine, remembered):
+    remember(machine, **remembered)
+    assert machine.ask()["nix.negative-cache"].code == "nix.negative-cache.clear"
+
+
+def test_the_signed_path_counts_too(machine):
+    signed = "/nix/store/" + "1" * 32 + "-signed"
+    remember(machine, path=signed)
+    found = machine.ask(replace(TARGET, signed_path=signed))
+    assert found["nix.negative-cache"].data["path"] == signed
+
+
+def test_a_memory_that_is_damaged(machine):
+    file = remember(machine)
+    file.write_bytes(b"damaged" * 100)
+    finding = machine.ask()["nix.negative-cache"]
+    assert (finding.code, finding.status) == ("nix.negative-cache.unreadable", Status.WARN)
+    assert file.read_bytes() == b"damaged" * 100
+
+
+def test_the_memory_of_a_daemon_is_roots(machine, daemon, monkeypatch, tmp_path):
+    remember(machine)
+    monkeypatch.setattr(nix_files, "ROOT_HOME", str(tmp_path / "root"))
+    finding = machine.ask(store=daemon)["nix.negative-cache"]
+    assert (finding.code, finding.status) == ("nix.negative-cache.unseen", Status.SKIP)
+    monkeypatch.setattr(nix_files, "ROOT_HOME", str(machine.home))
+    assert machine.ask(store=daemon)["nix.negative-cache"].code == "nix.negative-cache.stale"
+
+
+def test_without_a_substituter_nothing_is_looked_for(machine):
+    assert machine.ask(None)["nix.negative-cache"].code == "nix.negative-cache.nothing"
+
+
+# nix.ca
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
+TLS = replace(TARGET, endpoint=parse_endpoint("https://cache.example/main"))
+
+
+@pytest.fixture
+def authorities(tmp_path) -> tuple[Path, Path]:
+    """A bundle, and the file of a site whose authority is not in it."""
+    bundle, site = tmp_path / "bundle.pem", tmp_path / "site.pem"
+    bundle.write_text(CERTIFICATE.format("AAAA") + CERTIFICATE.format("BBBB"))
+    site.write_text(CERTIFICATE.format("CCCC"))
+    return bundle, site
+
+
+def test_authorities_that_include_the_sites(machine, authorities):
+    bundle, site = authorities
+    assert machine.ask(TLS, ssl_cert_file=str(bundle))["nix.ca"].code == "nix.ca.ok"
+    bundle.write_text(bundle.read_text() + site.read_text())
+    finding = machine.ask(replace(TLS, ca_file=site), ssl_cert_file=str(bundle))["nix.ca"]
+    assert (finding.code, finding.data["file"]) == ("nix.ca.ok", str(bundle))
+
+
+def test_authorities_that_lack_the_sites(machine, authorities):
+    bundle, site = authorities
+    finding = machine.ask(replace(TLS, ca_file=site), ssl_cert_file=str(bundle))["nix.ca"]
+    assert (finding.code, finding.status) == ("nix.ca.lacks", Status.WARN)
+    assert any("ssl-cert-file = " in hint for hint in finding.hints)
+
+
+def test_a_nix_without_the_setting_goes_by_the_variable(machine, authorities):
+    bundle, site = authorities
+    machine.environ["NIX_SSL_CERT_FILE"] = str(bundle)
+    finding = machine.ask(replace(TLS, ca_file=site))["nix.ca"]
+    assert finding.code == "nix.ca.lacks"
+    assert any("export NIX_SSL_CERT_FILE=" in hint for hint in finding.hints)
+
+
+@pytest.mark.parametrize("which", ["bundle", "site"])
+def test_authorities_that_cannot_be_read(machine, authorities, which):
+    bundle, site = authorities
+    (bundle if which == "bundle" else site).unlink()
+    finding = machine.ask(replace(TLS, ca_file=site), ssl_cert_file=str(bundle))["nix.ca"]
+    assert (finding.code, finding.status) == ("nix.ca.missing", Status.WARN)
+    assert f"{which}.pem" in finding.seen
+
+
+def test_a_daemon_has_authorities_of_its_own(machine, daemon, authorities, tmp_path):
+    """The user's Nix is told of a bundle with the site's authority by a variable that no daemon sees."""
+    if not any(path.exists() for path in BUNDLES):
+        pytest.skip("needs a bundle of authorities: apt-get install ca-certificates")
+    _, site = authorities
+    machine.environ["NIX_SSL_CERT_FILE"] = str(site)
+    finding = machine.ask(replace(TLS, ca_file=site), store=daemon)["nix.ca"]
+    assert (finding.code, finding.status) == ("nix.ca.daemon", Status.WARN)

@@ -1,0 +1,113 @@
+"""Probes of Nix: through which store it works, and whether a daemon lets its user bring a cache and a key."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gfattach.finding import Status
+from gfattach.nix.daemon import UNLISTED
+from gfattach.nix.program import Flavour, Nix
+from gfattach.probes import nix_trust
+from tests.unit.nix_room import KEY, TARGET, URL, daemon, machine
+
+__all__ = ["daemon", "machine"]
+
+
+# nix.mode and nix.trust
+
+
+def test_no_store_is_no_fault(machine, tmp_path):
+    machine.environ["NIX_STATE_DIR"] = str(tmp_path / "none")
+    found = machine.ask(store="auto")
+    assert found["nix.mode"].code == "nix.mode.new"
+    assert found["nix.trust"].code == "nix.trust.owner"
+
+
+def test_a_store_on_another_machine_is_warned_of(machine):
+    finding = machine.ask(store="ssh-ng://user:secret@builder")["nix.mode"]
+    assert (finding.code, finding.status) == ("nix.mode.elsewhere", Status.WARN)
+    assert "secret" not in finding.seen
+
+
+@pytest.mark.parametrize("what", ["nothing", "a file", "a socket that nobody listens to"])
+def test_a_daemon_that_is_dead_fails(machine, tmp_path, what):
+    path = tmp_path / "s"
+    if what == "a file":
+        path.write_text("")
+    elif what != "nothing":
+        with closing(socket.socket(socket.AF_UNIX)) as dead:
+            dead.bind(str(path))
+    finding = machine.ask(store=f"unix://{path}")["nix.mode"]
+    assert (finding.code, finding.status) == ("nix.mode.daemon-dead", Status.FAIL)
+
+
+def ignoring(*urls: str) -> str:
+    """What a daemon's client prints that ignores `urls`."""
+    warnings = "".join(f"warning: ignoring untrusted substituter '{url}'\\n" for url in urls)
+    return f'if [ "$1 $2" = "store ping" ]; then printf "{warnings}" >&2; exit 0; fi'
+
+
+def test_a_trusted_user(machine, daemon):
+    found = machine.ask(store=daemon, then=ignoring())
+    assert found["nix.mode"].code == "nix.mode.daemon"
+    assert found["nix.trust"].code == "nix.trust.trusted"
+
+
+def test_a_user_for_whom_the_administrator_has_listed_all(machine, daemon):
+    finding = machine.ask(store=daemon, then=ignoring(UNLISTED))["nix.trust"]
+    assert (finding.code, finding.status) == ("nix.trust.listed", Status.OK)
+
+
+def test_a_substituter_that_is_not_listed(machine, daemon):
+    finding = machine.ask(store=daemon, then=ignoring(URL, UNLISTED), trusted_public_keys=[])["nix.trust"]
+    assert (finding.code, finding.status) == ("nix.trust.untrusted", Status.WARN)
+    assert f"extra-trusted-substituters = {URL}" in finding.hints
+    assert f"extra-trusted-public-keys = {KEY}" in finding.hints
+
+
+def test_a_key_that_is_not_listed(machine, daemon):
+    other = "other-1:AAAA"
+    finding = machine.ask(store=daemon, then=ignoring(UNLISTED), trusted_public_keys=[other])["nix.trust"]
+    assert (finding.code, finding.status) == ("nix.trust.key", Status.WARN)
+
+
+def test_one_listed_key_of_several_will_do(machine, daemon):
+    target = replace(TARGET, public_keys=("next-1:AAAA", KEY))
+    assert machine.ask(target, store=daemon, then=ignoring(UNLISTED))["nix.trust"].code == "nix.trust.listed"
+
+
+def test_a_daemon_that_gives_no_answer_is_warned_of(machine, daemon):
+    finding = machine.ask(store=daemon, then="echo 'error: protocol mismatch' >&2; exit 1")["nix.trust"]
+    assert (finding.code, finding.status) == ("nix.trust.unanswered", Status.WARN)
+    assert "protocol mismatch" in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("flavour", "custom", "file"),
+    [
+        (Flavour.NIX, False, "nix.conf"),
+        (Flavour.LIX, False, "nix.conf"),
+        (Flavour.DETERMINATE, False, "nix.custom.conf"),
+        (Flavour.NIX, True, "nix.custom.conf"),
+    ],
+)
+def test_the_administrator_is_told_the_file_that_is_theirs_to_edit(tmp_path, flavour, custom, file):
+    if custom:
+        (tmp_path / "nix.custom.conf").write_text("")
+    nix = Nix(Path("/bin/nix"), "2.31.0", flavour)
+    hints = nix_trust.administrator_lines(nix, URL, (KEY,), {"NIX_CONF_DIR": str(tmp_path)})
+    assert hints[0].endswith(f"{tmp_path / file}:")
+    assert hints[1:3] == (f"extra-trusted-substituters = {URL}", f"extra-trusted-public-keys = {KEY}")
+
+
+def test_the_administrator_of_a_nixos_is_told_its_options(tmp_path, monkeypatch):
+    monkeypatch.setattr(nix_trust, "NIXOS_MARK", tmp_path)
+    hints = nix_trust.administrator_lines(Nix(Path("/bin/nix"), "2.31.0"), URL, (KEY,), {})
+    assert f'nix.settings.trusted-substituters = [ "{URL}" ];' in hints
+    assert f'nix.settings.trusted-public-keys = [ "{KEY}" ];' in hints
+    assert "nixos-rebuild switch" in hints[-1]
