@@ -1,14 +1,13 @@
 """The agent's small parts: fragments, ports, registrations, directories, the environment, time, peers."""
 
 import os
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gfattach.agent import clock, guard, peer
+from gfattach.agent import clock, guard
 from gfattach.agent.cluster_session import EARLY_SECONDS, _renewal
 from gfattach.agent.environment import environment
 from gfattach.agent.listener import socket_name
@@ -216,52 +215,6 @@ class TestTime:
         now = datetime.now(UTC)
         assert _renewal(now + timedelta(hours=1)) == pytest.approx(time.time() + 3600 - EARLY_SECONDS, abs=1)
         assert _renewal(now + timedelta(seconds=40)) == pytest.approx(time.time() + 20, abs=1)
-
-
-@pytest.mark.skipif(not peer.TCP_PEERS_KNOWN, reason="this system has no table of TCP sockets")
-class TestPeer:
-    @pytest.fixture
-    def pair(self):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            client = socket.create_connection(server.getsockname())
-            accepted, _ = server.accept()
-            with client, accepted:
-                yield client, accepted
-
-    def test_this_user_is_known(self, pair):
-        client, accepted = pair
-        assert peer.owner(client.getsockname(), accepted.getsockname()) == os.geteuid()
-        assert not peer.abandoned(accepted)
-
-    def test_who_has_stopped_sending_is_there_and_who_has_closed_is_not(self, pair):
-        client, accepted = pair
-        client.shutdown(socket.SHUT_WR)
-        assert not peer.abandoned(accepted)
-        client.close()
-        assert peer.abandoned(accepted)
-
-    def test_a_closed_socket_is_nobodys_although_the_table_says_roots(self, pair):
-        client, accepted = pair
-        ours, theirs = accepted.getsockname(), accepted.getpeername()
-        client.sendall(b"a request")
-        client.close()
-        assert peer.owner(theirs, ours) is None
-
-    def test_an_ipv6_client_is_known(self):
-        try:
-            server = socket.create_server(("::1", 0), family=socket.AF_INET6)
-        except OSError:
-            pytest.skip("this machine has no IPv6 on loopback")
-        with server, socket.create_connection(server.getsockname()[:2]) as client:
-            accepted, _ = server.accept()
-            with accepted:
-                assert peer.owner(client.getsockname()[:2], accepted.getsockname()[:2]) == os.geteuid()
-
-    def test_the_owner_and_root_are_trusted_and_nobody_else(self):
-        assert peer.trusted(os.geteuid())
-        assert peer.trusted(0)
-        assert not peer.trusted(os.geteuid() + 1)
-        assert not peer.trusted(None)
 
 
 def test_a_status_is_read_again_as_it_was_written():
