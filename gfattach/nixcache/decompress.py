@@ -44,7 +44,7 @@ class _Decoder(Protocol):
 
 def checkable(compression: str) -> bool:
     """Whether `opened` can undo `compression` on this machine."""
-    return compression in ("none", "identity", *_decoders()) or _program(compression) is not None
+    return compression in ("none", *_decoders()) or _program(compression) is not None
 
 
 #: What to install for a compression that is not checkable.
@@ -58,7 +58,7 @@ def opened(compression: str, source: Readable) -> Iterator[Readable]:
     Its `read` raises NixCacheError of kind TRUNCATED or CORRUPT. Raises NixCacheError of kind
     COMPRESSION for one that is not `checkable`.
     """
-    if compression in ("none", "identity"):
+    if compression == "none":
         yield source
     elif decoder := _decoders().get(compression):
         yield _Streams(compression, source, decoder)

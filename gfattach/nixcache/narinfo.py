@@ -1,8 +1,8 @@
 """The narinfo: what a binary cache says of one store path.
 
 Lines of `Name: value`. The rules are those that Nix 2.8 applies and, where Nix lets things pass
-that no cache writes (a field twice, a size below zero), stricter. Unknown fields are passed over, as
-Nix does, so that newer caches can be read.
+that no cache writes (a field twice, a size with zeros before it), stricter. Unknown fields are passed
+over whatever they hold, as Nix does, so that newer caches can be read.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def parse(content: bytes) -> NarInfo:
     references = tuple(parse_base_name(name, directory) for name in fields.get("References", "").split())
     if len(set(references)) != len(references):
         raise FormatError("the narinfo names a reference twice")
-    deriver = fields.get("Deriver", "")
+    deriver = fields.get("Deriver", _NO_DERIVER)
     return NarInfo(
         store_path=store_path,
         url=_matching("URL", needed("URL"), _URL),
@@ -102,13 +102,16 @@ def parse(content: bytes) -> NarInfo:
         nar_hash=nar_hash,
         nar_size=nar_size,
         references=references,
-        file_hash=parse_hash(fields["FileHash"]) if fields.get("FileHash") else None,
-        file_size=_number("FileSize", fields["FileSize"]) if fields.get("FileSize") else None,
-        deriver=parse_base_name(deriver, directory) if deriver not in ("", "unknown-deriver") else None,
+        file_hash=parse_hash(fields["FileHash"]) if "FileHash" in fields else None,
+        file_size=_number("FileSize", fields["FileSize"]) if "FileSize" in fields else None,
+        deriver=None if deriver == _NO_DERIVER else parse_base_name(deriver, directory),
         signatures=signatures,
         content_address=parse_content_address(fields["CA"]) if fields.get("CA") else None,
     )
 
+
+#: What stands for a deriver that nobody knows.
+_NO_DERIVER = "unknown-deriver"
 
 _KNOWN = frozenset(
     {
@@ -127,27 +130,31 @@ _KNOWN = frozenset(
 
 
 def _fields(content: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The known fields by name, and the signatures."""
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise FormatError("the narinfo is not UTF-8 text") from error
-    if not text.endswith("\n"):
+    """The known fields by name, and the signatures. A value is all that follows `: `, spaces too."""
+    if not content.endswith(b"\n"):
         raise FormatError("the narinfo does not end with a line's end: it is cut off, or no narinfo")
     fields: dict[str, str] = {}
     signatures: list[str] = []
-    for number, line in enumerate(text[:-1].split("\n"), start=1):
-        name, colon, value = line.partition(":")
-        if not colon or not _WORD.fullmatch(name) or (value and not value.startswith(" ")):
+    for number, line in enumerate(content[:-1].split(b"\n"), start=1):
+        written, _, rest = line.partition(b":")
+        name = written.decode("latin-1")
+        known = name in _KNOWN or name == "Sig"
+        # Nix passes over the character behind the colon unseen: where there is none, over the next line.
+        if not rest or (known and not rest.startswith(b" ")):
             raise FormatError(f"line {number} of the narinfo is not of the form Name: value")
-        value = value.strip(" ")
+        if not known:
+            continue
+        try:
+            value = rest[1:].decode()
+        except UnicodeDecodeError as error:
+            raise FormatError(f"line {number} of the narinfo is not UTF-8 text") from error
         if re.search(r"[\x00-\x1f\x7f]", value):
             raise FormatError(f"line {number} of the narinfo holds a control character")
         if name == "Sig":
             signatures.append(value)
-        elif name in _KNOWN:
-            if name in fields:
-                raise FormatError(f"the narinfo has {name} twice")
+        elif name in fields:
+            raise FormatError(f"the narinfo has {name} twice")
+        else:
             fields[name] = value
     return fields, tuple(signatures)
 

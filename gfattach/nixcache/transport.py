@@ -149,7 +149,8 @@ class Body:
         self._url = response.request.url
         self.hops = hops
         self.host: str = response.request.url.host
-        self.encoding = response.headers.get("content-encoding", "").strip().lower() or "identity"
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        self.encoding = "none" if encoding in ("", "identity") else encoding
         self.content_type: str = response.headers.get("content-type", "")
 
     def read(self, size: int, /) -> bytes:

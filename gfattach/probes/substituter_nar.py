@@ -47,7 +47,7 @@ def _nar(inquiry: Inquiry[SubstituterTarget]) -> Finding:
         return warn(
             "substituter.nar.compression",
             f"fetched and not checked: {unchecked[0].compression} cannot be undone on this machine{way}",
-            "Nix undoes it by itself; here only the compressed file could be seen to arrive",
+            "Nix undoes what it knows by itself; here only the compressed file could be seen to arrive",
             remedy or "nothing need be done, where Nix itself takes the path",
             hops=hops,
         )

@@ -71,10 +71,21 @@ def _judged(info: NarInfo, keys: list[PublicKey]) -> Finding:
             if text.partition(":")[0] in known:
                 # Nix reads every signature by a name that it knows, though another were good.
                 return _malformed(info, malformed, "Nix ends with an error, whoever else has signed the path")
+    # Of several keys of one name Nix goes by the first.
+    first = {key.name: key for key in reversed(keys)}
+    for signature in signatures:
+        if signature.name in known and verify(first[signature.name], message, signature):
+            return _trusted(info, first[signature.name])
     for signature in signatures:
         for key in keys:
             if key.name == signature.name and verify(key, message, signature):
-                return _trusted(info, key)
+                return fail(
+                    "substituter.signature.key-hidden",
+                    f"{path} is signed by {key}, and another key of that name is configured before it",
+                    f"of two keys of one name Nix goes by the first: {_REFUSES[0].lower()}{_REFUSES[1:]}",
+                    f"take the old one out, in gfattach.toml: nix.public_keys, {first[key.name]}",
+                    _SITE,
+                )
     for signature in signatures:
         if signature.name in known:
             return fail(
@@ -165,6 +176,7 @@ SIGNATURE = Probe(
         "substituter.signature.malformed": "a signature by a known name, or the only one, is none",
         "substituter.signature.unknown-key": "signed only by keys that are not configured",
         "substituter.signature.wrong-key": "the key of that name is another than the configured one",
+        "substituter.signature.key-hidden": "the key that signs is configured behind another of its name",
         "substituter.signature.key-name": "the configured key signs under another name",
         "substituter.signature.content-address": "the content address does not lead to the path",
     },

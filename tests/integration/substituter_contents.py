@@ -184,6 +184,7 @@ SIGNATURE = {
     ),
     "substituter.signature.unknown-key": signed_by(OTHER_KEY),
     "substituter.signature.wrong-key": signed_by(KEY, trusted=(OTHER_KEY_SAME_NAME,)),
+    "substituter.signature.key-hidden": signed_by(KEY, trusted=(OTHER_KEY_SAME_NAME, TRUSTED)),
     "substituter.signature.key-name": signed_by(KEY, trusted=(SAME_KEY_OTHER_NAME,)),
     "substituter.signature.content-address": lambda rig: rig.published(
         signed(signed_info(content_address=probe_info().content_address), KEY)

@@ -134,6 +134,7 @@ NIX_SAYS_OF_A_SIGNATURE = [
     ("wrong-key", NOT_SIGNED, True),
     ("unknown-key", NOT_SIGNED, True),
     ("key-name", NOT_SIGNED, True),
+    ("key-hidden", NOT_SIGNED, True),
     ("no-keys", NOT_SIGNED, True),
     ("malformed", "error: signature is not valid", False),
     ("key-malformed", "error: public key is not valid", False),

@@ -66,7 +66,20 @@ def test_fields_that_may_be_missing_or_empty_mean_what_they_mean_to_nix():
     assert parse(changed("References", None)).references == ()
     assert parse(changed("Deriver", "unknown-deriver")).deriver is None
     assert parse(changed("Sig", None)).signatures == ()
-    assert parse(changed("SomethingNew", "whatever it may say")) == parse(RECORDED)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"SomethingNew: whatever it may say", b"SomethingNew:no space", b"Something (new): x", b"X: \t\x00\x7f",
+     b"X: caf\xe9", b"X\xe9: y", b"X: "],
+)  # fmt: skip
+def test_a_field_that_nobody_knows_is_passed_over_whatever_it_holds_as_nix_does(line):
+    assert parse(RECORDED + line + b"\n") == parse(RECORDED)
+
+
+def test_a_field_without_a_character_behind_its_colon_is_refused_as_nix_reads_over_its_end():
+    with pytest.raises(FormatError, match="line 2"):
+        parse(RECORDED.replace(b"\n", b"\nX:\n", 1))
 
 
 @pytest.mark.parametrize("name", ["StorePath", "URL", "NarHash", "NarSize"])
@@ -82,6 +95,7 @@ def test_a_field_that_is_needed_is_missed(name):
         ("NarSize", "1" * 5000), ("FileSize", "1.5"), ("URL", "a b"), ("NarHash", "sha256:zz"),
         ("NarHash", "md5:" + "0" * 32), ("References", "x"), ("References", f"{'a' * 32}-x {'a' * 32}-x"),
         ("Deriver", "x.drv"), ("CA", "x"), ("Compression", "x/y"), ("StorePath", "x"), ("URL", "x\x00y"),
+        ("FileHash", ""), ("FileSize", ""), ("Deriver", ""), ("NarHash", ""), ("URL", " nar/x"),
     ],
 )  # fmt: skip
 def test_a_field_that_says_nonsense_is_named(name, value):
