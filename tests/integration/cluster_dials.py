@@ -1,0 +1,58 @@
+"""A server in an API server's place, and dialling it: what comes of it, or the error.
+
+A module that uses `server` imports its fixtures by name, `pki` too.
+"""
+
+import asyncio
+import socket
+import ssl
+
+import pytest
+
+from gfattach.cluster.connection import ClusterConnection
+from gfattach.cluster.dial_errors import DIAL_CODES, DialError
+from gfattach.cluster.http import request
+from gfattach.deadline import Deadline
+from tests.integration.pki import Pki, answering, server_context
+
+NAME = "api.test"
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def server(pki):
+    """An API server's certificate for NAME, and an answer to every request."""
+    with answering(server_context(pki.issue(NAME, "127.0.0.1"))) as port:
+        yield port
+
+
+def to(port, pki=None, *, host="127.0.0.1", server_name=NAME, client=None, **more):
+    context = None
+    if pki is not None:
+        context = ssl.create_default_context(cafile=str(pki.ca))
+        if client is not None:
+            context.load_cert_chain(client.certificate, client.key)
+    return ClusterConnection(host, port, "default", tls=context, server_name=server_name, **more)
+
+
+def status(connection, seconds=5.0):
+    answer = asyncio.run(request(connection, "GET", "/version", deadline=Deadline.after(seconds)))
+    return answer.status
+
+
+def failure(connection, seconds=5.0):
+    """The error of a dial, or of the request after it where the dial succeeds."""
+    with pytest.raises(DialError) as failed:
+        status(connection, seconds)
+    assert failed.value.kind in DIAL_CODES
+    assert failed.value.hints or failed.value.kind.startswith("proxy")
+    return failed.value
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return held.getsockname()[1]
