@@ -22,7 +22,9 @@ from gfattach.attachment import Attachment
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
 from gfattach.contract import bazel_arguments
 from gfattach.contract.bazel_arguments import Invocation
+from gfattach.contract.bazel_rc import joined_rc, without_rc_files
 from gfattach.contract.display import shown
+from gfattach.contract.environment import SAVED
 from gfattach.contract.manifest import read_manifest
 from gfattach.contract.rules_values import disk_reasons
 from gfattach.contract.substrate import classify
@@ -78,10 +80,14 @@ def prepare(words: Sequence[str]) -> Replacement:
         bazel_arguments.uncertain_flags(environment, invocation.command), program, home, environment
     )
     headers.sweep()
-    if invocation.command in bazel_arguments.BUILDS and (text := bazel_arguments.header_rc(environment)):
-        rc.append(headers.write_headers(text))
+    text = bazel_arguments.header_rc(environment) if invocation.command in bazel_arguments.BUILDS else ""
+    bare, own = without_rc_files(invocation)
+    if text or (rc and own):
+        files = [*rc, *(Path.cwd() / name for name in own)]
+        rc, invocation = [headers.write_headers(joined_rc(files, text))], bare
     upload = bazel_arguments.may_upload(environment, site_allows=site.may_upload)
     line = bazel_arguments.arguments(invocation, environment, names=names, rc=rc, upload=upload)
+    secrets |= {SAVED + name for name in secrets}
     left = {name: value for name, value in environment.items() if name not in secrets}
     return Replacement(program, tuple(line), left)
 

@@ -26,7 +26,7 @@ BUILDS = frozenset({"build", "test", "run", "coverage", "mobile-install"})
 LOADS = BUILDS | {"cquery", "aquery", "query", "fetch", "sync", "vendor", "mod"}
 
 #: Startup options whose value may be a word of its own.
-_STARTUP_WITH_VALUE = frozenset(
+STARTUP_WITH_VALUE = frozenset(
     {"--output_user_root", "--output_base", "--install_base", "--install_md5", "--bazelrc", "--blazerc"}
     | {"--host_jvm_args", "--host_jvm_profile", "--server_javabase", "--server_jvm_out", "--max_idle_secs"}
     | {"--failure_detail_out", "--command_port", "--connect_timeout_secs", "--local_startup_timeout_secs"}
@@ -80,7 +80,7 @@ def split(words: Sequence[str]) -> Invocation:
     """Startup options, command and arguments of `words`."""
     index = 0
     while index < len(words) and words[index].startswith("-"):
-        index += 2 if words[index] in _STARTUP_WITH_VALUE else 1
+        index += 2 if words[index] in STARTUP_WITH_VALUE else 1
     rest = tuple(words[index:])
     return Invocation(tuple(words[:index]), rest[0] if rest else "", rest[1:])
 

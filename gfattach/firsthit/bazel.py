@@ -20,6 +20,9 @@ from gfattach.bazel.preflight import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
+from gfattach.contract.bazel_rc import joined_rc
+from gfattach.contract.environment import SAVED
+from gfattach.contract.variables import HEADER_VARIABLES
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, RefusedError, UsageError
 from gfattach.files import make_private_directory, read_bytes, remove, write_atomic
@@ -180,9 +183,11 @@ def measure_target(
         raise UsageError("no target was named", "name one: gfattach prove --target //some:target")
     where = endpoint_options(target, bazel)
     kept = read_bytes(workspace / _LOCK_FILE)
-    environ = os.environ if environ is None else environ
-    private = write_header_rc(target, work)
-    rc = (*rc, *private)
+    # A Bazel writes its caller's environment into a log.
+    secrets = {*HEADER_VARIABLES, *(SAVED + name for name in HEADER_VARIABLES)}
+    environ = {n: v for n, v in (os.environ if environ is None else environ).items() if n not in secrets}
+    private = write_header_rc(target, work, rc)
+    rc = private or rc
     with Server(bazel, workspace, work, "target", environ=environ, rc=rc) as server:
         try:
             accepted = accepted_flags(
@@ -213,17 +218,18 @@ def measure_target(
     return leg_of(build)
 
 
-def write_header_rc(target: CacheTarget, work: Path) -> tuple[Path, ...]:
+def write_header_rc(target: CacheTarget, work: Path, rc: Sequence[Path] = ()) -> tuple[Path, ...]:
     """An rc file (0600, below `work`) with the target's headers, if it has any: they are never arguments.
 
-    Every Bazel knows the flag, while a helper would need the home that a proof's Bazel has not.
-    Raises StorageError, and UsageError for a header that no rc file can hold.
+    It imports `rc`: an older Bazel reads one `--bazelrc` alone. Every Bazel knows the flag, while a helper
+    would need the home that a proof's Bazel has not. Raises StorageError, and UsageError for a header
+    that no rc file can hold.
     """
     if not target.headers:
         return ()
     lines = [f"build {quote(f'--remote_cache_header={name}={value}')}\n" for name, value in target.headers]
     file = make_private_directory(work) / "headers.bazelrc"
-    write_atomic(file, "".join(lines).encode())
+    write_atomic(file, joined_rc(rc, "".join(lines)).encode())
     return (file,)
 
 
