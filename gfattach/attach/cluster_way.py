@@ -13,7 +13,7 @@ from gfattach.attach import nix_token
 from gfattach.attach.options import UpOptions
 from gfattach.attach.profile import source_of
 from gfattach.attach.way import Way, cache_health, ending_tls, refuse_executor
-from gfattach.cluster.api import Api
+from gfattach.cluster.api import Api, ApiError
 from gfattach.cluster.background import now
 from gfattach.cluster.choose import shown
 from gfattach.cluster.connection import ClusterRef
@@ -28,6 +28,7 @@ from gfattach.finding import Finding, ok
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
 from gfattach.probes import cluster as cluster_probes
+from gfattach.probes import cluster_rights
 from gfattach.probes.cluster_subject import ClusterSubject
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.discover import Chosen, Half, choose, discover, nothing_found
@@ -55,7 +56,14 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     plan = _Plan(site, {})
 
     def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
-        return _choose(plan, subject.api)
+        try:
+            return _choose(plan, subject.api)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            user = asked.findings["cluster.identity"].data.get("user") or ""
+            namespace, deadline = plan.asked, Deadline.after(SERVICES_SECONDS)
+            raise cluster_rights.refused(subject.api, namespace, user, error, deadline) from error
 
     run.step("discover", "find the caches among the Services", work)
     forwards = [spec for spec in (plan.cache_forward(), plan.nix_forward()) if spec is not None]
@@ -78,10 +86,11 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
 
 @dataclass
 class _Plan:
-    """The site, and the Services that were chosen for its halves."""
+    """The site, and the Services that were chosen for its halves; `asked` is the namespace asked last."""
 
     site: Site
     chosen: dict[Half, Chosen]
+    asked: str = ""
 
     def cache(self) -> CacheTarget | None:
         """The Bazel cache: behind a forward under its real name or in plaintext, or dialled directly."""
@@ -153,6 +162,7 @@ def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
     for half, endpoint in halves:
         named = site.service(half)
         if named is not None:
+            plan.asked = named.namespace
             asked = find_service(api, named.namespace, named.name, Deadline.after(SERVICES_SECONDS))
             service = now(asked)
             plan.chosen[half] = choose(half, service, named.port)
@@ -162,7 +172,7 @@ def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
             )
             continue
         else:
-            namespace = site.get("cluster.namespace")
+            plan.asked = namespace = site.get("cluster.namespace")
             discovery = discover(half, _services(api, namespace), namespace)
             passed_over = [str(rejected) for rejected in discovery.rejected]
             if discovery.chosen is None:

@@ -55,6 +55,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "trial.start": "the embedded caches did not start, or were not ready in time",
             "trial.stuck": "the process of the embedded caches does not end",
             "warm.cache": "the cache did not pass its probes: nothing was stored",
+            "site.service.none": "no Service is known as a cache of that kind",
         },
         ExitCode.USAGE: {
             "usage": "an option, a file or a value cannot be used as it stands",
@@ -123,7 +124,6 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "site.publish.faults": "the site's file has faults, and nothing was published",
             "site.secret": "the site holds a secret, or what looks like one",
             "site.service.ambiguous": "several Services may be meant, and nothing tells which",
-            "site.service.none": "no Service is known as a cache of that kind",
             "site.service.port": "the Service has not the port that is needed",
             "site.stale": "the site names a service that was given up",
             "tls.file": "a certificate or key cannot be read from its file",
@@ -207,6 +207,7 @@ ALSO: Mapping[ExitCode, tuple[str, ...]] = MappingProxyType(
             "cluster.kubeconfig.twice",
             "cluster.kubeconfig.unreadable",
             "cluster.kubeconfig.yaml",
+            "cluster.rights.missing",
             "cluster.service.external",
             "cluster.service.headless",
             "cluster.service.missing",

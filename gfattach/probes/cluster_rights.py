@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gfattach.cluster import questions
-from gfattach.cluster.api import Api
+from gfattach.cluster.api import Api, ApiError
 from gfattach.cluster.background import now
 from gfattach.cluster.questions import Right
 from gfattach.deadline import Deadline
@@ -123,6 +123,25 @@ def needed(missing: Sequence[Right], version: tuple[int, int]) -> list[Right]:
         if not helps and not old and not (right.resource == "endpointslices" and by_pods):
             found.append(right)
     return found
+
+
+def refused(api: Api, namespace: str, user: str, error: ApiError, deadline: Deadline) -> ClusterError:
+    """What the 403 `error` for a Service of `namespace` comes to: every right that `user` lacks there, and
+    the Role that grants them; `error` itself where the API server does not say which those are.
+    """
+    try:
+        missing, _ = now(_ask(api, _rights(namespace), deadline))
+    except ClusterError:
+        missing = []
+    if not missing:
+        return error
+    shown = ", ".join(f"{right.verb} {right.resource}" for right in missing)
+    return ClusterError(
+        f"{user or 'this user'} may not {shown} in namespace {namespace}",
+        *role_hints([namespace], user or "USER"),
+        "or, if the caches are in another namespace: gfattach up --namespace NAMESPACE",
+        code="cluster.rights.missing",
+    )
 
 
 def _ask_rights(inquiry: ClusterInquiry) -> Finding:

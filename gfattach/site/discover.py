@@ -13,7 +13,7 @@ from typing import Literal
 
 from gfattach.cluster.objects import Service, ServicePort, one_line
 from gfattach.contract.rules_endpoint import stale_host
-from gfattach.errors import UsageError
+from gfattach.errors import ClusterError, UsageError
 from gfattach.site.settings import NAMESPACE
 from gfattach.site.site import NamedService
 
@@ -148,14 +148,15 @@ def speech(half: Half, port: ServicePort) -> Speech:
     return "http" if not port.name and port.port in _HTTP_PORTS else "grpc"
 
 
-def nothing_found(half: Half, discovery: Discovery, namespace: str) -> UsageError:
+def nothing_found(half: Half, discovery: Discovery, namespace: str) -> ClusterError:
     """The error for a half that has to be there, where discovery chose nothing."""
     kind = _KINDS[half]
-    return UsageError(
+    return ClusterError(
         f"no Service in {namespace} is known as a {kind.what}",
         *(f"passed over: {rejected}" for rejected in discovery.rejected[:5]),
         f"name it: {kind.option} NAMESPACE/NAME:PORT",
         f"see what there is: kubectl -n {namespace} get services",
+        "or look in another namespace: gfattach up --namespace NAMESPACE",
         code="site.service.none",
     )
 
