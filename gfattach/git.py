@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +69,22 @@ def ask(path: Path, deadline: Deadline | None = None) -> Answer:
         return _ask(program, path, deadline)
     except OSError as error:
         return Answer(Standing.UNKNOWN, reason=f"git cannot be run: {error.strerror or error}".lower())
+
+
+def tracked(directory: Path, patterns: Sequence[str], deadline: Deadline | None = None) -> tuple[str, ...]:
+    """The files below `directory` that git tracks and that one of its `patterns` fits, relative to it.
+
+    Nothing where git cannot tell.
+    """
+    deadline = (deadline or Deadline.after(GIT_SECONDS)).within(GIT_SECONDS)
+    program = shutil.which("git")
+    if program is None:
+        return ()
+    try:
+        answer = _git(program, directory, deadline, "ls-files", "-z", "--", *patterns)
+    except OSError:
+        return ()
+    return tuple(name for name in answer.stdout.split("\0") if name) if answer.good else ()
 
 
 def _ask(program: str, path: Path, deadline: Deadline) -> Answer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach import attachment as records
+from gfattach.attach.hazards import workspace_hazards
 from gfattach.attachment import Attachment
 from gfattach.contract.environment import Assign, Exports, attached, change, detached
 from gfattach.contract.hazards import environment_hazards
@@ -92,4 +93,5 @@ def judge(workspace: Path | None, *, strict: bool) -> Judgement:
     # The site of the files alone: the environment is what is judged here.
     site = load_site({}, {}, home.workspace)
     verdict = classify(os.environ, manifest=manifest, strict=strict, site=site)
-    return Judgement(verdict, environment_hazards(os.environ, manifest))
+    hazards = (*environment_hazards(os.environ, manifest), *workspace_hazards(home, os.environ))
+    return Judgement(verdict, hazards)

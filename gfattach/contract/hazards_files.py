@@ -19,6 +19,9 @@ LOCAL_FILES = frozenset({"user.bazelrc", ".env.flywheel.local"})
 
 _WRAPPER = re.compile(r"\$\{((?:GF_)?BAZEL_REMOTE_UPLOAD):?[-=](?:true|1|yes)\}")
 
+#: Where a shell takes the attachment's environment.
+_TAKES = re.compile(r"\s*eval\b.*\bgfattach\s+env\b")
+
 _INSIDE = re.compile(
     r"grpcs?://[A-Za-z0-9[]"
     r"|\.svc\.cluster\.local\b"
@@ -77,10 +80,15 @@ def stale_hazards(path: str, text: str) -> tuple[Finding, ...]:
 
 
 def envrc_hazards(path: str, text: str) -> tuple[Finding, ...]:
-    """Variables of the contract that a `.envrc` (or a file that it loads) sets or unsets."""
+    """Variables of the contract that a `.envrc` (or a file that it loads) sets or unsets.
+
+    What stands before the attachment's own environment is taken is overridden by it, and no hazard.
+    """
+    lines = text.split("\n")
+    taken = max((number for number, line in enumerate(lines, 1) if _TAKES.match(line)), default=0)
     return tuple(
         _envrc(path, number, does, name)
-        for number, line in enumerate(text.split("\n"), 1)
+        for number, line in enumerate(lines[taken:], taken + 1)
         for does, name in _changes(line)
     )
 
