@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from gfattach.engine import ENGINE_CODES
+from gfattach.asking import ENGINE_CODES
 from gfattach.finding import Stage
 
 #: The modules that hold a `STAGE`, in the order in which an attach asks them.

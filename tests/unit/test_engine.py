@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from gfattach.engine import ENGINE_CODES, Run
+from gfattach.asking import ENGINE_CODES
+from gfattach.engine import Run
 from gfattach.errors import StorageError
 from gfattach.finding import Finding, Probe, Stage, Status, fail, ok, skip
 

@@ -11,7 +11,7 @@ ROOT = Path(gfattach.__file__).parent
 LAYERS = (
     ("errors", "deadline", "files", "process", "paths", "endpoint", "finding", "marked", "_templates"),
     ("redact", "background"),
-    ("engine",),
+    ("asking", "engine"),
     ("tls",),
     ("reapi", "nixcache", "bazel", "nix", "git", "cluster", "credential"),
     ("agent",),
