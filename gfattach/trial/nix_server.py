@@ -1,22 +1,13 @@
-"""The embedded Nix binary cache: two paths, one key, loopback only.
-
-It serves the probe path, which is content-addressed and proves the transport, and one
-input-addressed path, which a client takes only with a signature that it trusts and which so proves
-the key. Both follow from constants: no Nix is run, and everyone's trial serves the same paths. The
-input-addressed one is what `builtin:buildenv` makes of an empty environment: a directory with one
-symbolic link. Any Nix can build the same and compare.
-"""
+"""The embedded Nix binary cache: an HTTP server for a few documents, one key, loopback only."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import lzma
 import socket
 import socketserver
 import threading
 import time
-from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,40 +15,22 @@ from typing import Any
 
 from gfattach import files
 from gfattach.errors import StorageError
-from gfattach.nixcache import cacheinfo, nar, narinfo, nix32, signature
-from gfattach.nixcache.derivation import Derivation
+from gfattach.nixcache import signature
 from gfattach.nixcache.errors import FormatError
-from gfattach.nixcache.narinfo import NarInfo
 from gfattach.nixcache.signature import SecretKey
-from gfattach.nixcache.storepath import text_address, text_path
+from gfattach.nixcache.storepath import text_path
 from gfattach.nixcache.target import PROBE_CONTENT, PROBE_NAME
+from gfattach.trial.nix_documents import SIGNED, Document, documents_of
 from gfattach.trial.ports import LOOPBACK, port_error
 
 #: The name of the trial's key, which stands before the colon of its public key.
 KEY_NAME = "gfattach-trial-1"
-
-#: Asked before cache.nixos.org (40): the trial is nearer.
-PRIORITY = 30
 
 #: Connections at a time; Nix opens 25 at most unless told otherwise.
 CONNECTIONS = 64
 
 #: Seconds that a connection may be idle.
 IDLE_SECONDS = 60.0
-
-SIGNED = Derivation(
-    name="gfattach-trial-signed-v1",
-    system="builtin",
-    builder="builtin:buildenv",
-    environment={"derivations": "", "manifest": "/dev/null"},
-)
-SIGNED_TREE = nar.Directory({"manifest.nix": nar.Symlink("/dev/null")})
-
-
-@dataclass(frozen=True)
-class _Document:
-    content: bytes
-    kind: str
 
 
 class NixCacheServer:
@@ -95,7 +68,7 @@ class NixCacheServer:
         """Serve, in a thread of its own. Returns once connections are accepted."""
         if self._server is not None:
             return
-        documents = _documents(self._key)
+        documents = documents_of(self._key)
         try:
             self._server = _Server(self.port, documents)
         except OSError as error:
@@ -142,54 +115,12 @@ class NixCacheServer:
                 ) from error
 
 
-def _documents(key: SecretKey) -> dict[str, _Document]:
-    """Everything that is served, by its path."""
-    probe = NarInfo(
-        store_path=text_path(PROBE_NAME, PROBE_CONTENT),
-        content_address=text_address(PROBE_CONTENT),
-        **_described(nar.serialise(nar.Regular(PROBE_CONTENT))),
-    )
-    signed = NarInfo(
-        store_path=SIGNED.output_path,
-        deriver=SIGNED.path,
-        **_described(nar.serialise(SIGNED_TREE)),
-    )
-    archives: dict[NarInfo, nar.Node] = {probe: nar.Regular(PROBE_CONTENT), signed: SIGNED_TREE}
-    info = cacheinfo.CacheInfo(want_mass_query=True, priority=PRIORITY)
-    documents = {"/nix-cache-info": _Document(cacheinfo.render(info), "text/x-nix-cache-info")}
-    for described, tree in archives.items():
-        signatures = (key.sign(signature.fingerprint(described)),)
-        text = narinfo.render(replace(described, signatures=signatures))
-        documents[f"/{described.store_path.digest}.narinfo"] = _Document(text, "text/x-nix-narinfo")
-        documents[f"/{described.url}"] = _Document(_compressed(nar.serialise(tree)), "application/x-nix-nar")
-    return documents
-
-
-def _compressed(archive: bytes) -> bytes:
-    # The smallest preset: the archives are tiny, and the usual one takes 94 MB of memory for any.
-    return lzma.compress(archive, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, preset=0)
-
-
-def _described(archive: bytes) -> dict[str, Any]:
-    """The fields of a narinfo that follow from the archive."""
-    compressed = _compressed(archive)
-    file_hash = nar.hash_of(compressed)
-    return {
-        "url": f"nar/{nix32.encode(file_hash.digest)}.nar.xz",
-        "compression": "xz",
-        "file_hash": file_hash,
-        "file_size": len(compressed),
-        "nar_hash": nar.hash_of(archive),
-        "nar_size": len(archive),
-    }
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, port: int, documents: dict[str, _Document]) -> None:
+    def __init__(self, port: int, documents: dict[str, Document]) -> None:
         super().__init__((LOOPBACK, port), _Handler)
         self.documents = documents
         self.last_use = time.monotonic()
@@ -252,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.last_use = time.monotonic()
         document = self.server.documents.get(path)
         status = HTTPStatus.NOT_FOUND if document is None else HTTPStatus.OK
-        document = document or _Document(b"not found\n", "text/plain")
+        document = document or Document(b"not found\n", "text/plain")
         self.send_response(status)
         self.send_header("Content-Type", document.kind)
         self.send_header("Content-Length", str(len(document.content)))

@@ -27,7 +27,8 @@ from gfattach.nixcache.signature import (
 from gfattach.nixcache.storepath import parse_store_path, text_path
 from gfattach.nixcache.target import PROBE_PATH
 from gfattach.trial import nix_server
-from gfattach.trial.nix_server import SIGNED, NixCacheServer
+from gfattach.trial.nix_documents import SIGNED
+from gfattach.trial.nix_server import NixCacheServer
 from tests.integration.trial_nix import server
 
 __all__ = ["server"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gfattach.nix.isolated import IsolatedStore
-from gfattach.trial.nix_server import SIGNED as DERIVATION
+from gfattach.trial.nix_documents import SIGNED as DERIVATION
 from tests.integration import faults
 from tests.integration.nix_caches import (
     INFO,
