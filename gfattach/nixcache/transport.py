@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from gfattach.nixcache.decompress import PIECE
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
+from gfattach.nixcache.transport_errors import origin, shown, translated
 from gfattach.nixcache.wire import tls_context
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ class Transport:
         import httpx
 
         proxy = proxy_for(url.scheme, url.host, self._environ)
-        with _translated(deadline, url, proxy=proxy):
+        with translated(deadline, url, proxy=proxy):
             client = self._client(url, proxy)
             client.cookies.clear()  # Nix keeps none, and a cookie knows nothing of ports
-            own = _origin(url) == _origin(httpx.URL(self.target.endpoint.url))
+            own = origin(url) == origin(httpx.URL(self.target.endpoint.url))
             request = client.build_request(
                 "GET",
                 url,
@@ -156,7 +156,7 @@ class Body:
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes. Raises NixCacheError."""
         if not self._rest:
-            with _translated(self._deadline, self._url, reading=True):
+            with translated(self._deadline, self._url, reading=True):
                 self._rest = next(self._pieces, b"")
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
@@ -206,17 +206,6 @@ class _Connections:
             self._sockets.clear()
 
 
-def shown(url: httpx.URL) -> str:
-    """`url` for a person to see: without user and password, and with no more of a query than its mark."""
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    port = "" if url.port is None else f":{url.port}"
-    return f"{url.scheme}://{host}{port}{url.path}{'?…' if url.query else ''}"
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or {"https": 443}.get(url.scheme, 80)
-
-
 def _keep_location(response: httpx.Response) -> None:
     """Take the address of a redirect away from the library, which reads it even to follow none."""
     response.extensions["location"] = response.headers.pop("location", "")
@@ -246,52 +235,3 @@ def _refusal(body: Body, status: int) -> NixCacheError:
         hops=body.hops,
         body=content[:ERROR_BODY].decode("utf-8", "replace"),
     )
-
-
-@contextlib.contextmanager
-def _translated(
-    deadline: Deadline, url: httpx.URL, *, proxy: str | None = None, reading: bool = False
-) -> Iterator[None]:
-    """Turn the library's errors into NixCacheError, by what is at their root."""
-    import httpx
-
-    host = url.host
-    at = f"{host}:{_origin(url)[2]}"
-    try:
-        yield
-        if deadline.expired:
-            raise NixCacheError(Kind.TIMEOUT, f"{at} did not finish in time", host=host)
-    except NixCacheError:
-        raise
-    except httpx.HTTPError as error:
-        if deadline.expired or isinstance(error, httpx.TimeoutException):
-            raise NixCacheError(Kind.TIMEOUT, f"{at} did not finish in time", host=host) from error
-        if isinstance(error, httpx.ProxyError):
-            raise NixCacheError(Kind.PROXY, f"the proxy refuses: {error}", host=host) from error
-        if isinstance(error, httpx.LocalProtocolError):
-            raise NixCacheError(Kind.REQUEST, f"the request to {at} cannot be written", host=host) from error
-        kind, fact = _cause(error, host, at)
-        if proxy is not None and kind in (Kind.DNS, Kind.REFUSED, Kind.UNREACHABLE):
-            kind, fact = Kind.PROXY, f"the proxy {shown(httpx.URL(proxy))} cannot be reached"
-        if reading and kind is Kind.BROKEN:
-            kind, fact = Kind.TRUNCATED, f"{at} ended its answer before its end"
-        raise NixCacheError(kind, fact, host=host) from error
-    except ValueError as error:  # a header with a line's end in it, and the like
-        raise NixCacheError(Kind.REQUEST, f"the request to {at} cannot be written", host=host) from error
-
-
-def _cause(error: BaseException, host: str, at: str) -> tuple[Kind, str]:
-    """The kind of failure at the root of the library's error, and the fact."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return Kind.DNS, f"the name {host} is not known here"
-        if isinstance(cause, ConnectionRefusedError):
-            return Kind.REFUSED, f"{at} refuses connections"
-        if isinstance(cause, ssl.SSLError):
-            reason = getattr(cause, "verify_message", "") or cause.reason or str(cause)
-            return Kind.TLS, f"TLS with {at} fails: {str(reason).lower()}"
-        if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
-            return Kind.UNREACHABLE, f"{at} cannot be reached: {(cause.strerror or str(cause)).lower()}"
-        cause = cause.__cause__ or cause.__context__
-    return Kind.BROKEN, f"{at} hung up, or answered with what is not HTTP"
