@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from gfattach import process
+from gfattach.bazel.crash import crash_cause
 from gfattach.bazel.program import Bazel, plain_environment
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, StorageError
@@ -34,14 +34,6 @@ EXIT_CRASHED = 37
 #: For a JVM that lives for a few commands: leave out the second compiler, whose gain comes later
 #: than that. The first hit of a cold server comes 20 to 30 % earlier (2.1.0 and 4.2.3).
 _SHORT_LIVED = "-XX:TieredStopAtLevel=1"
-
-#: Bytes at the end of a log in which the cause of a crash is looked for.
-_LOG_TAIL = 256 * 1024
-
-_EXCEPTION = re.compile(
-    r"^(?:Caused by: |Exception in thread .*? |.*?(?:SEVERE|FATAL|WARNING): .*?)?"
-    r"(?P<type>(?:[a-z]\w*\.)+[A-Z][\w$]*(?:Exception|Error)\w*)(?:: (?P<message>.*))?$"
-)
 
 
 class Server:
@@ -147,26 +139,13 @@ class Server:
                 code="bazel.hung",
             )
         if answer.returncode == EXIT_CRASHED or (answer.returncode or 0) < 0:
-            cause = self.crash_cause() or answer.last_words()
+            cause = crash_cause(self.output_base) or answer.last_words()
             raise BazelError(
                 f"bazel {command} crashed ({answer.ending})",
                 f"the cause: {cause}" if cause else "neither its console nor its log names a cause",
                 code="bazel.crashed",
             )
         return answer
-
-    def crash_cause(self) -> str:
-        """The exception at the root of the server's end, out of its logs; "" when they name none.
-
-        A crash in Bazel's remote module leaves the console empty (exit 37): the cause is in
-        `java.log`, or, when the JVM itself did not come up, in `jvm.out`.
-        """
-        logs = sorted(self.output_base.glob("java.log.*"), key=_changed)
-        for log in (self.output_base / "java.log", *reversed(logs), self.output_base / "server" / "jvm.out"):
-            if cause := _root_exception(_tail(log)):
-                return cause
-        lines = [line.strip() for line in _tail(self.output_base / "server" / "jvm.out").splitlines()]
-        return " | ".join([line for line in lines if line and "warning" not in line.lower()][-2:])
 
     def shutdown(self) -> None:
         """End the server. Never raises.
@@ -245,29 +224,3 @@ def _command_line(pid: int) -> str:
         return process.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], Deadline.after(5.0)).stdout
     except OSError:
         return ""
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _tail(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _LOG_TAIL))
-            return file.read(_LOG_TAIL).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def _root_exception(text: str) -> str:
-    """The innermost exception of the last stack trace in `text`: `Type: message`."""
-    found = ""
-    for line in text.splitlines():
-        if match := _EXCEPTION.match(line.rstrip()):
-            name = match["type"].rpartition(".")[2]
-            found = f"{name}: {match['message']}" if match["message"] else name
-    return found
