@@ -52,11 +52,11 @@ def write_netrc(path: Path, existing: Path | None, machine: str, token: str) -> 
     if problem is None:
         try:
             text = netrc.merge(own, machine, token)
-        except ValueError:
+        except ValueError as error:
             problem = fail(
                 "nix.netrc.word",
-                f"the token for {machine} holds a character that a netrc cannot",
-                "white space, quotes and backslashes cannot be read back",
+                f"the token for {machine} cannot be written into a netrc",
+                str(error),
                 "store another token: gfattach credential login HOST",
             )
     if problem is not None:

@@ -15,47 +15,61 @@ from dataclasses import dataclass
 #: What is said as the user of a bare token; the caches that take tokens ignore it.
 TOKEN_USER = "gfattach"
 
-#: A word, or what stands in double quotes (curl 7.84 and later).
-_WORDS = re.compile(r'"((?:[^"\\]|\\.)*+)"|(\S++)')
+#: Bytes of a line that curl reads, its end too; it passes over a longer one without a word (7.88).
+LINE_LIMIT = 4095
+
+#: A word, or what stands in double quotes (curl 7.84 and later). A quotation ends on its line.
+_WORDS = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<open>"[^\n]*+)|(?P<bare>\S++)', re.ASCII)
+
+_KEYWORDS = ("machine", "login", "password", "account")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a netrc is made of: the hosts that have entries, in order, `default` as `*`.
+    """What a netrc is made of: the hosts that have entries, in order and in lower case, `default` as `*`.
 
     `problems` say what is no netrc, by line, and repeat no word of it: any of them may be a password.
+    `broken` is the line at which curl gives up, and with it every request to whom no entry before it is for.
     """
 
     machines: tuple[str, ...]
     problems: tuple[str, ...]
+    broken: int | None = None
 
 
 def read(text: str) -> Reading:
-    """Take a netrc apart as curl does: words parted by white space, `#` lines, macros up to a blank line."""
+    """Take a netrc apart as curl does: words parted by white space, `#` up to the end of its line, macros up
+    to an empty line. Keywords and hosts may be in capitals (measured with 7.88).
+    """
     found: list[str] = []
     problems: list[str] = []
     wants, macro = "", False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if macro:
-            macro = bool(line.strip())
+            macro = line not in ("", "\r")
             continue
-        if line.lstrip().startswith("#"):
-            continue
-        words = [quoted or bare for quoted, bare in _WORDS.findall(line)]
-        for word in words:
+        for match in _WORDS.finditer(line):
+            if match["open"] is not None:
+                problems.append(f"line {number} opens a quotation that it does not close")
+                return Reading(tuple(found), tuple(problems), number)
+            word = match["quoted"] or match["bare"] or ""
+            keyword = word.lower()
+            if match["bare"] and word.startswith("#"):
+                wants = ""
+                break
             if wants:
                 if wants == "machine":
-                    found.append(word)
+                    found.append(keyword)
                 wants = ""
-            elif word == "macdef":
+            elif keyword == "macdef":
                 macro = True
                 break
-            elif word == "default":
+            elif keyword == "default":
                 found.append("*")
-            elif word in ("machine", "login", "password", "account"):
-                if word != "machine" and not found:
-                    problems.append(f"line {number} has a {word} that belongs to no machine")
-                wants = word
+            elif keyword in _KEYWORDS:
+                if keyword != "machine" and not found:
+                    problems.append(f"line {number} has a {keyword} that belongs to no machine")
+                wants = keyword
             else:
                 problems.append(f"line {number} has a word that is no keyword")
     if wants:
@@ -78,11 +92,16 @@ def merge(existing: str, machine: str, token: str) -> str:
 
 
 def entry(host: str, login: str, password: str) -> str:
-    """The line for one host. Raises ValueError for what curl could not read back."""
+    """The line for one host. Raises ValueError, with the reason, for what curl could not read back."""
     for word in (host, login, password):
         if not word or any(character.isspace() or character in '"\\' for character in word):
-            raise ValueError("a netrc entry cannot hold white space, quotes or backslashes")
-    return f"machine {host} login {login} password {password}\n"
+            raise ValueError("white space, quotes and backslashes cannot be read back")
+        if word.startswith("#"):
+            raise ValueError("a # at the beginning of a word begins a comment")
+    line = f"machine {host} login {login} password {password}\n"
+    if len(line.encode("utf-8", "surrogateescape")) > LINE_LIMIT:
+        raise ValueError(f"curl passes over a line of more than {LINE_LIMIT} bytes")
+    return line
 
 
 def from_headers(host: str, headers: Iterable[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:

@@ -33,9 +33,10 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     if token and subject.netrc_given and not through_daemon(inquiry):
         return ok("nix.netrc.given", f"the fragment names a netrc with the token for {host}")
     try:
-        names = netrc.machines(attached.read_text("utf-8", "replace"))
+        reading = netrc.read(attached.read_text("utf-8", "replace"))
+        names = reading.machines
     except (FileNotFoundError, NotADirectoryError):
-        names = ()
+        reading, names = netrc.Reading((), ()), ()
         if not token:
             return ok("nix.netrc.none", f"Nix has no netrc ({attached}), and the cache needs none")
     except OSError as error:
@@ -44,6 +45,13 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             f"Nix is told to read {attached}, and this user cannot: {os.strerror(error.errno or 0).lower()}",
             "a cache that wants credentials then answers as if it had nothing",
             f"see whose it is: ls -l {attached}",
+        )
+    if reading.broken is not None and host not in names:
+        return warn(
+            "nix.netrc.broken",
+            f"{attached} cannot be read to its end: {reading.problems[-1]}",
+            "Nix then fetches nothing at all, from whatever cache: Failed to open/read local data from file",
+            f"close the quotation in line {reading.broken}, or take it out: {attached}",
         )
     if host and (port := next((n for n in names if n.startswith(f"{host}:")), None)):
         return warn(
@@ -233,6 +241,7 @@ NETRC: Probe[NixSubject] = Probe(
         "nix.netrc.given": "the fragment brings a netrc with the token",
         "nix.netrc.none": "there is no netrc, and none is needed",
         "nix.netrc.unreadable": "this user cannot read the netrc that Nix is told to read",
+        "nix.netrc.broken": "the netrc opens a quotation that it does not close, and Nix fetches nothing",
         "nix.netrc.port": "an entry names a port, and so never matches",
         "nix.netrc.no-entry": "a token is needed, and the netrc has no entry for the host",
         "nix.netrc.replaced": "the netrc of the fragment lacks entries of the one whose place it takes",

@@ -138,6 +138,13 @@ def test_an_entry_of_the_users_own_for_the_machine_stays_and_ours_is_not_made(tm
     assert own.read_text() == f"machine {ADDRESS} login me password mine\n"
 
 
+def test_an_entry_of_the_users_own_counts_in_capitals_too(tmp_path):
+    own = tmp_path / "own"
+    own.write_text("machine Cache.Example login me password mine\n")
+    written = write_netrc(tmp_path / "netrc", own, "cache.example", TOKEN)
+    assert written.path is None and written.findings[0].code == "nix.netrc.taken"
+
+
 def test_a_netrc_that_cannot_be_read_is_not_replaced(tmp_path):
     for odd in (tmp_path, "/proc/self/mem"):
         finding = refused(tmp_path, odd if odd is tmp_path else type(tmp_path)(odd))

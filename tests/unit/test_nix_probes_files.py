@@ -44,6 +44,8 @@ def netrc(machine: Machine, text: str, mode: int = 0o600) -> str:
         ("machine other login u password p\n", WITH_TOKEN, 0o600, "nix.netrc.no-entry"),
         (ENTRY, WITH_TOKEN, 0o600, "nix.netrc.ok"),
         ("default login u password p\n", WITH_TOKEN, 0o600, "nix.netrc.ok"),
+        ('machine other login u password "p\n', TARGET, 0o600, "nix.netrc.broken"),
+        (ENTRY + 'machine other login u password "p\n', WITH_TOKEN, 0o600, "nix.netrc.ok"),
         (ENTRY, WITH_TOKEN, 0o644, "nix.netrc.open"),
         (ENTRY.replace("127.0.0.1", "127.0.0.1:8123"), WITH_TOKEN, 0o600, "nix.netrc.port"),
     ],

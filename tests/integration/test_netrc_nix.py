@@ -1,0 +1,80 @@
+"""Netrcs at the edge of their format: whom gfattach takes them to name, and what a real Nix sends."""
+
+import base64
+import shutil
+import subprocess
+
+import pytest
+
+from gfattach.nix import netrc
+from gfattach.nix.isolated import IsolatedStore
+from tests.integration.nix_caches import INFO, SIGNED, answer, serving
+
+pytestmark = [
+    pytest.mark.nix,
+    pytest.mark.skipif(shutil.which("nix-store") is None, reason="Nix is missing: apt-get install nix-bin"),
+]
+
+#: What Nix says of a netrc that curl cannot read to its end.
+BROKEN = "Failed to open/read local data from file"
+OURS = "machine localhost login a password b\n"
+
+
+def sent(tmp_path, text):
+    """What Nix sends to localhost with this netrc, as `login:password`; None for none. And what it says."""
+    requests = []
+    with serving({"/nix-cache-info": answer(INFO)}, requests=requests) as port:
+        settings = {"substituters": f"http://localhost:{port}", "download-attempts": "1"}
+        with IsolatedStore(tmp_path, settings, netrc=text) as store:
+            args = ["nix-store", "-r", str(SIGNED)]
+            done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
+    for line in b"\n".join(requests).decode().splitlines():
+        name, _, value = line.partition(":")
+        if name.lower() == "authorization":
+            return base64.b64decode(value.split()[1]).decode(), done.stderr
+    return None, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("machine LocalHost login a password b\n", True),
+        ("MACHINE localhost LOGIN a PASSWORD b\n", True),
+        ("Default login a password b\n", True),
+        ("machine other login x password y # machine localhost login x password y\n", False),
+        ("machine other login x password #y\n" + OURS, True),
+        ("macdef x\nfoo\n \n" + OURS, False),
+        ("macdef x\r\nfoo\r\n\r\n" + OURS, True),
+        ("# a\u2028" + OURS, False),
+        ("machine other login x\u00a0y password z\n" + OURS, True),
+        ('machine "localhost" login a password "b"\n', True),
+    ],
+)
+def test_whom_it_names_is_whom_nix_sends_to(tmp_path, text, named):
+    assert (sent(tmp_path, text)[0] == "a:b") == named
+    reading = netrc.read(text)
+    assert bool({"localhost", "*"} & set(reading.machines)) == named and reading.broken is None
+
+
+@pytest.mark.parametrize("first", [OURS, ""])
+def test_a_quotation_that_is_not_closed_ends_every_request_to_whom_nothing_before_it_is_for(tmp_path, first):
+    text = first + 'machine other login a password "b\n' + OURS
+    credentials, said = sent(tmp_path, text)
+    assert (credentials is None) == (BROKEN in said) == (first == "")
+    reading = netrc.read(text)
+    assert ("localhost" in reading.machines) == (first != "")
+    assert reading.broken == len(text.splitlines()) - 1
+
+
+def test_a_token_that_is_taken_for_an_entry_arrives_and_a_longer_one_is_refused(tmp_path):
+    taken = netrc.LINE_LIMIT - len(netrc.entry("localhost", "a", "x")) + 1
+    assert sent(tmp_path, netrc.entry("localhost", "a", "x" * taken))[0] == f"a:{'x' * taken}"
+    with pytest.raises(ValueError, match=str(netrc.LINE_LIMIT)):
+        netrc.entry("localhost", "a", "x" * (taken + 1))
+    assert sent(tmp_path, f"machine localhost login a password {'x' * (taken + 1)}\n")[0] is None
+
+
+def test_a_token_that_looks_like_a_comment_is_refused_as_nix_would_not_send_it(tmp_path):
+    with pytest.raises(ValueError, match="comment"):
+        netrc.entry("localhost", "a", "#b")
+    assert sent(tmp_path, "machine localhost login a password #b\n")[0] == "a:"
