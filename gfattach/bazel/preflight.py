@@ -7,6 +7,7 @@ have it call somebody are overridden, and taken out of the answer again.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from gfattach.bazel.events import Options, private_files, read_events
@@ -23,6 +24,9 @@ _QUIET = (
     "--spawn_strategy=",
     "--nobuild_event_json_file_path_conversion",
 )
+
+#: How Bazel marks an error, and its client one in the rc files: `[FATAL 12:00:00.123 src/main/cpp/x.cc:1] `.
+_MARKED = re.compile(r"(?:ERROR|FATAL): |\[(?:ERROR|FATAL) [^\]]{0,100}\] ")
 
 
 def effective_options(server: Server, work: Path, deadline: Deadline) -> Options:
@@ -47,6 +51,6 @@ def effective_options(server: Server, work: Path, deadline: Deadline) -> Options
 def error_line(stderr: str) -> str:
     """The first line that Bazel marked as an error, without the mark: later ones follow from it."""
     for line in stderr.splitlines():
-        if line.startswith(("ERROR: ", "FATAL: ")):
-            return line.partition(": ")[2].strip()
+        if marked := _MARKED.match(line):
+            return line[marked.end() :].strip()
     return ""

@@ -26,8 +26,8 @@ from gfattach.errors import BazelError, RefusedError, StorageError
 from gfattach.files import read_bytes
 from gfattach.fragments.rcfile import imports
 
-#: The system's rc file, as Bazel is built with it.
-SYSTEM_RC = Path("/etc/bazel.bazelrc")
+#: The system's rc file, as Bazel is built with it by its makers, and by Debian.
+_SYSTEM_RC = (Path("/etc/bazel.bazelrc"), Path("/etc/bazel/bazelrc"))
 
 #: The variable in which Bazel 9 and later look for further rc files, parted by commas.
 RC_VARIABLE = "BAZELRC"
@@ -58,6 +58,13 @@ _IN_WRAPPER = re.compile(
 )
 
 
+#: A policy (a startup option) that sets an executor or a strategy: it stands above every option.
+_IN_POLICY = re.compile(
+    r"flag_name\s*:\s*[\"'](?:(?P<endpoint>remote_executor)|(?:spawn_|genrule_)?strategy(?:_regexp)?)[\"']"
+    r"[\s,;]*set_value\s*:?\s*[{<][^}>]*flag_value\s*:\s*[\"'](?(endpoint)[^\"']|[^\"']*\b(?:remote|dynamic)\b)"
+)
+
+
 def refuse_executors(
     server: Server, work: Path, deadline: Deadline, *, environ: Mapping[str, str], rc: Sequence[Path] = ()
 ) -> None:
@@ -66,6 +73,8 @@ def refuse_executors(
     Raises RefusedError, BazelError (`bazel.rc`) for rc files that Bazel does not take, and StorageError.
     """
     wrapper = read_wrapper(server.workspace)
+    files = read_rc_files(server.workspace, environ, rc)
+    _refuse_policies(files)
     try:
         options = effective_options(server, work, deadline)
     except BazelError as error:
@@ -77,7 +86,7 @@ def refuse_executors(
                 "Bazel did not get past it",
             ) from error
         raise
-    refuse_effective_executor(options, read_rc_files(server.workspace, environ, rc), wrapper)
+    refuse_effective_executor(options, files, wrapper)
 
 
 def refuse_effective_executor(
@@ -108,6 +117,18 @@ def refuse_effective_executor(
     )
 
 
+def _refuse_policies(files: Sequence[RcFile]) -> None:
+    """Refuse what no option can override, and what Bazel would therefore call when it is asked."""
+    for option in (option for file in files for option in read_options(file)):
+        if option.name == "invocation_policy" and (found := _IN_POLICY.search(option.value or "")):
+            kind = "endpoint" if found["endpoint"] else "strategy"
+            raise _refusal(
+                f"prove.executor.{kind}",
+                "an invocation policy gives Bazel an executor, whatever any option says",
+                f"it stands in {option.where}",
+            )
+
+
 def executor_options(options: Options) -> Iterator[tuple[str, str]]:
     """The options, name and value, by which a build could use an executor: those that others do not undo."""
     executor = options.effective(_EXECUTOR)
@@ -130,7 +151,7 @@ def read_rc_files(workspace: Path, environ: Mapping[str, str], rc: Sequence[Path
 
     A file that cannot be read is left out: Bazel says that better.
     """
-    roots = [SYSTEM_RC, workspace / ".bazelrc"]
+    roots = [*_SYSTEM_RC, workspace / ".bazelrc"]
     if environ.get("HOME"):
         roots.append(Path(environ["HOME"]) / ".bazelrc")
     roots += [workspace / name for name in environ.get(RC_VARIABLE, "").split(",") if name]

@@ -45,7 +45,23 @@ def wrapper(body, code=WRAPPER, place="tools/bazel:2", **files):
     return Way({"tools/bazel": f"#!/bin/sh\n{body}\n", **files}, code, place)
 
 
+def policy(flag, value, behaviour=""):
+    set_value = f"set_value{{flag_value:'{value}' {behaviour}}}"
+    return f"startup --invocation_policy=\"flag_policies{{flag_name:'{flag}' {set_value}}}\""
+
+
 REFUSED = {
+    "a policy that no option overrides": rc(
+        "build --jobs=4", policy("remote_executor", "grpc://farm:1"), place=".bazelrc:2"
+    ),
+    "a policy that sets a strategy": strategy(policy("strategy", "Genrule=remote")),
+    "a policy of an imported file": Way(
+        {
+            ".bazelrc": "try-import %workspace%/policy.rc\n",
+            "policy.rc": policy("remote_executor", "grpc://farm:1", "overridable:true") + "\n",
+        },
+        place="policy.rc:1",
+    ),
     "the workspace's rc": rc("# farm", f"build {EXECUTOR}", place=".bazelrc:2"),
     "a value that is a word of its own": rc("build --remote_executor grpc://farm:1", place=".bazelrc:1"),
     "a common line": rc(f"common {EXECUTOR}", place=".bazelrc:1"),
@@ -151,6 +167,10 @@ REFUSED = {
 }
 
 NOT_REFUSED = {
+    "a policy that forbids executors": rc(policy("remote_executor", "")),
+    "a policy for a local strategy": rc(policy("strategy", "Genrule=local")),
+    "a policy for something else": rc(policy("remote_timeout", "60")),
+    "what the field's rules call an executor": rc("build --define=EXECUTOR=remote"),
     "no rc": Way({}),
     "a gRPC cache": rc("build --remote_cache=grpc://cache:9092"),
     "an HTTP cache": rc("build --remote_cache=http://cache:8080"),
