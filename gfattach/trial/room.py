@@ -1,7 +1,6 @@
 """A bounded room on disk: files by key, the least recently used given up for new ones.
 
-A key is `kind/shard/name`, and the shard is the first two characters of the name. A file
-is written as a draft in `tmp/`, within room that was reserved for it, and renamed into place:
+A file is written as a draft in `tmp/`, within room that was reserved for it, and renamed into place:
 a key names a whole file or none, whatever ends the process. The order of use is the order of the
 files' modification times, so it survives a restart.
 
@@ -14,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import threading
 import time
 from collections import OrderedDict
@@ -22,18 +20,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 from gfattach.files import PRIVATE_DIRECTORY, PRIVATE_FILE, make_private_directory
+from gfattach.trial.room_files import BLOCK_BYTES, WellFormed, directory_bytes, swept
 
-#: Bytes of a block where the file system does not name a larger one.
-BLOCK_BYTES = 4096
 #: Bytes of a directory that an entry can take: a name of up to 85 characters, and half of it unused.
 ENTRY_BYTES = 256
-#: Directories below each kind, by the first two hex digits.
-SHARDS = 256
 
-_SHARD = re.compile(r"[0-9a-f]{2}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -47,13 +40,6 @@ class TooLargeError(RoomError):
 
 class FullError(RoomError):
     """The disk is full, or all room is taken by what is being written just now."""
-
-
-class WellFormed(Protocol):
-    """Whether a file of that name and size (bytes) can be what a kind keeps."""
-
-    def __call__(self, name: str, size: int) -> bool:
-        """Decide it without opening the file."""
 
 
 @dataclass(slots=True, eq=False)
@@ -165,26 +151,10 @@ class Room:
                 self._unlink(key)
 
     def _load(self, kinds: Mapping[str, WellFormed]) -> None:
-        found: list[tuple[int, str, int]] = []
-        for kind, wellformed in kinds.items():
-            for shard in _scan(f"{self._root}/{kind}"):
-                if not shard.is_dir(follow_symlinks=False):
-                    Path(shard.path).unlink()
-                    continue
-                for file in _scan(shard.path):
-                    if file.is_dir(follow_symlinks=False):
-                        continue
-                    status = file.stat(follow_symlinks=False)
-                    placed = _SHARD.fullmatch(shard.name) and file.name.startswith(shard.name)
-                    if file.is_symlink() or not placed or not wellformed(file.name, status.st_size):
-                        Path(file.path).unlink()
-                        continue
-                    found.append((status.st_mtime_ns, f"{kind}/{shard.name}/{file.name}", status.st_size))
-        found.sort()
-        for _, key, size in found:
+        for used, key, size in swept(self._root, kinds):
             self._entries[key] = Entry(size, self.charge(size), checked=False)
             self._used += self._entries[key].charge
-        self._last_use = found[-1][0] if found else 0
+            self._last_use = used
         self._make_room(0)
 
     def _make_room(self, charge: int) -> None:
@@ -274,16 +244,6 @@ class Draft:
         handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
-
-
-def directory_bytes(kinds: int, block: int = BLOCK_BYTES) -> int:
-    """Bytes on disk that the directories of a room can take: the root, `tmp`, each kind, each shard."""
-    return (2 + kinds * (1 + SHARDS)) * block
-
-
-def _scan(directory: str) -> list[os.DirEntry[str]]:
-    with os.scandir(directory) as entries:
-        return list(entries)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ from gfattach.reapi.digest import Digest
 from gfattach.trial import actions, blobs
 from gfattach.trial.actions import ActionStore
 from gfattach.trial.blobs import EMPTY, BlobStore, DigestError
-from gfattach.trial.room import BLOCK_BYTES, FullError, Room, TooLargeError, directory_bytes
+from gfattach.trial.room import FullError, Room, TooLargeError
+from gfattach.trial.room_files import BLOCK_BYTES, directory_bytes
 
 KINDS = {blobs.KIND: blobs.is_blob, actions.KIND: actions.is_action}
 OVERHEAD = directory_bytes(len(KINDS))
