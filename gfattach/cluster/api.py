@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from gfattach.cluster.api_fields import one_line, unreadable
 from gfattach.cluster.background import now
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.http import Client, Response, request
-from gfattach.cluster.objects import one_line, unreadable
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
 

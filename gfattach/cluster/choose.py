@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gfattach.cluster.objects import EndpointSlice, Pod, Service, ServicePort, one_line
+from gfattach.cluster.api_fields import one_line
+from gfattach.cluster.objects import EndpointSlice, Pod, Service, ServicePort
 from gfattach.cluster.pod_state import worst
 from gfattach.errors import ClusterError
 

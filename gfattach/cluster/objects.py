@@ -1,7 +1,6 @@
 """Services, EndpointSlices and Pods as facts, read from JSON of which nothing is known.
 
-Field names are those of the Kubernetes API, core/v1 and discovery.k8s.io/v1. What is absent has the
-API's own default; what has another shape than the API's is a ClusterError, `cluster.api.unreadable`.
+Field names are those of the Kubernetes API, core/v1 and discovery.k8s.io/v1.
 """
 
 from __future__ import annotations
@@ -10,91 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gfattach.errors import ClusterError
+from gfattach.cluster.api_fields import (
+    flag,
+    items,
+    mapping,
+    name_of,
+    one_line,
+    port_number,
+    text,
+    texts,
+    unreadable,
+)
 
 Fact = TypeVar("Fact")
-
-#: Characters of a message from the cluster that are kept: it is shown on one line.
-MESSAGE_LIMIT = 400
-
-#: Items of one list that are read: a Service with more endpoints than this has enough of them.
-ITEM_LIMIT = 1000
-
-
-def unreadable(what: str) -> ClusterError:
-    """The error for an answer that has another shape than the API's."""
-    return ClusterError(
-        f"the API server's answer cannot be read: {what}",
-        "see what answers there: kubectl version",
-        code="cluster.api.unreadable",
-    )
-
-
-def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """A message from the cluster as one printable line of at most `limit` characters."""
-    # Cut before it is cleaned, so that a long message costs no more than a short one.
-    words = "".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split()
-    line = " ".join(words)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def mapping(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The object at `key`; absent and null are an empty one."""
-    value = holder.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise unreadable(f"{key} is no object")
-    return value
-
-
-def items(holder: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """The objects of the list at `key`; absent and null are an empty one."""
-    value = holder.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value[:ITEM_LIMIT]):
-        raise unreadable(f"{key} is no list of objects")
-    return value[:ITEM_LIMIT]
-
-
-def text(holder: Mapping[str, Any], key: str) -> str:
-    """The string at `key`; absent and null are an empty one."""
-    value = holder.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise unreadable(f"{key} is no string")
-    return value
-
-
-def texts(holder: Mapping[str, Any], key: str) -> dict[str, str]:
-    """The mapping of strings to strings at `key`."""
-    found = mapping(holder, key)
-    return {str(name): text(found, name) for name in found}
-
-
-def _name(holder: Mapping[str, Any], key: str) -> str:
-    """A name; one of the API's own rules is returned as it is, and any other is harmless to a terminal."""
-    return one_line(text(holder, key), 253)
-
-
-def _flag(holder: Mapping[str, Any], key: str, default: bool) -> bool:
-    value = holder.get(key)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise unreadable(f"{key} is neither true nor false")
-    return value
-
-
-def _port(holder: Mapping[str, Any], key: str) -> int | None:
-    value = holder.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
-        raise unreadable(f"{key} is no port number")
-    return value
 
 
 @dataclass(frozen=True)
@@ -182,8 +109,8 @@ def service(document: Mapping[str, Any]) -> Service:
     """A Service. Raises ClusterError."""
     metadata, spec = mapping(document, "metadata"), mapping(document, "spec")
     return Service(
-        _name(metadata, "namespace"),
-        _name(metadata, "name"),
+        name_of(metadata, "namespace"),
+        name_of(metadata, "name"),
         text(spec, "type") or "ClusterIP",
         text(spec, "clusterIP") == "None",
         texts(spec, "selector"),
@@ -194,18 +121,18 @@ def service(document: Mapping[str, Any]) -> Service:
 
 
 def _service_port(document: Mapping[str, Any]) -> ServicePort:
-    number = _port(document, "port")
+    number = port_number(document, "port")
     if number is None:
         raise unreadable("a Service's port has no number")
     target = document.get("targetPort")
     if isinstance(target, str):
         return ServicePort(text(document, "name"), number, target)
-    return ServicePort(text(document, "name"), number, _port(document, "targetPort") or number)
+    return ServicePort(text(document, "name"), number, port_number(document, "targetPort") or number)
 
 
 def endpoint_slice(document: Mapping[str, Any]) -> EndpointSlice:
     """An EndpointSlice. A condition that is not known counts as the API says: ready, not terminating."""
-    ports = ((text(port, "name"), _port(port, "port")) for port in items(document, "ports"))
+    ports = ((text(port, "name"), port_number(port, "port")) for port in items(document, "ports"))
     return EndpointSlice(
         {name: number for name, number in ports if number is not None},
         tuple(_endpoint(item, document) for item in items(document, "endpoints")),
@@ -216,10 +143,10 @@ def _endpoint(document: Mapping[str, Any], holder: Mapping[str, Any]) -> Endpoin
     conditions, target = mapping(document, "conditions"), mapping(document, "targetRef")
     is_pod = text(target, "kind") == "Pod"
     return Endpoint(
-        _name(target, "namespace") or _name(mapping(holder, "metadata"), "namespace"),
-        _name(target, "name") if is_pod else "",
-        _flag(conditions, "ready", True),
-        _flag(conditions, "terminating", False),
+        name_of(target, "namespace") or name_of(mapping(holder, "metadata"), "namespace"),
+        name_of(target, "name") if is_pod else "",
+        flag(conditions, "ready", True),
+        flag(conditions, "terminating", False),
     )
 
 
@@ -230,8 +157,8 @@ def pod(document: Mapping[str, Any]) -> Pod:
     scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
     states = items(status, "initContainerStatuses") + items(status, "containerStatuses")
     return Pod(
-        _name(metadata, "namespace"),
-        _name(metadata, "name"),
+        name_of(metadata, "namespace"),
+        name_of(metadata, "name"),
         text(status, "phase"),
         text(ready, "status") == "True",
         bool(text(metadata, "deletionTimestamp")),
@@ -247,7 +174,9 @@ def pod(document: Mapping[str, Any]) -> Pod:
 def _container_ports(spec: Mapping[str, Any]) -> dict[str, int]:
     # An init container that goes on running is a sidecar, and may have the port.
     containers = items(spec, "containers") + items(spec, "initContainers")
-    named = ((text(p, "name"), _port(p, "containerPort")) for c in containers for p in items(c, "ports"))
+    named = (
+        (text(p, "name"), port_number(p, "containerPort")) for c in containers for p in items(c, "ports")
+    )
     return {name: number for name, number in reversed(list(named)) if name and number is not None}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gfattach.cluster.objects import Pod, Waiting, one_line
+from gfattach.cluster.api_fields import one_line
+from gfattach.cluster.objects import Pod, Waiting
 
 #: Reasons for which a container waits in the course of things, and not because of a fault.
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", "waiting"})

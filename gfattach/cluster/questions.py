@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gfattach.cluster.api import Api, ApiError, path_of, read
-from gfattach.cluster.objects import mapping, one_line, text
+from gfattach.cluster.api_fields import mapping, one_line, text
 from gfattach.deadline import Deadline
 
 _AUTHENTICATION = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gfattach.cluster import objects
 from gfattach.cluster.api import Api, ApiError, path_of
+from gfattach.cluster.api_fields import ITEM_LIMIT
 from gfattach.cluster.choose import (
     Choice,
     ReadyPod,
@@ -110,7 +111,7 @@ async def _slices(api: Api, way: Way, deadline: Deadline) -> tuple[EndpointSlice
 async def _pods(api: Api, service: Service, deadline: Deadline) -> tuple[Pod, ...] | None:
     """The pods of the Service's selector; None where they may not be read."""
     selector = label_selector(service.selector)
-    path = path_of(service.namespace, "pods", labelSelector=selector, limit=str(objects.ITEM_LIMIT))
+    path = path_of(service.namespace, "pods", labelSelector=selector, limit=str(ITEM_LIMIT))
     try:
         return objects.listed(await api.get(path, deadline), objects.pod)
     except ApiError as error:

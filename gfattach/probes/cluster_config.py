@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from gfattach.cluster.objects import one_line
+from gfattach.cluster.api_fields import one_line
 from gfattach.cluster.resolve import connection, credential, find_files, read_kubeconfig, select
 from gfattach.errors import ClusterError
 from gfattach.finding import Finding, Probe, ok, warn

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gfattach.cluster import questions
 from gfattach.cluster.api import ApiError
+from gfattach.cluster.api_fields import one_line
 from gfattach.cluster.background import now
-from gfattach.cluster.objects import one_line
 from gfattach.cluster.questions import Person
 from gfattach.cluster.resolve import connection, credential
 from gfattach.errors import ClusterError, UsageError

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gfattach.cluster.objects import Service, ServicePort, one_line
+from gfattach.cluster.api_fields import one_line
+from gfattach.cluster.objects import Service, ServicePort
 from gfattach.contract.rules_endpoint import stale_host
 from gfattach.errors import ClusterError, UsageError
 from gfattach.site.settings import NAMESPACE

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from gfattach.cluster import background, questions
 from gfattach.cluster.api import Api, ApiError, path_of, read
+from gfattach.cluster.api_fields import MESSAGE_LIMIT
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.cluster.http import Response
-from gfattach.cluster.objects import MESSAGE_LIMIT
 from gfattach.cluster.questions import Right
 from gfattach.cluster.services import ReadyPod, ready_pods, survey
 from gfattach.deadline import Deadline

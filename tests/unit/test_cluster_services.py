@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gfattach.cluster import objects
+from gfattach.cluster.api_fields import ITEM_LIMIT, MESSAGE_LIMIT, one_line
 from gfattach.cluster.choose import (
     ReadyPod,
     choose_port,
@@ -16,7 +17,6 @@ from gfattach.cluster.choose import (
     label_selector,
     none_ready,
 )
-from gfattach.cluster.objects import ITEM_LIMIT, MESSAGE_LIMIT, one_line
 from gfattach.cluster.pod_state import why_not_ready, worst
 from gfattach.errors import ClusterError
 
