@@ -71,11 +71,15 @@ def _describe(leg: Leg) -> Finding:
         return warn(
             "firsthit.nothing",
             f"{who}: none of {leg.asked} came from the cache",
-            "the cache answers and nobody has filled it with what a proof asks for",
-            "an operator fills it, from a lane that may write: gfattach site warm --upload",
+            leg.detail.get("reason")
+            or "the cache answers and nobody has filled it with what a proof asks for",
+            *leg.detail.get(
+                "remedies", ("an operator fills it, from a lane that may write: gfattach site warm --upload",)
+            ),
         )
     first = f", the first after {leg.first_hit - leg.started:.2f} s" if leg.first_hit is not None else ""
     if leg.hits < leg.asked:
-        why = "what is missing was built here: evicted, or never stored"
-        return warn("firsthit.partial", f"{who}: {served} came from the cache{first}", why)
+        why = leg.detail.get("reason") or "what is missing was built here: evicted, or never stored"
+        remedies = leg.detail.get("remedies", ())
+        return warn("firsthit.partial", f"{who}: {served} came from the cache{first}", why, *remedies)
     return ok("firsthit.hit", f"{who}: {served} came from the cache{first}", hits=leg.hits)

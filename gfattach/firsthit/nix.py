@@ -7,6 +7,7 @@ and what voids a leg is said in `gfattach.firsthit.nix_realisation`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -180,6 +181,7 @@ def _leg(
                 log=log,
                 valid=_valid(program, store, wanted, done, deadline),
                 offered={path: _offer(store, path, uri) for path in wanted},
+                lacking=() if done.good else _lacking(store, log, wanted),
                 detail={"nix": nix.label, "headers_left_out": list(left_out)},
             )
         )
@@ -217,6 +219,17 @@ def _valid(
     except NixError:
         return frozenset()
     return frozenset(there) - frozenset(answer.stdout.split()) if answer.good else frozenset()
+
+
+def _lacking(store: IsolatedStore, log: ActivityLog, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """What Nix asked for besides, because `wanted` refers to it, and the cache has not got."""
+    absent: set[str] = set()
+    for file in narinfo_cache.find_files(store.cache_directory):
+        with contextlib.suppress(narinfo_cache.NarInfoCacheError):
+            absent |= narinfo_cache.absent(file)
+    asked = dict.fromkeys(query.field(0) for query in log.of(ActivityType.QUERY))
+    others = (path for path in asked if path not in wanted)
+    return tuple(path for path in others if path.rpartition("/")[2].partition("-")[0] in absent)
 
 
 def _offer(store: IsolatedStore, path: str, uri: str) -> narinfo_cache.Entry | None:

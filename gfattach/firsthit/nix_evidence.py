@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from gfattach.errors import NixError, UnprovedError
 from gfattach.firsthit.evidence import Client, Leg, LegName
@@ -49,21 +50,28 @@ _SIGNATURE_HINT = (
     "compare the site's public key with the one that the operator signs with: gfattach site show"
 )
 _NAR_HINT = "the cache names the path and its NAR cannot be taken: gfattach status"
+_PUBLISH_HINT = "an operator publishes it; how, a probe of the substituter says: gfattach status"
+_INCOMPLETE_HINTS = (
+    "a cache that leaves out what another has (Attic does, of cache.nixos.org) proves only what it holds "
+    "whole: name such a path",
+    "operator: push all: attic push --ignore-upstream-cache-filter CACHE PATH, or nix copy --to URL",
+)
 
 
 def leg_of(done: Realisation) -> Leg:
     """The leg that a realisation is.
 
-    A cache that has none of the paths makes a leg without hits. Raises NixError (`nix.crashed`) for a
-    Nix that did not come to an end, and UnprovedError when nothing came and it was not for want of a
-    path: `nix.late`, `nix.signature`, `nix.nar`, `nix.not-a-cache`, `nix.corrupt`, `nix.unreachable`,
-    `nix.failed`.
+    A cache that has none of the paths, or not what they refer to, makes a leg without hits. Raises NixError
+    (`nix.crashed`) for a Nix that did not come to an end, and UnprovedError when nothing came and it was not
+    for want of a path: `nix.late`, `nix.signature`, `nix.nar`, `nix.not-a-cache`, `nix.corrupt`,
+    `nix.unreachable`, `nix.nothing`.
     """
     outcomes = {path: done.outcome(path) for path in done.paths}
     hits = [path for path, outcome in outcomes.items() if outcome is Outcome.HIT]
     violations = done.violations()
     _require_an_end(done)
-    nothing = all(outcome is Outcome.NOT_PUBLISHED for outcome in outcomes.values())
+    wanting = (Outcome.NOT_PUBLISHED, Outcome.INCOMPLETE)
+    nothing = all(outcome in wanting for outcome in outcomes.values())
     if done.name is LegName.HIT and not hits and not violations and not nothing:
         raise _failure(done)
     asked = [path for path in done.paths if not _spared(path, done, outcomes)]
@@ -83,7 +91,7 @@ def leg_of(done: Realisation) -> Leg:
             **done.detail,
             "substituter": done.uri,
             "nothing_to_hit": nothing,
-            **({"reason": NOTHING_TO_HIT} if nothing else {}),
+            **_shortfall(done, asked, outcomes),
             "paths": {path: outcome.value for path, outcome in outcomes.items()},
             "key_proved": proved,
             "key_reason": reason,
@@ -102,6 +110,32 @@ def _spared(path: str, done: Realisation, outcomes: Mapping[str, Outcome]) -> bo
         and outcomes[path] is Outcome.NOT_PUBLISHED
         and any(outcome is Outcome.HIT for outcome in outcomes.values())
     )
+
+
+def _shortfall(done: Realisation, asked: list[str], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """The `reason` why not all came that was asked for, and `remedies`; nothing when all did."""
+    if done.name is not LegName.HIT:
+        return {}
+    if all(outcome is Outcome.NOT_PUBLISHED for outcome in outcomes.values()):
+        return {"reason": NOTHING_TO_HIT, "remedies": [_PUBLISH_HINT]}
+    lacking = [path for path in asked if outcomes[path] is Outcome.INCOMPLETE]
+    if lacking:
+        return {"reason": _incomplete(done, lacking[0]), "remedies": [*_INCOMPLETE_HINTS]}
+    for path in asked:
+        if outcomes[path] is Outcome.NOT_PUBLISHED:
+            return {"reason": f"the cache has not got {path}", "remedies": [_PUBLISH_HINT]}
+        if outcomes[path] is Outcome.NOT_SIGNED:
+            return {"reason": f"{path} is not signed by a trusted key", "remedies": [_SIGNATURE_HINT]}
+        if outcomes[path] is Outcome.FAILED and (unsigned := done.unsigned()):
+            return {"reason": _short(unsigned), "remedies": [_SIGNATURE_HINT]}
+        if outcomes[path] is Outcome.FAILED:
+            return {"reason": f"{path} did not come", "remedies": [_NAR_HINT]}
+    return {}
+
+
+def _incomplete(done: Realisation, path: str) -> str:
+    more = f" and {len(done.lacking) - 1} more" if len(done.lacking) > 1 else ""
+    return f"the cache has {path} and lacks {done.lacking[0]}{more}, which it refers to"
 
 
 def _key(done: Realisation, hits: list[str]) -> tuple[bool, str]:
@@ -182,6 +216,8 @@ def _failure(done: Realisation) -> UnprovedError:
         if done.outcome(path) is Outcome.NOT_SIGNED:
             why = f"{path} is not signed by a trusted key"
             return UnprovedError(f"{nothing}: {why}", _SIGNATURE_HINT, code="nix.signature")
+    if unsigned := done.unsigned():
+        return UnprovedError(f"{nothing}: {_short(unsigned)}", _SIGNATURE_HINT, code="nix.signature")
     first = _short(said[0]) if said else f"it exited with {done.exit_code}"
     if done.substitutions():
         return UnprovedError(f"{nothing}: {first}", _NAR_HINT, code="nix.nar")

@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     HIT = "hit"
     NOT_PUBLISHED = "not-published"
     NOT_SIGNED = "not-signed"
+    INCOMPLETE = "incomplete"
     FAILED = "failed"
 
 
@@ -37,8 +38,9 @@ class Realisation:
 
     `uri` is the only substituter; `spare` is the path that an operator need not have published
     when there is another; `valid` are those of `paths` that the store holds at the end; `offered`
-    is what the cache said of each, None where it said nothing. `keys` are the names of the keys that
-    were trusted. `exit_code` is negative for a signal, None for a deadline.
+    is what the cache said of each, None where it said nothing. `lacking` are paths that these refer to
+    and the cache has not got. `keys` are the names of the keys that were trusted. `exit_code` is negative
+    for a signal, None for a deadline.
     """
 
     name: LegName
@@ -52,6 +54,7 @@ class Realisation:
     log: ActivityLog
     valid: frozenset[str]
     offered: Mapping[str, Entry | None]
+    lacking: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def complaints(self) -> list[str]:
@@ -76,7 +79,14 @@ class Realisation:
             return Outcome.NOT_PUBLISHED
         if any(path in text and _UNSIGNED.search(text) for text in self.complaints()):
             return Outcome.NOT_SIGNED
+        # Nix fetches a path when it has all that it refers to, and says nothing of it when it has not.
+        if self.lacking and entry is not None and path not in self.valid and not substitutions:
+            return Outcome.INCOMPLETE
         return Outcome.FAILED
+
+    def unsigned(self) -> str:
+        """What Nix said of a path that no trusted key has signed; empty when it said so of none."""
+        return next((text for text in self.complaints() if _UNSIGNED.search(text)), "")
 
     def _ours(self, activity: Activity) -> bool:
         return same_cache(activity.field(1), self.uri)

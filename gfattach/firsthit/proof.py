@@ -80,12 +80,15 @@ def conclude(legs: Sequence[Leg], report: Report, origin: float, endpoints: Mapp
     """The proof that these legs make. Only clients that were asked something are judged."""
     asked = [client for client in Client if any(leg.client is client for leg in legs)]
     clients = [judge(client, legs) for client in asked]
-    empty = any(client.verdict is Verdict.NOTHING_TO_HIT for client in clients)
+    empty = [client.client for client in clients if client.verdict is Verdict.NOTHING_TO_HIT]
+    remedies = [hint for leg in legs if leg.client in empty for hint in leg.detail.get("remedies", ())]
+    if any(client is not Client.NIX for client in empty):
+        remedies.append(_WARM_HINT)
     return Proof(
         legs=tuple(legs),
         clients=tuple(clients),
         first_hit=first_hit(report, legs, origin),
         origin=origin,
         endpoints=endpoints,
-        hints=(_WARM_HINT,) if empty else (),
+        hints=tuple(dict.fromkeys(remedies)),
     )

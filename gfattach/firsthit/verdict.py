@@ -48,13 +48,13 @@ def judge(client: Client, legs: Iterable[Leg]) -> ClientVerdict:
     if not hits:
         return ClientVerdict(client, Verdict.UNPROVED, "nothing was asked")
     if all(leg.hits == 0 for leg in hits):
-        return ClientVerdict(
-            client, Verdict.NOTHING_TO_HIT, "the cache answers and holds nothing of the probe"
-        )
+        empty = hits[0].detail.get("reason") or "the cache answers and holds nothing of the probe"
+        return ClientVerdict(client, Verdict.NOTHING_TO_HIT, empty)
     least = min(hits, key=lambda leg: leg.hits / max(1, leg.asked))
     served = f"{least.hits} of {least.asked}"
     if least.hits < HIT_SHARE * least.asked:
-        return ClientVerdict(client, Verdict.UNPROVED, f"only {served} came from the cache")
+        why = f": {reason}" if (reason := least.detail.get("reason")) else ""
+        return ClientVerdict(client, Verdict.UNPROVED, f"only {served} came from the cache{why}")
     vanished = ", and none with the endpoint withheld" if controls else ""
     return ClientVerdict(client, Verdict.PROVED, f"{served} came from the cache{vanished}")
 

@@ -69,6 +69,14 @@ def lookup(file: Path, store_path: str) -> list[Entry]:
     ]
 
 
+def absent(file: Path) -> frozenset[str]:
+    """The digests of the paths that some cache had not got, as `file` says. Raises NarInfoCacheError."""
+    with _opened(file) as database:
+        return frozenset(
+            str(row[0]) for row in database.execute("select hashPart from NARs where present = 0")
+        )
+
+
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
     if not os.access(file, os.R_OK):
