@@ -88,12 +88,6 @@ def _masked(value: Any) -> Any:
     return redacted(value)
 
 
-def _without_flag_value(found: re.Match[str]) -> str:
-    # A quote before the flag holds the value together; without one it ends at white space.
-    rest = "" if found["quote"] else found["rest"]
-    return f"{found['quote']}{found['flag']}{MASK}{rest}"
-
-
 def _without_value(found: re.Match[str]) -> str:
     name, between, value = found.groups()
     mark = value[: 2 if value.startswith("\\") else 1]
@@ -144,12 +138,12 @@ def _rules() -> tuple[_Rule, ...]:
         # A flag's header, up to white space, or with a quote before it to the next quote.
         (
             re.compile(
-                r"(?P<quote>[\"']?)(?P<flag>(?:--[a-z_]{0,40}header|BAZEL_REMOTE_[A-Z_]{0,8}HEADER)"
+                r"(?P<quote>[\"'])?(?P<flag>(?:--[a-z_]{0,40}header|BAZEL_REMOTE_[A-Z_]{0,8}HEADER)"
                 r"(?:=|[ \t]{1,4})[\"']?[^=\s\"']{1,200}=)"
-                rf"(?:{_SCHEMES}\s{{1,4}})?[^\s\"'\\]*+(?P<rest>[^\"'\r\n]*+)",
+                rf"(?:{_SCHEMES}\s{{1,4}})?[^\s\"'\\]*+(?(quote)[^\"'\r\n]*+)",
                 re.I,
             ),
-            _without_flag_value,
+            lambda found: f"{found['quote'] or ''}{found['flag']}{MASK}",
         ),
         (
             re.compile(
@@ -161,7 +155,12 @@ def _rules() -> tuple[_Rule, ...]:
         ),
         (re.compile(rf"(--[a-z_-]{{0,40}}(?:{_NAMES})[ \t]{{1,4}})([^\s-]\S*+)", re.I), rf"\1{MASK}"),
         # A netrc's entry.
-        (re.compile(r"\b(login\s{1,40}\S{1,200}\s{1,40}password\s{1,40})(\S++)"), rf"\1{MASK}"),
+        (
+            re.compile(r"\b((?:login|account|machine)\s{1,40}\S{1,200}\s{1,40}password\s{1,40})(\S++)", re.I),
+            rf"\1{MASK}",
+        ),
+        # The key that signs for a Nix cache, 64 bytes, where the one that is shown has 32.
+        (re.compile(begin + r"(?!sha512:)([A-Za-z0-9._-]{1,200}:)[A-Za-z0-9+/]{86}=="), rf"\1{MASK}"),
         (
             re.compile(rf"\b({_SCHEMES})(\s{{1,4}})([A-Za-z0-9._~+/=-]{{6,}}+)", re.I),
             _without_credential,

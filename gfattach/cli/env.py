@@ -104,6 +104,9 @@ def exec_(workspace: Path | None, command: tuple[str, ...]) -> None:
 @click.option("--credential-helper", metavar="HOST=PATH", help="Bazel's credential helper.")
 @click.option("--credential-helper-token-file", metavar="PATH", help="Where the helper finds its token.")
 @click.option("--platform", metavar="NAME", help="The platform of remote execution.")
+@click.option("--remote-header", metavar="V", help="Refused: a header is a secret, and is not written.")
+@click.option("--remote-cache-header", metavar="V", help="Refused likewise.")
+@click.option("--remote-exec-header", metavar="V", help="Refused likewise.")
 @click.option(
     "--write", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
 )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from gfattach.contract.variables import BY_NAME, Secrecy, value_of
 from gfattach.endpoint import EndpointError, parse_endpoint
+from gfattach.redact import redact
 
 #: Characters of a value that are shown; more say nothing more.
 SHOWN_CHARACTERS = 80
@@ -46,6 +47,8 @@ def shown_endpoint(text: str) -> str:
 
 
 def shown_text(text: str) -> str:
-    """`text` on one line and not too long, control characters written out."""
+    """`text` on one line and not too long, control characters written out, and without what is a secret by
+    its shape: cut off, it would have that shape no more."""
+    text = redact(text)
     line = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"

@@ -145,3 +145,12 @@ def test_a_file_of_github_that_cannot_be_written_is_an_error_that_names_it(attac
     done = attached.run("env", "--shell", "github")
     assert done.returncode == 2
     assert f"cannot write {attached.root}: is a directory" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--remote-header", "--remote-cache-header", "--remote-exec-header"])
+def test_consumer_env_knows_the_headers_of_the_call_and_writes_none(machine, option):
+    path = machine.root / "env"
+    profile = ("cluster-cache", "--cache-endpoint", "grpc://cache.example:9092", "--write", str(path))
+    done = machine.run("consumer-env", *profile, option, "x-token=c4nary")
+    assert done.returncode == 2 and f"{option} is a secret" in done.stderr
+    assert "c4nary" not in done.stderr and not path.exists()
