@@ -15,6 +15,7 @@ from typing import Any
 from gfattach import files
 from gfattach.credential.file_store import credential_directory
 from gfattach.credential.jwt import Claims
+from gfattach.credential.store import STORES
 
 SCHEMA = "gfattach.credentials/1"
 
@@ -72,17 +73,7 @@ def _note(entry: Entry) -> dict[str, Any]:
 
 
 def _entry(host: str, note: Any) -> Entry | None:
-    try:
-        said = note["claims"]
-        claims = None
-        if said is not None:
-            claims = Claims(
-                said["expires"],
-                said["not_before"],
-                said["subject"],
-                tuple(said["audience"]),
-                tuple(said["scopes"]),
-            )
-        return Entry(host, str(note["store"]), claims)
-    except (KeyError, TypeError):
+    """The note on `host`; None for one that names no store."""
+    if not isinstance(note, dict) or note.get("store") not in STORES:
         return None
+    return Entry(host, note["store"], Claims.from_json(note.get("claims")))

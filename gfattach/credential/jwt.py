@@ -37,6 +37,19 @@ class Claims:
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
 
+    @staticmethod
+    def from_json(note: Any) -> Claims | None:
+        """What `as_json` has noted; None for no note, and nothing of what makes no sense in one."""
+        if not isinstance(note, dict):
+            return None
+        return Claims(
+            expires=_moment(note.get("expires")),
+            not_before=_moment(note.get("not_before")),
+            subject=_text(note.get("subject")),
+            audience=_texts(note.get("audience")),
+            scopes=_texts(note.get("scopes")),
+        )
+
     def as_json(self) -> dict[str, Any]:
         """For a note on disk and for output: nothing of it is a secret."""
         return {

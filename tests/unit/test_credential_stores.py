@@ -36,6 +36,25 @@ def test_the_file_keeps_a_token_a_host_and_goes_with_the_last():
     assert not store.path.exists()
 
 
+@pytest.mark.parametrize(
+    ("note", "found"),
+    [
+        ({"store": "nowhere", "claims": None}, {}),
+        ({"store": ["file"], "claims": None}, {}),
+        ("file", {}),
+        ({"store": "file"}, {"a": index.Entry("a", "file", None)}),
+        (
+            {"store": "file", "claims": {"expires": "soon", "subject": 3, "audience": [1, "b"]}},
+            {"a": index.Entry("a", "file", Claims(audience=("b",)))},
+        ),
+    ],
+)
+def test_a_note_that_nobody_can_make_sense_of_is_none_and_of_a_half_good_one_the_good_half_is(note, found):
+    credential_directory().mkdir(parents=True)
+    index.path().write_text(json.dumps({"hosts": {"a": note}}))
+    assert index.entries() == found
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_files_are_0600_and_directories_0700_whatever_the_umask(umask):
     before = os.umask(umask)
