@@ -1,21 +1,20 @@
 """How long Bazel waits for a token, as a multiple of a bare interpreter's start.
 
-    python benchmarks/credential_get.py [RUNS]
+    python benchmarks/credential_get.py [ROUNDS]
 
 Measured is the executable that Bazel is given, asked as Bazel asks, with the token in the private file.
-Each round runs every command once, in turn, so that a change in the machine's speed falls on all of
-them; the figures are medians over the rounds, and the ratio is taken round by round.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
+
+from timing import beside_the_first, in_turn, rounds_asked, seconds_of
 
 #: What an answer may cost, in starts of a bare interpreter.
 LIMIT = 6.0
@@ -24,7 +23,6 @@ HOST = "cache.example"
 
 
 def main() -> int:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     with tempfile.TemporaryDirectory() as place:
         os.environ.update(HOME=place, XDG_STATE_HOME=f"{place}/state")
         subprocess.run(
@@ -36,27 +34,15 @@ def main() -> int:
         from gfattach.credential.helper import write_helper
 
         helper = write_helper(Path(place) / "bin")
-        commands = {
-            "bare interpreter": [sys.executable, "-c", "1"],
-            "credential helper": [str(helper), "get"],
-        }
         question = f'{{"uri": "grpcs://{HOST}/build.bazel.remote.execution.v2.Capabilities"}}'.encode()
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(rounds + 1):  # the first round warms the page cache and is not counted
-            for name, args in commands.items():
-                before = time.perf_counter()
-                done = subprocess.run(args, input=question, stdout=subprocess.PIPE, check=True)
-                times[name].append(time.perf_counter() - before)
-        assert b"Bearer" in done.stdout
-    bare = times["bare interpreter"][1:]
-    worst = 0.0
-    print(f"{'command':<22} {'median':>9} {'times bare':>11}   ({rounds} rounds)")
-    for name, taken in times.items():
-        ratio = statistics.median(a / b for a, b in zip(taken[1:], bare, strict=True))
-        worst = max(worst, ratio)
-        print(f"{name:<22} {statistics.median(taken[1:]) * 1000:>6.1f} ms {ratio:>11.2f}")
-    print(f"limit: {LIMIT} times a bare interpreter's start: {'kept' if worst <= LIMIT else 'BROKEN'}")
-    return 0 if worst <= LIMIT else 1
+        said = subprocess.run([helper, "get"], input=question, stdout=subprocess.PIPE, check=True)
+        assert b"Bearer" in said.stdout
+        commands = {
+            "bare interpreter": partial(seconds_of, [sys.executable, "-c", "1"], input=question),
+            "credential helper": partial(seconds_of, [str(helper), "get"], input=question),
+        }
+        times = in_turn(commands, rounds_asked(15))
+    return beside_the_first(times, LIMIT)
 
 
 if __name__ == "__main__":
