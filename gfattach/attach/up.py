@@ -82,7 +82,8 @@ def attach(options: UpOptions, run: Run) -> Attached:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 process.end_all()  # a probe's thread may still be at work in what is undone now
-            if first:
+                error.args = (_take_back(home) if first else "what was attached before: gfattach status",)
+            elif first:
                 undo(home)
             elif isinstance(error, ClusterError):
                 error.hints = (*error.hints, "what was attached before is left as it was: gfattach status")
@@ -90,6 +91,15 @@ def attach(options: UpOptions, run: Run) -> Attached:
         if attached.attachment is None and first:
             undo(home)
         return attached
+
+
+def _take_back(home: Home) -> str:
+    """Undo an attach that was interrupted; what is left of it, in words."""
+    try:
+        undo(home)
+    except KeyboardInterrupt:
+        return "what was begun is not all undone: gfattach down"
+    return "what was begun is undone"
 
 
 def _check_same(before: Attachment | None, wanted: str) -> None:

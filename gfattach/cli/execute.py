@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from typing import Any, Protocol
 
 import click
 
+from gfattach.cli.interrupts import end_as_interrupted
 from gfattach.engine import Observer, Report, Run
 from gfattach.errors import ExitCode, GfattachError
 from gfattach.redact import redact
@@ -59,9 +58,9 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outcome]) -> int:
     """Run `work` as `command` and render it as `output` asks; the exit code.
 
-    stdout is the result, stderr is progress and diagnosis.
+    stdout is the result, stderr is progress and diagnosis. What a KeyboardInterrupt is given are hints.
     """
-    _end_as_interrupted()
+    end_as_interrupted()
     observer = _observer(output, verbose)
     run = Run(observer, origin=process_origin())
     outcome, error = Outcome(), None
@@ -69,26 +68,13 @@ def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outc
         outcome = work(run)
     except GfattachError as caught:
         error, outcome = caught, Outcome(caught.exit_code)
-    except KeyboardInterrupt:
-        error = GfattachError("interrupted", code="interrupted")
+    except KeyboardInterrupt as interrupt:
+        error = GfattachError("interrupted", *map(str, interrupt.args), code="interrupted")
         outcome = Outcome(ExitCode.INTERRUPTED)
     finally:
         observer.close()
     _render(command, output, run.report(), outcome, error)
     return outcome.exit_code
-
-
-def _end_as_interrupted() -> None:
-    """Have what asks a process to end, and a terminal that closes, undo what was begun as ctrl-C does.
-
-    A signal that is ignored (nohup) stays so.
-    """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if (
-            signal.getsignal(number) is signal.SIG_DFL
-            and threading.current_thread() is threading.main_thread()
-        ):
-            signal.signal(number, signal.default_int_handler)
 
 
 def process_origin() -> float:
