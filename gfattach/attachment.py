@@ -7,6 +7,7 @@ headers of a target are not written.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gfattach import __version__
 from gfattach.cluster.connection import ClusterRef
 from gfattach.endpoint import Endpoint, parse_endpoint
 from gfattach.errors import GfattachError, StorageError
-from gfattach.files import make_private_directory, read_bytes, remove, write_json
+from gfattach.files import make_private_directory, read_bytes, remove, remove_unfinished, write_json
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home, state_directory
 from gfattach.reapi.target import CacheTarget, TlsFiles
@@ -82,9 +83,8 @@ def save(home: Home, attachment: Attachment) -> None:
     The list comes first: a home that is named and holds nothing is harmless, one that nobody
     remembers is not.
     """
-    make_private_directory(_index())
     workspace = None if home.workspace is None else str(home.workspace)
-    write_json(_index_file(home), {"home": str(home.directory), "workspace": workspace})
+    _enter(home, {"home": str(home.directory), "workspace": workspace})
     write_json(home.record, {"schema": SCHEMA, **_encode(attachment)})
 
 
@@ -116,10 +116,14 @@ def load(home: Home) -> Attachment | None:
 def forget(home: Home) -> bool:
     """Remove the record, whatever is in it, and the home from the user's list; whether there was a record.
 
-    Raises StorageError.
+    The list of nothing is removed as well. Raises StorageError.
     """
     existed = remove(home.record)
     remove(_index_file(home))
+    remove_unfinished(_index_file(home))
+    with contextlib.suppress(OSError):  # there are others, or something else
+        for empty in (_index(), _index().parent, _index().parent.parent):
+            empty.rmdir()
     return existed
 
 
@@ -136,6 +140,17 @@ def homes() -> Sequence[Listed]:
             continue
         found.append(Listed(home, attached))
     return sorted(found, key=lambda listed: listed.home.directory)
+
+
+def _enter(home: Home, entry: dict[str, Any]) -> None:
+    """Put the home into the list; the `forget` of another one may take the empty list away meanwhile."""
+    for last in (False, True):
+        make_private_directory(_index())
+        try:
+            return write_json(_index_file(home), entry)
+        except StorageError:
+            if last or _index().is_dir():
+                raise
 
 
 def _index() -> Path:

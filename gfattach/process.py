@@ -210,12 +210,16 @@ class ProcessId:
         return _born(self.pid) == self.born
 
     def end(self, seconds: float = TERMINATE_SECONDS) -> bool:
-        """End it: ask, wait `seconds`, then insist. Whether it is gone. Never touches another process."""
+        """End it: ask, wait `seconds`, then insist. Whether it is gone. Never touches another process.
+
+        One that was stopped is continued, so that it can end in an orderly way.
+        """
         for sign in (signal.SIGTERM, signal.SIGKILL):
             if not self.alive():
                 return True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, sign)
+                os.kill(self.pid, signal.SIGCONT)
             deadline = Deadline.after(seconds)
             while not deadline.expired:
                 if not self.alive():

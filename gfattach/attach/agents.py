@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gfattach import attachment as records
 from gfattach.agent import guardian, supervisor
 from gfattach.agent import state as agent_state
 from gfattach.agent.client import AgentClient
@@ -22,7 +23,7 @@ from gfattach.attach.way import Way
 from gfattach.attachment import Attachment
 from gfattach.contract.environment import WITHHELD
 from gfattach.deadline import Deadline
-from gfattach.errors import AgentError, GfattachError
+from gfattach.errors import AgentError, GfattachError, UsageError
 from gfattach.paths import Home
 from gfattach.process import ProcessId
 
@@ -119,9 +120,14 @@ def keep_watched(record: Attachment) -> None:
 def release(directory: Path, record: Path) -> bool:
     """Give up what the attachment of `record` has there; whether an agent ran.
 
-    The last one takes the agent with it, and all that the agent kept. Raises AgentError and StorageError.
+    The last one takes the agent with it, and all that the agent kept, also one that is stopped or stuck.
+    Raises AgentError and StorageError.
     """
     client = supervisor.find(directory)
+    if client is None and runs(directory) and not _others(directory, record):
+        supervisor.stop(directory)
+        supervisor.discard(directory, record)
+        return True
     if client is not None:
         deadline = Deadline.after(ANSWER_SECONDS)
         state = agent_state.read_state(directory)
@@ -132,6 +138,20 @@ def release(directory: Path, record: Path) -> bool:
                 _await_end(state.process)
     supervisor.discard(directory, record)
     return client is not None
+
+
+def recorded(home: Home) -> tuple[Attachment, Path]:
+    """The attachment of `home`, and the directory of its agent. Raises UsageError where it has none."""
+    record = records.load(home)
+    if record is None:
+        raise UsageError("nothing is attached here", "attach first: gfattach up", code="agent.none")
+    if record.agent is None:
+        raise UsageError(
+            f"no agent belongs to this attachment ({record.kind}): nothing is forwarded, nothing is watched",
+            "see how it is: gfattach status",
+            code="agent.none",
+        )
+    return record, record.agent
 
 
 def ask(record: Attachment, home: Home) -> AgentStatus | None:
@@ -154,6 +174,12 @@ def runs(directory: Path) -> bool:
     """Whether the agent of `directory` has not ended, whether or not it answers."""
     state = agent_state.read_state(directory)
     return state is not None and state.process.alive()
+
+
+def _others(directory: Path, record: Path) -> bool:
+    """Whether the agent of `directory` is there for another attachment than that of `record`."""
+    registry = Registry(directory)
+    return bool({item.record for item in registry.registrations} - {record, *registry.gone()})
 
 
 def _await_end(process: ProcessId) -> None:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from gfattach import attachment as records
 from gfattach.agent import supervisor
 from gfattach.agent.state import log_file
+from gfattach.attach import agents
 from gfattach.attach.agents import ANSWER_SECONDS
 from gfattach.deadline import Deadline
-from gfattach.errors import UsageError
+from gfattach.errors import AgentError, UsageError
 from gfattach.files import read_bytes
 from gfattach.paths import resolve_home
 
@@ -26,6 +27,10 @@ class Log:
 
     files: tuple[Path, ...]
     lines: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The command's part of the document."""
+        return {"files": [str(file) for file in self.files if file.exists()], "lines": list(self.lines)}
 
 
 def read_log(workspace: Path | None, count: int) -> Log:
@@ -53,15 +58,19 @@ def follow(log: Log) -> Iterator[str]:
 
 
 def set_level(workspace: Path | None, level: str) -> None:
-    """Have the agent log from `level` on. Raises UsageError, and AgentError when none runs."""
-    client = supervisor.find(_directory(workspace))
+    """Have the agent log from `level` on. Raises UsageError when none runs, AgentError for one that hangs."""
+    directory = _directory(workspace)
+    client = supervisor.find(directory)
+    if client is None and agents.runs(directory):
+        raise AgentError(
+            "the agent does not answer: it is stopped or stuck",
+            "replace it: gfattach up",
+            code="agent.silent",
+        )
     if client is None:
         raise UsageError("no agent runs here", "start it again: gfattach up", code="agent.ended")
     client.set_log_level(level, Deadline.after(ANSWER_SECONDS))
 
 
 def _directory(workspace: Path | None) -> Path:
-    record = records.load(resolve_home(workspace, Path.cwd()))
-    if record is None or record.agent is None:
-        raise UsageError("nothing is attached here", "attach first: gfattach up", code="agent.none")
-    return record.agent
+    return agents.recorded(resolve_home(workspace, Path.cwd()))[1]

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus, ForwardStatus
 from gfattach.attach import agents
-from gfattach.errors import UsageError
 from gfattach.paths import resolve_home
 
 #: Seconds between two looks.
@@ -21,30 +19,31 @@ WATCH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Look:
-    """What one look saw, in UTC; `agent` is None when it has ended."""
+    """What one look saw, in UTC; `agent` is None when it has ended or, with `hung`, does not answer."""
 
     at: datetime
     agent: AgentStatus | None
+    hung: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """For programs: one document a look."""
         agent = None if self.agent is None else self.agent.as_json()
-        return {"schema": "gfattach.watch/1", "at": self.at.isoformat(), "agent": agent}
+        state = "hung" if self.hung else "ended" if agent is None else "running"
+        return {"schema": "gfattach.watch/1", "at": self.at.isoformat(), "state": state, "agent": agent}
 
 
 def watch(workspace: Path | None) -> Iterator[Look]:
-    """A look whenever something has changed, for ever. Raises UsageError when nothing is attached."""
+    """A look whenever something has changed. Raises UsageError as soon as nothing is attached."""
     home = resolve_home(workspace, Path.cwd())
-    record = records.load(home)
-    if record is None or record.agent is None:
-        raise UsageError("nothing is attached here", "attach first: gfattach up", code="agent.none")
     before: object = ()
     while True:
+        record, directory = agents.recorded(home)
         agent = agents.ask(record, home)
-        now = None if agent is None else tuple(_changing(each) for each in agent.forwards)
+        hung = agent is None and agents.runs(directory)
+        now = hung if agent is None else tuple(_changing(each) for each in agent.forwards)
         if now != before:
             before = now
-            yield Look(datetime.now(UTC).replace(microsecond=0), agent)
+            yield Look(datetime.now(UTC).replace(microsecond=0), agent, hung)
         time.sleep(WATCH_SECONDS)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
+
+from gfattach.cli.execute import Outcome, execute
+from gfattach.engine import Run
 
 
 @click.command()
@@ -20,20 +25,47 @@ import click
     help="Have the agent log from this level on, and show nothing.",
 )
 @click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="text, or json (one document; with --follow a document a line).",
+)
+@click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
     help="The workspace; without it, the one around the current directory.",
 )
-def logs(lines: int, follow: bool, level: str | None, workspace: Path | None) -> None:
+@click.pass_context
+def logs(
+    ctx: click.Context, lines: int, follow: bool, level: str | None, output: str, workspace: Path | None
+) -> None:
     """Show what the background process that holds the forwards has logged."""
     from gfattach.attach import logs as work
 
     if level is not None:
         work.set_level(workspace, level)
-        return
-    log = work.read_log(workspace, lines)
-    for line in log.lines:
-        click.echo(line)
-    if follow:
-        for line in work.follow(log):
-            click.echo(line)
+    elif follow:
+        from gfattach.cli.interrupts import end_as_interrupted
+
+        end_as_interrupted()
+        log = work.read_log(workspace, lines)
+        _print(log.lines, output)
+        _print(work.follow(log), output)
+    elif output == "json":
+        ctx.exit(execute("logs", output, False, lambda run: _document(run, workspace, lines)))
+    else:
+        _print(work.read_log(workspace, lines).lines, output)
+
+
+def _document(run: Run, workspace: Path | None, lines: int) -> Outcome:
+    from gfattach.attach.logs import read_log
+
+    log = read_log(workspace, lines)
+    run.account("start", "start, and read the log")
+    return Outcome(result=log.as_json())
+
+
+def _print(lines: Iterable[str], output: str) -> None:
+    for line in lines:
+        click.echo(line if output == "text" else json.dumps({"schema": "gfattach.log/1", "line": line}))

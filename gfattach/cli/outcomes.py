@@ -137,6 +137,8 @@ def forward_line(forward: ForwardStatus) -> str:
 def look_lines(look: Look) -> list[str]:
     """What a look of `status --watch` saw, each line with the time of the clock on the wall."""
     at = f"{look.at.astimezone():%H:%M:%S}"
+    if look.hung:
+        return [f"{at}  the agent does not answer: it is stopped or stuck; replace it: gfattach up"]
     if look.agent is None:
         return [f"{at}  the agent has ended; start it again: gfattach up"]
     return [f"{at}  {forward_line(forward)}" for forward in look.agent.forwards]

@@ -22,7 +22,10 @@ def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: boo
     """
     if watch:
         from gfattach.attach.watch import watch as looks
+        from gfattach.cli.interrupts import end_as_interrupted
         from gfattach.cli.outcomes import look_lines
+
+        end_as_interrupted()
 
         for look in looks(workspace):
             lines = [json.dumps(look.as_json())] if output == "json" else look_lines(look)

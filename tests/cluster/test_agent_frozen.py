@@ -1,0 +1,112 @@
+"""An agent that stands still is not one that has ended: what is said of it, and that `down` ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jsonschema
+import pytest
+
+from tests.integration.agents import wait_for
+from tests.integration.conftest import ROOT
+
+from .field import alive, developer_machine
+
+SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
+
+ATTACH = ("up", "--no-bazel", "--no-nix")
+
+
+@pytest.fixture
+def machine(cluster, tmp_path):
+    made = developer_machine(tmp_path, cluster)
+    before = made.files()
+    yield made
+    assert made.run("down").returncode == 0
+    assert made.processes() == [] and made.files() == before
+    assert not (made.root / "home/.local/state/gfattach").exists()
+
+
+@pytest.fixture
+def frozen(machine):
+    """The agent's process, stopped."""
+    machine.json(*ATTACH)
+    pid = machine.json("status")["result"]["agent"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    yield pid
+    if alive(pid):
+        os.kill(pid, signal.SIGCONT)
+
+
+def first_look(machine):
+    """The first document of `status --watch`, and the exit code when it is asked to end."""
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "gfattach", "status", "--watch", "--output", "json"],
+        cwd=machine.workspace,
+        env=machine.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        return json.loads(watching.stdout.readline())
+    finally:
+        watching.terminate()
+        watching.communicate(timeout=10)
+        assert watching.returncode == 130
+
+
+def test_watch_tells_one_that_is_stopped_from_one_that_has_ended(machine, frozen):
+    look = first_look(machine)
+    assert (look["state"], look["agent"]) == ("hung", None)
+    os.kill(frozen, signal.SIGCONT)
+    wait_for(lambda: machine.json("status")["result"]["healthy"])
+    assert first_look(machine)["state"] == "running"
+    os.kill(frozen, signal.SIGKILL)
+    wait_for(lambda: not alive(frozen))
+    assert first_look(machine)["state"] == "ended"
+
+
+def test_the_level_of_its_log_cannot_be_set_and_that_is_why(machine, frozen):
+    done = machine.run("logs", "--level", "debug")
+    assert done.returncode == 1 and "stopped or stuck" in done.stderr
+
+
+def test_down_ends_it_and_leaves_nothing(machine, frozen):
+    began = time.monotonic()
+    document = machine.json("down")
+    assert time.monotonic() - began < 6
+    assert "agent.released" in json.dumps(document["stages"])
+    wait_for(lambda: not alive(frozen))
+
+
+def test_down_leaves_it_to_another_workspace_that_it_serves(machine, frozen, tmp_path, cluster):
+    os.kill(frozen, signal.SIGCONT)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "MODULE.bazel").write_text("")
+    (other / ".git").mkdir()
+    assert machine.run(*ATTACH, cwd=other).returncode == 0
+    os.kill(frozen, signal.SIGSTOP)
+    machine.json("down")
+    assert alive(frozen)
+    os.kill(frozen, signal.SIGCONT)
+    again = machine.run("status", "--output", "json", cwd=other)
+    assert again.returncode == 0 and json.loads(again.stdout)["result"]["agent"]["pid"] == frozen
+    assert machine.run("down", cwd=other).returncode == 0
+
+
+def test_the_log_is_a_document_for_who_asks_for_one(machine):
+    machine.json(*ATTACH)
+    document = machine.json("logs")
+    jsonschema.validate(document, SCHEMA)
+    assert any("is up" in line for line in document["result"]["lines"])
+    [file] = document["result"]["files"]
+    assert file.endswith("agent.log")
+    machine.run("down")
+    assert machine.json("logs", code=2)["error"]["code"] == "agent.none"
