@@ -7,25 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gfattach.errors import GfattachError
-from gfattach.files import storage_error
-from gfattach.trial.serve import ServeOptions, serve, tell_parent
+from gfattach.first_words import served
+from gfattach.trial.serve import ServeOptions, serve
 from gfattach.trial.state import DEFAULT_IDLE_HOURS, DEFAULT_MAX_BYTES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve, and return the exit code; an error goes to standard output as one line of JSON."""
     options = _parse(arguments)
-    try:
-        try:
-            serve(options)
-        except OSError as error:
-            raise storage_error("use", options.directory, error) from error
-    except GfattachError as error:
-        said = {"code": error.code, "fact": error.fact, "hints": list(error.hints), "exit": error.exit_code}
-        tell_parent({"error": said})
-        return error.exit_code
-    return 0
+    return served(lambda: serve(options), options.directory)
 
 
 def _parse(arguments: Sequence[str] | None) -> ServeOptions:

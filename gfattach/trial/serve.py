@@ -8,7 +8,6 @@ for long enough. The first line of its standard output is one JSON document, for
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -18,11 +17,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gfattach import files
 from gfattach.endpoint import Endpoint
 from gfattach.errors import UsageError
+from gfattach.first_words import tell_parent
 from gfattach.process import ProcessId
 from gfattach.trial.cache_server import CacheServer
 from gfattach.trial.nix_server import NixCacheServer
@@ -97,13 +97,6 @@ def serve(options: ServeOptions) -> None:
         LOG.info("ending: %s", reason)
         if _file_identity(state_file(directory)) == ours:
             files.remove(state_file(directory))
-
-
-def tell_parent(document: dict[str, Any]) -> None:
-    """Write `document` to standard output as one line, and close it: the parent waits for its end."""
-    with contextlib.suppress(OSError):  # a parent that is gone need not be told
-        os.write(1, (json.dumps(document) + "\n").encode())
-    _redirect(os.devnull, os.O_WRONLY, 1)
 
 
 def _start(make: Callable[[int], Server], asked: int | None, remembered: int | None) -> Server:

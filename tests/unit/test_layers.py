@@ -10,7 +10,7 @@ ROOT = Path(gfattach.__file__).parent
 #: From the ground up; names in one row may import one another.
 LAYERS = (
     ("errors", "deadline", "files", "process", "paths", "endpoint", "finding", "marked", "_templates"),
-    ("redact", "background"),
+    ("redact", "background", "first_words"),
     ("asking", "engine"),
     ("tls",),
     ("reapi", "nixcache", "bazel", "nix", "git", "cluster", "credential"),
