@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,7 +82,20 @@ class Certificate:
 
 
 def read_der(der: bytes) -> Certificate:
-    """The certificate in `der`. Raises ValueError for what is none."""
+    """The certificate in `der`. Raises ValueError for what is none, and for one of an unknown kind."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.utils import CryptographyDeprecationWarning
+    from cryptography.x509 import UnsupportedGeneralNameType
+
+    # Trust stores hold authorities with a serial number of zero: nobody here can do anything about that.
+    warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
+    try:
+        return _read(der)
+    except (UnsupportedAlgorithm, UnsupportedGeneralNameType) as error:
+        raise ValueError(str(error)) from error
+
+
+def _read(der: bytes) -> Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
