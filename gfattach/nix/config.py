@@ -28,7 +28,7 @@ _COMMANDS = (("config", "show"), ("show-config",))
 ENABLE_COMMANDS = ("--option", "extra-experimental-features", "nix-command")
 
 #: What a Nix says of a subcommand that it does not have.
-_UNKNOWN_COMMAND = "is not a recognised command"
+UNKNOWN_COMMAND = "is not a recognised command"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_settings(
         answer = run(nix.path, [*command, *ENABLE_COMMANDS, "--json"], deadline, environ)
         if answer.good:
             return Settings(_parse(nix, answer.stdout))
-        if _UNKNOWN_COMMAND not in answer.stderr:
+        if UNKNOWN_COMMAND not in answer.stderr:
             failure = error_line(answer)
             break
     raise NixError(

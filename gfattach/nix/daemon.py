@@ -7,7 +7,10 @@ substituter that it ignores, and asks no network.
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import os
+import pwd
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -17,7 +20,7 @@ from pathlib import Path
 
 from gfattach.deadline import Deadline
 from gfattach.errors import NixError
-from gfattach.nix.config import ENABLE_COMMANDS
+from gfattach.nix.config import ENABLE_COMMANDS, UNKNOWN_COMMAND, Settings
 from gfattach.nix.program import Nix, error_line, plain, run
 
 STATE_DIRECTORY = "/nix/var/nix"
@@ -33,11 +36,12 @@ _IGNORED = re.compile(r"ignoring untrusted substituter '(?P<uri>[^']*)'")
 
 
 class Mode(StrEnum):
-    """Who writes the store for this user."""
+    """Who writes the store for this user; SHUT: nobody, because it is not theirs and no daemon is there."""
 
     DIRECT = "direct"
     DAEMON = "daemon"
     NEW = "new"
+    SHUT = "shut"
     ELSEWHERE = "elsewhere"
 
 
@@ -62,7 +66,7 @@ def access(store: str, environ: Mapping[str, str]) -> Access:
     """How a Nix whose setting `store` has this value gets at its store (as Nix 2.8 to 2.31 decide)."""
     state = Path(environ.get("NIX_STATE_DIR") or STATE_DIRECTORY)
     daemon = Path(environ.get("NIX_DAEMON_SOCKET_PATH") or state / "daemon-socket" / "socket")
-    if store == "daemon":
+    if store.partition("?")[0] == "daemon":
         return Access(Mode.DAEMON, store, daemon)
     if store.startswith("unix://"):
         return Access(Mode.DAEMON, store, Path(store.removeprefix("unix://").partition("?")[0] or daemon))
@@ -74,7 +78,7 @@ def access(store: str, environ: Mapping[str, str]) -> Access:
         return Access(Mode.DIRECT, store)
     if daemon.exists():
         return Access(Mode.DAEMON, store, daemon)
-    return Access(Mode.NEW if not state.exists() else Mode.DIRECT, store)
+    return Access(Mode.SHUT, store, daemon) if state.exists() else Access(Mode.NEW, store)
 
 
 def connect(path: Path, deadline: Deadline) -> None:
@@ -93,12 +97,31 @@ def ask_trust(nix: Nix, substituters: Sequence[str], deadline: Deadline, environ
     named = ("--option", "extra-substituters", " ".join((*substituters, UNLISTED)))
     for command in _PINGS:
         answer = run(nix.path, [*command, *ENABLE_COMMANDS, *named], deadline, environ)
-        if answer.good:
+        if UNKNOWN_COMMAND not in answer.stderr:
             break
-    else:
+    if not answer.good:
         raise NixError(f"the daemon could not be asked: {error_line(answer)}", code="nix.daemon")
     ignored = {match["uri"] for match in _IGNORED.finditer(plain(answer.stderr))}
     return Trust(UNLISTED not in ignored, tuple(uri for uri in substituters if uri in ignored))
+
+
+def own_name() -> str:
+    """The name of this user, as a daemon takes it from the other end of its socket."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def may_connect(settings: Settings) -> bool:
+    """Whether a daemon with these settings lets this user in. It says nothing to one whom it does not."""
+    if "allowed-users" not in settings.known:
+        return True
+    names = {"*", own_name()}
+    for number in {os.getegid(), *os.getgroups()}:
+        with contextlib.suppress(KeyError):
+            names.add(f"@{grp.getgrgid(number).gr_name}")
+    return bool(names & {*settings.words("allowed-users"), *settings.words("trusted-users")})
 
 
 def configuration_directory(environ: Mapping[str, str]) -> Path:

@@ -85,6 +85,14 @@ def _ask_mode(inquiry: Inquiry[NixSubject]) -> Finding:
                 "see what sets it: nix show-config | grep '^store', echo $NIX_REMOTE",
                 **data,
             )
+        case Mode.SHUT:
+            return fail(
+                "nix.mode.shut",
+                f"this user may not write the store, and no daemon is there to do so: {found.socket}",
+                "no command of Nix can build or substitute anything",
+                RESTART_HINT,
+                **data,
+            )
         case Mode.NEW:
             where = "/nix" if os.getuid() == 0 else "~/.local/share/nix/root or /nix"
             return ok("nix.mode.new", f"there is no store yet: the first use makes one in {where}", **data)
@@ -154,6 +162,7 @@ MODE: Probe[NixSubject] = Probe(
         "nix.mode.direct": "this user writes the store, and decides alone",
         "nix.mode.daemon": "a daemon writes the store, and decides what this user may choose",
         "nix.mode.daemon-dead": "the daemon that should write the store does not answer",
+        "nix.mode.shut": "this user may not write the store, and no daemon is there",
         "nix.mode.new": "there is no store yet",
         "nix.mode.elsewhere": "the store is on another machine, or of another kind",
     },

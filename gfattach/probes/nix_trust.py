@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gfattach.deadline import Deadline
 from gfattach.errors import NixError
-from gfattach.finding import Finding, Inquiry, Probe, ok, warn
+from gfattach.finding import Finding, Inquiry, Probe, fail, ok, warn
 from gfattach.nix.config import Settings, read_settings, system_environment
-from gfattach.nix.daemon import Trust, ask_trust, configuration_directory
+from gfattach.nix.daemon import Trust, ask_trust, configuration_directory, may_connect, own_name
 from gfattach.nix.program import Flavour, Nix
 from gfattach.nix.uri import spelled_otherwise
 from gfattach.probes.nix_program import RESTART_HINT
@@ -31,8 +31,10 @@ def _ask_trust(inquiry: Inquiry[NixSubject]) -> Finding:
     url = subject.url
     deadline = Deadline(inquiry.deadline.at - END_SECONDS)
     try:
-        trust = ask_trust(nix, [url] if url else [], deadline, subject.environment)
         system = read_settings(nix, deadline, system_environment(subject.environment))
+        if not may_connect(system):
+            return _refused(nix, system, subject.environment)
+        trust = ask_trust(nix, [url] if url else [], deadline, subject.environment)
     except NixError as error:
         return warn(
             "nix.trust.unanswered",
@@ -44,6 +46,17 @@ def _ask_trust(inquiry: Inquiry[NixSubject]) -> Finding:
     if trust.trusted:
         return ok("nix.trust.trusted", "the daemon trusts this user: the fragment counts", trusted=True)
     return _untrusted(subject, nix, trust, system)
+
+
+def _refused(nix: Nix, system: Settings, environ: Mapping[str, str]) -> Finding:
+    user = own_name()
+    return fail(
+        "nix.trust.refused",
+        f"the daemon lets only {' '.join(system.words('allowed-users')) or 'nobody'} in, and this is {user}",
+        "it hangs up on anybody else without a word, and no command of Nix can read or write the store",
+        *_to_be_added(nix, {"allowed-users": (user,)}, environ),
+        trusted=False,
+    )
 
 
 def _untrusted(subject: NixSubject, nix: Nix, trust: Trust, system: Settings) -> Finding:
@@ -87,22 +100,29 @@ def administrator_lines(
 
     Never `trusted-users`: who is in that list is as good as root.
     """
+    return _to_be_added(nix, {"trusted-substituters": (url,), "trusted-public-keys": keys}, environ)
+
+
+def _to_be_added(
+    nix: Nix, words: Mapping[str, tuple[str, ...]], environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    """How an administrator adds `words` to the settings of that name, and what to run then."""
+    words = {name: added for name, added in words.items() if added}
     if NIXOS_MARK.exists():
-        attributes = [f'nix.settings.trusted-substituters = [ "{url}" ];']
-        quoted = " ".join(f'"{key}"' for key in keys)
-        attributes += [f"nix.settings.trusted-public-keys = [ {quoted} ];"] if keys else []
+        lists = {name: " ".join(f'"{word}"' for word in added) for name, added in words.items()}
         return (
             "ask the administrator to add to the configuration of this NixOS:",
-            *attributes,
+            *(f"nix.settings.{name} = [ {added} ];" for name, added in lists.items()),
             "and then to run: sudo nixos-rebuild switch",
         )
     directory = configuration_directory(environ)
     custom = directory / "nix.custom.conf"
     determinate = nix.flavour is Flavour.DETERMINATE or custom.exists()
-    file = custom if determinate else directory / "nix.conf"
-    lines = [f"extra-trusted-substituters = {url}"]
-    lines += [f"extra-trusted-public-keys = {' '.join(keys)}"] if keys else []
-    return (f"ask the administrator to add to {file}:", *lines, f"and then to run: {_restart(determinate)}")
+    return (
+        f"ask the administrator to add to {custom if determinate else directory / 'nix.conf'}:",
+        *(f"extra-{name} = {' '.join(added)}" for name, added in words.items()),
+        f"and then to run: {_restart(determinate)}",
+    )
 
 
 def _restart(determinate: bool) -> str:
@@ -121,6 +141,7 @@ TRUST: Probe[NixSubject] = Probe(
         "nix.trust.listed": "the administrator has listed the substituter and a key of it",
         "nix.trust.untrusted": "the daemon ignores the substituter that this user names",
         "nix.trust.key": "the daemon takes from the substituter, and trusts none of its keys",
+        "nix.trust.refused": "the daemon does not let this user in",
         "nix.trust.unanswered": "the daemon could not be asked",
     },
     needs=("nix.mode",),

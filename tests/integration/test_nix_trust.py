@@ -161,6 +161,19 @@ def test_a_daemon_that_is_dead_fails_with_what_starts_it(nix, place):
     assert found["nix.trust"].status is Status.SKIP
 
 
+def test_a_user_whom_the_daemon_does_not_let_in_is_told_so(nix, place):
+    """The daemon itself only hangs up."""
+    with daemon(nix, place / "daemon", allowed_users="daemon", trusted_users="daemon") as served:
+        if os.getuid() == 0:
+            os.chown(served.directory / "user", NOBODY, NOBODY)
+        program = as_somebody(nix, place)
+        found = Run().stage(STAGE, NixSubject(str(program), TARGET, environ=served.environment)).findings
+        args = ("--extra-experimental-features", "nix-command", "store", "ping")
+        done = run(program, args, Deadline.after(NIX_SECONDS), served.environment)
+    assert (found["nix.trust"].code, found["nix.trust"].status) == ("nix.trust.refused", Status.FAIL)
+    assert not done.good and "allowed" not in done.stderr
+
+
 #: What an administrator may have listed: the substituter and its key as they stand, or nearly so, and what
 #: comes of it.
 LISTINGS = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import socket
 from contextlib import closing
 from dataclasses import replace
@@ -10,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from gfattach.finding import Status
+from gfattach.nix import daemon as nix_daemon
 from gfattach.nix.daemon import UNLISTED
 from gfattach.nix.program import Flavour, Nix
 from gfattach.probes import nix_trust
 from tests.unit.nix_room import KEY, TARGET, URL, daemon, machine
 
 __all__ = ["daemon", "machine"]
+
+GROUP = grp.getgrgid(os.getegid()).gr_name
 
 
 # nix.mode and nix.trust
@@ -44,6 +49,42 @@ def test_a_daemon_that_is_dead_fails(machine, tmp_path, what):
             dead.bind(str(path))
     finding = machine.ask(store=f"unix://{path}")["nix.mode"]
     assert (finding.code, finding.status) == ("nix.mode.daemon-dead", Status.FAIL)
+
+
+def test_a_store_of_somebody_elses_without_a_daemon_fails(machine, tmp_path, monkeypatch):
+    """A machine for many users whose daemon was not started: the socket is not there at all."""
+    state, may = tmp_path / "state", os.access
+    state.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != state and may(path, mode))
+    machine.environ["NIX_STATE_DIR"] = str(state)
+    finding = machine.ask(store="auto")["nix.mode"]
+    assert (finding.code, finding.status) == ("nix.mode.shut", Status.FAIL)
+    assert str(tmp_path / "state/daemon-socket/socket") in finding.seen
+    assert "nix-daemon" in finding.hints[0]
+
+
+@pytest.mark.parametrize("allowed", [["*"], [nix_daemon.own_name()], ["someone", "@" + GROUP]])
+def test_a_user_whom_the_daemon_lets_in(machine, daemon, allowed):
+    found = machine.ask(store=daemon, then=ignoring(), allowed_users=allowed)
+    assert found["nix.trust"].code == "nix.trust.trusted"
+
+
+@pytest.mark.parametrize("nixos", [False, True])
+def test_a_user_whom_the_daemon_does_not_let_in(machine, daemon, tmp_path, monkeypatch, nixos):
+    monkeypatch.setattr(nix_trust, "NIXOS_MARK", tmp_path if nixos else tmp_path / "none")
+    finding = machine.ask(store=daemon, then="exit 1", allowed_users=["someone", "@nobodies"])["nix.trust"]
+    assert (finding.code, finding.status) == ("nix.trust.refused", Status.FAIL)
+    name = nix_daemon.own_name()
+    line = f'nix.settings.allowed-users = [ "{name}" ];' if nixos else f"extra-allowed-users = {name}"
+    assert finding.hints[1] == line
+    assert not any("trusted-users" in hint for hint in finding.hints)
+
+
+def test_what_the_daemon_said_is_shown_and_not_that_a_command_is_unknown(machine, daemon):
+    unknown = "error: 'info' is not a recognised command"
+    then = f'if [ "$2" = ping ]; then echo "error: gone" >&2; else echo "{unknown}" >&2; fi; exit 1'
+    finding = machine.ask(store=daemon, then=then)["nix.trust"]
+    assert finding.code == "nix.trust.unanswered" and finding.seen.endswith(": gone")
 
 
 def ignoring(*urls: str) -> str:

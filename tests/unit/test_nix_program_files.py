@@ -256,6 +256,7 @@ def test_an_address_is_shown_without_its_password():
         ("daemon", Mode.DAEMON, "{}/daemon-socket/socket"),
         ("unix:///run/nix.sock?root=/x", Mode.DAEMON, "/run/nix.sock"),
         ("unix://", Mode.DAEMON, "{}/daemon-socket/socket"),
+        ("daemon?max-connections=2", Mode.DAEMON, "{}/daemon-socket/socket"),
         ("local", Mode.DIRECT, None),
         ("local?root=/x", Mode.DIRECT, None),
         ("/some/root", Mode.DIRECT, None),
@@ -303,7 +304,8 @@ def test_trust_is_what_the_daemon_does_not_warn_of(tmp_path, words):
 
 
 def test_a_nix_that_has_only_the_newer_name_of_the_question_is_asked_by_that(tmp_path):
-    nix = fake_nix(tmp_path, '[ "$1 $2" = "store info" ] || { echo "error: no ping" >&2; exit 1; }')
+    unknown = "error: 'ping' is not a recognised command"
+    nix = fake_nix(tmp_path, f'[ "$1 $2" = "store info" ] || {{ echo "{unknown}" >&2; exit 1; }}')
     assert ask_trust(nix, [], Deadline.after(10), os.environ).trusted
 
 
