@@ -87,6 +87,21 @@ class Home:
         """Room for what a proof needs while it runs (output bases, stores)."""
         return cache_directory() / "work" / self.key
 
+    @property
+    def flags_work(self) -> Path:
+        """Room for asking a Bazel for its flags, beside a proof that may run."""
+        return self.work.with_name(f"{self.key}-flags")
+
+    @property
+    def warming(self) -> Home:
+        """The home whose room filling the cache uses, beside a proof that may run."""
+        return Home(self.work / "warm", None)
+
+    @property
+    def rooms(self) -> tuple[Path, ...]:
+        """All that may be left in the cache directory by a command on this home that was killed."""
+        return (self.work, self.flags_work, self.warming.work)
+
 
 def resolve_home(workspace: Path | None, cwd: Path) -> Home:
     """The home for `--workspace` (or, without one, for the workspace around `cwd`, or for the user).

@@ -156,7 +156,7 @@ def _names(
     from gfattach.bazel.flags import accepted_flags
 
     bazel = identify(program, Deadline.after(IDENTIFY_SECONDS), workspace=home.workspace, environ=environment)
-    work = home.work.with_name(f"{home.work.name}-flags")
+    work = home.flags_work
     try:
         accepted = accepted_flags(
             bazel, bazel_arguments.questions(needed), work=work, cache=cache_directory() / "bazel-flags.json"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gfattach.attach import headers
 from gfattach.attach.undo import Undoing, undo
 from gfattach.engine import Run
 from gfattach.files import locked
@@ -38,6 +39,7 @@ def detach(workspace: Path | None, run: Run) -> Detached:
     home = resolve_home(workspace, Path.cwd())
     run.account("start", "start, and find what is attached")
     if not home.directory.exists():
+        headers.sweep()  # a Bazel is given headers where nothing is attached too
         return Detached(home, None)
     done: list[Undoing] = []
 

@@ -19,7 +19,7 @@ from gfattach.files import remove_tree
 from gfattach.finding import Finding, ok, skip
 from gfattach.firsthit.measure import Measurement
 from gfattach.firsthit.proof import Proof, conclude
-from gfattach.paths import Home, resolve_home
+from gfattach.paths import resolve_home
 from gfattach.site.load import load_site
 from gfattach.site.site import Site
 
@@ -94,7 +94,7 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
     target = bazel_token.ask_with_token(target, run)
     if not (bazel_side.ask_certificate(target, run) and bazel_side.ask_cache(target, run)):
         raise GfattachError("the cache did not pass its probes; nothing was stored", code="warm.cache")
-    work = Home(home.work / "warm", None)
+    work = home.warming
     try:
         found = bazel_side.ask_bazel(target, options.clients, work, run)
         measurement = Measurement(run)

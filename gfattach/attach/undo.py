@@ -36,11 +36,13 @@ def undo(home: Home) -> Undoing:
     """
     from gfattach.trial import supervisor
 
-    end_strays(home.work)
+    for room in home.rooms:
+        end_strays(room)
     released = _release(home)
     stopped = supervisor.stop(home.trial) if home.trial.exists() else False
     outcomes = Journal(home).undo()
-    remove_tree(home.work)
+    for room in home.rooms:
+        remove_tree(room)
     headers.sweep()
     attached = records.forget(home)
     return Undoing(attached, stopped, released, outcomes, remove_home(home))

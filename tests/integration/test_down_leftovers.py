@@ -1,0 +1,37 @@
+"""`gfattach down` takes along what commands that were killed have left, secrets above all."""
+
+import subprocess
+
+import pytest
+
+from gfattach.paths import Home
+
+
+def ended_process():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    return child.pid
+
+
+@pytest.mark.parametrize("attached", [True, False])
+def test_a_private_rc_whose_bazel_has_ended_is_gone_whether_or_not_something_was_attached(machine, attached):
+    if attached:
+        machine.json("up", "--trial", "--no-bazel", "--no-nix")
+    directory = machine.root / "run" / "gfattach"
+    directory.mkdir(parents=True, exist_ok=True)
+    left = directory / f"headers-{ended_process()}.bazelrc"
+    left.write_text("build --remote_header=x-token=c4nary\n")
+    machine.json("down")
+    assert not left.exists()
+
+
+def test_the_rooms_of_proofs_of_filling_and_of_questions_are_gone(machine, monkeypatch):
+    machine.json("up", "--trial", "--no-bazel", "--no-nix")
+    monkeypatch.setenv("XDG_CACHE_HOME", machine.environment["XDG_CACHE_HOME"])
+    rooms = Home(machine.workspace / ".gfattach", machine.workspace).rooms
+    assert len(set(rooms)) == 3
+    for room in rooms:
+        (room / "bazel").mkdir(parents=True)
+        (room / "bazel" / "headers.bazelrc").write_text("build --remote_cache_header=x-token=c4nary\n")
+    machine.json("down")
+    assert not any(room.exists() for room in rooms)
