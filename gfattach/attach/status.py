@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from gfattach import attachment as records
 from gfattach.agent.status import AgentStatus
 from gfattach.attach import agents, forwards
 from gfattach.attachment import Attachment
+from gfattach.deadline import Deadline
 from gfattach.endpoint import Endpoint
 from gfattach.engine import Report, Run
 from gfattach.errors import CredentialError, ExitCode
@@ -20,6 +22,9 @@ from gfattach.fragments import nixconf
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home, resolve_home
 from gfattach.reapi.target import CacheTarget
+
+#: Seconds for the agent to meet what a cache that does not answer has shown here.
+AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,31 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
         _ask_cache(cache, run)
     if alive and substituter is not None and not _behind_dead_forward(substituter.endpoint, None, agent):
         _ask_substituter(substituter, run)
+    if agent is not None and _failed_behind_forward(record, run):
+        agent = _ask_again(record, home, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
     return Inspection(home, record, run.report(), agent)
+
+
+def _failed_behind_forward(record: Attachment, run: Run) -> bool:
+    """Whether a cache behind a forward that was up has failed a probe: the way to it may have ended."""
+    halves = (("cache", record.cache), ("substituter", record.substituter))
+    behind = tuple(f"{half}." for half, target in halves if target is not None and target.behind_forward)
+    return any(name.startswith(behind) and each.failed for name, each in run.findings.items())
+
+
+def _ask_again(record: Attachment, home: Home, run: Run) -> AgentStatus | None:
+    """Ask the agent once more: what has failed here went through its forwards, so it meets the cause now."""
+    deadline = Deadline.after(AGAIN_SECONDS)
+    while True:
+        agent = agents.ask(record, home)
+        found = {name: each for name, each in forwards.findings(record, agent).items() if each.failed}
+        if found or deadline.expired:
+            break
+        time.sleep(0.05)
+    if found:
+        run.step("agent again", "ask the agent once more", lambda progress: found)
+    return agent
 
 
 def _behind_dead_forward(endpoint: Endpoint, socket: Path | None, agent: AgentStatus | None) -> bool:

@@ -11,7 +11,7 @@ from gfattach.reapi.speech import Heard, Speech
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import TlsFileError, client_certificate, context
 from gfattach.reapi.wire import listen_to
-from gfattach.tls.inspection import Fault
+from gfattach.tls.fault import Fault, broken_off, client_refused, for_others, not_valid_now, untrusted
 from gfattach.tls.pem import KeyForm, key_form
 
 CacheInquiry = Inquiry[CacheTarget]
@@ -155,7 +155,6 @@ def _tls_fault(target: CacheTarget, fault: Fault, detail: str, names: tuple[str,
     look = f"see it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}"
     silent = "Bazel says only: General OpenSslEngine problem"
     if fault is Fault.NAME:
-        named = f"for {', '.join(names[:5])}" if names else "for another name"
         right = next((name for name in names if "*" not in name), None)
         use = (
             f"use {_with(replace(endpoint, host=right), endpoint.scheme)}"
@@ -164,7 +163,7 @@ def _tls_fault(target: CacheTarget, fault: Fault, detail: str, names: tuple[str,
         )
         return fail(
             "cache.protocol.name",
-            f"the certificate of {endpoint.authority} is {named}, and not for {endpoint.host}",
+            for_others(endpoint.authority, names, endpoint.host),
             silent,
             f"{use}, or ask the operator for a certificate with this name",
             look,
@@ -173,30 +172,29 @@ def _tls_fault(target: CacheTarget, fault: Fault, detail: str, names: tuple[str,
     if fault is Fault.TIME:
         return fail(
             "cache.protocol.time",
-            f"the certificate of {endpoint.authority} is not valid now: {detail}",
+            not_valid_now(endpoint.authority, detail),
             f"it has to be renewed, or this machine's clock is wrong; {silent}",
             "see the clock: date -u",
             look,
         )
     if fault is Fault.CLIENT_CERTIFICATE:
-        given = "takes not the client certificate" if target.tls.certificate else "wants a client certificate"
         return fail(
             "cache.protocol.client-certificate",
-            f"{endpoint.authority} {given}: {detail}",
+            client_refused(endpoint.authority, bool(target.tls.certificate), detail),
             "it knows its clients by certificates (mutual TLS), and Bazel needs the same one",
             "ask the operator for a certificate and its key, or for an endpoint with tokens",
         )
     if fault is Fault.HANDSHAKE:
         return fail(
             "cache.protocol.handshake",
-            f"{endpoint.authority} breaks the TLS handshake off: {detail}",
+            broken_off(endpoint.authority, detail),
             "it does not know the name that it is asked by, or no version of TLS is common to both",
             "check the endpoint's name with the operator",
             look,
         )
     return fail(
         "cache.protocol.untrusted",
-        f"the certificate of {endpoint.authority} is not trusted: {detail}",
+        untrusted(endpoint.authority, detail),
         f"{_authority(target)} decides, and does not know who signed it; {silent}",
         "name the site's authority: --ca-file FILE, or cache.ca_file in gfattach.toml",
         look,
@@ -214,22 +212,22 @@ def start_again(target: CacheTarget) -> str:
 
 
 def _nothing_useful(target: CacheTarget, where: str, heard: Heard) -> Finding:
-    operator = ("or ask the operator whether the server runs",) if target.behind_forward else ()
+    # The forward has taken the connection: it is there, and knows what became of the other half of the way.
+    met = ("see what the forward has met: gfattach logs", "or ask the operator whether the server runs")
+    hints = met if target.behind_forward else (start_again(target),)
     if heard.speech is Speech.SILENT:
         return fail(
             "cache.protocol.silent",
             f"{where} takes connections and says nothing",
             "a tunnel whose far end is dead does this, and Bazel waits six minutes for it",
-            start_again(target),
-            *operator,
+            *hints,
         )
     if heard.speech is Speech.CLOSED:
         return fail(
             "cache.protocol.closed",
             f"{where} takes connections and closes them",
             "a forward whose far end is gone does this, and so does a server that wants another protocol",
-            start_again(target),
-            *operator,
+            *hints,
         )
     return fail(
         "cache.protocol.unknown",
