@@ -73,10 +73,12 @@
           default = {
             type = "app";
             program = "${gfattach}/bin/gfattach";
+            meta.description = "Attach to a shared Bazel cache and a shared Nix cache, look at it, undo it";
           };
           attach = {
             type = "app";
             program = "${attach}";
+            meta.description = "gfattach up";
           };
         }
       );
@@ -115,7 +117,8 @@
         '';
       });
 
-      formatter = forAllSystems (pkgs: pkgs.nixfmt);
+      # The one that formats a tree: `nix fmt` names no file.
+      formatter = forAllSystems (pkgs: pkgs.nixfmt-tree);
 
       nixosModules.default = import ./nix/nixos.nix { inherit self; };
       homeManagerModules.default = import ./nix/home-manager.nix { inherit self; };

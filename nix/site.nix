@@ -9,9 +9,9 @@ let
       type = types.nullOr type;
       default = null;
     };
-  # A daemon compares addresses as text: without a slash at the end, and without parameters, one of
-  # which would turn signatures off.
-  cacheAddress = types.strMatching "https?://[^/?#[:space:]]+(/[^/?#[:space:]]+)*";
+  # A daemon compares addresses as text: as gfattach writes them, without capitals in the host and without a
+  # slash at the end. Parameters could turn signatures off, and a password would be in the store for all.
+  cacheAddress = types.strMatching "https?://[^/?#@A-Z[:space:]]+(/[^/?#[:space:]]+)*";
   publicKey = types.strMatching "[^:[:space:]]+:[A-Za-z0-9+/]{43}=";
   withValues = lib.filterAttrs (_: value: value != null && value != [ ]);
 in

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,12 @@ def test_the_flake_check_passes(flake):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_formatter_is_one_that_needs_no_name_of_a_file(flake):
+    """From 2.25 on `nix fmt` gives none, and a formatter of single files waits for its input then."""
+    done = flake("eval", "--raw", "#formatter.x86_64-linux.name")
+    assert (done.returncode, done.stdout) == (0, "treefmt"), done.stderr
+
+
 def test_a_check_fails_where_a_module_cannot_be_loaded(flake, machine):
     (machine.root / "source/gfattach/cli/main.py").write_text("import no_such_module\n")
     done = flake("flake", "check", "")
@@ -130,7 +137,7 @@ EVALUATE = """
     list = lib.mkOption { type = lib.types.listOf lib.types.anything; default = [ ]; };
     set = lib.mkOption { type = lib.types.attrsOf lib.types.anything; default = { }; };
     host = { %s };
-    user = { config.programs.gfattach = builtins.fromJSON ''%s''; };
+    user = { config.programs.gfattach = %s; };
     inherit (lib.evalModules {
       modules = [ host module user ];
       specialArgs.pkgs = nixpkgs.legacyPackages.%s;
@@ -153,8 +160,9 @@ SITE = {"substituter": SUBSTITUTER, "publicKeys": [KEY]}
 def module(flake):
     """What a module makes of `programs.gfattach`, on a system; the error when it makes nothing of it."""
 
-    def evaluate(kind, system="x86_64-linux", **values):
-        apply = EVALUATE % (flake.stub, HOSTS, json.dumps(values), system)
+    def evaluate(kind, system="x86_64-linux", written=None, **values):
+        said = written or f"builtins.fromJSON ''{json.dumps(values)}''"
+        apply = EVALUATE % (flake.stub, HOSTS, said, system)
         options = ("--json", "--impure", "--apply", apply)
         done = flake("eval", f"#{kind}.default", after=options)
         return json.loads(done.stdout) if done.returncode == 0 else done.stderr
@@ -201,6 +209,8 @@ def test_a_nixos_is_told_that_a_substituter_without_a_key_is_of_no_use(module):
     [
         {"substituter": f"{SUBSTITUTER}/"},
         {"substituter": f"{SUBSTITUTER}?trusted=1"},
+        {"substituter": "https://Nix-Cache.example/main"},
+        {"substituter": "https://user:secret@nix-cache.example/main"},
         {"substituter": "main"},
         {"publicKeys": ["main"]},
     ],
@@ -236,6 +246,26 @@ def test_a_home_describes_the_site_where_gfattach_looks_for_it(
     assert loaded.substituter_target().public_keys == (KEY,)
     assert (loaded.get("site.name"), loaded.get("cache.instance")) == ("the lab", "main")
     assert loaded.cache_target().endpoint.url == "grpc://cache.example:9092"
+
+
+def documented(module):
+    """What the page on sites has a user of `module` write: the value of `programs.gfattach`."""
+    page = (ROOT / "docs/site.md").read_text()
+    [block] = [b.split("```")[0] for b in page.split("```nix\n")[1:] if module in b]
+    return block.partition("programs.gfattach = ")[2].rstrip().removesuffix(";")
+
+
+def test_what_the_page_on_sites_says_for_a_nixos_and_a_home_is_taken(module):
+    made = module("nixosModules", written=documented("nixosModules.default"))
+    assert made["installed"] and made["settings"]["trusted-substituters"]
+    assert all(entry["assertion"] for entry in made["assertions"])
+    home = module("homeManagerModules", written=documented("homeManagerModules.default"))
+    [(name, text)] = home["xdg"].items()
+    assert name == "gfattach/gfattach.toml"
+    tables = tomllib.loads(text)
+    assert {"cache", "nix", "site"} <= set(tables)
+    assert made["settings"]["trusted-substituters"] == [tables["nix"]["substituter"]]
+    assert made["settings"]["trusted-public-keys"] == tables["nix"]["public_keys"]
 
 
 def test_a_home_without_a_site_has_no_file(module):

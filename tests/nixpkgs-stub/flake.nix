@@ -58,7 +58,7 @@
           isDarwin = builtins.match ".*-darwin" system != null;
         };
         git = script system "git" "" "";
-        nixfmt = script system "nixfmt" "" "";
+        nixfmt-tree = script system "treefmt" "/bin/treefmt" "echo formatted $# files";
         ruff = script system "ruff" "" "";
         zstd = script system "zstd" "" "";
         formats.toml = _: {
