@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from gfattach.agent import supervisor
-from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.agent.state import read_state
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 
@@ -24,11 +24,16 @@ def main() -> None:
     record = place / "record"
     record.touch()
     client = supervisor.ensure(directory, ClusterRef((kubeconfig,), "bed"), deadline=Deadline.after(10))
+    # What the start of an agent does not need was loaded meanwhile, and is not waited for.
+    from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+
     raw, cache = (PodUpstream("nix-cache", "bazel-cache", port) for port in ("http", "grpc"))
     forwards = (ForwardSpec("cache", cache, Health("grpc")), ForwardSpec("raw", raw, Health("http", "/")))
     statuses = client.register(Registration(record, forwards), Deadline.after(10))
     ports = {status.name: status.port for status in statuses}
-    print(json.dumps({**ports, "pid": client.status(Deadline.after(5)).pid}))
+    state = read_state(directory)
+    assert state is not None, "the agent that has answered serves"
+    print(json.dumps({**ports, "pid": state.process.pid}))
 
 
 if __name__ == "__main__":

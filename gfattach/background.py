@@ -1,17 +1,19 @@
 """Starts a process that outlives this one, and hears what it first has to say.
 
 Such a process writes one JSON document to its standard output and closes it: `{"ready": ...}` when it
-serves, `{"error": {...}}` when it cannot. Its standard error goes to a private log.
+serves, `{"error": {...}}` when it cannot. Its standard error goes to a private log. Its standard input may
+hold what is only made while it starts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +46,18 @@ class Beginning:
         return f"{what} not ready in time" if self.late else f"{what} ended with {self.exit_code}"
 
 
-def begin(args: Sequence[str], environ: Mapping[str, str], log: Path, deadline: Deadline) -> Beginning:
-    """Start `args` in a session of its own, and wait for its first words. Raises StorageError and OSError."""
+def begin(
+    args: Sequence[str],
+    environ: Mapping[str, str],
+    log: Path,
+    deadline: Deadline,
+    meanwhile: Callable[[], bytes] | None = None,
+) -> Beginning:
+    """Start `args` in a session of its own, and wait for its first words.
+
+    What `meanwhile` returns is the process's standard input; it is called once the process is there, and
+    what it raises ends the process. Raises StorageError and OSError.
+    """
     try:
         handle = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, files.PRIVATE_FILE)
     except OSError as error:
@@ -54,7 +66,7 @@ def begin(args: Sequence[str], environ: Mapping[str, str], log: Path, deadline: 
         logged_before = os.fstat(handle).st_size
         child = subprocess.Popen(
             list(args),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if meanwhile is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=handle,
             cwd="/",
@@ -65,6 +77,8 @@ def begin(args: Sequence[str], environ: Mapping[str, str], log: Path, deadline: 
     finally:
         os.close(handle)
     try:
+        if meanwhile is not None:
+            _hand_over(child, meanwhile, deadline)
         said = _first_words(child, deadline)
     except BaseException:
         child.kill()
@@ -82,6 +96,17 @@ def begin(args: Sequence[str], environ: Mapping[str, str], log: Path, deadline: 
         child.kill()
     code = child.wait()
     return Beginning(None, document.get("error"), code, said is None, _last_lines(log, logged_before))
+
+
+def _hand_over(child: subprocess.Popen[bytes], made: Callable[[], bytes], deadline: Deadline) -> None:
+    assert child.stdin is not None
+    with child.stdin:
+        content, handle = made(), child.stdin.fileno()
+        os.set_blocking(handle, False)
+        with contextlib.suppress(BrokenPipeError):  # how it has ended is told by its code and its log
+            # A pipe holds less than an environment can have.
+            while content and select.select([], [handle], [], deadline.remaining())[1]:
+                content = content[os.write(handle, content) :]
 
 
 def _first_words(child: subprocess.Popen[bytes], deadline: Deadline) -> bytes | None:

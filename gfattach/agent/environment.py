@@ -1,7 +1,8 @@
 """The environment of an agent's process: what it needs, and nothing that may be a secret.
 
 An agent lives long, and its environment can be read by whatever else the user runs. Only an exec
-plugin of the kubeconfig, which may need anything, makes the agent keep the rest.
+plugin of the kubeconfig, which may need anything, makes the agent keep the rest: that is handed over in a
+pipe, while the process starts, and is not in the environment that the system shows of it.
 """
 
 from __future__ import annotations
@@ -44,22 +45,35 @@ _PASSED_ON = {
 
 _PASSED_ON_PREFIXES = ("XDG_",)
 
+#: What the agent has of its own. One arena: threads, which are few and short, would each reserve memory.
+_OWN = {"PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}
 
-def environment(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
-    """The variables for the agent of the cluster `ref`; never one that `withheld` names.
+
+def at_once(withheld: Container[str]) -> dict[str, str]:
+    """The variables that every agent is started with; never one that `withheld` names."""
+    kept = {name: value for name, value in os.environ.items() if _passed_on(name) and name not in withheld}
+    # What this process can import the child has to find too, however gfattach was installed.
+    search = os.pathsep.join(map(os.path.abspath, sys.path))
+    return {**kept, "PYTHONPATH": search, **_OWN}
+
+
+def later(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
+    """The variables that the agent of the cluster `ref` needs besides: none without an exec plugin.
 
     Raises ClusterError for a kubeconfig that cannot be read.
     """
-    everything = ref is not None and _has_exec_plugin(ref)
-    kept = {
+    if ref is None or not _has_exec_plugin(ref):
+        return {}
+    own = {"PYTHONPATH", *_OWN}
+    return {
         name: value
         for name, value in os.environ.items()
-        if (everything or name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)) and name not in withheld
+        if not _passed_on(name) and name not in withheld and name not in own
     }
-    # What this process can import the child has to find too, however gfattach was installed.
-    search = os.pathsep.join(map(os.path.abspath, sys.path))
-    # One arena: threads, which are few and short, would each reserve memory of their own.
-    return {**kept, "PYTHONPATH": search, "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}
+
+
+def _passed_on(name: str) -> bool:
+    return name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
 
 
 def _has_exec_plugin(ref: ClusterRef) -> bool:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import resource
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gfattach import files
 from gfattach.agent import listener
@@ -24,8 +22,8 @@ from gfattach.agent.control import ControlServer
 from gfattach.agent.holder import Holder
 from gfattach.agent.log import LOG, log_to
 from gfattach.agent.state import AgentState, clear_sockets, make_socket_directory, state_file, write_state
-from gfattach.agent.supervisor import discard
 from gfattach.cluster.connection import ClusterRef
+from gfattach.first_words import tell_parent
 from gfattach.process import ProcessId
 
 #: Seconds between looks at the records, the lease and the clock.
@@ -65,17 +63,10 @@ def serve(options: ServeOptions) -> None:
         _raise_limit()
         reason = asyncio.run(_serve(options))
     if reason == UNWANTED:
+        from gfattach.agent.supervisor import discard
+
         # Nobody is left who would: a workspace that was removed takes no part in `gfattach down`.
         discard(options.directory)
-
-
-def tell_parent(document: dict[str, Any]) -> None:
-    """Write `document` to standard output as one line, and close it: the parent waits for its end."""
-    with contextlib.suppress(OSError):  # a parent that is gone need not be told
-        os.write(1, (json.dumps(document) + "\n").encode())
-    handle = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(handle, 1)
-    os.close(handle)
 
 
 async def _serve(options: ServeOptions) -> str:

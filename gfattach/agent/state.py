@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import stat
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach import __version__, files, paths
+from gfattach import __version__, files
 from gfattach.cluster.connection import ClusterRef
 from gfattach.errors import StorageError
 from gfattach.process import ProcessId
@@ -43,6 +42,8 @@ def agent_directory(ref: ClusterRef | None) -> Path:
     A reference without a context stands for whatever the kubeconfig has at the time: give one with the
     context's name, or a change of it would redirect what is attached.
     """
+    from gfattach import paths  # the agent is given its directory, and needs none of what finds it
+
     return paths.state_directory() / "agents" / _key(ref)
 
 
@@ -54,14 +55,20 @@ def _key(ref: ClusterRef | None) -> str:
 
         found = [str(path.absolute()) for path in find_files(ref)]
         identity = json.dumps([found, ref.context])
-    return hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return _digest(identity.encode())
+
+
+def _digest(identity: bytes) -> str:
+    import hashlib  # most of what is asked of a state has no use for it
+
+    return hashlib.sha256(identity).hexdigest()[:8]
 
 
 def socket_directory(directory: Path) -> Path:
     """Where the sockets of the agent in `directory` are: there, or in a place with a shorter path."""
     if len(os.fsencode(directory)) + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
         return directory
-    name = f"gfattach-{os.geteuid()}-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
+    name = f"gfattach-{os.geteuid()}-{_digest(os.fsencode(directory))}"
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
     fits = len(os.fsencode(runtime)) + len(name) + 1 + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES
     return (runtime if fits and runtime.is_dir() else Path("/tmp")) / name

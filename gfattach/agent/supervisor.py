@@ -11,16 +11,18 @@ import json
 import sys
 from collections.abc import Container
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gfattach import __version__, files
-from gfattach.agent.client import AgentClient, typed
-from gfattach.agent.environment import environment
-from gfattach.agent.registry import Registry
+from gfattach.agent.environment import at_once, later
 from gfattach.agent.state import AgentState, clear_sockets, log_file, read_state, state_file
 from gfattach.background import begin
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError
+
+if TYPE_CHECKING:  # an agent is started before what speaks to it is loaded
+    from gfattach.agent.client import AgentClient
 
 #: Seconds that a process which is alive gets to answer.
 ANSWER_SECONDS = 2.0
@@ -58,7 +60,7 @@ def _ensure(
 ) -> AgentClient:
     state = read_state(directory)
     if state is not None and state.process.alive():
-        client = AgentClient(state.control)
+        client = _client(state)
         if (state.version, state.ref) == (__version__, ref):
             with contextlib.suppress(AgentError):
                 client.set_lease(lease, deadline.within(ANSWER_SECONDS))
@@ -68,6 +70,12 @@ def _ensure(
     state = read_state(directory)
     if state is None:
         raise AgentError("the agent ended at once", f"see the log: {log_file(directory)}", code="agent.start")
+    return _client(state)
+
+
+def _client(state: AgentState) -> AgentClient:
+    from gfattach.agent.client import AgentClient
+
     return AgentClient(state.control)
 
 
@@ -76,7 +84,7 @@ def find(directory: Path) -> AgentClient | None:
     state = read_state(directory.absolute())
     if state is None or not state.process.alive():
         return None
-    client = AgentClient(state.control)
+    client = _client(state)
     try:
         client.status(Deadline.after(ANSWER_SECONDS))
     except AgentError:
@@ -107,6 +115,8 @@ def discard(directory: Path, record: Path | None = None) -> bool:
     `record` is one whose registration does not count any more. Whether it is removed; an agent that
     runs is left alone. Raises StorageError.
     """
+    from gfattach.agent.registry import Registry
+
     directory = directory.absolute()
     if not directory.is_dir():
         return True
@@ -145,10 +155,18 @@ def _launch(
     # -P: the working directory is no place to import from.
     args = [sys.executable, "-P", "-m", "gfattach.agent", str(directory), str(lease), reference]
     log = log_file(directory)
-    beginning = begin(args, environment(ref, withheld), log, deadline)
+
+    def meanwhile() -> bytes:
+        import gfattach.agent.client  # noqa: F401, loaded while the agent's process loads what it needs
+
+        return json.dumps(later(ref, withheld)).encode()
+
+    beginning = begin(args, at_once(withheld), log, deadline, meanwhile)
     if beginning.ready is not None:
         return
     if beginning.error is not None:
+        from gfattach.agent.client import typed
+
         raise typed(beginning.error)
     raise AgentError(
         beginning.fact("the agent was" if beginning.late else "the agent"),

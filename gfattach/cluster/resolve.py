@@ -10,17 +10,19 @@ import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gfattach.cluster import in_cluster
-from gfattach.cluster.address import proxy_towards, server_address
 from gfattach.cluster.bounded import is_there
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
-from gfattach.cluster.credentials import Credential, credential_of
 from gfattach.cluster.entries import Context, Entries, Kubeconfig
 from gfattach.cluster.kubeconfig import read_files
-from gfattach.cluster.trust import PemError, client_context, identify
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
+
+# Who only selects an entry loads nothing of TLS.
+if TYPE_CHECKING:
+    from gfattach.cluster.credentials import Credential
 
 
 def find_files(ref: ClusterRef, environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
@@ -116,6 +118,9 @@ def credential(
     `anew` runs an exec plugin again though what it handed out has not expired: for after a 401.
     Raises ClusterError (cluster.credential.*, cluster.kubeconfig.*).
     """
+    from gfattach.cluster.address import server_address
+    from gfattach.cluster.credentials import Credential, credential_of
+
     if not server_address(entries.cluster).secure:
         return Credential()
     if entries.user is None:
@@ -135,6 +140,9 @@ def connection(
 
     Raises ClusterError (cluster.kubeconfig.*, cluster.credential.*).
     """
+    from gfattach.cluster.address import proxy_towards, server_address
+    from gfattach.cluster.trust import PemError, client_context, identify
+
     cluster, server = entries.cluster, server_address(entries.cluster)
     context = client_context(cluster) if server.secure else None
     if context is not None and credential.certificate:

@@ -9,7 +9,7 @@ import pytest
 
 from gfattach.agent import clock, guard
 from gfattach.agent.cluster_session import EARLY_SECONDS, _renewal
-from gfattach.agent.environment import environment
+from gfattach.agent.environment import at_once, later
 from gfattach.agent.listener import socket_name
 from gfattach.agent.ports import Ports
 from gfattach.agent.registry import Registry
@@ -175,9 +175,11 @@ class TestEnvironment:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
         monkeypatch.setenv("KUBECONFIG", "/k")
         monkeypatch.setenv("XDG_STATE_HOME", "/s")
-        found = environment(None, frozenset())
+        monkeypatch.setenv("XDG_CACHE_HOME", "/c")
+        found = at_once({"XDG_CACHE_HOME"})
         assert (found["KUBECONFIG"], found["XDG_STATE_HOME"]) == ("/k", "/s")
-        assert "AWS_SECRET_ACCESS_KEY" not in found
+        assert found.keys().isdisjoint({"AWS_SECRET_ACCESS_KEY", "XDG_CACHE_HOME"})
+        assert later(None, frozenset()) == {}
 
     def test_a_plugin_gets_everything_but_what_is_withheld(self, monkeypatch, tmp_path):
         entry = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: p, interactiveMode: Never}}"
@@ -189,13 +191,15 @@ class TestEnvironment:
         )
         monkeypatch.setenv("AWS_PROFILE", "work")
         monkeypatch.setenv("CACHE_TOKEN", "x")
-        found = environment(ClusterRef((kubeconfig,)), {"CACHE_TOKEN", "KUBECONFIG"})
+        monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+        found = later(ClusterRef((kubeconfig,)), {"CACHE_TOKEN", "KUBECONFIG"})
         assert found["AWS_PROFILE"] == "work"
-        assert "CACHE_TOKEN" not in found
+        # Neither what is withheld, nor what it was started with already.
+        assert found.keys().isdisjoint({"CACHE_TOKEN", "KUBECONFIG", "PYTHONPATH", "PATH"})
 
     def test_a_kubeconfig_that_cannot_be_read_is_an_error(self, tmp_path):
         with pytest.raises(ClusterError):
-            environment(ClusterRef((tmp_path / "none",)), frozenset())
+            later(ClusterRef((tmp_path / "none",)), frozenset())
 
 
 class TestTime:
