@@ -157,7 +157,7 @@ class Clients:
 
     async def _dial(self, deadline: Deadline) -> Leg:
         async with asyncio.timeout(deadline.remaining()):
-            return await self._upstream.dial(deadline)
+            return await self._upstream.dial(deadline, ahead=True)
 
 
 class _ClientStream(Stream):

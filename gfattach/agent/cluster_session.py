@@ -17,7 +17,9 @@ from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError, GfattachError
 
 if TYPE_CHECKING:
+    from gfattach.cluster.api import Api
     from gfattach.cluster.connection import ClusterConnection
+    from gfattach.cluster.http import Client
 
 #: Seconds before a credential expires in which a new one is fetched.
 EARLY_SECONDS = 60.0
@@ -45,6 +47,23 @@ class ClusterSession:
         self._not_before = 0.0  # on time.monotonic()
         self._last_error: ClusterError | None = None
         self._anew = False
+        self._client: Client | None = None
+
+    def api(self, connection: ClusterConnection) -> Api:
+        """The API server as `connection` says, over connections that are kept between questions."""
+        from gfattach.cluster.api import Api
+        from gfattach.cluster.http import Client
+
+        if self._client is None or self._client.connection is not connection:
+            self.forget()
+            self._client = Client(connection)
+        return Api(connection, self._client)
+
+    def forget(self) -> None:
+        """Keep no connection that was used before: it may be dead without having said so."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     async def connection(self) -> ClusterConnection:
         """The connection, resolved anew where it has to be. Raises ClusterError."""

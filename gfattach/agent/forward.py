@@ -145,6 +145,7 @@ class Forward:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, self._clients.close(), return_exceptions=True)
+        self._upstream.forget()
         self._check.drop()
 
     def recheck(self, *, suspect: bool = False, anew: bool = False) -> None:
@@ -242,6 +243,7 @@ class Forward:
             if anew:
                 self._check.drop()
             if suspect:
+                self._upstream.forget()
                 self._run(self._clients.drop_the_dead)
             self._begun += 1
             self._note(await self._check.ask())
@@ -261,6 +263,8 @@ class Forward:
         if wrong:
             self._last_error = wrong
         if self.state != before:
+            if wrong:
+                self._upstream.forget()
             self._since = time.time()
             LOG.log(
                 30 if wrong else 20, "%s is %s%s", self.spec.name, self.state, f": {wrong}" if wrong else ""

@@ -6,12 +6,15 @@ other with it.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from gfattach.agent.ahead import Ahead, Opened
 from gfattach.agent.channel import Channel, DirectChannel
 from gfattach.agent.cluster_session import ClusterSession
 from gfattach.agent.spec import DirectUpstream, Health, PodUpstream
@@ -51,12 +54,18 @@ class Upstream(Protocol):
         """Host and port as the upstream knows itself."""
         ...
 
-    async def dial(self, deadline: Deadline) -> Leg:
-        """A fresh connection. Raises ClusterError and OSError."""
+    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
+        """A connection that nobody has used; with `ahead` also one that was opened before, and after it the
+        next. Raises ClusterError and OSError.
+        """
         ...
 
     def failed(self, leg: Leg) -> None:
         """Note that `leg` was lost: what is known of the upstream may be out of date."""
+        ...
+
+    def forget(self) -> None:
+        """Close what is kept for the next connection."""
         ...
 
 
@@ -72,7 +81,7 @@ class DirectWay:
         host = self._upstream.host
         return f"{f'[{host}]' if ':' in host else host}:{self._upstream.port}"
 
-    async def dial(self, deadline: Deadline) -> Leg:
+    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
         """A fresh connection. Raises ClusterError."""
         from gfattach.cluster.dial import dial_direct
 
@@ -81,6 +90,9 @@ class DirectWay:
         return Leg(DirectChannel(stream, self.authority))
 
     def failed(self, leg: Leg) -> None:
+        """Nothing is known."""
+
+    def forget(self) -> None:
         """Nothing is kept."""
 
 
@@ -97,11 +109,11 @@ class EndedTlsWay:
         """Host and port as the upstream knows itself."""
         return self._below.authority
 
-    async def dial(self, deadline: Deadline) -> Leg:
-        """A fresh connection, once its certificate is accepted. Raises ClusterError and OSError."""
+    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
+        """A connection, once its certificate is accepted. Raises ClusterError and OSError."""
         if self._context is None:
             self._context = context_for(self._health)
-        leg = await self._below.dial(deadline)
+        leg = await self._below.dial(deadline, ahead=ahead)
         try:
             channel = TlsChannel(leg.channel, self._context, server_name(self._health, self.authority))
             await channel.handshake()
@@ -115,6 +127,10 @@ class EndedTlsWay:
         """As for the way below."""
         self._below.failed(leg)
 
+    def forget(self) -> None:
+        """As for the way below."""
+        self._below.forget()
+
 
 class PodWay:
     """Through a ready pod of the Service, by the API server."""
@@ -125,39 +141,68 @@ class PodWay:
         self._ready: tuple[ReadyPod, ...] = ()
         self._known_until = 0.0
         self._avoided: dict[str, float] = {}
+        self._ahead = Ahead()
 
     @property
     def authority(self) -> str:
         """The Service's name in the cluster, as its own pods would say it."""
         return f"{self._upstream.service}.{self._upstream.namespace}"
 
-    async def dial(self, deadline: Deadline) -> Leg:
-        """A fresh connection to one of the ready pods, another where one fails. Raises ClusterError."""
+    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
+        """A connection to one of the ready pods, another where one fails. Raises ClusterError."""
         while True:
             connection = await self._session.connection()
             try:
-                leg = await self._dial(connection, deadline)
+                opened = (await self._taken(connection, deadline) if ahead else None) or await self._open(
+                    connection, deadline
+                )
             except ClusterError as error:
                 self._known_until = 0.0
                 if self._session.failed(connection, error) and not deadline.expired:
                     continue
                 raise
             self._session.worked()
-            return leg
+            if ahead:
+                self._ahead.prepare(partial(self._open, connection))
+            return Leg(opened.channel, opened.pod)
 
     def failed(self, leg: Leg) -> None:
         """Ask for the ready pods before the next connection, and take another first."""
         self._known_until = 0.0
         self._avoid(leg.pod)
+        self._ahead.drop()
 
-    async def _dial(self, connection: ClusterConnection, deadline: Deadline) -> Leg:
-        from gfattach.cluster.api import Api
-        from gfattach.cluster.portforward import open_channel
+    def forget(self) -> None:
+        """Close what is kept for the next connection."""
+        self._ahead.drop()
+        self._session.forget()
+
+    async def _taken(self, connection: ClusterConnection, deadline: Deadline) -> Opened | None:
+        """The connection that was opened ahead, if it is as good as a fresh one would be."""
+        if not self._ahead:
+            return None
+        await asyncio.gather(self._learn(connection, deadline), self._ahead.ask())
+        opened = self._ahead.take()
+        if opened is None:
+            return None
+        ready = any(pod.name == opened.pod for pod in self._ready)
+        if opened.connection is connection and ready and not self._avoids(opened.pod):
+            return opened
+        opened.channel.abort()
+        return None
+
+    async def _learn(self, connection: ClusterConnection, deadline: Deadline) -> None:
+        """Know the ready pods. Raises ClusterError."""
         from gfattach.cluster.services import ready_pods
 
         if time.monotonic() >= self._known_until:
-            self._ready = tuple(await ready_pods(Api(connection), self._upstream, deadline))
+            self._ready = tuple(await ready_pods(self._session.api(connection), self._upstream, deadline))
             self._known_until = time.monotonic() + PODS_SECONDS
+
+    async def _open(self, connection: ClusterConnection, deadline: Deadline) -> Opened:
+        from gfattach.cluster.portforward import open_channel
+
+        await self._learn(connection, deadline)
         failure: ClusterError | None = None
         pods = self._order()
         for tried, pod in enumerate(pods):
@@ -165,7 +210,7 @@ class PodWay:
             share = deadline.within(deadline.remaining() / (len(pods) - tried))
             try:
                 channel = await open_channel(connection, pod.namespace, pod.name, pod.port, share)
-                return Leg(channel, pod.name)
+                return Opened(channel, pod.name, connection)
             except ClusterError as error:
                 self._avoid(pod.name)
                 failure = error
@@ -176,10 +221,13 @@ class PodWay:
 
     def _order(self) -> list[ReadyPod]:
         """All ready pods in some order, those that failed a moment ago last."""
+        pods = random.sample(self._ready, len(self._ready))
+        return sorted(pods, key=lambda pod: self._avoids(pod.name))
+
+    def _avoids(self, name: str) -> bool:
         now = time.monotonic()
         self._avoided = {name: until for name, until in self._avoided.items() if until > now}
-        pods = random.sample(self._ready, len(self._ready))
-        return sorted(pods, key=lambda pod: pod.name in self._avoided)
+        return name in self._avoided
 
     def _avoid(self, name: str) -> None:
         self._avoided[name] = time.monotonic() + _AVOIDED_SECONDS

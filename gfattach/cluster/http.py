@@ -77,9 +77,11 @@ class Client:
     def __init__(self, connection: ClusterConnection) -> None:
         self.connection = connection
         self._idle: list[tuple[Stream, float]] = []
+        self._closed = False
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept, and keep no others."""
+        self._closed = True
         while self._idle:
             self._idle.pop()[0].shut()
 
@@ -142,7 +144,7 @@ class Client:
                 raise HttpError("unreadable", f"{self.connection.authority} changed the protocol unasked")
             return answer
         finally:
-            if kept:
+            if kept and not self._closed:
                 self._idle.append((stream, asyncio.get_running_loop().time()))
             else:
                 stream.shut()

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from gfattach.cluster import websocket
+from gfattach.cluster import buffers, websocket
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.dial import dial
 from gfattach.cluster.forward_errors import ChannelError, lost, refused, upgrade_error
@@ -26,6 +26,9 @@ DATA, ERROR = 0, 1
 
 #: Bytes that are read at a time.
 READ = 128 * 1024
+
+#: Bytes that a server may send of itself while a channel is held: a greeting. All fit one buffer.
+_EARLY_LIMIT = 64 * 1024
 
 #: Bytes of an error's text that are kept.
 _ERROR_LIMIT = 4096
@@ -92,6 +95,7 @@ class PodChannel:
         self.ended = False
         self.failure: ChannelError | None = None
         self._rest = rest
+        self._early = bytearray()
         self._decoder = Decoder()
         self._channel: int | None = None  # of the message under way
         self._announced = {DATA: bytearray(), ERROR: bytearray()}
@@ -104,12 +108,18 @@ class PodChannel:
     @property
     def more(self) -> bool:
         """Whether `receive` would return more at once."""
-        return bool(self._rest) or self.stream.more
+        return bool(self._rest or self._early) or self.stream.more
 
     def receive(self, buffer: memoryview) -> list[memoryview]:
         """The payloads that are there now, in views of `buffer` that hold until it is used again."""
-        if self.ended:
-            return []
+        if self._early:
+            count = min(len(self._early), len(buffer))
+            buffer[:count] = self._early[:count]
+            del self._early[:count]
+            return [buffer[:count]]
+        return [] if self.ended else self._receive(buffer)
+
+    def _receive(self, buffer: memoryview) -> list[memoryview]:
         if self._rest:
             count = min(len(self._rest), len(buffer))
             buffer[:count] = self._rest[:count]
@@ -147,6 +157,26 @@ class PodChannel:
 
     def client_ended(self) -> None:
         """The client writes no more; the pod cannot be told."""
+
+    def hold(self) -> None:
+        """Listen as long as nobody reads, so that an end and a ping's answer are heard; until somebody does.
+
+        What the server says of itself meanwhile is kept for `receive`. After too much of it nobody listens.
+        """
+        self.stream.on_readable(self._listen)
+        self._listen()
+
+    def _listen(self) -> None:
+        buffer = buffers.take()
+        while True:
+            for payload in self._receive(memoryview(buffer)):
+                self._early += payload
+            if self.ended or len(self._early) > _EARLY_LIMIT:
+                self.stream.on_readable(None)
+                break
+            if not self._rest and not self.stream.more:
+                break
+        buffers.give(buffer)
 
     # For whoever waits.
 
