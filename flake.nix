@@ -15,6 +15,12 @@
       ];
       forAllSystems = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
       packageOf = pkgs: self.packages.${pkgs.stdenv.hostPlatform.system}.default;
+      # A module that errors name by its file, and that may be imported from several places.
+      moduleOf = file: {
+        _file = file;
+        key = toString file;
+        imports = [ (import file { inherit self; }) ];
+      };
       versionLine = builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ./gfattach/__init__.py);
     in
     {
@@ -120,7 +126,7 @@
       # The one that formats a tree: `nix fmt` names no file.
       formatter = forAllSystems (pkgs: pkgs.nixfmt-tree);
 
-      nixosModules.default = import ./nix/nixos.nix { inherit self; };
-      homeManagerModules.default = import ./nix/home-manager.nix { inherit self; };
+      nixosModules.default = moduleOf ./nix/nixos.nix;
+      homeManagerModules.default = moduleOf ./nix/home-manager.nix;
     };
 }

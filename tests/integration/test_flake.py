@@ -130,6 +130,7 @@ HOSTS = """
         xdg.configFile = set; home.file = set;
       };
 """
+#: A module may be imported from two places, as happens where several parts of a configuration want it.
 EVALUATE = """
   module: let
     nixpkgs = builtins.getFlake "path:%s";
@@ -139,7 +140,7 @@ EVALUATE = """
     host = { %s };
     user = { config.programs.gfattach = %s; };
     inherit (lib.evalModules {
-      modules = [ host module user ];
+      modules = [ host module user module ];
       specialArgs.pkgs = nixpkgs.legacyPackages.%s;
     }) config;
     names = map (package: package.name);

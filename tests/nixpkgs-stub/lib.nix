@@ -67,10 +67,40 @@ let
     evalModules =
       { modules, specialArgs }:
       let
-        called = map (
-          module: if builtins.isFunction module then module (specialArgs // { inherit config lib; }) else module
-        ) modules;
-        options = builtins.foldl' recursiveUpdate { } (map (module: module.options or { }) called);
+        call =
+          module: if builtins.isFunction module then module (specialArgs // { inherit config lib; }) else module;
+        # With all that they import; those of one key once.
+        called = map (found: found.module) (
+          builtins.genericClosure {
+            startSet = keyed "module" modules;
+            operator = found: keyed found.key (found.module.imports or [ ]);
+          }
+        );
+        keyed =
+          place: list:
+          builtins.genList (
+            number:
+            let
+              module = call (builtins.elemAt list number);
+            in
+            {
+              inherit module;
+              key = module.key or "${place}/${toString number}";
+            }
+          ) (builtins.length list);
+        options = builtins.foldl' declaredOnce { } (map (module: module.options or { }) called);
+        declaredOnce =
+          left: right:
+          left
+          // builtins.mapAttrs (
+            name: value:
+            if !(left ? ${name}) then
+              value
+            else if value._type or "" == "option" then
+              throw "an option is declared twice: ${name}"
+            else
+              declaredOnce left.${name} value
+          ) right;
         config = valuesBelow [ ] options;
         valuesBelow =
           path: tree:
