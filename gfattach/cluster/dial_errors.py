@@ -1,10 +1,21 @@
-"""Why a server was not reached: the codes `cluster.dial.*`, and what OpenSSL's errors come to."""
+"""Why a server was not reached: the codes `cluster.dial.*`, and what TLS's faults come to."""
 
 from __future__ import annotations
 
 import ssl
 
 from gfattach.errors import ClusterError
+from gfattach.tls.fault import (
+    NOT_YET,
+    Fault,
+    answered_in_plaintext,
+    client_refused,
+    fault_of,
+    for_others,
+    reason_of,
+    untrusted,
+    words_of,
+)
 
 #: Every code, without its prefix, with its meaning.
 DIAL_CODES = {
@@ -25,6 +36,9 @@ DIAL_CODES = {
 }
 
 
+_BROKEN_UP = "something on the way breaks TLS up"
+
+
 class DialError(ClusterError):
     """A server was not reached. `kind` is a key of DIAL_CODES."""
 
@@ -38,69 +52,59 @@ def tls_error(
 ) -> DialError:
     """What a TLS failure with `authority` comes to; `names` are those of the certificate, where known."""
     look = f"look at it: openssl s_client -connect {authority} -servername {name} </dev/null"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _verification_error(error, authority, name, names, look)
-    reason = str(getattr(error, "reason", None) or "")
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
+    fault = fault_of(error)
+    if fault is Fault.TIME:
+        return _of_another_time(error, authority, look)
+    if fault is Fault.NAME:
+        return DialError(
+            "tls-name",
+            for_others(authority, names, name),
+            "set tls-server-name in the kubeconfig's cluster to a name that it is valid for",
+        )
+    if fault is Fault.UNTRUSTED:
+        return DialError(
+            "tls-untrusted",
+            untrusted(authority, words_of(error)),
+            f"the kubeconfig's certificate-authority is another cluster's, or {_BROKEN_UP}",
+            look,
+        )
+    if fault is Fault.CLIENT_CERTIFICATE:
+        return DialError(
+            "tls-client-certificate",
+            client_refused(authority, None, words_of(error)),
+            "see client-certificate in the kubeconfig; a certificate that has expired is refused too",
+        )
+    if answered_in_plaintext(error):
         return DialError(
             "tls-plain",
             f"{authority} does not speak TLS",
             "the kubeconfig says https:// and the port answers otherwise: is it the right one?",
         )
-    if any(word in reason for word in ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA")) or (
-        "ALERT" in reason and "CERTIFICATE" in reason
-    ):
-        return DialError(
-            "tls-client-certificate",
-            f"{authority} does not accept the client certificate, or wants one: {_words(reason)}",
-            "see client-certificate in the kubeconfig; a certificate that has expired is refused too",
-        )
-    said = _words(reason) if reason else "the connection was closed"
-    if isinstance(error, ConnectionResetError):
-        said = "the connection was reset"
-    elif not reason and isinstance(error, ssl.SSLError) and "EOF" not in str(error):
-        said = str(error.strerror or error)
-    elif isinstance(error, ValueError):
-        said = f"{name!r} is no name for a TLS server: {error}"
     hints = [look]
-    if reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":
+    if reason_of(error) == "SSLV3_ALERT_HANDSHAKE_FAILURE":
         hints.insert(0, "a server of TLS 1.2 that wants a client certificate says no more than this")
-    return DialError("tls-failed", f"the TLS handshake with {authority} failed: {said}", *hints)
+    return DialError("tls-failed", f"the TLS handshake with {authority} failed: {_said(error, name)}", *hints)
 
 
-def _verification_error(
-    error: ssl.SSLCertVerificationError, authority: str, name: str, names: tuple[str, ...], look: str
-) -> DialError:
-    said = str(error.verify_message or error).rstrip(".")
-    # X509_V_ERR_*: 9 not yet valid, 10 expired, 62 and 64 another host name or address.
-    if error.verify_code == 9:
-        return DialError(
-            "tls-not-yet",
-            f"the certificate of {authority} is not valid yet",
-            "is this machine's clock right? see: date",
-            f"{look} | openssl x509 -noout -dates",
-        )
-    if error.verify_code == 10:
-        return DialError(
-            "tls-expired",
-            f"the certificate of {authority}, or of who signed it, has expired",
-            "is this machine's clock right? see: date",
-            f"{look} | openssl x509 -noout -dates",
-        )
-    if error.verify_code in (62, 64):
-        valid = f"valid for {', '.join(names)}, not for {name}" if names else f"not valid for {name}"
-        return DialError(
-            "tls-name",
-            f"the certificate of {authority} is {valid}",
-            "set tls-server-name in the kubeconfig's cluster to a name that it is valid for",
-        )
+def _of_another_time(error: OSError | ValueError, authority: str, look: str) -> DialError:
+    early = getattr(error, "verify_code", 0) == NOT_YET
     return DialError(
-        "tls-untrusted",
-        f"the certificate of {authority} is not trusted: {said}",
-        "the kubeconfig's certificate-authority is another cluster's, or something on the way breaks TLS up",
-        look,
+        "tls-not-yet" if early else "tls-expired",
+        f"the certificate of {authority} is not valid yet"
+        if early
+        else f"the certificate of {authority}, or of who signed it, has expired",
+        "is this machine's clock right? see: date",
+        f"{look} | openssl x509 -noout -dates",
     )
 
 
-def _words(reason: str) -> str:
-    return reason.replace("_", " ").lower()
+def _said(error: OSError | ValueError, name: str) -> str:
+    if not isinstance(error, OSError):
+        return f"{name!r} is no name for a TLS server: {error}"
+    if isinstance(error, ConnectionResetError):
+        return "the connection was reset"
+    if reason_of(error):
+        return words_of(error)
+    if isinstance(error, ssl.SSLError) and "EOF" not in str(error):
+        return str(error.strerror or error)
+    return "the connection was closed"

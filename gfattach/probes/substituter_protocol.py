@@ -11,6 +11,7 @@ from gfattach.nixcache.errors import NixCacheError
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.nixcache.wire import Speech
 from gfattach.probes.substituter_reach import SITE_HINT, dialled, way_hint
+from gfattach.tls.fault import Fault, fault_of, words_of
 
 #: Seconds that a listener has to show that it speaks TLS, after it spoke no HTTP.
 HANDSHAKE_SECONDS = 2.0
@@ -21,8 +22,7 @@ _CERTIFICATE = {
     "untrusted": "the authority that signed the certificate is not known here",
 }
 
-#: OpenSSL's X509_V_ERR_*: not yet valid, expired; hostname and address mismatch.
-_VERIFY_CODES = {9: "expired", 10: "expired", 62: "name", 64: "name"}
+_ENDS = {Fault.NAME: "name", Fault.TIME: "expired"}
 
 
 def _protocol(inquiry: Inquiry[SubstituterTarget]) -> Finding:
@@ -88,7 +88,7 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             return _finding_for(heard, inquiry.subject)
         return fail(
             "substituter.protocol.handshake",
-            f"TLS with {endpoint.authority} fails: {(error.reason or str(error)).replace('_', ' ').lower()}",
+            f"TLS with {endpoint.authority} fails: {words_of(error)}",
             "the two sides do not agree, or the server wants a client's certificate, which Nix cannot give",
             f"look at it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}",
         )
@@ -121,7 +121,7 @@ def _shakes_hands(inquiry: Inquiry[SubstituterTarget]) -> bool:
 
 
 def _bad_certificate(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> Finding:
-    end = _VERIFY_CODES.get(error.verify_code, "untrusted")
+    end = _ENDS.get(fault_of(error) or Fault.UNTRUSTED, "untrusted")
     hint = {
         "name": "use the name that the certificate is made for, in nix.substituter",
         "expired": "operator: renew it; or set this machine's clock: date",
@@ -129,7 +129,7 @@ def _bad_certificate(endpoint: Endpoint, error: ssl.SSLCertVerificationError) ->
     }[end]
     return fail(
         f"substituter.protocol.{end}",
-        f"{_CERTIFICATE[end]}: {endpoint.authority}, {error.verify_message.lower().rstrip('.')}",
+        f"{_CERTIFICATE[end]}: {endpoint.authority}, {words_of(error)}",
         "Nix refuses the connection for the same reason; a daemon that fetches has to trust it too",
         hint,
         f"look at it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host} -showcerts",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gfattach.reapi.target import TlsFiles
 from gfattach.tls.context import verifying
-from gfattach.tls.inspection import Fault
+from gfattach.tls.fault import Fault
 from gfattach.tls.pem import PemError, read
 
 

@@ -16,8 +16,9 @@ from gfattach.deadline import Deadline
 from gfattach.reapi.speech import Heard, Speech, classify, is_enough
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import Tls, context
+from gfattach.tls.fault import Fault, fault_of, words_of
 from gfattach.tls.handshake import look
-from gfattach.tls.inspection import Fault, Inspection, fault_of, words_of
+from gfattach.tls.inspection import Inspection
 from gfattach.tls.way import to_host, to_socket
 
 #: What an HTTP/2 client says first: the preface, and an empty SETTINGS frame (RFC 9113, 3.4).

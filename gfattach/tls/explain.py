@@ -14,7 +14,8 @@ from types import MappingProxyType
 from gfattach.tls.certificate import now
 from gfattach.tls.explain_time import validity
 from gfattach.tls.explain_trust import trust
-from gfattach.tls.inspection import Fault, Inspection
+from gfattach.tls.fault import Fault, broken_off, client_refused, for_others
+from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part, bad, good, warned
 
 #: What each part can come to, by topic and word, with its meaning.
@@ -128,7 +129,7 @@ def handshake(inspection: Inspection, where: str) -> Part:
         return bad(
             "handshake",
             "broken",
-            f"{where} breaks the TLS handshake off: {inspection.detail}",
+            broken_off(where, inspection.detail),
             f"it does not serve the name {inspection.name}, or no version of TLS is common to both",
             "check the name with the operator",
         )
@@ -166,7 +167,7 @@ def name(inspection: Inspection, where: str) -> Part:
         return bad(
             "name",
             "other",
-            f"the certificate of {where} is not for {wanted}: {inspection.detail}",
+            f"{for_others(where, (), wanted)}: {inspection.detail}",
             "another server answers, or it is known by another name",
             f"ask the operator for a certificate with the name {wanted}",
         )
@@ -182,7 +183,7 @@ def name(inspection: Inspection, where: str) -> Part:
     return bad(
         "name",
         "other",
-        f"the certificate of {where} is for {', '.join(own.names[:5])}, and not for {wanted}",
+        for_others(where, own.names, wanted),
         "another server answers, or it is known by another name",
         f"use its name, if it is the right server: {right}",
         f"or ask the operator for a certificate with the name {wanted}",
@@ -200,7 +201,7 @@ def client(inspection: Inspection, where: str) -> Part:
         return bad(
             "client",
             "refused",
-            f"{where} does not take the client certificate: {inspection.detail}",
+            client_refused(where, True, inspection.detail),
             "it has expired, or an authority signed it that the server does not know",
             "look at it: openssl x509 -noout -subject -issuer -enddate -in FILE",
             "ask the operator for a new one",
@@ -208,7 +209,7 @@ def client(inspection: Inspection, where: str) -> Part:
     return bad(
         "client",
         "missing",
-        f"{where} wants a client certificate: {inspection.detail}",
+        client_refused(where, False, inspection.detail),
         "it knows its clients by certificates (mutual TLS)",
         "ask the operator for a certificate and its key, or for an endpoint with tokens",
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gfattach.tls.certificate import Certificate
-from gfattach.tls.inspection import Fault, Inspection
+from gfattach.tls.fault import Fault, not_valid_now
+from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part, bad, good, warned
 
 #: Days before its end from which on a certificate is warned about.
@@ -55,7 +56,7 @@ def validity(inspection: Inspection, where: str, now: datetime) -> Part:
         return bad(
             "validity",
             "expired",
-            f"a certificate on the way to {where} is not valid now: {inspection.detail}",
+            not_valid_now(where, inspection.detail),
             "no client takes it",
             f"see the clock: {ours}",
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gfattach.tls.certificate import missing_issuer
-from gfattach.tls.inspection import Fault, Inspection
+from gfattach.tls.fault import Fault, untrusted
+from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part, bad, good, warned
 
 #: Certificates that a gateway makes up when it has none for a name.
@@ -35,7 +36,7 @@ def trust(inspection: Inspection, where: str) -> Part:
         return bad(
             "trust",
             "chain",
-            f"the certificate of {where} is not trusted: {inspection.detail}",
+            untrusted(where, inspection.detail),
             "the chain from it to a trusted authority does not hold",
             "ask the operator for a chain without this",
             **data,

@@ -19,7 +19,8 @@ from typing import Any
 from gfattach.deadline import Deadline
 from gfattach.tls.certificate import Certificate, missing_issuer, read_der
 from gfattach.tls.context import blind
-from gfattach.tls.inspection import Fault, Inspection, NotConnectedError, fault_of, words_of
+from gfattach.tls.fault import Fault, NotConnectedError, fault_of, words_of
+from gfattach.tls.inspection import Inspection
 from gfattach.tls.way import Way
 
 #: Seconds that a handshake, and each question after it, may take.

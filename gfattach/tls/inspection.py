@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from gfattach.tls.certificate import Certificate
-
-
-class Fault(StrEnum):
-    """Why a TLS connection cannot be used; TIME, NAME and UNTRUSTED in the order in which OpenSSL looks."""
-
-    UNREACHABLE = "unreachable"
-    SILENT = "silent"
-    CLOSED = "closed"
-    PLAINTEXT = "plaintext"
-    UNTRUSTED = "untrusted"
-    NAME = "name"
-    TIME = "time"
-    CLIENT_CERTIFICATE = "client-certificate"
-    HANDSHAKE = "handshake"
+from gfattach.tls.fault import Fault
 
 
 @dataclass(frozen=True)
@@ -113,56 +98,3 @@ class Inspection:
             clock=None if clock is None else datetime.fromisoformat(clock),
             sample=document["sample"],
         )
-
-
-class NotConnectedError(OSError):
-    """There was no connection to speak on."""
-
-
-def fault_of(error: OSError) -> Fault | None:
-    """What is wrong with a TLS connection that failed with `error`; None when no TLS was spoken at all."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        # X509_V_ERR_*: 9 and 10 are about time, 62 to 64 about host, mail address and IP address.
-        if error.verify_code in (9, 10):
-            return Fault.TIME
-        return Fault.NAME if error.verify_code in (62, 63, 64) else Fault.UNTRUSTED
-    if isinstance(error, ssl.SSLError):
-        reason = getattr(error, "reason", None) or ""
-        if any(word in reason for word in _CLIENT_REFUSALS):
-            return Fault.CLIENT_CERTIFICATE
-        return Fault.HANDSHAKE if any(word in reason for word in _BREAKS) else None
-    if isinstance(error, NotConnectedError):
-        return Fault.UNREACHABLE
-    return None
-
-
-#: Alerts about the certificate that a client shows, or does not (RFC 8446, 6.2).
-_CLIENT_REFUSALS = (
-    "CERTIFICATE_REQUIRED",
-    "ALERT_BAD_CERTIFICATE",
-    "ALERT_UNKNOWN_CA",
-    "ALERT_CERTIFICATE_UNKNOWN",
-    "ALERT_CERTIFICATE_EXPIRED",
-    "ALERT_CERTIFICATE_REVOKED",
-    "ALERT_UNSUPPORTED_CERTIFICATE",
-    "ALERT_ACCESS_DENIED",
-)
-
-#: What OpenSSL says when the other end speaks TLS and the two do not come together.
-_BREAKS = (
-    "ALERT",
-    "UNRECOGNIZED_NAME",
-    "UNSUPPORTED_PROTOCOL",
-    "NO_PROTOCOLS_AVAILABLE",
-    "DH_KEY_TOO_SMALL",
-)
-
-
-def words_of(error: OSError) -> str:
-    """OpenSSL's or the system's word for what failed, on one line."""
-    if isinstance(error, ssl.SSLError):
-        said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
-    else:
-        said = error.strerror or str(error) or type(error).__name__
-    text = "".join(c if c.isprintable() else "." for c in str(said).rstrip(".").replace("_", " "))
-    return text[:160].lower()

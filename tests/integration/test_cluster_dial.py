@@ -101,7 +101,7 @@ def test_an_authority_that_is_not_trusted(server, tmp_path):
 def test_a_certificate_for_another_name_says_which_it_is_for(server, pki):
     error = failure(to(server, pki, server_name="elsewhere.test"))
     assert error.code == "cluster.dial.tls-name"
-    assert error.fact.endswith(f"is valid for {NAME}, 127.0.0.1, not for elsewhere.test")
+    assert error.fact.endswith(f"is for {NAME}, 127.0.0.1, and not for elsewhere.test")
     assert "tls-server-name" in error.hints[0]
 
 

@@ -11,8 +11,9 @@ from gfattach.deadline import Deadline
 from gfattach.tls import way
 from gfattach.tls.context import blind, verifying
 from gfattach.tls.explain import WORDS, cause, explain
+from gfattach.tls.fault import Fault
 from gfattach.tls.handshake import inspect
-from gfattach.tls.inspection import Fault, Inspection
+from gfattach.tls.inspection import Inspection
 from tests.integration import faults
 from tests.integration.pki import DAY, Pki, answering, server_context
 

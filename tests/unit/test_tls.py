@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 from gfattach.tls.certificate import matches, split_pem
-from gfattach.tls.inspection import Fault, NotConnectedError, fault_of, words_of
+from gfattach.tls.fault import Fault, NotConnectedError, fault_of, words_of
 from gfattach.tls.pem import KeyForm, key_form
 
 
