@@ -8,6 +8,7 @@ have it call somebody are overridden, and taken out of the answer again.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import Path
 
 from gfattach.bazel.events import Options, private_files, read_events
@@ -25,17 +26,24 @@ _QUIET = (
     "--nobuild_event_json_file_path_conversion",
 )
 
+#: The same, known to some: a downloader without a gRPC cache is an error.
+QUIET_WHERE_KNOWN = ("--experimental_remote_downloader=", "--remote_downloader=")
+
 #: How Bazel marks an error, and its client one in the rc files: `[FATAL 12:00:00.123 src/main/cpp/x.cc:1] `.
 _MARKED = re.compile(r"(?:ERROR|FATAL): |\[(?:ERROR|FATAL) [^\]]{0,100}\] ")
 
 
-def effective_options(server: Server, work: Path, deadline: Deadline) -> Options:
+def effective_options(
+    server: Server, work: Path, deadline: Deadline, *, accepted: Container[str] = ()
+) -> Options:
     """The options that `bazel build` has in the workspace of `server`, rc files and configs expanded.
 
+    `accepted` are those of `QUIET_WHERE_KNOWN` that this Bazel knows.
     Raises BazelError (`bazel.rc`) when Bazel does not take them, and StorageError.
     """
     with private_files(work, "preflight.json") as (file,):
-        overrides = [*_QUIET, f"--build_event_json_file={file}"]
+        known = [option for option in QUIET_WHERE_KNOWN if option in accepted]
+        overrides = [*_QUIET, *known, f"--build_event_json_file={file}"]
         answer = server.run("build", overrides, deadline)
         options = read_events(file).options
     if options is None:

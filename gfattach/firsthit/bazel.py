@@ -198,7 +198,7 @@ def measure_target(
                 deadline=deadline,
             )
             options = ProofOptions(accepted)
-            refuse_executors(server, work / "leg", deadline, environ=environ, rc=rc)
+            refuse_executors(server, work / "leg", deadline, environ=environ, rc=rc, accepted=accepted)
             build = run_build(
                 server,
                 options,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach.bazel.grpc_log import LOG_FLAGS
+from gfattach.bazel.preflight import QUIET_WHERE_KNOWN
 from gfattach.bazel.program import Bazel
 from gfattach.errors import BazelError
 from gfattach.reapi.target import CacheTarget
@@ -74,7 +75,7 @@ class ProofOptions:
     def candidates() -> tuple[str, ...]:
         """What has to be asked of a Bazel before its options can be chosen."""
         logs = tuple(f"{flag}=/dev/null" for flag in LOG_FLAGS)
-        return (*logs, *_WHERE_KNOWN, *_WITHHELD, *_PROBE, *_NO_LINKS)
+        return (*logs, *_WHERE_KNOWN, *_WITHHELD, *_PROBE, *_NO_LINKS, *QUIET_WHERE_KNOWN)
 
     @property
     def log_flag(self) -> str | None:

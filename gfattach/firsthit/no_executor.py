@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gfattach.bazel.events import Options
@@ -66,17 +66,24 @@ _IN_POLICY = re.compile(
 
 
 def refuse_executors(
-    server: Server, work: Path, deadline: Deadline, *, environ: Mapping[str, str], rc: Sequence[Path] = ()
+    server: Server,
+    work: Path,
+    deadline: Deadline,
+    *,
+    environ: Mapping[str, str],
+    rc: Sequence[Path] = (),
+    accepted: Container[str] = (),
 ) -> None:
     """Ask the Bazel of `server` for its effective options, and refuse an executor in them.
 
+    `accepted` are the options that it knows of those that not every Bazel does.
     Raises RefusedError, BazelError (`bazel.rc`) for rc files that Bazel does not take, and StorageError.
     """
     wrapper = read_wrapper(server.workspace)
     files = read_rc_files(server.workspace, environ, rc)
     _refuse_policies(files)
     try:
-        options = effective_options(server, work, deadline)
+        options = effective_options(server, work, deadline, accepted=accepted)
     except BazelError as error:
         # An executor that stands behind gfattach's own options is called before anything is said of options.
         if wrapper is not None and (line := _wrapper_line(wrapper)) is not None:

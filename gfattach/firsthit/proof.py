@@ -82,7 +82,7 @@ def conclude(legs: Sequence[Leg], report: Report, origin: float, endpoints: Mapp
     clients = [judge(client, legs) for client in asked]
     empty = [client.client for client in clients if client.verdict is Verdict.NOTHING_TO_HIT]
     remedies = [hint for leg in legs if leg.client in empty for hint in leg.detail.get("remedies", ())]
-    if any(client is not Client.NIX for client in empty):
+    if any(client is not Client.NIX for client in empty) and not any("targets" in leg.detail for leg in legs):
         remedies.append(_WARM_HINT)
     return Proof(
         legs=tuple(legs),

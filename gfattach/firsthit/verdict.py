@@ -48,7 +48,8 @@ def judge(client: Client, legs: Iterable[Leg]) -> ClientVerdict:
     if not hits:
         return ClientVerdict(client, Verdict.UNPROVED, "nothing was asked")
     if all(leg.hits == 0 for leg in hits):
-        empty = hits[0].detail.get("reason") or "the cache answers and holds nothing of the probe"
+        what = "these targets" if "targets" in hits[0].detail else "the probe"
+        empty = hits[0].detail.get("reason") or f"the cache answers and holds nothing of {what}"
         return ClientVerdict(client, Verdict.NOTHING_TO_HIT, empty)
     least = min(hits, key=lambda leg: leg.hits / max(1, leg.asked))
     served = f"{least.hits} of {least.asked}"

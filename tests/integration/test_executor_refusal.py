@@ -185,6 +185,9 @@ NOT_REFUSED = {
         "build --config=executor-backed", "build:executor-backed --remote_cache=grpc://cache:9092"
     ),
     "a cache with uploads": rc("build --remote_cache=grpc://cache:9092 --remote_upload_local_results"),
+    "a downloader, which needs a gRPC cache": rc(
+        "build --remote_cache=grpc://cache:9092 --experimental_remote_downloader=grpc://cache:9092"
+    ),
     "an instance name": rc("build --remote_cache=grpc://cache:9092 --remote_instance_name=main"),
     "headers": rc("build --remote_header=a=b --remote_cache_header=c=d"),
     "a header for an executor that is not there": rc("build --remote_exec_header=a=b"),
@@ -274,6 +277,7 @@ def ask(place, way):
             Deadline.after(BUILD_SECONDS),
             environ=environment(root, way),
             rc=rc_files,
+            accepted={"--experimental_remote_downloader="},
         )
     finally:
         for path in paths.values():

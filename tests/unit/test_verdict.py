@@ -1,9 +1,12 @@
 """Verdicts: what legs prove, what they do not, and which moment is the first hit."""
 
+from dataclasses import replace
+
 import pytest
 
 from gfattach.engine import Report, StageResult
 from gfattach.firsthit.evidence import Client, Leg, LegName
+from gfattach.firsthit.proof import conclude
 from gfattach.firsthit.verdict import Verdict, first_hit, judge
 
 
@@ -74,3 +77,10 @@ def test_without_a_build_tool_the_protocol_s_hit_counts_and_without_any_none():
 def test_a_leg_s_record_counts_its_moments_from_the_origin():
     record = leg(first=3.5).record(origin=-1.0)
     assert (record["started"], record["first_hit"], record["to_first_hit"]) == (1.0, 4.5, 3.5)
+
+
+def test_what_is_missing_is_called_a_target_or_the_probe_and_only_the_probe_is_filled_by_warming():
+    for detail, what, hinted in (({}, "the probe", True), ({"targets": ["//:x"]}, "these targets", False)):
+        found = conclude([replace(leg(hits=0), detail=detail)], report(("start", 0.1)), 0.0, {})
+        assert found.clients[0].reason.endswith(f"holds nothing of {what}")
+        assert any("site warm" in hint for hint in found.hints) is hinted
