@@ -108,11 +108,14 @@ def _ask_keys(inquiry: Inquiry[NixSubject]) -> Finding:
         name = key.partition(":")[0]
         first = next((other for other in names if other.partition(":")[0] == name), key)
         if first != key:
+            where = "in gfattach.toml: nix.public_keys, or the option --public-key"
+            if first not in target.public_keys:
+                where = f"where it is set: grep -rs '{first}' /etc/nix ~/.config/nix; echo \"$NIX_CONFIG\""
             return warn(
                 "nix.keys.hidden",
                 f"Nix knows two keys as {name}: {first} comes first, and {key} is the site's",
                 "of several keys of one name Nix goes by the first, and refuses what the other signed",
-                f"take the old one out, where it is set: grep -rs '{first}' /etc/nix ~/.config/nix",
+                f"take the old one out, {where}",
             )
     return ok("nix.keys.effective", f"Nix trusts {_names_of(target.public_keys)}")
 

@@ -68,6 +68,14 @@ def test_the_keys_that_are_in_force(machine, trusted, code):
     assert machine.ask(target, trusted_public_keys=trusted)["nix.keys"].code == code
 
 
+@pytest.mark.parametrize(
+    ("keys", "place"), [((KEY,), "/etc/nix"), ((OLD_KEY, KEY), "gfattach.toml: nix.public_keys")]
+)
+def test_a_key_that_hides_another_is_to_be_taken_out_where_it_is_set(machine, keys, place):
+    finding = machine.ask(replace(TARGET, public_keys=keys), trusted_public_keys=[OLD_KEY, KEY])["nix.keys"]
+    assert finding.code == "nix.keys.hidden" and place in finding.hints[0]
+
+
 def test_a_target_without_a_key_asks_for_none(machine):
     assert machine.ask(replace(TARGET, public_keys=()))["nix.keys"].code == "nix.keys.none"
 
