@@ -1,8 +1,6 @@
 """One TCP connection to a pod's port through the API server: a websocket with the protocol v4.channel.k8s.io.
 
-The first byte of each message is its channel: 0 carries data, 1 (from the server only) an error's
-text. On each the server first sends the port, two bytes, little-endian. There is no half-close: who
-sends a close frame hears no more. Every fact here is held by tests/cluster against a real API server.
+There is no half-close: who sends a close frame hears no more.
 """
 
 from __future__ import annotations
@@ -16,22 +14,16 @@ from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.dial import dial
 from gfattach.cluster.forward_errors import ChannelError, lost, refused, upgrade_error
 from gfattach.cluster.http import Switched, exchange
+from gfattach.cluster.port_messages import DATA, PROTOCOL, Incoming
 from gfattach.cluster.stream import Stream
-from gfattach.cluster.websocket import BINARY, CLOSE, HEADER, PING, PONG, Decoder, WebSocketError
+from gfattach.cluster.websocket import BINARY, CLOSE, HEADER, PING, WebSocketError
 from gfattach.deadline import Deadline
-
-PROTOCOL = "v4.channel.k8s.io"
-
-DATA, ERROR = 0, 1
 
 #: Bytes that are read at a time.
 READ = 128 * 1024
 
 #: Bytes that a server may send of itself while a channel is held: a greeting. All fit one buffer.
 _EARLY_LIMIT = 64 * 1024
-
-#: Bytes of an error's text that are kept.
-_ERROR_LIMIT = 4096
 
 #: Seconds between an error's text and the end of the connection, whatever the server does.
 _ERROR_LINGER = 5.0
@@ -96,10 +88,7 @@ class PodChannel:
         self.failure: ChannelError | None = None
         self._rest = rest
         self._early = bytearray()
-        self._decoder = Decoder()
-        self._channel: int | None = None  # of the message under way
-        self._announced = {DATA: bytearray(), ERROR: bytearray()}
-        self._error = bytearray()
+        self._incoming = Incoming(port)
         self._heard: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -135,15 +124,18 @@ class PodChannel:
                     self._end(lost(self.pod, "it was cut without a close frame"))
                 return []
         self._hear()
-        payloads: list[memoryview] = []
+        incoming, payloads = self._incoming, list[memoryview]()
         try:
-            for piece in self._decoder.feed(buffer[:count]):
-                if piece.opcode == BINARY:
-                    self._message(piece, payloads)
-                else:
-                    self._control(piece)
+            incoming.feed(buffer[:count], payloads)
         except WebSocketError as error:
             self._end(lost(self.pod, f"what came is no websocket: {error}"))
+        if incoming.answers:
+            self.stream.put(*(self._frame(opcode, payload) for opcode, payload in incoming.answers))
+            incoming.answers.clear()
+        if incoming.closed is not None:
+            self._closed(*incoming.closed)
+        elif incoming.error and self._timer is None and not self.ended:
+            self._timer = asyncio.get_running_loop().call_later(_ERROR_LINGER, self._no_close)
         return payloads
 
     def send_in_place(self, buffer: bytearray, length: int) -> bool:
@@ -236,7 +228,7 @@ class PodChannel:
     def close(self) -> None:
         """Send what is left and a close frame, and close; on its own time."""
         self._stop_timer()
-        if not self._decoder.closed and not self.ended:
+        if not self.ended:
             self.stream.put(self._frame(CLOSE, websocket.close_payload()))
         self.ended = True
         self._hear()
@@ -268,44 +260,10 @@ class PodChannel:
     def _mask(self) -> bytes:
         return websocket.NO_MASK if self.stream.secure else websocket.new_mask()
 
-    def _message(self, piece: websocket.Piece, payloads: list[memoryview]) -> None:
-        data = piece.data
-        if piece.first:
-            self._channel = None
-        if self._channel is None:
-            if not data:
-                return
-            self._channel = data[0]
-            data = data[1:]
-        if self._channel not in self._announced or not data:
-            return  # Channels that are not there are nobody's.
-        announced = self._announced[self._channel]
-        if len(announced) < 2:
-            wanted = 2 - len(announced)
-            announced += data[:wanted]
-            data = data[wanted:]
-            if len(announced) == 2 and int.from_bytes(announced, "little") != self.port:
-                raise WebSocketError(f"it is for port {int.from_bytes(announced, 'little')}, not {self.port}")
-        if not data:
-            return
-        if self._channel == DATA:
-            payloads.append(data)
-        else:
-            self._error += data[: _ERROR_LIMIT - len(self._error)]
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(_ERROR_LINGER, self._no_close)
-
-    def _control(self, piece: websocket.Piece) -> None:
-        if piece.opcode == PING:
-            self.stream.put(self._frame(PONG, bytes(piece.data)))
-        elif piece.opcode == CLOSE:
-            code, reason = websocket.close_reason(piece.data)
-            self.stream.put(self._frame(CLOSE, websocket.close_payload()))
-            orderly = code in (websocket.NORMAL, websocket.NO_CODE)
-            said = f"closed with code {code}" + (f": {reason}" if reason else "")
-            self._end(None if orderly else lost(self.pod, said))
-        elif piece.opcode != PONG:
-            raise WebSocketError("a message is text")
+    def _closed(self, code: int, reason: str) -> None:
+        orderly = code in (websocket.NORMAL, websocket.NO_CODE)
+        said = f"closed with code {code}" + (f": {reason}" if reason else "")
+        self._end(None if orderly else lost(self.pod, said))
 
     def _no_close(self) -> None:
         """An error's text was not followed by a close frame: let reading come to an end."""
@@ -314,8 +272,8 @@ class PodChannel:
     def _end(self, failure: ChannelError | None) -> None:
         self._stop_timer()
         self.ended = True
-        if self._error:
-            failure = refused(self.pod, self.port, self._error.decode("utf-8", "replace"))
+        if error := self._incoming.error:
+            failure = refused(self.pod, self.port, error.decode("utf-8", "replace"))
         self.failure = failure
         self._hear()
 
