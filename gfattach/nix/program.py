@@ -27,8 +27,12 @@ IDENTIFY_SECONDS = 10.0
 #: A directory that is not there: a Nix that is told to read its configuration here reads none.
 NOWHERE = "/nonexistent/nix"
 
-#: `nix (Nix) 2.8.0`, `nix (Lix, like Nix) 2.91.0`, `nix (Determinate Nix 3.6.2) 2.29.0`.
-_BANNER = re.compile(r"^nix \((?P<who>[^)\n]{1,80})\) (?P<version>\d[\w.+-]{0,60})\s*$", re.MULTILINE)
+#: `nix (Nix) 2.8.0`, `nix (Lix, like Nix) 2.91.0`, `nix (Determinate Nix 3.6.2) 2.29.0`; a name of the
+#: release may follow.
+_BANNER = re.compile(
+    r"^nix \((?P<who>[^)\n\d]{1,80}(?P<release>\d[^)\n]{0,60})?)\) (?P<version>\d[\w.+-]{0,60})(?=\s|$)",
+    re.MULTILINE,
+)
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -43,25 +47,31 @@ class Flavour(StrEnum):
 
 @dataclass(frozen=True)
 class Nix:
-    """One Nix, as it was found. `version` is that of the language and store (`2.8.0`)."""
+    """One Nix, as it was found. `version` is that of the language and store (`2.8.0`); `release` that of the
+    flavour (`3.6.2`), empty where the two are one.
+    """
 
     path: Path
     version: str
     flavour: Flavour = Flavour.NIX
+    release: str = ""
 
     @property
     def label(self) -> str:
         """Flavour and version for a sentence."""
-        return f"{self.flavour.value} {self.version}"
+        own = f"{self.release}, as Nix " if self.release else ""
+        return f"{self.flavour.value} {own}{self.version}"
 
     def as_json(self) -> dict[str, str]:
         """All of it, JSON-able."""
-        return {"path": str(self.path), "version": self.version, "flavour": self.flavour.value}
+        own = {"release": self.release} if self.release else {}
+        return {"path": str(self.path), "version": self.version, "flavour": self.flavour.value, **own}
 
     @classmethod
     def from_json(cls, document: Mapping[str, str]) -> Nix:
         """The Nix that `as_json` described."""
-        return cls(Path(document["path"]), document["version"], Flavour(document["flavour"]))
+        flavour = Flavour(document["flavour"])
+        return cls(Path(document["path"]), document["version"], flavour, document.get("release", ""))
 
 
 def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
@@ -98,7 +108,7 @@ def identify(path: Path, deadline: Deadline, environ: Mapping[str, str] | None =
     if match is None:
         raise _error("rubbish", f"{path} does not answer as a Nix does", answer)
     flavour = next((f for f in (Flavour.DETERMINATE, Flavour.LIX) if f.value in match["who"]), Flavour.NIX)
-    return Nix(path, match["version"], flavour)
+    return Nix(path, match["version"], flavour, match["release"] or "")
 
 
 def nix_store(nix: Nix) -> Path:

@@ -47,19 +47,20 @@ def test_a_file_that_cannot_be_run_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("banner", "flavour", "version"),
+    ("banner", "flavour", "version", "release"),
     [
-        ("nix (Nix) 2.8.0", Flavour.NIX, "2.8.0"),
-        ("nix (Nix) 2.26.3", Flavour.NIX, "2.26.3"),
-        ("nix (Nix) 2.4pre20210908_3c56f62", Flavour.NIX, "2.4pre20210908_3c56f62"),
-        ("nix (Lix, like Nix) 2.91.1", Flavour.LIX, "2.91.1"),
-        ("nix (Determinate Nix 3.6.2) 2.29.0", Flavour.DETERMINATE, "2.29.0"),
-        ("warning: the group 'nixbld' does not exist\nnix (Nix) 2.18.1\n", Flavour.NIX, "2.18.1"),
+        ("nix (Nix) 2.8.0", Flavour.NIX, "2.8.0", ""),
+        ("nix (Nix) 2.26.3", Flavour.NIX, "2.26.3", ""),
+        ("nix (Nix) 2.4pre20210908_3c56f62", Flavour.NIX, "2.4pre20210908_3c56f62", ""),
+        ("nix (Lix, like Nix) 2.91.1", Flavour.LIX, "2.91.1", ""),
+        ("nix (Lix, like Nix) 2.94.0-dev-pre20250701 (A Name)", Flavour.LIX, "2.94.0-dev-pre20250701", ""),
+        ("nix (Determinate Nix 3.6.2) 2.29.0", Flavour.DETERMINATE, "2.29.0", "3.6.2"),
+        ("warning: the group 'nixbld' does not exist\nnix (Nix) 2.18.1\n", Flavour.NIX, "2.18.1", ""),
     ],
 )
-def test_it_is_what_it_says_it_is(tmp_path, banner, flavour, version):
+def test_it_is_what_it_says_it_is(tmp_path, banner, flavour, version, release):
     path = script(tmp_path / "nix", f"cat <<'END'\n{banner}\nEND")
-    assert identify(path, soon()) == Nix(path, version, flavour)
+    assert identify(path, soon()) == Nix(path, version, flavour, release)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +135,9 @@ def test_a_nix_without_nix_store_is_said(tmp_path):
 
 
 def test_a_nix_survives_being_written_down():
-    nix = Nix(Path("/opt/nix/bin/nix"), "2.29.0", Flavour.DETERMINATE)
+    nix = Nix(Path("/opt/nix/bin/nix"), "2.29.0", Flavour.DETERMINATE, "3.6.2")
     assert Nix.from_json(nix.as_json()) == nix
-    assert nix.label == "Determinate Nix 2.29.0"
+    assert nix.label == "Determinate Nix 3.6.2, as Nix 2.29.0"
 
 
 SETTINGS = '{"substituters": {"value": ["https://a", "https://b"]}, "connect-timeout": {"value": 5}}'
