@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ class ApiError(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+
+
+@contextlib.contextmanager
+def suppress_missing() -> Iterator[None]:
+    """Take a 404 for what was to be reached: the object is gone already."""
+    try:
+        yield
+    except ApiError as error:
+        if error.code != 404:
+            raise
 
 
 class Api:
@@ -69,11 +80,8 @@ class Api:
     def delete(self, path: str, grace: int | None = None) -> None:
         """Delete; an object that is not there is fine. Raises ApiError."""
         params = {} if grace is None else {"gracePeriodSeconds": str(grace)}
-        try:
+        with suppress_missing():
             self._send("DELETE", path, params=params)
-        except ApiError as error:
-            if error.code != 404:
-                raise
 
     def exists(self, path: str) -> bool:
         """Whether there is an object at `path`. Raises ApiError."""

@@ -52,11 +52,10 @@ def nix_cache(root: Path, cluster: Cluster, node: str = KWOK_NODE) -> Iterator[d
     root.mkdir(parents=True, exist_ok=True)
     keeper = make_machine(root)
     facts = start_nix_cache(keeper)
-    manifest = service(ATTIC, NAMESPACE, ATTIC_LABELS, {"http": 80})
-    cluster.apply(manifest)
-    cluster.create_pod(ATTIC_POD, labels=ATTIC_LABELS, ports={"http": ATTIC_PORT}, node=node)
-    cluster.forward_target(ATTIC_PORT, "127.0.0.1", facts["port"])
     try:
+        cluster.apply(service(ATTIC, NAMESPACE, ATTIC_LABELS, {"http": 80}))
+        cluster.create_pod(ATTIC_POD, labels=ATTIC_LABELS, ports={"http": ATTIC_PORT}, node=node)
+        cluster.forward_target(ATTIC_PORT, "127.0.0.1", facts["port"])
         yield {**facts, "keeper": keeper}
     finally:
         cluster.delete_pod(ATTIC_POD)

@@ -128,6 +128,13 @@ def is_ready(pod: Manifest) -> bool:
     return has_condition(pod, "Ready") and "deletionTimestamp" not in pod["metadata"]
 
 
+def is_first(pod: Manifest) -> bool:
+    """Whether it is the pod that a bed starts with, ready and on its node."""
+    metadata = pod["metadata"]
+    placed = metadata["name"] == POD and pod["spec"]["nodeName"] == KWOK_NODE
+    return placed and metadata.get("labels") == LABELS and is_ready(pod)
+
+
 def endpoint_slice(service: Manifest, pods: Iterable[Manifest]) -> Manifest:
     """What the endpoint slice controller would write: one endpoint for each pod that has an address."""
     name, ns = service["metadata"]["name"], service["metadata"]["namespace"]

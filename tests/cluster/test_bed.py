@@ -118,6 +118,36 @@ def test_pods_that_wait_end_or_go_show_in_the_endpoint_slice(cluster: Cluster) -
     }
 
 
+def test_reset_brings_the_first_pod_back_to_its_node(cluster: Cluster) -> None:
+    """A ready pod of that name on the other node is not what the next test counts on."""
+    cluster.delete_pod(POD)
+    cluster.create_pod(POD, node=RUNTIME_NODE)
+    cluster.create_pod("attic-0", node=RUNTIME_NODE)
+    cluster.delete_pod("attic-0", linger=True)
+    cluster.reset()
+    [pod] = cluster.pods()
+    assert (pod["metadata"]["name"], pod["spec"]["nodeName"]) == (POD, KWOK_NODE)
+    kept = cluster.pods()[0]["metadata"]["uid"]
+    cluster.reset()
+    assert cluster.pods()[0]["metadata"]["uid"] == kept
+
+
+def test_reset_puts_the_pods_in_order_though_the_rules_of_the_ports_do_not_arrive(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.create_pod("left", node=RUNTIME_NODE)
+    cluster.forward_target(GRPC, "127.0.0.1", 1)
+
+    def late(*_: object) -> None:
+        raise BedError("KWOK is late")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster._targets, "reset", late)
+        with pytest.raises(BedError):
+            cluster.reset()
+    assert [pod["metadata"]["name"] for pod in cluster.pods()] == [POD]
+
+
 @EITHER_NODE
 def test_a_websocket_reaches_the_real_cache_through_the_api_server(cluster: Cluster, node: str) -> None:
     """What was put into bazel-remote beside the cluster comes out through the pod."""
