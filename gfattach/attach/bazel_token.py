@@ -47,21 +47,24 @@ def offer(
     accepted: Container[str] | None,
     *,
     dialled: str = "",
+    port: int | None = None,
     label: str = "this Bazel",
 ) -> Offer:
     """The helper for the token of `host`, written into `directory`, if there is one and Bazel can ask it.
 
     `accepted` are the flags (as texts) that the Bazel knows, None where nobody could ask one; `dialled`
-    is the host that Bazel dials where that is the listener of a forward. A helper of an earlier attach
+    and `port` are what Bazel dials where that is the listener of a forward. A helper of an earlier attach
     that is offered no more is removed. Raises StorageError.
     """
-    made = _offer(host, directory, accepted, dialled, label)
+    made = _offer(host, directory, accepted, dialled, port, label)
     if made.helper is None:
         remove(directory / HELPER_NAME)
     return made
 
 
-def _offer(host: str, directory: Path, accepted: Container[str] | None, dialled: str, label: str) -> Offer:
+def _offer(
+    host: str, directory: Path, accepted: Container[str] | None, dialled: str, port: int | None, label: str
+) -> Offer:
     try:
         if not has_token(host):
             return Offer()
@@ -79,7 +82,7 @@ def _offer(host: str, directory: Path, accepted: Container[str] | None, dialled:
                 "or use Bazel 6.3 or later: name it with --bazel or BAZEL_BIN",
             ),
         )
-    helper = write_helper(directory, host_of(host) if dialled and dialled != host else "")
+    helper = write_helper(directory, host_of(host) if dialled and dialled != host else "", port)
     return Offer(helper, ok("credential.bazel.helper", f"Bazel asks {helper} for the token for {host}"))
 
 

@@ -129,8 +129,9 @@ def _write(up: Attaching, found: bazel_side.BazelFound) -> Mapping[str, Finding]
     assert up.way.cache is not None
     path = up.home.directory / BAZELRC
     cache = up.way.cache
+    dialled = cache.endpoint
     token = bazel_token.offer(
-        cache.token_host, up.home.directory, found.accepted, dialled=cache.endpoint.host
+        cache.token_host, up.home.directory, found.accepted, dialled=dialled.host, port=dialled.port
     )
     text = bazel_side.render_fragment(up.way.cache, found, up.options.on_cache_down, up.run, token.helper)
     write_atomic(path, text.encode())

@@ -76,9 +76,10 @@ def status(ctx: click.Context, workspace: Path | None, verbose: bool, output: st
 @click.option(
     "--host", metavar="HOST", default="", help="Answer for HOST where a forward on this machine asks."
 )
+@click.option("--port", metavar="PORT", default="", help="And that listens at PORT.")
 @click.pass_context
-def get(ctx: click.Context, host: str) -> None:
+def get(ctx: click.Context, host: str, port: str) -> None:
     """Answer a credential helper's question on stdin. For Bazel, not for people."""
     from gfattach.credential.helper import main
 
-    ctx.exit(main(["--host", host] if host else []))
+    ctx.exit(main([*(["--host", host] if host else []), *(["--port", port] if port else [])]))

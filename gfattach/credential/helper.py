@@ -28,22 +28,28 @@ _LONGEST = 64 * 1024
 
 
 def answer(
-    question: bytes, host: str = "", environ: Mapping[str, str] | None = None, now: float | None = None
+    question: bytes,
+    host: str = "",
+    port: int | None = None,
+    environ: Mapping[str, str] | None = None,
+    now: float | None = None,
 ) -> dict[str, Any]:
     """The answer to a question of Bazel's.
 
-    `host` is for the listener of a forward: a uri on this machine is then answered as if it named
-    `host`, and nobody else than the two is answered at all. A uri without a token has no headers.
-    Raises CredentialError and StorageError.
+    `host` is for the listener of a forward, at `port`: a uri on this machine is then answered as if it
+    named `host`, but for one with another port, where somebody else listens. Nobody else than the two is
+    answered at all. A uri without a token has no headers. Raises CredentialError and StorageError.
     """
-    from gfattach.credential.hosts import host_of, is_loopback
+    from gfattach.credential.hosts import host_of, is_loopback, port_of
     from gfattach.credential.jwt import rfc3339
     from gfattach.credential.tokens import find
 
-    asked = host_of(_uri(question))
+    uri = _uri(question)
+    asked = host_of(uri)
     if host:
         meant = host_of(host)
-        if asked != meant and not is_loopback(asked):
+        elsewhere = port is not None and port_of(uri) not in (None, port)
+        if asked != meant and (elsewhere or not is_loopback(asked)):
             return {"headers": {}}
         asked = meant
     found = find(asked, environ, now)
@@ -61,11 +67,11 @@ def main(
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
 ) -> int:
-    """`get [--host HOST]`, for a program: 0 and an answer, or 1 and lines on stderr. Never a traceback."""
+    """`get [--host HOST [--port PORT]]`: 0 and an answer, or 1 and lines on stderr. Never a traceback."""
     out, err = stdout or sys.stdout, stderr or sys.stderr
     try:
-        host = _host(args)
-        out.write(json.dumps(answer((stdin or sys.stdin.buffer).read(_LONGEST + 1), host)) + "\n")
+        host, port = _listener(args)
+        out.write(json.dumps(answer((stdin or sys.stdin.buffer).read(_LONGEST + 1), host, port)) + "\n")
         out.flush()
     except GfattachError as error:
         for line in (f"gfattach: {error.fact}", *(f"  {hint}" for hint in error.hints)):
@@ -77,10 +83,10 @@ def main(
     return 0
 
 
-def write_helper(directory: Path, host: str = "") -> Path:
+def write_helper(directory: Path, host: str = "", port: int | None = None) -> Path:
     """Write the executable (0700) that Bazel is given, into `directory`; where it is.
 
-    Bazel's flag takes one path and no arguments. `host` is as for `answer`. Raises StorageError.
+    Bazel's flag takes one path and no arguments. `host` and `port` are as for `answer`. Raises StorageError.
     """
     from gfattach.files import make_private_directory, write_atomic
 
@@ -88,18 +94,22 @@ def write_helper(directory: Path, host: str = "") -> Path:
     program = "from gfattach.__main__ import main; main()"
     line = [sys.executable, "-P", "-c", program, "credential"]
     behind = f" --host {shlex.quote(host)}" if host else ""
+    behind += f" --port {port}" if host and port is not None else ""
     path = make_private_directory(directory) / HELPER_NAME
     write_atomic(path, f'#!/bin/sh\nexec {shlex.join(line)} "$@"{behind}\n'.encode(), mode=0o700)
     return path
 
 
-def _host(args: Sequence[str]) -> str:
-    if not args:
-        return ""
-    if len(args) == 2 and args[0] == "--host":
-        return args[1]
+def _listener(args: Sequence[str]) -> tuple[str, int | None]:
+    match args:
+        case []:
+            return "", None
+        case ["--host", host]:
+            return host, None
+        case ["--host", host, "--port", port] if port.isdecimal():
+            return host, int(port)
     raise CredentialError(
-        "get takes no argument but --host HOST",
+        "get takes no argument but --host HOST --port PORT",
         'the uri is read from stdin: echo \'{"uri": "https://HOST"}\' | gfattach credential get',
         code="credential.question",
     )

@@ -35,6 +35,13 @@ def host_of(text: str) -> str:
     return host
 
 
+def port_of(text: str) -> int | None:
+    """The port that `text` (as for `host_of`) names; None where it names none."""
+    rest = text.strip().partition("://")[2] or text.strip()
+    found = re.search(r":(\d{1,5})\Z", re.split(r"[/?#]", rest, maxsplit=1)[0])
+    return int(found[1]) if found else None
+
+
 def is_cell(host: str) -> bool:
     """Whether `host` is a REAPI cell, `gf-reapi-cell*` or `*.gf-rbe.svc*`."""
     return _CELL.fullmatch(host) is not None

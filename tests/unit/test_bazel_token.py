@@ -69,8 +69,8 @@ def test_a_source_that_cannot_be_read_is_a_failed_finding(tmp_path, monkeypatch)
 
 @pytest.mark.usefixtures("stored")
 def test_the_helper_of_a_forward_knows_whose_token_is_meant(tmp_path):
-    made = offer(HOST, tmp_path, NEWER, dialled="127.0.0.1")
-    assert made.helper.read_text().endswith(f'"$@" --host {HOST}\n')
+    made = offer(HOST, tmp_path, NEWER, dialled="127.0.0.1", port=49152)
+    assert made.helper.read_text().endswith(f'"$@" --host {HOST} --port 49152\n')
     assert "--host" not in offer(HOST, tmp_path, NEWER, dialled=HOST).helper.read_text()
 
 
