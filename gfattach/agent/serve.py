@@ -87,8 +87,8 @@ async def _serve(options: ServeOptions) -> str:
         assert process is not None
         state = AgentState(process, path, options.ref)
         write_state(options.directory, state)
-        LOG.info("serving as process %d", process.pid)
         tell_parent({"ready": True})
+        LOG.info("serving as process %d", process.pid)
         reason = await _wait(holder, stop)
     finally:
         LOG.info("ending: %s", reason)

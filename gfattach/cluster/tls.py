@@ -41,7 +41,7 @@ class Tls:
         self._below = below
         self._held = False  # whether something is left to be decrypted
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=_as_bytes(name))
         self._error: OSError | None = None
 
     @property
@@ -127,3 +127,9 @@ class Tls:
             return count > 0
         finally:
             buffers.give(buffer)
+
+
+def _as_bytes(name: str) -> str | bytes:
+    """A plain name as bytes: for text large tables of letters are loaded, which it has no use for."""
+    plain = name.isascii() and all(0 < len(label) < 64 for label in name.split("."))
+    return name.encode() if plain else name
