@@ -45,6 +45,21 @@ def test_what_was_compressed_comes_back_stream_after_stream(compression, content
     assert read(compression, compressed, size) == b"".join(contents)
 
 
+@settings(max_examples=400)
+@given(st.sampled_from(["xz", "bzip2", "gzip"]), st.data())
+def test_an_archive_with_damage_is_read_or_refused_and_nothing_else(compression, data):
+    """What a broken disk or a proxy makes of one: bytes changed, taken out and put in, or never right."""
+    content = data.draw(st.binary(min_size=1, max_size=200)) * 20
+    damaged = bytearray(data.draw(st.sampled_from([COMPRESS[compression](content), content])))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(damaged)))
+        damaged[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+    try:
+        read(compression, bytes(damaged), data.draw(st.integers(1, 3000)))
+    except NixCacheError as error:
+        assert error.kind in (Kind.TRUNCATED, Kind.CORRUPT)
+
+
 def test_zeros_between_streams_of_xz_are_padding():
     assert read("xz", lzma.compress(b"one") + bytes(8) + lzma.compress(b"two") + bytes(4)) == b"onetwo"
 
