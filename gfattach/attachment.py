@@ -116,10 +116,12 @@ def load(home: Home) -> Attachment | None:
 def forget(home: Home) -> bool:
     """Remove the record, whatever is in it, and the home from the user's list; whether there was a record.
 
-    The list of nothing is removed as well. Raises StorageError.
+    The list loses homes that were removed by hand besides, and goes when it is empty. Raises StorageError.
     """
     existed = remove(home.record)
-    remove(_index_file(home))
+    removed = [each.home for each in homes() if not each.home.directory.exists()]
+    for each in (home, *removed):
+        remove(_index_file(each))
     remove_unfinished(_index_file(home))
     with contextlib.suppress(OSError):  # there are others, or something else
         for empty in (_index(), _index().parent, _index().parent.parent):

@@ -11,6 +11,7 @@ from gfattach import attachment
 from gfattach.attachment import Attachment, RecordError
 from gfattach.endpoint import parse_endpoint
 from gfattach.errors import ExitCode, StorageError
+from gfattach.files import remove_tree
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
 from gfattach.reapi.target import CacheTarget, TlsFiles
@@ -176,3 +177,16 @@ def test_a_damaged_entry_hides_no_other(tmp_path, home):
 
 def test_without_a_list_there_is_nothing_to_list():
     assert attachment.homes() == []
+
+
+def test_the_list_loses_a_home_that_was_removed_by_hand_and_goes_with_the_last(tmp_path):
+    one, two = make_home(tmp_path / "one"), make_home(tmp_path / "two")
+    for home in (one, two):
+        attachment.save(home, FULL)
+    remove_tree(one.directory)
+    index = tmp_path / "state/gfattach/attachments/index"
+    (index / f".{two.key}.json.x7.new").write_text("{")  # of a write that was killed
+    attachment.forget(two)
+    assert not (tmp_path / "state/gfattach").exists()
+    attachment.save(two, FULL)
+    assert [entry.home for entry in attachment.homes()] == [two]
