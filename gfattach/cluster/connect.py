@@ -37,7 +37,7 @@ async def connect(host: str, port: int, deadline: Deadline, what: str = "") -> s
             "dns",
             f"no address for {host}: {said[:1].lower()}{said[1:]}",
             f"ask for it: getent hosts {host}",
-            "is it a name of a VPN's or an office's own? is the VPN up?",
+            "it may be a name of a VPN's or an office's own: see whether the VPN is up",
         ) from None
     try:
         return await _first(addresses, deadline)
@@ -45,19 +45,19 @@ async def connect(host: str, port: int, deadline: Deadline, what: str = "") -> s
         raise DialError(
             "refused" if not what else "proxy-refused",
             f"{thing} refused the connection: nothing listens there",
-            "is the port right, and the server up?",
+            "the server is down, or its port is another one",
         ) from None
     except TimeoutError:
         raise DialError(
             "silent",
             f"no answer from {thing} in {seconds:.3g} s",
-            "is the VPN up? a firewall that drops packets looks the same",
+            "a VPN that is down looks like this, and a firewall that drops packets",
         ) from None
     except OSError as error:
         raise DialError(
             "unreachable",
             f"{thing} cannot be reached: {(error.strerror or str(error)).lower()}",
-            "is the network up, and the VPN?",
+            "see whether the network is up, and the VPN: ip route",
         ) from None
 
 

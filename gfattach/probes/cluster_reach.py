@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import ssl
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from gfattach.cluster.dial import dial
 from gfattach.cluster.dial_errors import DialError
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
-from gfattach.finding import Finding, Probe, ok, skip, warn
+from gfattach.finding import Finding, Probe, fail, ok, skip, warn
 from gfattach.probes.cluster_subject import ClusterInquiry, failure, until
 from gfattach.tls.explain_time import SOON_DAYS
 
@@ -55,8 +56,9 @@ def _reach(inquiry: ClusterInquiry) -> Finding:
     except DialError as error:
         code = "proxy-tls" if error.kind.startswith("tls-") else error.kind
         why = "nothing of the cluster can be asked: neither the caches nor why they are not there"
-        look = f"see the way: getent hosts {connection.host}; a VPN that is not connected looks like this"
-        return failure(f"cluster.reach.{code}", error, why, look)
+        context = f" --context {shlex.quote(connection.context)}" if connection.context else ""
+        look = f"see where the kubeconfig says that it is: kubectl config view --minify{context}"
+        return fail(f"cluster.reach.{code}", error.fact, why, *error.hints, look)
     return ok(
         "cluster.reach.open", f"{connection.authority} takes connections{by}", proxied=proxy is not None
     )

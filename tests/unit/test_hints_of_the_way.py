@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import socket
+import threading
 from dataclasses import replace
 
 import pytest
 
+from gfattach.cluster.connection import ClusterRef
 from gfattach.endpoint import Endpoint
 from gfattach.engine import Run
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes import cache as cache_probes
+from gfattach.probes import cluster as cluster_probes
 from gfattach.probes import substituter as substituter_probes
+from gfattach.probes.cluster_subject import ClusterSubject
 from gfattach.reapi.target import CacheTarget
 
 
@@ -24,12 +30,18 @@ def port():
 
 
 @pytest.fixture
-def silent():
-    """The port of a listener that takes connections and says nothing."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
+def closing():
+    """The port of a listener that closes what it takes."""
+
+    def serve(listening):
+        with contextlib.suppress(OSError):
+            while True:
+                listening.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
         yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 def first_hint(stage, subject, probe):
@@ -57,9 +69,9 @@ def test_a_cache_behind_a_forward_needs_the_forward(port):
     assert first_hint(cache_probes.STAGE, behind, "cache.port") == "start the forward again: gfattach up"
 
 
-def test_the_same_goes_for_one_that_says_nothing(silent):
-    assert first_hint(cache_probes.STAGE, cache(silent), "cache.protocol").startswith("start the server")
-    behind = replace(cache(silent), real_host="bazel-cache.nix-cache.svc")
+def test_the_same_goes_for_one_that_closes_what_it_takes(closing):
+    assert first_hint(cache_probes.STAGE, cache(closing), "cache.protocol").startswith("start the server")
+    behind = replace(cache(closing), real_host="bazel-cache.nix-cache.svc")
     hint = first_hint(cache_probes.STAGE, behind, "cache.protocol")
     assert hint == "see what the forward has met: gfattach logs"
 
@@ -77,3 +89,18 @@ def test_a_proxy_of_this_machine_that_is_not_there_is_named_as_the_proxy(port, m
     monkeypatch.delenv("NO_PROXY", raising=False)
     far = SubstituterTarget(Endpoint("http", "nix.example.org", 80, "/main"))
     assert first_hint(substituter_probes.STAGE, far, "substituter.port").startswith("start the proxy")
+
+
+def test_an_api_server_that_is_not_there_is_looked_for_in_the_kubeconfig(port, tmp_path):
+    config = {
+        "current-context": "home lab",
+        "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{port}"}}],
+        "contexts": [{"name": "home lab", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    subject = ClusterSubject(ClusterRef((tmp_path / "config",)), environ={})
+    found = Run().stage(cluster_probes.STAGE, subject).findings["cluster.reach"]
+    assert found.code == "cluster.reach.refused"
+    assert "kubectl config view --minify --context 'home lab'" in found.hints[-1]
+    assert not any(hint.endswith("?") for hint in found.hints)
