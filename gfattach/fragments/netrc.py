@@ -9,6 +9,7 @@ redirects to is sent the token (measured with Nix 2.8.0).
 from __future__ import annotations
 
 import contextlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def write_netrc(path: Path, existing: Path | None, machine: str, token: str) -> 
 def _own(existing: Path | None) -> tuple[Finding | None, str]:
     """What the user's netrc holds, or why it cannot be taken over."""
     try:
+        if existing is not None and _is_pipe(existing):
+            raise StorageError(f"cannot read {existing}: it is a pipe, which gives what it has once")
         content = None if existing is None else read_bytes(existing)
     except StorageError as error:
         return (
@@ -85,6 +88,13 @@ def _own(existing: Path | None) -> tuple[Finding | None, str]:
             "",
         )
     return None, (content or b"").decode("utf-8", "surrogateescape")
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _unfit(machine: str) -> Finding | None:

@@ -146,8 +146,10 @@ def test_an_entry_of_the_users_own_counts_in_capitals_too(tmp_path):
 
 
 def test_a_netrc_that_cannot_be_read_is_not_replaced(tmp_path):
-    for odd in (tmp_path, "/proc/self/mem"):
-        finding = refused(tmp_path, odd if odd is tmp_path else type(tmp_path)(odd))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for odd in (tmp_path, pipe, "/proc/self/mem"):
+        finding = refused(tmp_path, type(tmp_path)(odd))
         assert (finding.code, finding.status) == ("nix.netrc.unreadable", "fail")
 
 
