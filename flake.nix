@@ -89,7 +89,8 @@
         }
       );
 
-      # Everything for development but Bazel, which is the project's own to choose.
+      # Everything for development but Bazel, which is the project's own to choose: what the tests run and what
+      # the test cluster is built with, too.
       devShells = forAllSystems (pkgs: {
         default = pkgs.mkShell {
           inputsFrom = [ (packageOf pkgs) ];
@@ -105,7 +106,10 @@
               websockets
             ])
             ++ (with pkgs; [
+              curl
               git
+              go
+              kubectl
               ruff
               zstd
             ]);

@@ -7,6 +7,7 @@ is a private one below the test's directory: nothing of this machine's /nix is r
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,21 @@ def test_the_flake_check_passes(flake):
     """It builds the checks of this system too: the modules load, and the installed program runs."""
     done = flake("flake", "check", "")
     assert done.returncode == 0, done.stderr
+
+
+def test_it_asks_for_the_packages_that_the_project_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    flake = (ROOT / "flake.nix").read_text()
+
+    def names(requirements):
+        return {re.split(r"[<>=\[]", requirement)[0].lower() for requirement in requirements}
+
+    def listed(*begins):
+        return {name for begin in begins for name in flake.partition(begin)[2].partition("]")[0].split()}
+
+    assert listed("dependencies = with pkgs.python3Packages; [") == names(project["dependencies"])
+    shell = listed("packages =\n            (with pkgs.python3Packages; [", "++ (with pkgs; [")
+    assert names(project["optional-dependencies"]["dev"]) <= shell
 
 
 def test_the_formatter_is_one_that_needs_no_name_of_a_file(flake):

@@ -57,7 +57,10 @@
           isLinux = builtins.match ".*-linux" system != null;
           isDarwin = builtins.match ".*-darwin" system != null;
         };
+        curl = script system "curl" "" "";
         git = script system "git" "" "";
+        go = script system "go" "" "";
+        kubectl = script system "kubectl" "" "";
         nixfmt-tree = script system "treefmt" "/bin/treefmt" "echo formatted $# files";
         ruff = script system "ruff" "" "";
         zstd = script system "zstd" "" "";
