@@ -124,7 +124,16 @@ def http(
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with handled_by(Handler, context) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def handled_by(
+    handler: Callable[..., BaseHTTPRequestHandler], context: ssl.SSLContext | None = None
+) -> Iterator[int]:
+    """An HTTP server whose requests `handler` answers; yields its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -198,8 +207,6 @@ class Authority:
     def _sign(
         self, subject: Any, public_key: Any, *, authority: bool, names: tuple[str, ...], days: int = 30
     ) -> bytes:
-        import ipaddress
-
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
 
@@ -214,12 +221,21 @@ class Authority:
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
-        alternatives: list[x509.GeneralName] = []
-        for name in names:
-            try:
-                alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
-            except ValueError:
-                alternatives.append(x509.DNSName(name))
-        if alternatives:
-            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        if names:
+            builder = builder.add_extension(alternative_names(names), critical=False)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def alternative_names(names: tuple[str, ...]) -> Any:
+    """The extension of a certificate that is for `names`, which are hosts and addresses."""
+    import ipaddress
+
+    from cryptography import x509
+
+    alternatives: list[x509.GeneralName] = []
+    for name in names:
+        try:
+            alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            alternatives.append(x509.DNSName(name))
+    return x509.SubjectAlternativeName(alternatives)

@@ -10,11 +10,10 @@ import pwd
 import shutil
 import stat
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from gfattach.deadline import Deadline
 from gfattach.files import remove_tree
 from gfattach.nix.program import Nix, identify, nix_store
 from gfattach.nixcache.target import PROBE_PATH
+from tests.integration import faults
 
 #: A path that no cache of the tests has.
 UNPUBLISHED = "/nix/store/0c0v1gmxbkz4i0hp0d3kfyvjrrzfp4ks-gfattach-unpublished"
@@ -194,21 +194,8 @@ class FilesHandler(SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def serving_files(directory: Path) -> Iterator[int]:
     """A cache of files on loopback; yields its port."""
-    with _serving(functools.partial(FilesHandler, directory=str(directory))) as port:
+    with faults.handled_by(functools.partial(FilesHandler, directory=str(directory))) as port:
         yield port
-
-
-@contextlib.contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler] | functools.partial[FilesHandler]) -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,13 +74,7 @@ def sign(
         )
         builder = builder.add_extension(x509.AuthorityInformationAccess([where]), critical=False)
     if names:
-        alternatives: list[x509.GeneralName] = []
-        for name in names:
-            try:
-                alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
-            except ValueError:
-                alternatives.append(x509.DNSName(name))
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        builder = builder.add_extension(faults.alternative_names(names), critical=False)
     return builder.sign(issuer.key if issuer else key, hashes.SHA256())
 
 

@@ -10,17 +10,13 @@ from gfattach.contract.localfile import FILE_NAME, local_values, render, write_l
 from gfattach.contract.substrate import classify
 from gfattach.endpoint import parse_endpoint
 from gfattach.errors import ExitCode, RefusedError, UsageError
+from tests.unit.gits import no_user_configuration
+
+__all__ = ["no_user_configuration"]
 
 FORWARD = parse_endpoint("grpc://127.0.0.1:49152")
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git")
-
-
-@pytest.fixture(autouse=True)
-def no_user_configuration(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture

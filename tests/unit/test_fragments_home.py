@@ -12,15 +12,11 @@ from gfattach.errors import RefusedError, StorageError
 from gfattach.fragments.home import IGNORE, create_home, remove_home
 from gfattach.journal import ORIGINALS
 from gfattach.paths import Home
+from tests.unit.gits import no_user_configuration
+
+__all__ = ["no_user_configuration"]
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git")
-
-
-@pytest.fixture(autouse=True)
-def no_user_configuration(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture(params=["w", "with space", "ünï¢ode", "l" * 200 + "/" + "o" * 200 + "/" + "ng" * 100])

@@ -11,6 +11,9 @@ from gfattach.fragments.link import import_line, link, offer, user_rc_is_read
 from gfattach.journal import Journal, Undone
 from gfattach.marked import BEGIN
 from gfattach.paths import Home
+from tests.unit.gits import no_user_configuration
+
+__all__ = ["no_user_configuration"]
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git")
 
@@ -22,13 +25,6 @@ def test_what_a_hint_gives_to_a_shell_is_one_word_there(tmp_path):
     (line,) = [hint for hint in offer(Home(fragment.parent, None), fragment).hints if "to attach one" in hint]
     command = line.partition(": ")[2]
     assert shlex.split(command) == ["bazel", f"--bazelrc={fragment}", "build", "..."]
-
-
-@pytest.fixture(autouse=True)
-def no_user_configuration(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture

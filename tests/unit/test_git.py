@@ -7,17 +7,13 @@ import pytest
 
 from gfattach.deadline import Deadline
 from gfattach.git import Standing, ask
+from tests.unit.gits import no_user_configuration
+
+__all__ = ["no_user_configuration"]
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git")
 
 NAMES = ["user.bazelrc", "with space", "ünï ¢ode", ":(top)magic", "*", "-dash", "[a]", "new\nline"]
-
-
-@pytest.fixture(autouse=True)
-def no_user_configuration(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture
