@@ -33,6 +33,15 @@ _SERVICES = (
     ("--nix-service", "nix", "The Service of the Nix cache, to go to through a forward."),
 )
 
+#: Store paths that a proof asks for besides; the command gets them as `nix_paths`.
+nix_path_option = click.option(
+    "--nix-path",
+    "nix_paths",
+    metavar="PATH",
+    multiple=True,
+    help="Realise this store path too, from the attached cache into an empty store.",
+)
+
 
 def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options for a site's settings; the command gets them as `site`, a mapping by setting key."""

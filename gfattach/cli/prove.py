@@ -8,7 +8,7 @@ import click
 
 from gfattach.attach.options import ClientOptions
 from gfattach.cli.execute import execute, output_options
-from gfattach.cli.options import client_options
+from gfattach.cli.options import client_options, nix_path_option
 
 
 @click.command()
@@ -19,13 +19,7 @@ from gfattach.cli.options import client_options
     multiple=True,
     help="Measure a target of this workspace instead of the probe, reading only.",
 )
-@click.option(
-    "--nix-path",
-    "nix_paths",
-    metavar="PATH",
-    multiple=True,
-    help="Realise this store path too, from the attached cache into an empty store.",
-)
+@nix_path_option
 @click.option(
     "--evidence", type=click.Path(path_type=Path, dir_okay=False), help="Write the evidence here too."
 )

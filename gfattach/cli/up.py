@@ -8,7 +8,7 @@ import click
 
 from gfattach.attach.options import LEASE_HOURS, ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
-from gfattach.cli.options import client_options, site_options
+from gfattach.cli.options import client_options, nix_path_option, site_options
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 
@@ -44,13 +44,7 @@ from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
     metavar="HOURS",
     help="Hours without a build after which the background process that holds the forwards ends.",
 )
-@click.option(
-    "--nix-path",
-    "nix_paths",
-    metavar="PATH",
-    multiple=True,
-    help="Realise this store path too, from the attached cache into an empty store.",
-)
+@nix_path_option
 @click.option(
     "--allow-plaintext-loopback",
     is_flag=True,

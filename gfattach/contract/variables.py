@@ -49,6 +49,12 @@ _ENDPOINT = (
 )
 _PLACEHOLDER = ("contract.value.placeholder",)
 _HEADER = ("contract.value.placeholder", "contract.value.header")
+_RUNNER = (
+    "contract.runner.hosted",
+    "contract.runner.self-hosted",
+    "contract.runner.repository",
+    "contract.runner.unknown",
+)
 _UPLOAD = ("contract.upload.value", "contract.upload.event", "contract.upload.site")
 
 VARIABLES: tuple[Variable, ...] = (
@@ -118,23 +124,13 @@ VARIABLES: tuple[Variable, ...] = (
         "lets a strict lane run on a hosted runner",
         "exactly true",
         default="false",
-        refusals=(
-            "contract.runner.hosted",
-            "contract.runner.self-hosted",
-            "contract.runner.repository",
-            "contract.runner.unknown",
-        ),
+        refusals=_RUNNER,
     ),
     Variable(
         "GF_BAZEL_RUNNER_LABELS",
         "the labels of the CI runner, looked at under --strict and with an executor",
         "names parted by commas or spaces, one of them a capability class such as pool-nix",
-        refusals=(
-            "contract.runner.hosted",
-            "contract.runner.self-hosted",
-            "contract.runner.repository",
-            "contract.runner.unknown",
-        ),
+        refusals=_RUNNER,
     ),
     Variable(
         "GF_BAZEL_REAPI_PROOF_IMAGE_DIGEST",
