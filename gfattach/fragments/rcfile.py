@@ -73,7 +73,8 @@ def imports(file: Path, workspace: Path) -> Iterator[Path]:
 
 def _direct_imports(file: Path, workspace: Path) -> Iterator[Path]:
     try:
-        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+        # A pipe or a device would be waited for, or never end.
+        text = file.read_text(encoding="utf-8", errors="surrogateescape") if file.is_file() else ""
     except OSError:
         return
     for line in re.sub(r"\\\r?\n", "", text).split("\n"):

@@ -1,5 +1,7 @@
 """The grammar of rc files; tests/integration/test_fragments_bazel.py holds real Bazels to it."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,10 @@ def test_a_file_that_is_not_there_or_not_text_imports_nothing(tmp_path):
     assert list(imports(tmp_path / "missing", tmp_path)) == []
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00import x")
     assert list(imports(tmp_path / "binary", tmp_path)) == []
+
+
+def test_a_pipe_imports_nothing_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "rc").write_text("import %workspace%/pipe\nimport %workspace%/last\n")
+    assert list(imports(tmp_path / "rc", tmp_path)) == [tmp_path / "pipe", tmp_path / "last"]
+    assert list(imports(tmp_path / "pipe", tmp_path)) == []
