@@ -134,7 +134,11 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
             code="endpoint.userinfo",
         )
     if parts.query or "?" in text:
-        raise EndpointError(f"the {what} holds a query", code="endpoint.query")
+        raise EndpointError(
+            f"the {what} holds a query",
+            "leave out the ? and what follows it: a parameter can switch checks off, as ?trusted=1 does for Nix",
+            code="endpoint.query",
+        )
     if parts.fragment or "#" in text:
         raise EndpointError(f"the {what} holds a fragment", code="endpoint.fragment")
     if not host:

@@ -90,3 +90,10 @@ def test_this_machine_in_every_spelling(host):
 )
 def test_what_is_not_this_machine(host):
     assert not is_localhost(host)
+
+
+def test_a_query_is_refused_with_what_it_could_do():
+    """Nix takes paths that nobody signed from `?trusted=1`."""
+    with pytest.raises(EndpointError) as caught:
+        parse_endpoint("https://cache.example/main?trusted=1")
+    assert "trusted=1" in caught.value.hints[0]
