@@ -136,7 +136,7 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
     if parts.query or "?" in text:
         raise EndpointError(
             f"the {what} holds a query",
-            "leave out the ? and what follows it: a parameter can switch checks off, as ?trusted=1 does for Nix",
+            "leave out the ? and what follows: a parameter can switch checks off, as ?trusted=1 does for Nix",
             code="endpoint.query",
         )
     if parts.fragment or "#" in text:
