@@ -8,7 +8,8 @@ and the fragment counts as soon as the cause is gone.
 from __future__ import annotations
 
 from gfattach.finding import Stage
-from gfattach.probes.nix_files import CA, NEGATIVE_CACHE, NETRC
+from gfattach.probes.nix_files import CA, NEGATIVE_CACHE
+from gfattach.probes.nix_netrc import NETRC
 from gfattach.probes.nix_program import MODE, PROGRAM, STARTS
 from gfattach.probes.nix_settings import KEYS, SUBSTITUTERS, TIMEOUTS
 from gfattach.probes.nix_subject import NixSubject

@@ -1,0 +1,134 @@
+"""Whether the netrc that Nix reads has the credentials that the substituter wants."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gfattach.finding import Finding, Inquiry, Probe, ok, warn
+from gfattach.nix import netrc
+from gfattach.nix.config import Settings
+from gfattach.probes.nix_subject import NixSubject, settings_of, through_daemon
+
+#: Bits of a file's mode that let others read it.
+_OTHERS = 0o077
+
+
+def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
+    subject = inquiry.subject
+    target = subject.target
+    plain, attached = (_netrc_file(settings_of(inquiry, attached=both)) for both in (False, True))
+    host = "" if target is None else target.endpoint.host
+    token = target is not None and any(name.lower() == "authorization" for name, _ in target.headers)
+    if token and subject.netrc_given and not through_daemon(inquiry):
+        return ok("nix.netrc.given", f"the fragment names a netrc with the token for {host}")
+    try:
+        reading = netrc.read(attached.read_text("utf-8", "replace"))
+        names = reading.machines
+    except (FileNotFoundError, NotADirectoryError):
+        reading, names = netrc.Reading((), ()), ()
+        if not token:
+            return ok("nix.netrc.none", f"Nix has no netrc ({attached}), and the cache needs none")
+    except OSError as error:
+        return warn(
+            "nix.netrc.unreadable",
+            f"Nix is told to read {attached}, and this user cannot: {os.strerror(error.errno or 0).lower()}",
+            "a cache that wants credentials then answers as if it had nothing",
+            f"see whose it is: ls -l {attached}",
+        )
+    if reading.broken is not None and host not in names:
+        return warn(
+            "nix.netrc.broken",
+            f"{attached} cannot be read to its end: {reading.problems[-1]}",
+            "Nix then fetches nothing at all, from whatever cache: Failed to open/read local data from file",
+            f"close the quotation in line {reading.broken}, or take it out: {attached}",
+        )
+    if host and (port := next((n for n in names if n.startswith(f"{host}:")), None)):
+        return warn(
+            "nix.netrc.port",
+            f"{attached} has an entry for {port}, which never matches",
+            "entries are found by host name alone",
+            f"write it without the port: machine {host}",
+        )
+    if (lost := _lost(plain, attached, names)) is not None:
+        return lost
+    if token and subject.netrc_given:
+        return _through_daemon(f"the fragment names a netrc with the token for {host}", host)
+    if token and host not in names and "*" not in names:
+        return warn(
+            "nix.netrc.no-entry",
+            f"{attached} has no entry for {host}",
+            "Nix sends a token only from its netrc, and a cache without one answers as if it had nothing",
+            f"store it, and attach again: gfattach credential login {target.token_host if target else host}",
+            "or put the token into the netrc-file of your own nix.conf",
+        )
+    if host in names and attached.exists() and _open_to_others(attached):
+        return warn(
+            "nix.netrc.open",
+            f"{attached} holds credentials, and others on this machine can read it",
+            "a token that others read is theirs too",
+            f"chmod 600 {attached}",
+        )
+    if token and through_daemon(inquiry):
+        return _through_daemon(f"{attached} has an entry for {host}", host)
+    what = f"has an entry for {host}" if host in names else "has no entry for this cache, which needs none"
+    return ok("nix.netrc.ok", f"{attached} {what}")
+
+
+def _through_daemon(seen: str, host: str) -> Finding:
+    return warn(
+        "nix.netrc.daemon",
+        f"{seen}, and it is a daemon that asks the cache",
+        "the daemon reads this file only for a user whom it trusts; else it reads the system's",
+        f"the administrator puts the entry for {host} into /etc/nix/netrc, mode 0600, owner root",
+    )
+
+
+def _netrc_file(settings: Settings) -> Path:
+    return Path(str(settings.setting("netrc-file") or "/etc/nix/netrc"))
+
+
+def _lost(plain: Path, attached: Path, names: tuple[str, ...]) -> Finding | None:
+    """The finding for entries that the fragment's netrc takes away from this user."""
+    if plain == attached:
+        return None
+    try:
+        missing = [n for n in netrc.machines(plain.read_text("utf-8", "replace")) if n not in names]
+    except OSError:
+        return None
+    if not missing:
+        return None
+    return warn(
+        "nix.netrc.replaced",
+        f"{attached} takes the place of {plain} and lacks its entry for {missing[0]}",
+        "Nix reads one netrc only, so credentials for other hosts are not sent any more",
+        "merge both into one netrc, and name that one in netrc-file",
+    )
+
+
+def _open_to_others(file: Path) -> bool:
+    try:
+        status = file.stat()
+    except OSError:
+        return False
+    return bool(status.st_mode & _OTHERS) and status.st_uid == os.getuid()
+
+
+NETRC: Probe[NixSubject] = Probe(
+    "nix.netrc",
+    "does it have the credentials that the substituter wants?",
+    _ask_netrc,
+    codes={
+        "nix.netrc.ok": "the netrc that Nix reads has what this cache needs",
+        "nix.netrc.given": "the fragment brings a netrc with the token",
+        "nix.netrc.none": "there is no netrc, and none is needed",
+        "nix.netrc.unreadable": "this user cannot read the netrc that Nix is told to read",
+        "nix.netrc.broken": "the netrc opens a quotation that it does not close, and Nix fetches nothing",
+        "nix.netrc.port": "an entry names a port, and so never matches",
+        "nix.netrc.no-entry": "a token is needed, and the netrc has no entry for the host",
+        "nix.netrc.replaced": "the netrc of the fragment lacks entries of the one whose place it takes",
+        "nix.netrc.open": "the netrc holds credentials and is readable by others",
+        "nix.netrc.daemon": "it is a daemon that needs the credentials",
+    },
+    needs=("nix.mode",),
+)
