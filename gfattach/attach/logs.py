@@ -45,13 +45,16 @@ def read_log(workspace: Path | None, count: int) -> Log:
 
 
 def follow(log: Log) -> Iterator[str]:
-    """Each further entry, for ever; a file that was begun anew is read from its beginning."""
-    file = log.files[-1]
+    """Each further entry, until the agent's directory is removed; where the file was begun anew, what came
+    before that is in the older half.
+    """
+    older, file = log.files
     read, rest = len(read_bytes(file) or b""), b""
-    while True:
+    while file.parent.is_dir():
         time.sleep(FOLLOW_SECONDS)
         content = read_bytes(file) or b""
-        read = 0 if len(content) < read else read
+        if len(content) < read:
+            rest, read = rest + (read_bytes(older) or b"")[read:], 0
         *lines, rest = (rest + content[read:]).split(b"\n")
         read = len(content)
         yield from (line.decode("utf-8", "replace") for line in lines)

@@ -7,6 +7,7 @@ forwards (`cluster_way`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,11 @@ def kind_of(options: UpOptions, site: Site) -> str:
     try:
         find_files(site.cluster)
     except ClusterError as error:
+        into = "to go into a cluster: gfattach up --kubeconfig FILE"
+        trial = "to try gfattach without any: gfattach up --trial"
         raise UsageError(
             f"nothing says where the caches are, and {error.fact}",
-            "to try gfattach without any: gfattach up --trial",
-            "to go into a cluster: gfattach up --kubeconfig FILE",
+            *((into, trial) if os.environ.get("KUBECONFIG") else (trial, into)),
             "or name the caches: gfattach up --cache grpc://HOST:PORT --substituter https://HOST/CACHE",
             f"or describe the site in {FILE_NAME}: gfattach help site",
             code="site.empty",

@@ -119,7 +119,8 @@ def run(args: Sequence[str] | None = None) -> int:
         fact, *hints = _usage_lines(error.format_message())
         return _failed(UsageError(fact, *hints, f"see: {where} --help"), where, args)
     except GfattachError as error:
-        return _failed(error, "", args)
+        word = next(iter(sys.argv[1:] if args is None else args), "")
+        return _failed(error, f"gfattach {word}" if word in COMMANDS else "", args)
     except (KeyboardInterrupt, click.Abort):
         print("gfattach: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED

@@ -146,3 +146,10 @@ def test_every_command_that_a_hint_names_exists():
                     named.setdefault(command, path.name)
     assert len(named) >= 5
     assert {name: file for name, file in named.items() if name not in main.COMMANDS} == {}
+
+
+def test_a_document_of_what_ends_a_command_before_its_work_names_the_command(capsys, tmp_path):
+    code, out, _ = run(capsys, "status", "--watch", "--output", "json", "--workspace", str(tmp_path))
+    made = json.loads(out)
+    jsonschema.validate(made, SCHEMA)
+    assert (code, made["command"], made["error"]["code"]) == (2, "status", "agent.none")
