@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gfattach.agent.spec import Registration
-from gfattach.agent.status import AgentStatus, ForwardStatus
+from gfattach.agent.status import AgentStatus, ForwardStatus, State
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError, ExitCode, GfattachError, StorageError
 
@@ -34,6 +34,16 @@ class AgentClient:
     def status(self, deadline: Deadline) -> AgentStatus:
         """How the agent and its forwards are."""
         return _read(AgentStatus.from_json, self._ask(deadline, "status"))
+
+    def awaited(
+        self, names: Collection[str], states: Collection[State], seconds: float, deadline: Deadline
+    ) -> AgentStatus:
+        """As `status`, once each of the forwards `names` is in one of `states`, or after `seconds`.
+
+        One that is not held is not waited for. `deadline` is for the answer, and has to be later than that.
+        """
+        asked = {"names": list(names), "states": list(states), "seconds": seconds}
+        return _read(AgentStatus.from_json, self._ask(deadline, "await", **asked))
 
     def register(self, registration: Registration, deadline: Deadline) -> tuple[ForwardStatus, ...]:
         """Have these forwards held; returns when their listeners are there, with where they are.

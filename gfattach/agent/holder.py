@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ from gfattach.agent.upstream import DirectWay, PodWay, Upstream
 from gfattach.cluster.connection import ClusterRef
 from gfattach.errors import AgentError, GfattachError, StorageError
 
+#: Seconds that whoever waits for forwards is let wait at most.
+LONGEST_WAIT_SECONDS = 60.0
+
 
 class Holder:
     """The agent's substance. `operations` are what the control socket offers; `stop` is set to end it all."""
@@ -39,6 +43,7 @@ class Holder:
         self._ports = Ports(directory)
         self._registry = Registry(directory)
         self._forwards: dict[str, Forward] = {}
+        self._change = asyncio.Event()  # another one after each change of the forwards
         self._started = self._used = time.monotonic()
         self._moved = 0
 
@@ -47,6 +52,7 @@ class Holder:
         """By name, what can be asked over the control socket."""
         return {
             "status": self._status,
+            "await": self._await,
             "register": self._register,
             "unregister": self._unregister,
             "log-level": self._log_level,
@@ -129,6 +135,15 @@ class Holder:
         )
         return status.as_json()
 
+    async def _await(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The status, once each forward of these `names` is in one of these `states`, or after `seconds`."""
+        names, states = frozenset(request["names"]), frozenset(request["states"])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(float(request["seconds"]), LONGEST_WAIT_SECONDS)):
+                while any(e.state not in states for name, e in self._forwards.items() if name in names):
+                    await self._change.wait()
+        return await self._status(request)
+
     async def _register(self, request: Mapping[str, Any]) -> dict[str, Any]:
         registration = Registration.from_json(request["registration"])
         self._check(registration)
@@ -196,7 +211,7 @@ class Holder:
         try:
             for spec in registration.forwards:
                 if spec.name not in self._forwards:
-                    forward = Forward(spec, self._way(spec), self._follow)
+                    forward = Forward(spec, self._way(spec), self._changed)
                     forward.listen(self._sockets, self._ports)
                     opened.append(forward)
         except BaseException:
@@ -236,7 +251,16 @@ class Holder:
         others = [item for item in self._registry.registrations if item.record != record]
         wanted = {spec.name for item in others for spec in item.forwards}
         closed = [self._forwards.pop(name) for name in names if name not in wanted and name in self._forwards]
+        self._tell_of_change()
         await asyncio.gather(*(each.close() for each in closed))
+
+    def _changed(self, forward: Forward) -> None:
+        self._follow(forward)
+        self._tell_of_change()
+
+    def _tell_of_change(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()
 
     def _follow(self, forward: Forward) -> None:
         """Have the fragments that follow `forward` say what it is."""

@@ -30,6 +30,9 @@ ANSWER_SECONDS = 2.0
 #: Seconds without any use by a client after which an agent ends, unless it is told otherwise.
 DEFAULT_LEASE_SECONDS = 12 * 3600.0
 
+#: What `-m gfattach.agent` would do, without the modules that `-m` itself loads.
+_PROGRAM = "import sys; from gfattach.agent.__main__ import main; sys.exit(main(sys.argv[1:]))"
+
 
 def ensure(
     directory: Path,
@@ -153,7 +156,7 @@ def _launch(
 ) -> None:
     reference = json.dumps(None if ref is None else ref.as_json())
     # -P: the working directory is no place to import from.
-    args = [sys.executable, "-P", "-m", "gfattach.agent", str(directory), str(lease), reference]
+    args = [sys.executable, "-P", "-c", _PROGRAM, str(directory), str(lease), reference]
     log = log_file(directory)
 
     def meanwhile() -> bytes:

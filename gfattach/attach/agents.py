@@ -68,25 +68,13 @@ def settled(
     client: AgentClient, names: Sequence[str], seconds: float = WELL_SECONDS
 ) -> dict[str, ForwardStatus]:
     """The forwards once each is up or down; as they are when that takes longer than `seconds`."""
-    deadline = Deadline.after(seconds)
-    while True:
-        status = client.status(Deadline.after(ANSWER_SECONDS))
-        found = {forward.name: forward for forward in status.forwards if forward.name in names}
-        if all(forward.state == "up" for forward in found.values()) or deadline.expired:
-            return found
-        if all(forward.state != "starting" for forward in found.values()):
-            return found
-        time.sleep(0.01)
+    status = client.awaited(names, ("up", "down"), seconds, Deadline.after(seconds + ANSWER_SECONDS))
+    return {forward.name: forward for forward in status.forwards if forward.name in names}
 
 
 def await_up(client: AgentClient, name: str, seconds: float) -> None:
     """Wait until the forward is up, `seconds` at most. Raises AgentError."""
-    deadline = Deadline.after(seconds)
-    while not deadline.expired:
-        forward = client.status(Deadline.after(ANSWER_SECONDS)).forward(name)
-        if forward is None or forward.state == "up":
-            return
-        time.sleep(0.01)
+    client.awaited([name], ["up"], seconds, Deadline.after(seconds + ANSWER_SECONDS))
 
 
 def revive(record: Attachment) -> None:
