@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,8 @@ UPLOAD = "remote_upload_local_results"
 
 _STRATEGIES = frozenset({"spawn_strategy", "strategy", "genrule_strategy", "strategy_regexp"})
 _IMPORTS = frozenset({"import", "try-import", "try-import-if-bazel-version"})
-_FALSE = frozenset({"false", "0", "no"})
+_EXECUTE = frozenset({"remote", "dynamic"})
+_FALSE = frozenset({"false", "0", "no", "f", "n"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ class Option:
         """Whether it makes a build use an executor, whatever any config does."""
         value = self.value or ""
         if self.name in _STRATEGIES:
-            return "remote" in re.split(r"[=,]", value)
+            return not _EXECUTE.isdisjoint(value.rpartition("=")[2].split(","))
+        if self.name == "experimental_spawn_scheduler":  # expands to dynamic strategies
+            return True
         return self.name == "remote_executor" and value != ""
 
     @property

@@ -104,6 +104,10 @@ RC = [
     ("build:rbe --remote_executor=grpc://h:1", ["hazard.rc.endpoint"]),
     ("build --spawn_strategy=remote,local", ["hazard.rc.executor"]),
     ("build --strategy=Javac=remote", ["hazard.rc.executor"]),
+    ("build --strategy=Javac=dynamic,local", ["hazard.rc.executor"]),
+    ("build --experimental_spawn_scheduler", ["hazard.rc.executor"]),
+    ("build --strategy_regexp=remote=local", []),
+    ("build --remote_upload_local_results=f", []),
     ("build --spawn_strategy=worker,sandboxed", []),
     ("build:rbe --spawn_strategy=remote", []),
     ("build --config=flywheel-executor", ["hazard.rc.executor"]),
@@ -158,6 +162,11 @@ def test_a_hazard_names_the_line_that_it_begins_on_and_its_config():
 @given(st.text(alphabet="build:-=o \n\\\"'#${}remot_cgf", max_size=60))
 def test_any_text_may_be_given_for_an_rc_file(text):
     codes(rc_hazards([RcFile("x", text, tracked=True)]))
+
+
+def test_what_stands_before_the_attachments_environment_is_overridden_by_it():
+    text = 'export BAZEL_BIN=a\neval "$(gfattach env)"\nexport NIX_CONFIG=x\n'
+    assert [hazard.seen for hazard in envrc_hazards(".envrc", text)] == [".envrc:3 sets NIX_CONFIG"]
 
 
 ENVRC = [
