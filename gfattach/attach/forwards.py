@@ -91,7 +91,8 @@ def findings(record: Attachment, status: AgentStatus | None) -> dict[str, Findin
             seen = f"process {pid} holds the forwards and does not answer"
             return {"agent": fail("agent.hung", seen, why, "replace it: gfattach up", pid=pid)}
         why = "nothing holds the forwards, and nothing keeps Nix from a cache that is down"
-        return {"agent": fail("agent.ended", "the agent has ended", why, "start it again: gfattach up")}
+        again = ("start it again: gfattach up", "see why it ended: gfattach logs")
+        return {"agent": fail("agent.ended", "the agent has ended", why, *again)}
     found = {"agent": ok("agent.running", f"process {status.pid} holds the forwards", pid=status.pid)}
     for forward in status.forwards:
         found[f"forward.{forward.name}"] = _finding(

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.agents import wait_for
 from tests.integration.conftest import ROOT
 
-from .field import alive, developer_machine
+from .field import alive, developer_machine, leaving_nothing
 
 SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
 
@@ -24,11 +24,8 @@ ATTACH = ("up", "--no-bazel", "--no-nix")
 
 @pytest.fixture
 def machine(cluster, tmp_path):
-    made = developer_machine(tmp_path, cluster)
-    before = made.files()
-    yield made
-    assert made.run("down").returncode == 0
-    assert made.processes() == [] and made.files() == before
+    with leaving_nothing(developer_machine(tmp_path, cluster)) as made:
+        yield made
     assert not (made.root / "home/.local/state/gfattach").exists()
 
 
@@ -110,3 +107,12 @@ def test_the_log_is_a_document_for_who_asks_for_one(machine):
     assert file.endswith("agent.log")
     machine.run("down")
     assert machine.json("logs", code=2)["error"]["code"] == "agent.none"
+
+
+def test_one_that_has_ended_is_said_to_and_its_log_says_why(machine):
+    machine.json(*ATTACH, "--lease", "0.0005")
+    wait_for(lambda: not any("gfattach.agent" in line for line in machine.processes()), 15)
+    document = machine.json("status", code=1)
+    [agent] = [stage for stage in document["stages"] if stage["name"] == "agent"]
+    assert agent["findings"][0]["hints"] == ["start it again: gfattach up", "see why it ended: gfattach logs"]
+    assert "no client used it for the time of its lease" in machine.run("logs").stdout
