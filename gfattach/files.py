@@ -62,10 +62,16 @@ def make_private_directory(path: Path) -> Path:
 
 
 def write_atomic(
-    path: Path, content: bytes, mode: int = PRIVATE_FILE, owner: tuple[int, int] | None = None
+    path: Path,
+    content: bytes,
+    mode: int = PRIVATE_FILE,
+    owner: tuple[int, int] | None = None,
+    *,
+    durable: bool = True,
 ) -> None:
     """Put `content` at `path`, whole or not at all, for `owner` (user and group number) if one is given.
 
+    What is not `durable` may be gone or empty when the machine loses power: for what is of no use after that.
     Raises StorageError; nothing is left over then, and what was at `path` is as it was.
     """
     # `tempfile` takes longer to load than a file takes to write.
@@ -82,10 +88,12 @@ def write_atomic(
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
         left = False
-        _sync_directory(path.parent)
+        if durable:
+            _sync_directory(path.parent)
     except OSError as error:
         raise storage_error("write", path, error) from error
     finally:
@@ -94,9 +102,9 @@ def write_atomic(
                 temporary.unlink()
 
 
-def write_json(path: Path, document: Any) -> None:
-    """Write `document` as indented JSON, atomically. Raises StorageError."""
-    write_atomic(path, (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+def write_json(path: Path, document: Any, *, durable: bool = True) -> None:
+    """Write `document` as indented JSON, as `write_atomic` does. Raises StorageError."""
+    write_atomic(path, (json.dumps(document, indent=2, sort_keys=True) + "\n").encode(), durable=durable)
 
 
 def read_bytes(path: Path) -> bytes | None:

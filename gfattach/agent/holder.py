@@ -209,11 +209,12 @@ class Holder:
         """Open the forwards that are not there yet, all or none."""
         opened: list[Forward] = []
         try:
-            for spec in registration.forwards:
-                if spec.name not in self._forwards:
-                    forward = Forward(spec, self._way(spec), self._changed)
-                    forward.listen(self._sockets, self._ports)
-                    opened.append(forward)
+            with self._ports.together():
+                for spec in registration.forwards:
+                    if spec.name not in self._forwards:
+                        forward = Forward(spec, self._way(spec), self._changed)
+                        forward.listen(self._sockets, self._ports)
+                        opened.append(forward)
         except BaseException:
             for forward in opened:
                 forward.stop_listening()

@@ -6,9 +6,10 @@ connected to it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,18 @@ class Ports:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "ports.json"
         self._ports: dict[str, RememberedPort] = _read(self._path)
+        self._together = self._changed = False
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is remembered in here is written at the end, in one go. Raises StorageError there."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            if self._changed:
+                self._write()
 
     def of(self, name: str) -> RememberedPort | None:
         """What is remembered for the forward `name`."""
@@ -64,6 +77,9 @@ class Ports:
             self._write()
 
     def _write(self) -> None:
+        self._changed = self._together
+        if self._together:
+            return
         while len(self._ports) > _KEPT:
             self._ports.pop(next(iter(self._ports)))
         files.write_json(

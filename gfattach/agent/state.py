@@ -125,7 +125,8 @@ def read_state(directory: Path) -> AgentState | None:
 
 def write_state(directory: Path, state: AgentState) -> None:
     """Say that `state` serves. Raises StorageError."""
-    files.write_json(state_file(directory), to_document(state))
+    # A machine that loses power loses the process as well.
+    files.write_json(state_file(directory), to_document(state), durable=False)
 
 
 def to_document(state: AgentState) -> dict[str, Any]:

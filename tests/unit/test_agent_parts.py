@@ -11,7 +11,7 @@ from gfattach.agent import clock, guard
 from gfattach.agent.cluster_session import EARLY_SECONDS, _renewal
 from gfattach.agent.environment import at_once, later
 from gfattach.agent.listener import socket_name
-from gfattach.agent.ports import Ports
+from gfattach.agent.ports import Ports, RememberedPort
 from gfattach.agent.registry import Registry
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, PodUpstream, Registration
 from gfattach.agent.state import SOCKET_PATH_BYTES, agent_directory, make_socket_directory, socket_directory
@@ -74,6 +74,19 @@ class TestPorts:
         assert ports.of("nix").used
         ports.remember("nix", 4001)
         assert not ports.of("nix").used
+
+    def test_what_belongs_together_is_written_in_one_go(self, tmp_path):
+        ports, file = Ports(tmp_path), tmp_path / "ports.json"
+        with ports.together():
+            ports.remember("cache", 4000)
+            ports.remember("nix", 4001)
+            assert not file.exists()
+            assert ports.of("cache") == RememberedPort(4000, used=False)
+        assert Ports(tmp_path).of("nix") == RememberedPort(4001, used=False)
+        file.unlink()
+        with ports.together():
+            ports.remember("nix", 4001)
+        assert not file.exists(), "nothing had changed"
 
     def test_a_released_port_is_free_to_change(self, tmp_path):
         ports = Ports(tmp_path)
