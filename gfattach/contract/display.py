@@ -36,14 +36,16 @@ def shown_endpoint(text: str) -> str:
     except EndpointError:
         pass
     else:
-        return shown_text(f"{endpoint.scheme}://{endpoint.authority}{'/…' if endpoint.path else ''}")
-    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,11}://", text)
-    if scheme is None:
+        written = text.partition("://")[0]  # GRPC is refused for being in capitals
+        scheme = written if written.lower() == endpoint.scheme else endpoint.scheme
+        return shown_text(f"{scheme}://{endpoint.authority}{'/…' if endpoint.path else ''}")
+    begins = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,11}://", text)
+    if begins is None:
         return f"a text of {len(text)} characters"
-    rest = text[scheme.end() :]
+    rest = text[begins.end() :]
     # What stands before an @ is a user or a password, wherever the @ stands.
     host = "" if "@" in rest else re.match(r"[A-Za-z0-9.-]*", rest).group()  # type: ignore[union-attr]
-    return f"{scheme.group()}{host}{'' if rest == host else '…'}"
+    return f"{begins.group()}{host}{'' if rest == host else '…'}"
 
 
 def shown_text(text: str) -> str:

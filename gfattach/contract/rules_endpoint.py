@@ -66,7 +66,7 @@ def _written(name: str, value: str) -> Iterator[Reason]:
         )
         return
     try:
-        parse_endpoint(value, what=name)
+        parse_endpoint(value)
     except EndpointError as error:
         yield refuse(
             error.code.replace("endpoint.", "contract.endpoint.", 1),

@@ -34,7 +34,7 @@ class Variable:
     refusals: tuple[str, ...] = ()
 
 
-_SCHEMES = "grpc://, grpcs://, http:// or https://, a host, a port"
+_SCHEMES = "grpc://, grpcs://, http:// or https://, a host, a port unless it is the scheme's own"
 _ENDPOINT = (
     "contract.endpoint.placeholder",
     "contract.endpoint.scheme",
