@@ -1,6 +1,6 @@
 """Authorities and files for the stage "certificates", and how the stage is asked about an endpoint.
 
-A module that uses `bench` imports its fixtures by name, `pki` and `others` too.
+A module that uses `bench` imports it by name, and `pki` and `others` from where the certificates are made.
 """
 
 import os
@@ -22,16 +22,6 @@ from gfattach.tls.way import to_host
 from tests.integration.pki import DAY, Pki, answering, server_context
 
 NAME = "cache.test"
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture(scope="module")
-def others(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("others"), "root of others")
 
 
 @dataclass(frozen=True)

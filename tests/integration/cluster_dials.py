@@ -1,6 +1,6 @@
 """A server in an API server's place, and dialling it: what comes of it, or the error.
 
-A module that uses `server` imports its fixtures by name, `pki` too.
+A module that uses `server` imports it by name, and `pki` from where the certificates are made.
 """
 
 import asyncio
@@ -13,14 +13,9 @@ from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.dial_errors import DIAL_CODES, DialError
 from gfattach.cluster.http import request
 from gfattach.deadline import Deadline
-from tests.integration.pki import Pki, answering, server_context
+from tests.integration.pki import answering, server_context
 
 NAME = "api.test"
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(scope="module")

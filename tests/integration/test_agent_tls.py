@@ -12,9 +12,9 @@ import pytest
 
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
 from tests.integration.agents import Carrier, connect, desk, drain, wait_for
-from tests.integration.pki import DAY, Pki, server_context
+from tests.integration.pki import DAY, Pki, pki, server_context
 
-__all__ = ["desk"]
+__all__ = ["desk", "pki"]
 
 NAME = "cache.example"
 MIB = 1 << 20
@@ -35,11 +35,6 @@ class TlsCarrier(Carrier):
         except OSError:  # a client that refused the certificate
             connection.close()
         self._open.discard(connection)
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture

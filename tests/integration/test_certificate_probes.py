@@ -21,8 +21,8 @@ from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.tls.context import verifying
 from gfattach.tls.way import to_socket
 from tests.integration.certificate_cases import CASES
-from tests.integration.certificate_room import NAME, ask, bench, endpoint, others, pki
-from tests.integration.pki import answering, server_context
+from tests.integration.certificate_room import NAME, ask, bench, endpoint
+from tests.integration.pki import answering, others, pki, server_context
 
 __all__ = ["bench", "others", "pki"]
 

@@ -13,8 +13,8 @@ from gfattach.cluster.dial import dial, dial_direct
 from gfattach.cluster.dial_errors import DialError
 from gfattach.deadline import Deadline
 from tests.integration import faults
-from tests.integration.cluster_dials import NAME, closed_port, failure, pki, server, status, to
-from tests.integration.pki import DAY, Pki, answering, server_context
+from tests.integration.cluster_dials import NAME, closed_port, failure, server, status, to
+from tests.integration.pki import DAY, Pki, answering, pki, server_context
 
 __all__ = ["pki", "server"]
 

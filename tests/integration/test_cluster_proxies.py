@@ -9,8 +9,8 @@ import pytest
 
 from gfattach.cluster.connection import Proxy
 from tests.integration import faults
-from tests.integration.cluster_dials import NAME, closed_port, failure, pki, server, status, to
-from tests.integration.pki import server_context
+from tests.integration.cluster_dials import NAME, closed_port, failure, server, status, to
+from tests.integration.pki import pki, server_context
 
 __all__ = ["pki", "server"]
 

@@ -15,21 +15,12 @@ from gfattach.tls.fault import Fault
 from gfattach.tls.handshake import inspect
 from gfattach.tls.inspection import Inspection
 from tests.integration import faults
-from tests.integration.pki import DAY, Pki, answering, server_context
+from tests.integration.pki import DAY, Pki, answering, others, pki, server_context
+
+__all__ = ["others", "pki"]
 
 NAME = "cache.test"
 EXPIRED = {"start": -9 * DAY, "end": -2 * DAY}
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture(scope="module")
-def others(tmp_path_factory):
-    """An authority that nobody trusts, of another name."""
-    return Pki(tmp_path_factory.mktemp("others"), "root of others")
 
 
 def asked(pki, port, *, name=NAME, alpn=(), pair=None, **wrong):

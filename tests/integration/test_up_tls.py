@@ -10,16 +10,13 @@ import grpc
 import pytest
 
 from tests.integration.bazels import debian
-from tests.integration.pki import DAY, Pki
+from tests.integration.pki import DAY, pki
 from tests.integration.reapi_server import reapi
 from tests.integration.tls_front import front
 
+__all__ = ["pki"]
+
 ALLOWED = "--allow-plaintext-loopback"
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ import pytest
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.agent.tls import TlsChannel, context_for, server_name
 from gfattach.cluster.forward_errors import ChannelError, lost
-from tests.integration.pki import Pki, server_context
+from tests.integration.pki import pki, server_context
+
+__all__ = ["pki"]
 
 NAME = "cache.example"
 
@@ -95,11 +97,6 @@ class FakeChannel:
 
     def abort(self):
         self.ended = True
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture
