@@ -33,6 +33,18 @@ def developer_machine(root: Path, cluster: Cluster) -> Machine:
     return machine
 
 
+@contextmanager
+def leaving_nothing(machine: Machine) -> Iterator[Machine]:
+    """Whatever `machine` attaches meanwhile is detached at the end, and nothing of it is left."""
+    before = machine.files()
+    yield machine
+    assert machine.run("down").returncode == 0
+    assert machine.processes() == []
+    assert machine.files() == before
+    assert list((machine.root / "run").rglob("*")) == []
+    assert [path for path in (machine.root / "home").rglob("*") if path.is_socket()] == []
+
+
 def fill(root: Path, cluster: Cluster, *options: str) -> None:
     """Store in the cluster's cache what a proof asks for, from a lane that may write."""
     root.mkdir(parents=True, exist_ok=True)

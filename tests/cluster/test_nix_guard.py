@@ -16,7 +16,7 @@ from gfattach.fragments import nixconf
 from tests.integration.agents import wait_for
 from tests.integration.nixes import private_environment
 
-from .field import developer_machine, nix_cache, start_nix_cache
+from .field import developer_machine, leaving_nothing, nix_cache, start_nix_cache
 from .manifests import RUNTIME_NODE
 
 pytestmark = [
@@ -56,9 +56,8 @@ def machine(cluster, served, tmp_path):
     (made.workspace / "gfattach.toml").write_text(
         '[nix]\nservice = "attic"\ncache = ""\n[cache]\nservice = "bazel-cache"\n'
     )
-    yield made
-    assert made.run("down").returncode == 0
-    assert made.processes() == []
+    with leaving_nothing(made):
+        yield made
 
 
 def build(machine, fragment):

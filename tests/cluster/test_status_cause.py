@@ -8,16 +8,14 @@ import pytest
 
 from gfattach.deadline import Deadline
 
-from .field import developer_machine
+from .field import developer_machine, leaving_nothing
 from .manifests import POD
 
 
 @pytest.fixture
 def machine(cluster, tmp_path):
-    made = developer_machine(tmp_path, cluster)
-    yield made
-    assert made.run("down").returncode == 0
-    assert made.processes() == []
+    with leaving_nothing(developer_machine(tmp_path, cluster)) as made:
+        yield made
 
 
 def test_the_first_status_after_the_pods_end_names_the_pods_and_not_the_forward(cluster, machine):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.conftest import ROOT
 
-from .field import developer_machine, fill, nix_cache
+from .field import developer_machine, fill, leaving_nothing, nix_cache
 
 SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
 BAZEL = pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
@@ -30,14 +30,8 @@ def filled(cluster, tmp_path_factory):
 @pytest.fixture
 def machine(filled, tmp_path):
     """A developer's machine; whatever it attached is detached at its end, and nothing is left."""
-    made = developer_machine(tmp_path, filled)
-    before = made.files()
-    yield made
-    assert made.run("down").returncode == 0
-    assert made.processes() == []
-    assert made.files() == before
-    assert list((made.root / "run").rglob("*")) == []
-    assert [path for path in (made.root / "home").rglob("*") if path.is_socket()] == []
+    with leaving_nothing(developer_machine(tmp_path, filled)) as made:
+        yield made
 
 
 @BAZEL

@@ -11,20 +11,17 @@ import grpc
 import pytest
 
 from tests.integration.bazels import debian, upstream
-from tests.integration.pki import DAY, Pki
+from tests.integration.pki import DAY, pki
 from tests.integration.reapi_server import Faults, reapi
 from tests.integration.tls_front import front
 
-from .field import developer_machine, fill
+from .field import developer_machine, fill, leaving_nothing
 from .manifests import PORTS
+
+__all__ = ["pki"]
 
 NAME = "bazel-cache.nix-cache.example"
 TOKEN = "c4nary-of-the-cache-behind-tls"
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +35,8 @@ def filled(cluster, tmp_path_factory):
 @pytest.fixture
 def machine(filled, tmp_path):
     """A developer's machine; whatever it attached is detached at its end, and nothing is left."""
-    made = developer_machine(tmp_path, filled)
-    before = made.files()
-    yield made
-    assert made.run("down").returncode == 0
-    assert made.processes() == []
-    assert made.files() == before
+    with leaving_nothing(developer_machine(tmp_path, filled)) as made:
+        yield made
 
 
 @pytest.fixture
