@@ -33,6 +33,10 @@ PLUGIN_SECONDS = 20.0
 #: Characters of stderr that are looked at, from the end.
 _SAID_CHARACTERS = 16 * 1024
 
+#: What a plugin that failed or hung needs most of the time: somebody who logs in, on a terminal. Its own
+#: command line is not shown, because it may hold a secret.
+_BY_HAND = "run it on a terminal, where it can ask: kubectl auth whoami"
+
 
 def hand_out(
     user: User,
@@ -136,10 +140,10 @@ def _run(plugin: Exec, request: str, deadline: Deadline, environ: Mapping[str, s
             "silent",
             f"gave no answer in {done.seconds:.0f} s",
             *said,
-            "run it by hand: does it ask something?",
+            _BY_HAND,
         )
     if not done.good:
-        raise _fault(plugin, "failed", done.ending, *said, *hints)
+        raise _fault(plugin, "failed", done.ending, *said, *hints, _BY_HAND)
     if len(done.stdout) > ANSWER_BYTES:
         raise _fault(plugin, "answer", f"printed more than {ANSWER_BYTES // 1024} KiB", *said)
     return done.stdout

@@ -145,6 +145,7 @@ class TestHowItFails:
         assert error.fact.endswith("exited with 3")
         assert error.hints[0] == "it said: please log in"
         assert "hunter2" not in str(error.hints)
+        assert error.hints[-1].endswith("kubectl auth whoami")
 
     def test_silence_ends_with_the_callers_deadline_and_so_does_the_program(self, ask, tmp_path):
         before = time.monotonic()
@@ -152,6 +153,7 @@ class TestHowItFails:
         assert time.monotonic() - before < 5
         assert error.code == "cluster.credential.plugin-silent"
         assert "it said: waiting" in error.hints
+        assert error.hints[-1].endswith("kubectl auth whoami")
         pid = int((tmp_path / "pid").read_text())
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
