@@ -115,12 +115,16 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
             for line in error_lines(error.fact, error.hints):
                 print(line, file=sys.stderr)
     if output == "github":
+        from gfattach.files import storage_error
         from gfattach.report.github import step_summary, workflow_commands
 
         for line in workflow_commands(report, error):
             print(line)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(step_summary(command, report, outcome.result, error))
+            try:
+                with Path(summary).open("a", encoding="utf-8") as file:
+                    file.write(step_summary(command, report, outcome.result, error))
+            except OSError as failure:
+                raise storage_error("write", Path(summary), failure) from failure
     sys.stdout.flush()

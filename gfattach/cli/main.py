@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import itertools
 import os
@@ -35,6 +36,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 #: Set, a defect shows where it happened.
 DEBUG_VARIABLE = "GFATTACH_DEBUG"
+
+
+#: What ends the writing of output and is no fault of this program: a full disk, a quota, a broken device.
+_NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class LazyGroup(click.Group):
@@ -106,6 +111,17 @@ def _json_asked_for(args: Sequence[str]) -> bool:
     return bool(pairs & {("--output", "json"), ("-o", "json")} or {*words} & {"--output=json", "-ojson"})
 
 
+def _stdout_failed(error: Exception) -> bool:
+    """Whether `error` is of what was printed; that it can go nowhere is said, unless nobody reads it.
+
+    What is written to a file has errors of its own, which name it.
+    """
+    if isinstance(error, OSError) and error.filename is None and error.errno in _NOWHERE:
+        print(f"gfattach: stdout cannot be written: {os.strerror(error.errno).lower()}", file=sys.stderr)
+        return True
+    return isinstance(error, BrokenPipeError)
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code. Nothing escapes as a traceback."""
     try:
@@ -124,11 +140,11 @@ def run(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("gfattach: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read stdout has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
     except Exception as error:
+        if _stdout_failed(error):
+            # Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.FAILED
         if os.environ.get(DEBUG_VARIABLE):
             raise
         print(redact(f"gfattach: a defect of gfattach: {type(error).__name__}: {error}"), file=sys.stderr)

@@ -10,7 +10,9 @@ This is on the way of every build, so it is started without the command line's m
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -76,6 +78,11 @@ def main(
     except GfattachError as error:
         for line in (f"gfattach: {error.fact}", *(f"  {hint}" for hint in error.hints)):
             print(redact(line), file=err)
+        return 1
+    except OSError as error:
+        print(f"gfattach: stdin or stdout failed: {(error.strerror or str(error)).lower()}", file=err)
+        with contextlib.suppress(OSError):  # Python would complain once more when it flushes at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return 1
     except Exception as error:
         print(redact(f"gfattach: a defect of gfattach: {type(error).__name__}: {error}"), file=err)
