@@ -8,7 +8,7 @@ from pathlib import Path
 from gfattach.finding import Finding, Inquiry, Probe, ok, warn
 from gfattach.nix import netrc
 from gfattach.nix.config import Settings
-from gfattach.probes.nix_subject import NixSubject, settings_of, through_daemon
+from gfattach.probes.nix_subject import DEFAULT_NETRC, NixSubject, settings_of, through_daemon
 
 #: Bits of a file's mode that let others read it.
 _OTHERS = 0o077
@@ -20,7 +20,9 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     plain, attached = (_netrc_file(settings_of(inquiry, attached=both)) for both in (False, True))
     host = "" if target is None else target.endpoint.host
     token = target is not None and any(name.lower() == "authorization" for name, _ in target.headers)
-    if token and subject.netrc_given and not through_daemon(inquiry):
+    # A daemon reads the file that a user names for a user whom it trusts.
+    unread = through_daemon(inquiry) and inquiry.known("nix.trust", "trusted") is not True
+    if token and subject.netrc_given and not unread:
         return ok("nix.netrc.given", f"the fragment names a netrc with the token for {host}")
     try:
         reading = netrc.read(attached.read_text("utf-8", "replace"))
@@ -53,7 +55,7 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     if (lost := _lost(plain, attached, names)) is not None:
         return lost
     if token and subject.netrc_given:
-        return _through_daemon(f"the fragment names a netrc with the token for {host}", host)
+        return _through_daemon(inquiry, f"the fragment names a netrc with the token for {host}", host)
     if token and host not in names and "*" not in names:
         return warn(
             "nix.netrc.no-entry",
@@ -69,23 +71,24 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             "a token that others read is theirs too",
             f"chmod 600 {attached}",
         )
-    if token and through_daemon(inquiry):
-        return _through_daemon(f"{attached} has an entry for {host}", host)
+    if token and unread:
+        return _through_daemon(inquiry, f"{attached} has an entry for {host}", host)
     what = f"has an entry for {host}" if host in names else "has no entry for this cache, which needs none"
     return ok("nix.netrc.ok", f"{attached} {what}")
 
 
-def _through_daemon(seen: str, host: str) -> Finding:
+def _through_daemon(inquiry: Inquiry[NixSubject], seen: str, host: str) -> Finding:
+    theirs = inquiry.known("nix.trust", "netrc_file", DEFAULT_NETRC)
     return warn(
         "nix.netrc.daemon",
         f"{seen}, and it is a daemon that asks the cache",
-        "the daemon reads this file only for a user whom it trusts; else it reads the system's",
-        f"the administrator puts the entry for {host} into /etc/nix/netrc, mode 0600, owner root",
+        f"the daemon reads this file only for a user whom it trusts; for others it reads {theirs}",
+        f"the administrator puts the entry for {host} into {theirs}, mode 0600, owner root",
     )
 
 
 def _netrc_file(settings: Settings) -> Path:
-    return Path(str(settings.setting("netrc-file") or "/etc/nix/netrc"))
+    return Path(str(settings.setting("netrc-file") or DEFAULT_NETRC))
 
 
 def _lost(plain: Path, attached: Path, names: tuple[str, ...]) -> Finding | None:
@@ -130,5 +133,5 @@ NETRC: Probe[NixSubject] = Probe(
         "nix.netrc.open": "the netrc holds credentials and is readable by others",
         "nix.netrc.daemon": "it is a daemon that needs the credentials",
     },
-    needs=("nix.mode",),
+    needs=("nix.mode", "nix.trust"),
 )

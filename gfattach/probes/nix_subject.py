@@ -20,6 +20,9 @@ from gfattach.nixcache.target import SubstituterTarget
 #: Seconds that ending a Nix that hangs may take; they come off a probe's own time.
 END_SECONDS = 4.0
 
+#: The netrc of a Nix that is told of no other.
+DEFAULT_NETRC = "/etc/nix/netrc"
+
 #: The settings that the probes look at; the others stay out of what is written and shown.
 LOOKED_AT = (
     "connect-timeout",

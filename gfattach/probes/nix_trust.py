@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gfattach.deadline import Deadline
@@ -14,7 +15,7 @@ from gfattach.nix.daemon import Trust, ask_trust, configuration_directory, may_c
 from gfattach.nix.program import Flavour, Nix
 from gfattach.nix.uri import spelled_otherwise
 from gfattach.probes.nix_program import RESTART_HINT
-from gfattach.probes.nix_subject import END_SECONDS, NixSubject, found_nix, through_daemon
+from gfattach.probes.nix_subject import DEFAULT_NETRC, END_SECONDS, NixSubject, found_nix, through_daemon
 
 #: Seconds for two questions that take 0.1.
 TRUST_SECONDS = 12.0
@@ -45,7 +46,9 @@ def _ask_trust(inquiry: Inquiry[NixSubject]) -> Finding:
         )
     if trust.trusted:
         return ok("nix.trust.trusted", "the daemon trusts this user: the fragment counts", trusted=True)
-    return _untrusted(subject, nix, trust, system)
+    finding = _untrusted(subject, nix, trust, system)
+    theirs = str(system.setting("netrc-file") or DEFAULT_NETRC)
+    return replace(finding, data={**finding.data, "netrc_file": theirs})
 
 
 def _refused(nix: Nix, system: Settings, environ: Mapping[str, str]) -> Finding:

@@ -13,6 +13,7 @@ import pytest
 from gfattach.endpoint import parse_endpoint
 from gfattach.finding import Status
 from gfattach.nix.authorities import BUNDLES
+from gfattach.nix.daemon import UNLISTED
 from gfattach.nixcache.target import PROBE_PATH
 from gfattach.probes import nix_files
 from gfattach.probes.nix import NixSubject
@@ -82,18 +83,42 @@ def test_a_netrc_that_takes_the_place_of_the_users(machine, tmp_path, merged, co
     assert finding.code == code
 
 
-def test_credentials_that_a_daemon_would_need(machine, daemon):
-    finding = machine.ask(WITH_TOKEN, store=daemon, netrc_file=netrc(machine, ENTRY))["nix.netrc"]
+IGNORING = f"""if [ "$1 $2" = "store ping" ]; then
+  echo "warning: ignoring untrusted substituter '{UNLISTED}'" >&2; fi"""
+
+
+@pytest.mark.parametrize(("says", "code"), [("exit 0", "nix.netrc.ok"), (IGNORING, "nix.netrc.daemon")])
+def test_credentials_that_a_daemon_needs_for_a_user_whom_it_does_not_trust(machine, daemon, says, code):
+    ours = netrc(machine, ENTRY)
+    assert machine.ask(WITH_TOKEN, says, store=daemon, netrc_file=ours)["nix.netrc"].code == code
+
+
+def test_the_netrc_that_the_daemon_reads_is_named(machine, tmp_path, daemon):
+    """The system's configuration may name another than the usual one; a user's own does not count for it."""
+    ours, theirs = netrc(machine, ENTRY), "/etc/somewhere/netrc"
+    own = showing(tmp_path / "own", {**SETTINGS, "store": daemon, "netrc-file": ours}, IGNORING)
+    system = showing(tmp_path / "system", {**SETTINGS, "netrc-file": theirs})
+    both = script(
+        tmp_path / "nix",
+        f'case "$NIX_USER_CONF_FILES" in /nonexistent/*) exec {system.path} "$@";; esac\n'
+        f'exec {own.path} "$@"',
+    )
+    finding = machine.probe(NixSubject(str(both), WITH_TOKEN))["nix.netrc"]
     assert (finding.code, finding.status) == ("nix.netrc.daemon", Status.WARN)
+    assert theirs in finding.why and theirs in finding.hints[0]
 
 
-def test_a_netrc_that_the_fragment_brings(machine, tmp_path, daemon):
-    codes = []
-    for store in ("local", daemon):
-        nix = showing(tmp_path / f"bin-{len(codes)}", {**SETTINGS, "store": store})
-        subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True)
-        codes.append(machine.probe(subject)["nix.netrc"].code)
-    assert codes == ["nix.netrc.given", "nix.netrc.daemon"]
+@pytest.mark.parametrize(("says", "code"), [("exit 0", "nix.netrc.given"), (IGNORING, "nix.netrc.daemon")])
+def test_a_netrc_that_the_fragment_brings_through_a_daemon(machine, tmp_path, daemon, says, code):
+    nix = showing(tmp_path / "bin", {**SETTINGS, "store": daemon}, says)
+    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True)
+    assert machine.probe(subject)["nix.netrc"].code == code
+
+
+def test_a_netrc_that_the_fragment_brings(machine, tmp_path):
+    nix = showing(tmp_path / "bin", SETTINGS)
+    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True)
+    assert machine.probe(subject)["nix.netrc"].code == "nix.netrc.given"
 
 
 # nix.negative-cache
