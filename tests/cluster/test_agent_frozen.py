@@ -17,7 +17,9 @@ from tests.integration.conftest import ROOT
 
 from .field import alive, developer_machine, leaving_nothing
 
-SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
+SCHEMA, WATCH, LOG = (
+    json.loads((ROOT / f"docs/schema/{name}-v1.json").read_text()) for name in ("report", "watch", "log")
+)
 
 ATTACH = ("up", "--no-bazel", "--no-nix")
 
@@ -40,10 +42,10 @@ def frozen(machine):
         os.kill(pid, signal.SIGCONT)
 
 
-def first_look(machine):
-    """The first document of `status --watch`, and the exit code when it is asked to end."""
+def first_line(machine, *args):
+    """The first document of a command that goes on until it is asked to end, which is 130 then."""
     watching = subprocess.Popen(
-        [sys.executable, "-m", "gfattach", "status", "--watch", "--output", "json"],
+        [sys.executable, "-m", "gfattach", *args, "--output", "json"],
         cwd=machine.workspace,
         env=machine.environment,
         stdout=subprocess.PIPE,
@@ -56,6 +58,12 @@ def first_look(machine):
         watching.terminate()
         watching.communicate(timeout=10)
         assert watching.returncode == 130
+
+
+def first_look(machine):
+    look = first_line(machine, "status", "--watch")
+    jsonschema.validate(look, WATCH)
+    return look
 
 
 def test_watch_tells_one_that_is_stopped_from_one_that_has_ended(machine, frozen):
@@ -105,6 +113,9 @@ def test_the_log_is_a_document_for_who_asks_for_one(machine):
     assert any("is up" in line for line in document["result"]["lines"])
     [file] = document["result"]["files"]
     assert file.endswith("agent.log")
+    line = first_line(machine, "logs", "--follow")
+    jsonschema.validate(line, LOG)
+    assert line["line"] == document["result"]["lines"][0]
     machine.run("down")
     assert machine.json("logs", code=2)["error"]["code"] == "agent.none"
 
