@@ -12,6 +12,7 @@ import json
 import os
 import select
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,15 @@ class Beginning:
     def fact(self, what: str) -> str:
         """The sentence for a start that failed; `what` is the process."""
         return f"{what} not ready in time" if self.late else f"{what} ended with {self.exit_code}"
+
+
+def environment(passed_on: Callable[[str], bool]) -> dict[str, str]:
+    """The variables that such a process is started with: those of this one's that are to be `passed_on`.
+
+    What this process can import the other has to find too, however gfattach was installed.
+    """
+    kept = {name: value for name, value in os.environ.items() if passed_on(name)}
+    return {**kept, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "PYTHONUTF8": "1"}
 
 
 def begin(

@@ -8,9 +8,9 @@ pipe, while the process starts, and is not in the environment that the system sh
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Container
 
+from gfattach.background import environment
 from gfattach.cluster.connection import ClusterRef
 
 #: Where programs, files, libraries and proxies are.
@@ -46,15 +46,12 @@ _PASSED_ON = {
 _PASSED_ON_PREFIXES = ("XDG_",)
 
 #: What the agent has of its own. One arena: threads, which are few and short, would each reserve memory.
-_OWN = {"PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}
+_OWN = {"MALLOC_ARENA_MAX": "1"}
 
 
 def at_once(withheld: Container[str]) -> dict[str, str]:
     """The variables that every agent is started with; never one that `withheld` names."""
-    kept = {name: value for name, value in os.environ.items() if _passed_on(name) and name not in withheld}
-    # What this process can import the child has to find too, however gfattach was installed.
-    search = os.pathsep.join(map(os.path.abspath, sys.path))
-    return {**kept, "PYTHONPATH": search, **_OWN}
+    return {**environment(lambda name: _passed_on(name) and name not in withheld), **_OWN}
 
 
 def later(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
@@ -64,7 +61,7 @@ def later(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
     """
     if ref is None or not _has_exec_plugin(ref):
         return {}
-    own = {"PYTHONPATH", *_OWN}
+    own = {"PYTHONPATH", "PYTHONUTF8", *_OWN}
     return {
         name: value
         for name, value in os.environ.items()

@@ -6,7 +6,6 @@ believed only if that very process is alive and answers.
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach import __version__, files
-from gfattach.background import begin
+from gfattach.background import begin, environment
 from gfattach.deadline import Deadline
 from gfattach.errors import ExitCode, GfattachError, StorageError, UsageError
 from gfattach.trial.ports import LOOPBACK, PortError, check_port
@@ -121,7 +120,7 @@ def _launch(directory: Path, options: dict[str, int | None], deadline: Deadline)
     # -P: the working directory is no place to import from.
     args = [sys.executable, "-P", "-m", "gfattach.trial", "--directory", str(directory), *given]
     log = log_file(directory)
-    beginning = begin(args, _environment(), log, deadline)
+    beginning = begin(args, environment(_PASSED_ON.__contains__), log, deadline)
     state = from_document(beginning.ready)
     if state is not None:
         return state
@@ -140,9 +139,3 @@ def _typed(said: Mapping[str, Any]) -> GfattachError:
     kinds = {StorageError.default_code: StorageError, "trial.port": PortError, "trial.port-in-use": PortError}
     kind = kinds.get(said["code"], UsageError if said["exit"] == ExitCode.USAGE else GfattachError)
     return kind(said["fact"], *said["hints"], code=said["code"])
-
-
-def _environment() -> dict[str, str]:
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    # What this process can import the child has to find too, however gfattach was installed.
-    return {**passed_on, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "PYTHONUTF8": "1"}
