@@ -22,6 +22,7 @@ from gfattach.agent.control import ControlServer
 from gfattach.agent.holder import Holder
 from gfattach.agent.log import LOG, log_to
 from gfattach.agent.state import AgentState, clear_sockets, make_socket_directory, state_file, write_state
+from gfattach.agent.supervisor import discard
 from gfattach.cluster.connection import ClusterRef
 from gfattach.first_words import tell_parent
 from gfattach.process import ProcessId
@@ -63,8 +64,6 @@ def serve(options: ServeOptions) -> None:
         _raise_limit()
         reason = asyncio.run(_serve(options))
     if reason == UNWANTED:
-        from gfattach.agent.supervisor import discard
-
         # Nobody is left who would: a workspace that was removed takes no part in `gfattach down`.
         discard(options.directory)
 
