@@ -91,11 +91,13 @@ def test_a_redirect_into_the_cluster_is_known_by_what_it_leads_to(kind, host, en
     assert end == "redirect" or host in finding.hints[0]
 
 
-def test_a_forward_is_looked_at_first_where_the_cache_is_on_this_machine():
+def test_a_forward_is_looked_at_first_where_one_leads_to_the_cache():
     error = NixCacheError(Kind.TIMEOUT, "a fact", hops=HOPS[0])
-    here = fault("substituter.info", error, SubstituterTarget(Endpoint("http", "127.0.0.1", 8080)))
-    assert "gfattach status" in here.hints[0]
-    assert not any("gfattach status" in hint for hint in fault("substituter.info", error, TARGET).hints)
+    here = Endpoint("http", "127.0.0.1", 8080)
+    forwarded = SubstituterTarget(here, real_host="attic.nix-cache.svc")
+    assert "gfattach status" in fault("substituter.info", error, forwarded).hints[0]
+    for target in (TARGET, SubstituterTarget(here)):
+        assert not any("gfattach status" in hint for hint in fault("substituter.info", error, target).hints)
 
 
 @pytest.mark.parametrize("probe", [substituter_signature.SIGNATURE, substituter_nar.NAR])
