@@ -125,8 +125,8 @@ def _narinfo(inquiry: Inquiry[SubstituterTarget]) -> Finding:
         return warn(
             "substituter.narinfo.absent",
             f"attached, and nothing to hit: the cache has not got {' or '.join(absent)}",
-            "a proof asks for what everybody knows: without it no hit can be shown before the first build that "
-            "uses the cache, or before a path of it is named (--nix-path)",
+            "a proof asks for what everybody knows: without it no hit can be shown before the first build "
+            "that uses the cache, or before a path of it is named (--nix-path)",
             *publishing(target),
             **data,
         )

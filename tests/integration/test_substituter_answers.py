@@ -105,7 +105,7 @@ def test_a_wrong_file_hash_is_no_matter_where_the_nar_is_right(rig):
 
 
 def test_a_forward_whose_upstream_is_gone_says_where_to_look(rig):
-    finding = ask(rig.talking(hang_up))["substituter.protocol"]
+    finding = ask(rig.talking(hang_up, real_host="attic.nix-cache.svc"))["substituter.protocol"]
     assert "gfattach status" in finding.hints[0]
 
 
