@@ -33,6 +33,10 @@ NOBODY = 65534
 #: Seconds for a command of Nix on a machine that does other things too.
 NIX_SECONDS = 60.0
 
+#: Seconds in which a guarded fragment has to follow its substituter, and a build to end beside a dead one.
+FOLLOWED_SECONDS = 2.0
+BUILD_SECONDS = 5.0
+
 _EXPRESSION = """{
   probe = builtins.toFile "gfattach-probe-v1" "gfattach probe v1\\n";
   signed = derivation {
@@ -247,3 +251,14 @@ def _client(environment: Mapping[str, str], directory: Path, socket: Path) -> di
     home.mkdir(exist_ok=True)
     own = {"HOME": home, "XDG_CACHE_HOME": home / ".cache", "NIX_DAEMON_SOCKET_PATH": socket}
     return {**kept, **{name: str(path) for name, path in own.items()}, "NIX_REMOTE": "daemon"}
+
+
+def hold_guard_to(emptied: list[float], restored: list[float], builds: list[float]) -> None:
+    """Print how a guarded fragment followed its substituter, in seconds, and fail where it was too slow."""
+    figures = (
+        f"emptied {len(emptied)} times after {max(emptied):.3f} s at most, "
+        f"restored after {max(restored):.3f} s, the longest build {max(builds):.3f} s"
+    )
+    print(figures)
+    assert max(emptied) < FOLLOWED_SECONDS and max(restored) < FOLLOWED_SECONDS, figures
+    assert max(builds) < BUILD_SECONDS, figures
