@@ -24,7 +24,12 @@ from gfattach.paths import Home, resolve_home
 from gfattach.reapi.target import CacheTarget
 
 #: Seconds for the agent to meet what a cache that does not answer has shown here.
-AGAIN_SECONDS = 1.0
+AGAIN_SECONDS = 2.0
+
+#: How codes of the caches' probes end where no answer came.
+_NO_ANSWER = frozenset(
+    ("refused", "socket", "unreachable", "silent", "closed", "broken", "unavailable", "deadline")
+)
 
 
 @dataclass(frozen=True)
@@ -84,17 +89,18 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
         _ask_cache(cache, run)
     if alive and substituter is not None and not _behind_dead_forward(substituter.endpoint, None, agent):
         _ask_substituter(substituter, run)
-    if agent is not None and _failed_behind_forward(record, run):
+    if agent is not None and _cut_off(record, run):
         agent = _ask_again(record, home, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
     return Inspection(home, record, run.report(), agent)
 
 
-def _failed_behind_forward(record: Attachment, run: Run) -> bool:
-    """Whether a cache behind a forward that was up has failed a probe: the way to it may have ended."""
+def _cut_off(record: Attachment, run: Run) -> bool:
+    """Whether a cache behind a forward that was up gave no answer: the way to it may have ended."""
     halves = (("cache", record.cache), ("substituter", record.substituter))
     behind = tuple(f"{half}." for half, target in halves if target is not None and target.behind_forward)
-    return any(name.startswith(behind) and each.failed for name, each in run.findings.items())
+    failed = [each.code for name, each in run.findings.items() if name.startswith(behind) and each.failed]
+    return any(code.rpartition(".")[2] in _NO_ANSWER for code in failed)
 
 
 def _ask_again(record: Attachment, home: Home, run: Run) -> AgentStatus | None:
