@@ -112,7 +112,7 @@ def _judged(info: NarInfo, keys: list[PublicKey]) -> Finding:
             "substituter.signature.unproved",
             f"{path} is content-addressed and {how}",
             "Nix takes it as it is: it proves that paths can be fetched, and says nothing of the key",
-            *([ask] if len(info.signatures) == 1 else []),
+            *([ask] if names and len(info.signatures) == 1 else []),
             "operator: publish one input-addressed path, and name it in gfattach.toml: nix.signed_path",
             path=str(path),
         )

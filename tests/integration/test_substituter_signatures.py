@@ -1,5 +1,7 @@
 """Which signatures prove a substituter's key to the stage, and what to do about those that do not."""
 
+from dataclasses import replace
+
 from gfattach.finding import Status
 from tests.integration.nix_caches import (
     KEY,
@@ -37,6 +39,13 @@ def test_a_content_addressed_path_of_an_unknown_key_says_how_to_give_that_key(ri
     ]
     assert (finding.code, finding.status) == ("substituter.signature.unproved", Status.WARN)
     assert finding.hints[0].endswith("gfattach up --public-key other-1:BASE64")
+
+
+def test_a_signature_of_nothing_is_none_to_ask_the_key_of(rig):
+    target = rig.published(replace(probe_info(), signatures=("",)), probe_path=str(PROBE))
+    finding = ask(target)["substituter.signature"]
+    assert finding.code == "substituter.signature.unproved" and "unsigned" in finding.seen
+    assert not any("--public-key" in hint for hint in finding.hints)
 
 
 def test_the_signed_path_is_the_one_that_counts(rig):
