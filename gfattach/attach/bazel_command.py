@@ -76,16 +76,16 @@ def prepare(words: Sequence[str]) -> Replacement:
         # The helper of a newer Bazel reads the variable itself; otherwise the header has it by now.
         secrets |= {TOKEN_VARIABLE} if given != dict(environment) else set()
         environment = given
-    names = _names(
-        bazel_arguments.uncertain_flags(environment, invocation.command), program, home, environment
-    )
+    upload = bazel_arguments.may_upload(environment, site_allows=site.may_upload)
+    keep_events = fragment is None and not upload
+    needed = bazel_arguments.uncertain_flags(environment, invocation.command, keep_events=keep_events)
+    names = _names(needed, program, home, environment)
     headers.sweep()
     text = bazel_arguments.header_rc(environment) if invocation.command in bazel_arguments.BUILDS else ""
     bare, own = without_rc_files(invocation)
     if text or (rc and own):
         files = [*rc, *(Path.cwd() / name for name in own)]
         rc, invocation = [headers.write_headers(joined_rc(files, text))], bare
-    upload = bazel_arguments.may_upload(environment, site_allows=site.may_upload)
     line = bazel_arguments.arguments(invocation, environment, names=names, rc=rc, upload=upload)
     secrets |= {SAVED + name for name in secrets}
     left = {name: value for name, value in environment.items() if name not in secrets}

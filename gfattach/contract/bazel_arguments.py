@@ -34,6 +34,10 @@ STARTUP_WITH_VALUE = frozenset(
     | {"--unix_digest_hash_attribute_name", "--experimental_cgroup_parent"}
 )
 
+#: Keeps the files that a build event file speaks of from being uploaded, which Bazel does even where it is
+#: told not to upload results (seen with 4.2.3). No variable asks for it: a Bazel without it does without.
+_EVENT_FILES = "experimental_build_event_upload_strategy"
+
 #: Flags that not every Bazel has: by the name that is meant, how to ask for it under each of its names.
 _UNCERTAIN: Mapping[str, tuple[str, ...]] = {
     "remote_header": ("--remote_header=a=b",),
@@ -49,6 +53,7 @@ _UNCERTAIN: Mapping[str, tuple[str, ...]] = {
         "--repository_disable_download",
         "--experimental_repository_disable_download",
     ),
+    _EVENT_FILES: (f"--{_EVENT_FILES}=local",),
 }
 
 _HEADERS = {
@@ -104,8 +109,13 @@ def header_rc(environment: Mapping[str, str]) -> str:
     )
 
 
-def uncertain_flags(environment: Mapping[str, str], command: str) -> tuple[str, ...]:
-    """The flags that `environment` needs for `command` and that not every Bazel has, as meant names."""
+def uncertain_flags(
+    environment: Mapping[str, str], command: str, *, keep_events: bool = False
+) -> tuple[str, ...]:
+    """The flags that `environment` needs for `command` and that not every Bazel has, as meant names.
+
+    `keep_events` asks that what build events speak of stays here, where no rc of an attachment says so.
+    """
     if command not in LOADS:
         return ()
     needed: list[str] = []
@@ -116,6 +126,8 @@ def uncertain_flags(environment: Mapping[str, str], command: str) -> tuple[str, 
             needed.append("credential_helper")
         if value_of(environment, "BAZEL_REMOTE_MAX_CONNECTIONS"):
             needed.append("remote_max_connections")
+        if keep_events and value_of(environment, "BAZEL_REMOTE_CACHE"):
+            needed.append(_EVENT_FILES)
     if injected_repositories(environment):
         needed.append("inject_repository")
     if _forbids_downloads(environment):
@@ -136,6 +148,8 @@ def known_names(needed: Sequence[str], accepted: Container[str], version: str) -
     names: dict[str, str] = {}
     for flag in needed:
         known = [text for text in _UNCERTAIN[flag] if text in accepted]
+        if not known and flag == _EVENT_FILES:
+            continue
         if not known:
             raise UsageError(
                 f"this Bazel ({version}) has no --{flag}, which {_VARIABLE_OF[flag]} asks for",
@@ -197,6 +211,8 @@ def _remote(environment: Mapping[str, str], names: Mapping[str, str], upload: bo
     if cache:
         yield f"--remote_cache={cache}"
     yield f"--{'' if upload else 'no'}{UPLOAD}"
+    if _EVENT_FILES in names:
+        yield f"--{names[_EVENT_FILES]}=local"
     for helper in lines_of(environment, "BAZEL_CREDENTIAL_HELPER"):
         yield f"--{names['credential_helper']}={helper}"
     if instance := value_of(environment, "BAZEL_REMOTE_INSTANCE_NAME"):

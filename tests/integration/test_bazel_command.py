@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -198,17 +199,20 @@ def test_without_a_bazel_it_ends_with_127(machine):
 
 
 def test_detached_it_is_bazel_with_the_contract_alone(machine):
-    machine.variables |= {"BAZEL_BIN": calls(machine, "args"), "BAZEL_OUTPUT_BASE": "/base"}
+    program = Path(calls(machine, "args"))
+    program.write_text(program.read_text().replace("#!/bin/sh\n", "#!/bin/sh\n" + ANSWERS))
+    machine.variables |= {"BAZEL_BIN": str(program), "BAZEL_OUTPUT_BASE": "/base"}
     machine.variables |= {
         "BAZEL_REMOTE_CACHE": "grpc://cache.example:9092",
         "BAZEL_REMOTE_INSTANCE_NAME": "main",
     }
     said = machine.run("bazel", "build", "//:x").stdout.splitlines()
-    assert said[:6] == [
+    assert said[:7] == [
         "--output_base=/base",
         "build",
         "--remote_cache=grpc://cache.example:9092",
         "--noremote_upload_local_results",
+        "--experimental_build_event_upload_strategy=local",
         "--remote_instance_name=main",
         "//:x",
     ]

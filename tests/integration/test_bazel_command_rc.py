@@ -33,6 +33,26 @@ def test_the_fragment_the_headers_and_a_file_of_ones_own_are_all_read(attached):
     assert "more than once" not in done.stderr
 
 
+def test_an_event_file_uploads_nothing_where_nothing_is_attached(attached):
+    """The cache is named by the shell alone, as the wrappers of the field are used."""
+    shell = json.loads(attached.run("env", "--shell", "json").stdout)["set"]
+    other = attached.root / "other"
+    other.mkdir()
+    (other / "WORKSPACE").touch()
+    (other / "BUILD").write_text('genrule(name = "x", outs = ["o"], cmd = "echo a > $@")\n')
+    attached.variables |= {
+        "BAZEL_REMOTE_CACHE": shell["BAZEL_REMOTE_CACHE"],
+        "GF_BAZEL_ALLOW_LOCALHOST_PROOF": "true",
+    }
+    log = attached.root / "calls.log"
+    own = [f"--build_event_json_file={attached.root / 'events'}", f"--experimental_remote_grpc_log={log}"]
+    done = attached.run("bazel", "build", *own, "//:x", cwd=other)
+    assert done.returncode == 0, done.stderr
+    assert b"Capabilities" in log.read_bytes()
+    assert b"ByteStream/Write" not in log.read_bytes()
+    attached.run("bazel", "shutdown", cwd=other)
+
+
 def test_a_saved_header_is_no_variable_of_bazel(attached):
     """What `gfattach env` has saved of a header is as much a secret as the header."""
     attached.variables["GFATTACH_SAVED_BAZEL_REMOTE_EXEC_HEADER"] = "x-token=c4nary-saved"
