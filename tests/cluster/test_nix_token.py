@@ -13,6 +13,7 @@ from gfattach.files import remove_tree
 from gfattach.fragments import nixconf
 from tests.integration import nix_caches
 from tests.integration.attics import KEY, SIGNED, attic, sent, token
+from tests.integration.conftest import findings
 from tests.integration.nixes import private_environment
 
 from .field import ATTIC, ATTIC_LABELS, ATTIC_POD, ATTIC_PORT, developer_machine
@@ -51,17 +52,6 @@ def private(cluster, tmp_path):
     assert machine.processes() == []
 
 
-def login(machine):
-    machine.variables["TOKEN"] = machine.good
-    done = machine.run("credential", "login", HOST, "--store", "file", "--from-env", "TOKEN")
-    del machine.variables["TOKEN"]
-    assert done.returncode == 0, done.stderr
-
-
-def findings(document):
-    return {f["probe"]: f for stage in document["stages"] for f in stage["findings"]}
-
-
 def realise(machine):
     """Have a real Nix under the attachment fetch the path into an empty store."""
     fragment = machine.workspace / ".gfattach/nix.conf"
@@ -85,7 +75,7 @@ def test_without_a_token_nothing_comes_and_the_login_is_named(private):
 
 
 def test_with_one_a_real_nix_hits_through_an_address_of_the_forwards_own(private):
-    login(private)
+    private.login(HOST, private.good)
     document = private.json(*private.up)
     fragment = (private.workspace / ".gfattach/nix.conf").read_text()
     netrc = private.workspace / ".gfattach/netrc"
@@ -105,7 +95,7 @@ def test_with_one_a_real_nix_hits_through_an_address_of_the_forwards_own(private
 
 
 def test_the_address_stays_the_same(private):
-    login(private)
+    private.login(HOST, private.good)
     first = private.json(*private.up)["result"]["endpoints"]["substituter"]
     assert private.json(*private.up)["result"]["endpoints"]["substituter"] == first
     assert private.run("down").returncode == 0
@@ -117,7 +107,7 @@ def test_where_the_cache_sends_nix_on_to_no_credentials_go(private, elsewhere):
     """A netrc knows no ports: with `machine 127.0.0.1` this other server would be sent the token."""
     archive = nix_caches.publishing(nix_caches.signed_info())[ARCHIVE_PATH]
     with nix_caches.serving({ARCHIVE_PATH: archive}, requests=(others := [])) as port:
-        login(private)
+        private.login(HOST, private.good)
         private.instead[ARCHIVE_PATH] = nix_caches.redirect(f"http://{elsewhere}:{port}{ARCHIVE_PATH}")
         private.json(*private.up)
         others.clear()
@@ -132,7 +122,7 @@ def test_the_netrc_of_the_other_way_is_the_leak_that_is_kept_out(private):
     """The control of the test above: what it looks for can be seen."""
     archive = nix_caches.publishing(nix_caches.signed_info())[ARCHIVE_PATH]
     with nix_caches.serving({ARCHIVE_PATH: archive}, requests=(others := [])) as port:
-        login(private)
+        private.login(HOST, private.good)
         private.instead[ARCHIVE_PATH] = nix_caches.redirect(f"http://127.0.0.1:{port}{ARCHIVE_PATH}")
         private.json(*private.up)
         netrc = private.workspace / ".gfattach/netrc"

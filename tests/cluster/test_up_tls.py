@@ -170,14 +170,6 @@ def private(filled, pki, tmp_path):
         yield state
 
 
-def login(machine, host):
-    (machine.root / "token").write_text(TOKEN)
-    file = str(machine.root / "token")
-    done = machine.run("credential", "login", host, "--store", "file", "--from-file", file)
-    assert done.returncode == 0, done.stderr
-    Path(file).unlink()
-
-
 def program(call):
     """Who made a call: "grpc-java" is Bazel, "grpc-python" gfattach itself, "" the agent."""
     made = re.match("grpc-[a-z]+", str(call.get("user-agent", "")))
@@ -192,7 +184,7 @@ def test_a_token_that_is_stored_for_the_caches_own_name_is_sent_on_either_road_a
     refused = machine.json("up", *site(pki, bazel), *option, code=1)
     assert "cache.call.unauthenticated" in [f["code"] for f in failed(refused)]
     assert f"gfattach credential login {NAME}" in json.dumps(failed(refused))
-    login(machine, NAME)
+    machine.login(NAME, TOKEN)
     private.metadata.clear()
     seen, without, serve = [], set(), private.serve
 
@@ -228,7 +220,7 @@ def test_a_token_for_a_plaintext_cache_is_stored_for_its_services_name(machine, 
         command = ("up", "--cache-service", "bazel-cache", "--no-nix", "--bazel", str(debian().path))
         refused = machine.json(*command, code=1)
         assert "gfattach credential login bazel-cache.nix-cache.svc" in json.dumps(failed(refused))
-        login(machine, "bazel-cache.nix-cache.svc")
+        machine.login("bazel-cache.nix-cache.svc", TOKEN)
         assert machine.json(*command)["result"]["attached"] is True
         assert machine.json("status")["result"]["healthy"] is True
         asked = machine.run("bazel", "info", "release")

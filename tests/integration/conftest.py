@@ -70,6 +70,13 @@ class Machine:
         assert "Traceback" not in done.stderr and "defect" not in done.stderr, done.stderr
         return json.loads(done.stdout)
 
+    def login(self, host: str, token: str) -> None:
+        """Store `token` for `host` in the private file."""
+        self.variables["TOKEN"] = token
+        done = self.run("credential", "login", host, "--store", "file", "--from-env", "TOKEN")
+        del self.variables["TOKEN"]
+        assert done.returncode == 0, done.stderr
+
     def files(self) -> dict[str, bytes | None]:
         """Every file and directory of the workspace by its path, with content; git's own left out."""
         found: dict[str, bytes | None] = {}
@@ -91,6 +98,11 @@ class Machine:
                 if str(self.root) in line:
                     found.append(line)
         return found
+
+
+def findings(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every finding of a run's document, by its probe."""
+    return {found["probe"]: found for stage in document["stages"] for found in stage["findings"]}
 
 
 def make_machine(root: Path) -> Machine:

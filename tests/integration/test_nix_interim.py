@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.agents import nix
+from tests.integration.conftest import findings
 from tests.integration.nixes import private_environment, real_nix
 
 __all__ = ["nix"]
@@ -26,6 +27,6 @@ def test_up_and_status_say_it_in_their_text_and_as_a_finding(machine, nix, store
         assert done.returncode == 0, done.stderr
         assert (SAID in done.stdout) is (store == "interim_only")
         document = machine.json(*command)
-        found = {f["probe"]: f for stage in document["stages"] for f in stage["findings"]}
+        found = findings(document)
         wanted = "substituter.store.interim" if store == "interim_only" else "substituter.store.ok"
         assert found["substituter.store"]["code"] == wanted

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from tests.integration.attics import KEY, SIGNED, attic, sent, token
+from tests.integration.conftest import findings
 from tests.integration.nixes import real_nix, untouched  # noqa: F401
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
@@ -41,20 +42,9 @@ def private(machine):
         machine.run("credential", "logout", HOST)
 
 
-def login(machine, value):
-    machine.variables["TOKEN"] = value
-    done = machine.run("credential", "login", HOST, "--store", "file", "--from-env", "TOKEN")
-    del machine.variables["TOKEN"]
-    assert done.returncode == 0, done.stderr
-
-
-def findings(document):
-    return {f["probe"]: f for stage in document["stages"] for f in stage["findings"]}
-
-
 def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
     before = private.files()
-    login(private, private.good)
+    private.login(HOST, private.good)
     document = private.json(*private.up)
     netrc = private.workspace / ".gfattach/netrc"
     fragment = (private.workspace / ".gfattach/nix.conf").read_text()
@@ -79,7 +69,7 @@ def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
 
 
 def test_a_second_up_keeps_the_users_entries_and_takes_none_of_its_own_for_them(private):
-    login(private, private.good)
+    private.login(HOST, private.good)
     private.json(*private.up)
     private.variables["NIX_CONFIG"] = f"!include {private.workspace}/.gfattach/nix.conf"
     private.json(*private.up)
@@ -96,7 +86,7 @@ def test_without_a_token_the_private_cache_is_told_apart_from_one_that_is_empty(
 
 def test_a_token_that_the_cache_does_not_take_is_said_to_be_that(private):
     """Attic ignores what it cannot verify, and refuses the request as an anonymous one."""
-    login(private, token(r=1, w=1))
+    private.login(HOST, token(r=1, w=1))
     found = findings(private.json(*private.up, code=1))
     assert found["substituter.token"]["code"] == "substituter.token.writes"
     assert found["substituter.info"]["code"] == "substituter.info.unauthorised"
@@ -106,7 +96,7 @@ def test_a_token_that_the_cache_does_not_take_is_said_to_be_that(private):
 def test_a_token_that_expires_is_named_by_up_and_status_and_takes_the_fragment_back(private):
     soon = token(lasts=66.0)
     private.accepted.add(soon)
-    login(private, soon)
+    private.login(HOST, soon)
     assert private.json(*private.up)["result"]["attached"] is True
     while findings(document := run_up(private)).get("token", {}).get("code") != "credential.expired":
         time.sleep(0.5)
@@ -121,7 +111,7 @@ def run_up(machine):
 
 
 def test_a_cache_that_stops_needing_a_token_loses_the_netrc(private):
-    login(private, private.good)
+    private.login(HOST, private.good)
     private.json(*private.up)
     assert private.run("credential", "logout", HOST).returncode == 0
     run_up(private)
