@@ -36,9 +36,6 @@ DIAL_CODES = {
 }
 
 
-_BROKEN_UP = "something on the way breaks TLS up"
-
-
 class DialError(ClusterError):
     """A server was not reached. `kind` is a key of DIAL_CODES."""
 
@@ -65,7 +62,8 @@ def tls_error(
         return DialError(
             "tls-untrusted",
             untrusted(authority, words_of(error)),
-            f"the kubeconfig's certificate-authority is another cluster's, or {_BROKEN_UP}",
+            "the kubeconfig's certificate-authority is another cluster's, "
+            "or something on the way breaks TLS up",
             look,
         )
     if fault is Fault.CLIENT_CERTIFICATE:
