@@ -136,7 +136,7 @@ def test_gfattach_bazel_puts_the_token_into_the_private_rc_of_what_builds(
         assert files == [] and asked == []
         return
     (file,) = files
-    assert asked == ["remote_cache_header"]
+    assert asked == ["remote_cache_header", "experimental_build_event_upload_strategy"]
     assert "--remote_cache_header=authorization=Bearer canary-token" in file.read_text()
     assert f"--bazelrc={file}" in replacement.arguments
     assert "BAZEL_REMOTE_CACHE_HEADER" not in replacement.environment
