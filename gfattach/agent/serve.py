@@ -96,7 +96,7 @@ async def _serve(options: ServeOptions) -> str:
             await control.close()
         await holder.close(DRAIN_SECONDS)
         files.remove(state_file(options.directory))
-        clear_sockets(options.directory)
+        clear_sockets(options.directory, sockets)
     return reason
 
 

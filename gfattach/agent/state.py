@@ -94,9 +94,11 @@ def make_socket_directory(directory: Path) -> Path:
     return place
 
 
-def clear_sockets(directory: Path) -> None:
-    """Remove the sockets of an agent in `directory` that has ended, and the place made for them."""
-    place = socket_directory(directory)
+def clear_sockets(directory: Path, place: Path) -> None:
+    """Remove the sockets in `place` of an agent in `directory` that has ended, and the place made for them.
+
+    It is where they were made: by now the environment, or what is there of it, may say another one.
+    """
     for path in place.glob("*.sock"):
         files.remove(path)
     if place != directory:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gfattach import __version__, files
 from gfattach.agent.environment import at_once, later
-from gfattach.agent.state import AgentState, clear_sockets, log_file, read_state, state_file
+from gfattach.agent.state import AgentState, clear_sockets, log_file, read_state, socket_directory, state_file
 from gfattach.background import begin
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
@@ -147,8 +147,9 @@ def _end(directory: Path, state: AgentState) -> None:
 
 def _clear(directory: Path) -> None:
     """Remove what an agent that was killed has left."""
+    state = read_state(directory)
     files.remove(state_file(directory))
-    clear_sockets(directory)
+    clear_sockets(directory, socket_directory(directory) if state is None else state.control.parent)
 
 
 def _launch(
