@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from gfattach.cluster.api_fields import one_line, unreadable
 from gfattach.cluster.background import now
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.http import Client, Response, request
+from gfattach.cluster.http import Client, Request, Response, request
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
 
@@ -82,20 +82,10 @@ class Api:
         headers = [("Accept", "application/json")]
         if content_type:
             headers.append(("Content-Type", content_type))
-        content = None if body is None else json.dumps(body).encode()
+        asked = Request(method, path, None if body is None else json.dumps(body).encode(), tuple(headers))
         if self._client is not None:
-            return await self._client.request(
-                method, path, body=content, headers=headers, deadline=deadline, limit=BODY_LIMIT
-            )
-        return await request(
-            self.connection,
-            method,
-            path,
-            body=content,
-            headers=headers,
-            deadline=deadline,
-            limit=BODY_LIMIT,
-        )
+            return await self._client.request(asked, deadline, BODY_LIMIT)
+        return await request(self.connection, asked, deadline, BODY_LIMIT)
 
     def get_now(self, path: str, deadline: Deadline) -> dict[str, Any]:
         """`get`, for a thread."""

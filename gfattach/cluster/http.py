@@ -25,7 +25,15 @@ _KEPT = 30.0
 
 _READ = 65536
 
-Headers = Iterable[tuple[str, str]]
+
+@dataclass(frozen=True)
+class Request:
+    """A question: `path` with its query, below the connection's own path."""
+
+    method: str
+    path: str
+    body: bytes | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,19 +62,12 @@ class HttpError(ClusterError):
 
 
 async def request(
-    connection: ClusterConnection,
-    method: str,
-    path: str,
-    *,
-    body: bytes | None = None,
-    headers: Headers = (),
-    deadline: Deadline,
-    limit: int = LIMIT,
+    connection: ClusterConnection, asked: Request, deadline: Deadline, limit: int = LIMIT
 ) -> Response:
     """One request over a connection of its own. Raises DialError, HttpError."""
     client = Client(connection)
     try:
-        return await client.request(method, path, body=body, headers=headers, deadline=deadline, limit=limit)
+        return await client.request(asked, deadline, limit)
     finally:
         client.close()
 
@@ -85,16 +86,7 @@ class Client:
         while self._idle:
             self._idle.pop()[0].shut()
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        headers: Headers = (),
-        deadline: Deadline,
-        limit: int = LIMIT,
-    ) -> Response:
+    async def request(self, asked: Request, deadline: Deadline, limit: int = LIMIT) -> Response:
         """One request. One that is only read is sent again when a kept connection turns out to be dead.
 
         Raises DialError, HttpError.
@@ -102,12 +94,12 @@ class Client:
         stream = self._take()
         if stream is not None:
             try:
-                return await self._exchange(stream, method, path, body, headers, deadline, limit)
+                return await self._exchange(stream, asked, deadline, limit)
             except HttpError as error:
-                if error.kind != "lost" or method not in ("GET", "HEAD"):
+                if error.kind != "lost" or asked.method not in ("GET", "HEAD"):
                     raise
         stream = await dial(self.connection, deadline)
-        return await self._exchange(stream, method, path, body, headers, deadline, limit)
+        return await self._exchange(stream, asked, deadline, limit)
 
     def _take(self) -> Stream | None:
         now = asyncio.get_running_loop().time()
@@ -118,28 +110,10 @@ class Client:
             stream.shut()
         return None
 
-    async def _exchange(
-        self,
-        stream: Stream,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Headers,
-        deadline: Deadline,
-        limit: int,
-    ) -> Response:
+    async def _exchange(self, stream: Stream, asked: Request, deadline: Deadline, limit: int) -> Response:
         kept = False
         try:
-            answer, kept = await exchange(
-                stream,
-                self.connection,
-                method,
-                path,
-                body=body,
-                headers=headers,
-                deadline=deadline,
-                limit=limit,
-            )
+            answer, kept = await exchange(stream, self.connection, asked, deadline, limit)
             if isinstance(answer, Switched):
                 raise HttpError("unreadable", f"{self.connection.authority} changed the protocol unasked")
             return answer
@@ -151,15 +125,7 @@ class Client:
 
 
 async def exchange(
-    stream: Stream,
-    connection: ClusterConnection,
-    method: str,
-    path: str,
-    *,
-    body: bytes | None = None,
-    headers: Headers = (),
-    deadline: Deadline,
-    limit: int = LIMIT,
+    stream: Stream, connection: ClusterConnection, asked: Request, deadline: Deadline, limit: int = LIMIT
 ) -> tuple[Response | Switched, bool]:
     """One request over `stream`: the answer, and whether the connection can be used again.
 
@@ -167,32 +133,19 @@ async def exchange(
     """
     machine = h11.Connection(h11.CLIENT)
     seconds = deadline.remaining()
+    what = f"{asked.method} {asked.path}"
     try:
-        sent = [
-            ("Host", connection.authority),
-            ("User-Agent", f"gfattach/{__version__}"),
-            *connection.headers,
-        ]
-        sent += headers
-        if body is not None:
-            sent.append(("Content-Length", str(len(body))))
-        target = f"{connection.path}{path}"
-        data = machine.send(h11.Request(method=method, target=target, headers=sent)) or b""
-        if body:
-            data += machine.send(h11.Data(data=body)) or b""
-        data += machine.send(h11.EndOfMessage()) or b""
+        data = _outgoing(machine, connection, asked)
         return await asyncio.wait_for(_answer(stream, machine, data, limit), deadline.remaining())
     except TimeoutError:
         raise HttpError(
-            "silent", f"no answer from {connection.authority} to {method} {path} in {seconds:.3g} s"
+            "silent", f"no answer from {connection.authority} to {what} in {seconds:.3g} s"
         ) from None
     except _TooLarge:
-        raise HttpError("large", f"the answer to {method} {path} is larger than {limit} bytes") from None
+        raise HttpError("large", f"the answer to {what} is larger than {limit} bytes") from None
     except h11.LocalProtocolError:
         # Its message may quote a header's value, and that may be secret.
-        raise HttpError(
-            "unreadable", f"{method} {path} cannot be sent: a header or the path is malformed"
-        ) from None
+        raise HttpError("unreadable", f"{what} cannot be sent: a header or the path is malformed") from None
     except h11.RemoteProtocolError as error:
         raise HttpError("unreadable", f"{connection.authority} does not answer in HTTP: {error}") from None
     except EOFError:
@@ -202,6 +155,22 @@ async def exchange(
             raise tls_error(error, connection.authority, connection.server_name or connection.host) from error
         said = (error.strerror or str(error)).lower()
         raise HttpError("lost", f"the connection to {connection.authority} was lost: {said}") from None
+
+
+def _outgoing(machine: h11.Connection, connection: ClusterConnection, asked: Request) -> bytes:
+    headers = [
+        ("Host", connection.authority),
+        ("User-Agent", f"gfattach/{__version__}"),
+        *connection.headers,
+        *asked.headers,
+    ]
+    if asked.body is not None:
+        headers.append(("Content-Length", str(len(asked.body))))
+    target = f"{connection.path}{asked.path}"
+    data = machine.send(h11.Request(method=asked.method, target=target, headers=headers)) or b""
+    if asked.body:
+        data += machine.send(h11.Data(data=asked.body)) or b""
+    return data + (machine.send(h11.EndOfMessage()) or b"")
 
 
 class _TooLarge(Exception):

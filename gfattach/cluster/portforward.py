@@ -13,7 +13,7 @@ from gfattach.cluster import buffers, websocket
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.dial import dial
 from gfattach.cluster.forward_errors import ChannelError, lost, refused, upgrade_error
-from gfattach.cluster.http import Switched, exchange
+from gfattach.cluster.http import Request, Switched, exchange
 from gfattach.cluster.port_messages import DATA, PROTOCOL, Incoming
 from gfattach.cluster.stream import Stream
 from gfattach.cluster.websocket import BINARY, CLOSE, HEADER, PING, WebSocketError
@@ -43,15 +43,8 @@ async def open_channel(
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
     stream = await dial(connection, deadline)
     try:
-        answer, _ = await exchange(
-            stream,
-            connection,
-            "GET",
-            path,
-            headers=websocket.upgrade_headers(key, PROTOCOL),
-            deadline=deadline,
-            limit=_BODY_LIMIT,
-        )
+        asked = Request("GET", path, headers=websocket.upgrade_headers(key, PROTOCOL))
+        answer, _ = await exchange(stream, connection, asked, deadline, _BODY_LIMIT)
         where = f"{namespace}/{pod}"
         if not isinstance(answer, Switched):
             raise upgrade_error(connection.authority, where, namespace, answer)

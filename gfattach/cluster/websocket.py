@@ -223,15 +223,15 @@ def frame_in_place(opcode: int, buffer: bytearray, start: int, end: int, key: by
 # The upgrade.
 
 
-def upgrade_headers(key: str, protocol: str) -> list[tuple[str, str]]:
+def upgrade_headers(key: str, protocol: str) -> tuple[tuple[str, str], ...]:
     """What asks for a WebSocket, `key` being 16 random bytes in base64 (`new_key`)."""
-    return [
+    return (
         ("Connection", "Upgrade"),
         ("Upgrade", "websocket"),
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", key),
         ("Sec-WebSocket-Protocol", protocol),
-    ]
+    )
 
 
 def new_key() -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.forward_errors import ChannelError
-from gfattach.cluster.http import Client, request
+from gfattach.cluster.http import Client, Request, request
 from gfattach.cluster.portforward import PodChannel, open_channel
 from gfattach.cluster.relay import Counters, relay
 from gfattach.cluster.stream import Stream
@@ -114,7 +114,7 @@ async def receive_all(sock: socket.socket) -> bytes:
 
 def test_a_request_and_its_answer(cluster: Cluster) -> None:
     answer = run(
-        request(as_user(cluster.developer), "GET", f"/api/v1/namespaces/{NAMESPACE}/pods", deadline=soon())
+        request(as_user(cluster.developer), Request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods"), soon())
     )
     assert answer.status == 200
     assert POD.encode() in answer.body
@@ -126,11 +126,11 @@ def test_a_kept_connection_survives_the_death_of_the_server(cluster: Cluster) ->
         client = Client(as_user(cluster.developer))
         path = f"/api/v1/namespaces/{NAMESPACE}/pods"
         try:
-            before = await client.request("GET", path, deadline=soon())
-            again = await client.request("GET", path, deadline=soon())
+            before = await client.request(Request("GET", path), soon())
+            again = await client.request(Request("GET", path), soon())
             cluster.kill_apiserver()
             cluster.start_apiserver()
-            after = await client.request("GET", path, deadline=soon())
+            after = await client.request(Request("GET", path), soon())
         finally:
             client.close()
         return [before.status, again.status, after.status]

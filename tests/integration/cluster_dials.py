@@ -11,7 +11,7 @@ import pytest
 
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.dial_errors import DIAL_CODES, DialError
-from gfattach.cluster.http import request
+from gfattach.cluster.http import Request, request
 from gfattach.deadline import Deadline
 from tests.integration.pki import answering, server_context
 
@@ -35,7 +35,7 @@ def to(port, pki=None, *, host="127.0.0.1", server_name=NAME, client=None, **mor
 
 
 def status(connection, seconds=5.0):
-    answer = asyncio.run(request(connection, "GET", "/version", deadline=Deadline.after(seconds)))
+    answer = asyncio.run(request(connection, Request("GET", "/version"), Deadline.after(seconds)))
     return answer.status
 
 

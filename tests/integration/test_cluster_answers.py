@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gfattach.cluster.forward_errors import ChannelError
-from gfattach.cluster.http import HttpError, request
+from gfattach.cluster.http import HttpError, Request, request
 from gfattach.cluster.portforward import open_channel
 from gfattach.deadline import Deadline
 from tests.integration import faults
@@ -17,7 +17,7 @@ from tests.integration.cluster_dials import to
 def answer_with(words, connection_of=to, **more):
     with faults.talking(faults.saying(words)) as port:
         return asyncio.run(
-            request(connection_of(port), "GET", "/", deadline=Deadline.after(more.pop("seconds", 5)), **more)
+            request(connection_of(port), Request("GET", "/"), Deadline.after(more.pop("seconds", 5)), **more)
         )
 
 
@@ -46,7 +46,7 @@ def test_an_answer_that_is_none_is_the_typed_error(words, kind):
 def test_a_secret_in_a_header_that_cannot_be_sent_is_not_shown():
     with faults.talking(faults.silent) as port, pytest.raises(HttpError) as failed:
         asyncio.run(
-            request(to(port, authorization="Bearer se\ncret"), "GET", "/", deadline=Deadline.after(5))
+            request(to(port, authorization="Bearer se\ncret"), Request("GET", "/"), Deadline.after(5))
         )
     assert "cret" not in f"{failed.value} {failed.value.hints}"
 
