@@ -17,6 +17,7 @@ from gfattach.agent.health_http import HttpQuestion
 from gfattach.agent.spec import Health
 from gfattach.agent.tls import TlsChannel, context_for, server_name
 from gfattach.errors import GfattachError
+from gfattach.tls.fault import Fault, fault_of
 
 if TYPE_CHECKING:
     import ssl
@@ -33,11 +34,8 @@ INTERVAL_SECONDS = {"nix": 1.0, "grpc": 5.0, "http": 5.0}
 #: Seconds between questions while the upstream is down.
 DOWN_SECONDS = 0.5
 
-#: What TLS says when a server lives that wants a certificate of its clients, which the agent has not.
-_WANTS_A_CERTIFICATE = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE")
-
-#: What TLS says of a certificate that is not accepted here.
-_NOT_TRUSTED = "CERTIFICATE_VERIFY_FAILED"
+#: What a certificate can lack that is not accepted here.
+_NOT_ACCEPTED = (Fault.UNTRUSTED, Fault.NAME, Fault.TIME)
 
 Dial = Callable[[], Awaitable[Channel]]
 
@@ -120,10 +118,9 @@ class HealthCheck:
 
     def _lives(self, error: OSError) -> bool:
         """Whether `error` is what a server brings about that its clients may well get on with."""
-        reason = getattr(error, "reason", "")
-        if reason in _WANTS_A_CERTIFICATE:
-            return True
-        return self._clients_judge and reason == _NOT_TRUSTED
+        fault = fault_of(error)
+        # One that wants a certificate of its clients lives; the agent has none.
+        return fault is Fault.CLIENT_CERTIFICATE or (self._clients_judge and fault in _NOT_ACCEPTED)
 
     async def _judged(self, connection: _Connection) -> str:
         try:

@@ -10,6 +10,7 @@ from gfattach.cluster.dial_errors import DialError, tls_error
 from gfattach.cluster.dial_proxy import through_proxy
 from gfattach.cluster.stream import Stream
 from gfattach.deadline import Deadline
+from gfattach.tls.fault import Fault, fault_of
 
 
 async def dial(connection: ClusterConnection, deadline: Deadline) -> Stream:
@@ -30,7 +31,7 @@ async def dial(connection: ClusterConnection, deadline: Deadline) -> Stream:
                 "something accepts connections there and says nothing: is the VPN up?",
             ) from None
         if isinstance(error, OSError | ValueError):
-            names = await _names(connection, deadline) if _wrong_name(error) else ()
+            names = await _names(connection, deadline) if fault_of(error) is Fault.NAME else ()
             raise tls_error(error, connection.authority, name, names) from error
         raise
 
@@ -44,11 +45,6 @@ async def _reach(connection: ClusterConnection, deadline: Deadline) -> Stream:
 async def dial_direct(host: str, port: int, deadline: Deadline) -> Stream:
     """A plain TCP connection. Raises DialError."""
     return Stream(await connect(host, port, deadline))
-
-
-def _wrong_name(error: BaseException) -> bool:
-    # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
-    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (62, 64)
 
 
 async def _names(connection: ClusterConnection, deadline: Deadline) -> tuple[str, ...]:
