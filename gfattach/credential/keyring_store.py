@@ -7,8 +7,11 @@ process.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gfattach.errors import CredentialError
@@ -79,8 +82,9 @@ class KeyringStore:
                 failures.append(error)
 
         thread = threading.Thread(target=call, name="keyring", daemon=True)
-        thread.start()
-        thread.join(self.seconds)
+        with _unheard():
+            thread.start()
+            thread.join(self.seconds)
         if answers:
             return answers[0]
         if not failures:
@@ -91,6 +95,21 @@ class KeyringStore:
                 code="credential.keyring.silent",
             )
         raise _typed(what, failures[0]) from failures[0]
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Have nothing reach stdout: what a backend, a library of it or its program prints there would stand in
+    the answer to Bazel, and may be what was to be kept. What is there already comes out afterwards.
+    """
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        kept = os.dup(1)
+        try:
+            os.dup2(nowhere.fileno(), 1)
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _keyring() -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -77,6 +78,17 @@ class Talkative(_Failing):
 
     def _fail(self, *words):
         raise RuntimeError(f"cannot store {words}")
+
+
+class Printing(Working):
+    """Says what it does, in Python, at the descriptor, and by a program that it starts."""
+
+    def get_password(self, service, username):
+        token = super().get_password(service, username)
+        print(f"print: {token}")
+        os.write(1, f"write: {token}\n".encode())
+        subprocess.run(["echo", f"echo: {token}"], check=True)
+        return token
 
 
 class Forgetful(Working):
