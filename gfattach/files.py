@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import stat
 import time
 from collections.abc import Iterator
@@ -108,9 +109,24 @@ def write_json(path: Path, document: Any, *, durable: bool = True) -> None:
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The content of `path`; None when there is no such file. Raises StorageError."""
+    """The content of `path`; None when there is no such file. Never waits for what somebody may write.
+
+    Raises StorageError, for a pipe or a device too.
+    """
     try:
-        return path.read_bytes()
+        # Opened without waiting: a pipe has a reader wait for its writer.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            mode = os.fstat(handle).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or path.samefile(os.devnull)):
+                raise StorageError(
+                    f"cannot read {path}: it is a pipe or a device, and no file",
+                    f"look at it: ls -l {shlex.quote(str(path))}",
+                )
+            with open(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

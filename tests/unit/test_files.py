@@ -98,3 +98,23 @@ def test_a_lock_that_another_process_holds_is_waited_for_and_then_named(tmp_path
         holder.communicate()
     with files.locked(lock, seconds=5):
         pass
+
+
+def test_a_pipe_or_a_device_in_place_of_a_file_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        for read in (files.read_bytes, files.read_json):
+            with pytest.raises(StorageError, match=f"{name}: it is a pipe or a device") as caught:
+                read(tmp_path / name)
+            assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_file_that_was_linked_to_nowhere_is_an_empty_one(tmp_path):
+    (tmp_path / ".bazelrc").symlink_to(os.devnull)
+    assert files.read_bytes(tmp_path / ".bazelrc") == b""
+
+
+def test_a_directory_in_place_of_a_file_is_called_one(tmp_path):
+    with pytest.raises(StorageError, match="is a directory"):
+        files.read_bytes(tmp_path)
