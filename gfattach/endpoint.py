@@ -20,6 +20,12 @@ _LOOPBACK_NAMES = frozenset(
     ["localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"]
 )
 
+#: What Linux, and what macOS and the BSDs, call the loopback interface.
+_LOOPBACK_INTERFACES = frozenset(["lo", "lo0"])
+
+#: What a network without IPv4 puts before an IPv4 address (RFC 6052).
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
 #: Default ports by scheme.
 PORTS = {"grpc": 80, "grpcs": 443, "http": 80, "https": 443}
 
@@ -70,18 +76,28 @@ def is_localhost(host: str) -> bool:
     """Whether `host` is `localhost` (or below it), 127.0.0.0/8, 0.0.0.0 or ::1, however written.
 
     Percent escapes, compatibility characters, and addresses of one to four numbers in any base
-    (`127.1`, `0x7f000001`, as inet_aton takes them) are spellings too. No name is looked up.
+    (`127.1`, `0x7f000001`, as inet_aton takes them) are spellings too; so are an IPv4 address within an
+    IPv6 one, mapped or for NAT64, and any address on the loopback interface. No name is looked up.
     """
     name = unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
     name = name.strip().strip("[]").rstrip(".").casefold()
     if name in _LOOPBACK_NAMES or name.endswith((".localhost", ".localhost.localdomain")):
         return True
-    address = _address(name.partition("%")[0])
+    number, _, interface = name.partition("%")
+    address = _address(number)
     if address is None:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
+    if isinstance(address, ipaddress.IPv6Address):
+        if interface in _LOOPBACK_INTERFACES:
+            return True
+        address = _ipv4_within(address) or address
     return address.is_loopback or address.is_unspecified
+
+
+def _ipv4_within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -120,7 +136,9 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
     try:
         port = parts.port
     except ValueError:
-        raise EndpointError(f"the port of the {what} is no number up to 65535") from None
+        port = 0
+    if port == 0:
+        raise EndpointError(f"the port of the {what} is no number from 1 to 65535")
     scheme = parts.scheme.lower()
     if scheme not in schemes or "://" not in text:
         raise EndpointError(

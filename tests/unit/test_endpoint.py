@@ -40,6 +40,8 @@ def test_an_endpoint_is_read_into_its_parts_and_written_back_with_its_port(text,
         ("grpc://:9092", "endpoint.host"),
         ("grpc://host:99999", "endpoint.malformed"),
         ("grpc://host:port", "endpoint.malformed"),
+        ("grpc://host:0", "endpoint.malformed"),
+        ("https://[::1]:00", "endpoint.malformed"),
         ("http://[::1", "endpoint.malformed"),
         ("grpc://user:hunter2/@host", "endpoint.malformed"),
         ("grpc://[hunter2]/", "endpoint.malformed"),
@@ -59,7 +61,7 @@ def test_any_text_is_an_endpoint_or_a_typed_error(text):
         endpoint = parse_endpoint(text)
     except EndpointError:
         return
-    assert endpoint.host and 0 <= endpoint.port <= 65535
+    assert endpoint.host and 1 <= endpoint.port <= 65535
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,7 @@ def test_any_text_is_an_endpoint_or_a_typed_error(text):
         "::",
     ]
     + ["::ffff:127.0.0.1", "0:0:0:0:0:0:0:1", "::1%lo"]
+    + ["fe80::1%lo", "[fe80::1%25lo]", "fe80::1%lo0", "64:ff9b::7f00:1", "64:ff9b::127.0.0.1"]
     + ["127.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "0"]
     + ["%6cocalhost", "ⓛocalhost", "１２７.0.0.1", "127。0。0。1"]
     + ["localhost.localdomain", "ip6-localhost", "localhost6"],
@@ -86,7 +89,9 @@ def test_this_machine_in_every_spelling(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost.example", "notlocalhost", "128.0.0.1", "10.0.0.1", "::2", "", "a", "0x", "fade"]
+    "host",
+    ["localhost.example", "notlocalhost", "128.0.0.1", "10.0.0.1", "::2", "", "a", "0x", "fade"]
+    + ["fe80::1%eth0", "fe80::1", "64:ff9b::8.8.8.8", "a%lo"],
 )
 def test_what_is_not_this_machine(host):
     assert not is_localhost(host)
