@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 SHELLS = ("sh", "fish", "json", "github")
 
@@ -33,7 +34,8 @@ _WORKSPACE = click.option(
     help="Write the local environment file of the workspace (.env.flywheel.local) instead.",
 )
 @_WORKSPACE
-def env(kind: str, write: Path | None, workspace: Path | None) -> None:
+@click.pass_context
+def env(ctx: click.Context, kind: str, write: Path | None, workspace: Path | None) -> None:
     """Print what makes this shell an attached one: eval "$(gfattach env)".
 
     With nothing attached it prints what takes an earlier attachment back, so that it is always
@@ -43,6 +45,8 @@ def env(kind: str, write: Path | None, workspace: Path | None) -> None:
     from gfattach.contract import shells
 
     if write is not None:
+        if ctx.get_parameter_source("kind") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--shell and --write exclude each other: the file is of one kind", ctx)
         click.echo(environment.write_local_file(workspace, write))
         return
     shell = environment.shell(workspace)

@@ -104,6 +104,20 @@ def _failed(error: GfattachError, where: str, args: Sequence[str] | None) -> int
     return error.exit_code
 
 
+def _command_of(args: Sequence[str] | None) -> str:
+    """The command that a command line names, for an error of click's that does not say where it arose."""
+    path = "gfattach"
+    command: click.Command = cli
+    for word in sys.argv[1:] if args is None else args:
+        found = (
+            command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        )
+        if found is None:
+            break
+        path, command = f"{path} {word}", found
+    return path
+
+
 def _json_asked_for(args: Sequence[str]) -> bool:
     """Whether a command line that may be a bad one asks for a document."""
     words = [*args[: args.index("--")]] if "--" in args else [*args]
@@ -131,7 +145,7 @@ def run(args: Sequence[str] | None = None) -> int:
         return done.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        where = context.command_path if context is not None else "gfattach"
+        where = _command_of(args) if context is None else context.command_path
         fact, *hints = _usage_lines(error.format_message())
         return _failed(UsageError(fact, *hints, f"see: {where} --help"), where, args)
     except GfattachError as error:

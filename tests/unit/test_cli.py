@@ -48,6 +48,25 @@ def test_bad_usage_is_a_fact_in_lower_case_with_what_may_be_meant_below_it(capsy
     assert all(line.startswith(start) for line, start in zip(err.splitlines(), expected, strict=True)), err
 
 
+@pytest.mark.parametrize(
+    ("args", "command"),
+    [
+        (["env", "--write"], "env"),
+        (["site", "show", "--output"], "site show"),
+        (["consumer-env", "x", "--write"], "consumer-env"),
+    ],
+)
+def test_an_option_without_its_value_leads_to_the_help_of_its_own_command(capsys, args, command):
+    code, _, err = run(capsys, *args)
+    assert (code, err.splitlines()[1]) == (ExitCode.USAGE, f"  see: gfattach {command} --help")
+
+
+def test_a_shell_that_is_named_for_the_local_file_is_refused_and_not_passed_over(capsys, tmp_path):
+    code, _, err = run(capsys, "env", "--shell", "github", "--write", "x", "--workspace", str(tmp_path))
+    assert code == ExitCode.USAGE and "--shell and --write exclude each other" in err
+    assert "no Bazel cache is attached" in run(capsys, "env", "--write", "x", "--workspace", str(tmp_path))[2]
+
+
 @pytest.mark.parametrize("words", [("--output", "json"), ("-o", "json"), ("--output=json",), ("-ojson",)])
 def test_who_asked_for_a_document_has_one_of_bad_usage_too(capsys, words):
     code, out, err = run(capsys, "up", *words, "--bogus")
