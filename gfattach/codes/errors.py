@@ -136,7 +136,6 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "cache.read-only": "the cache is attached for reading, and this would write",
             "executor.configured": "something names a remote executor, and only caches are attached",
             "fragment.parameters": "the substituter's address has parameters",
-            "fragment.upload": "nothing lets this lane write to the cache",
             "home.tracked": "git tracks files in the directory of the attachment",
             "home.visible": "git does not ignore the directory of the attachment",
             "link.exposed": "git does not ignore the rc file that would be changed",

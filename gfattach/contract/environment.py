@@ -44,30 +44,27 @@ class Exports:
     """What an attachment has to offer to an environment.
 
     `cache` is where Bazel dials: a forward's local address, or the site's own; `nix_fragment` is the
-    absolute path of the file that NIX_CONFIG includes; `upload` is true only where the site allows
-    it and somebody asked for it.
+    absolute path of the file that NIX_CONFIG includes.
     """
 
     cache: Endpoint | None = None
     nix_fragment: Path | None = None
-    upload: bool = False
 
 
-def contract_values(cache: Endpoint, *, upload: bool = False) -> dict[str, str | None]:
+def contract_values(cache: Endpoint) -> dict[str, str | None]:
     """The variables that every script of the field accepts for `cache`.
 
     An endpoint on this machine is a local proof through a forward, any other one is the shared
-    cache itself.
+    cache itself. Uploads are off: whoever wants them says so at each build.
     """
     local = cache.localhost
-    uploads = "true" if upload else "false"
     return {
         "GF_FLYWHEEL_PROFILE_STATE": "local-proof" if local else "shared-cache-backed",
         "GF_BAZEL_SUBSTRATE_MODE": "shared-cache-backed",
         "GF_BAZEL_LOCAL_PROOF": "port-forward" if local else None,
         "GF_BAZEL_ALLOW_LOCALHOST_PROOF": "true" if local else None,
-        "GF_BAZEL_REMOTE_UPLOAD": uploads,
-        "BAZEL_REMOTE_UPLOAD": uploads,
+        "GF_BAZEL_REMOTE_UPLOAD": "false",
+        "BAZEL_REMOTE_UPLOAD": "false",
         "BAZEL_REMOTE_CACHE": cache.url,
         "BAZEL_REMOTE_EXECUTOR": None,
         "BAZEL_REMOTE_EXECUTOR_CACHE": None,
@@ -101,7 +98,7 @@ def attached(environment: Mapping[str, str], exports: Exports) -> dict[str, str]
     result = dict(base)
     memory: dict[str, str | None] = {}
     if exports.cache is not None:
-        for name, value in contract_values(exports.cache, upload=exports.upload).items():
+        for name, value in contract_values(exports.cache).items():
             if value is None and name not in base:
                 continue
             memory[name] = value

@@ -23,13 +23,13 @@ FILE_NAME = ".env.flywheel.local"
 _HEAD = "# written by gfattach, for this machine only: keep it out of git\n"
 
 
-def local_values(cache: Endpoint, *, upload: bool = False) -> dict[str, str]:
+def local_values(cache: Endpoint) -> dict[str, str]:
     """What the file says of an attachment whose Bazel cache is `cache`.
 
     What an attachment unsets is empty here, which means the same. The last one remembers, so that
     `gfattach env` can take back what a shell has sourced.
     """
-    values = contract_values(cache, upload=upload)
+    values = contract_values(cache)
     return {name: value or "" for name, value in values.items()} | {FILE_MEMORY: memory_text(values)}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from gfattach.errors import RefusedError, UsageError
+from gfattach.errors import UsageError
 from gfattach.fragments.rcfile import quote
 from gfattach.fragments.template import render as render_template
 from gfattach.reapi.target import CacheTarget
@@ -96,7 +96,6 @@ def render(
     *,
     on_cache_down: OnCacheDown = "local",
     credential_helper: Path | None = None,
-    upload: bool = False,
     zstd: bool = False,
 ) -> str:
     """The fragment that points a Bazel at `target`.
@@ -105,16 +104,10 @@ def render(
     could ask, and yields what all know. `credential_helper` is an absolute path; `zstd` says that
     the server's capabilities name that compressor. Headers of the target are never written.
 
-    Raises RefusedError when `upload` is asked for and the target may not be written to, and
-    UsageError when the Bazel lacks a flag that reaching this cache needs, or a value cannot
-    stand in an rc file.
+    It only ever reads: where uploads are allowed, `gfattach bazel` asks for them at each build. Raises
+    UsageError when the Bazel lacks a flag that reaching this cache needs, or a value cannot stand in an
+    rc file.
     """
-    if upload and not target.may_write:
-        raise RefusedError(
-            f"nothing lets this lane write to {target.endpoint.url}",
-            "an operator allows it with cache.upload in the site; attach without it to read",
-            code="fragment.upload",
-        )
     known = _Known(UNIVERSAL_FLAGS if accepts is None else accepts, anyone=accepts is None)
     grpc, tls = target.endpoint.grpc, target.endpoint.tls
     socket = target.socket if tls else None
@@ -134,10 +127,9 @@ def render(
         "tls_client_key": known.flag("tls_client_key", target.tls.key if tls else None),
         "credential_helper": known.flag("credential_helper", helper),
         "remote_executor": known.flag("remote_executor", ""),
-        "noremote_upload_local_results": known.switch("remote_upload_local_results", not upload, on=False),
-        "remote_upload_local_results": known.switch("remote_upload_local_results", upload),
+        "noremote_upload_local_results": known.switch("remote_upload_local_results", True, on=False),
         "experimental_build_event_upload_strategy": known.flag(
-            "experimental_build_event_upload_strategy", None if upload else "local"
+            "experimental_build_event_upload_strategy", "local"
         ),
         "remote_timeout": known.flag("remote_timeout", str(TIMEOUT_SECONDS)),
         "remote_retries": known.flag("remote_retries", str(RETRIES)),

@@ -72,13 +72,11 @@ def render(
     known: Container[str] | None,
     *,
     netrc_file: Path | None = None,
-    ssl_cert_file: Path | None = None,
 ) -> str:
     """The fragment that adds `target` to what Nix has.
 
     `known` are the names of the settings that the Nix knows; None stands for a Nix that nobody
-    could ask. `netrc_file` replaces the user's own, so it has to hold that too; so does
-    `ssl_cert_file` with the platform's authorities.
+    could ask. `netrc_file` replaces the user's own, so it has to hold that too.
 
     Raises RefusedError for a URL that turns signatures off, and UsageError for what nix.conf
     cannot hold.
@@ -107,7 +105,6 @@ def render(
         "stalled-download-timeout": str(STALLED_SECONDS),
         "narinfo-cache-negative-ttl": str(NEGATIVE_SECONDS),
         "netrc-file": None if netrc_file is None else _path_word(netrc_file),
-        "ssl-cert-file": None if ssl_cert_file is None else _path_word(ssl_cert_file),
     }
     placeholders = {_placeholder(name): value if name in settings else None for name, value in values.items()}
     return render_template("nix.conf", {"substituter": url, **placeholders})

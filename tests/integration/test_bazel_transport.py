@@ -58,19 +58,19 @@ def site(tmp_path, tmp_path_factory):
 
 
 def build(bazel, tmp_path, url, site, *, ca=None, by_socket=True):
-    """One build of the probe from a cold server, by a fragment that uploads; how Bazel ended."""
+    """One build of the probe from a cold server, which uploads; how Bazel ended."""
     fragment = tmp_path / "fragment.bazelrc"
     target = CacheTarget(
         parse_endpoint(url),
-        may_write=True,
         tls=TlsFiles(ca_file=ca or site.ca),
         socket=site.socket if by_socket else None,
     )
-    fragment.write_text(render(target, None, upload=True, on_cache_down="fail"))
+    fragment.write_text(render(target, None, on_cache_down="fail"))
     probe = write_probe(tmp_path / "probe")
     environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     with Server(bazel, probe.directory, tmp_path / "work", "b", environ=environ, rc=[fragment]) as server:
-        return server.run("build", ["--disk_cache=", LABEL], Deadline.after(BUILD_SECONDS))
+        line = ["--disk_cache=", "--remote_upload_local_results", LABEL]
+        return server.run("build", line, Deadline.after(BUILD_SECONDS))
 
 
 def test_upstream_hits_a_tls_cache_by_its_real_name_over_a_unix_socket(site, tmp_path):

@@ -298,18 +298,19 @@ def test_a_tls_cache_is_reached_by_its_name_through_a_socket_whose_path_has_spac
     ):
         target = CacheTarget(
             parse_endpoint("grpcs://cache.example:9092"),
-            may_write=True,
             tls=TlsFiles(ca_file=certificate),
             socket=socket,
         )
         try:
-            for upload, expected in ((True, "UpdateActionResult OK"), (False, "GetActionResult OK")):
-                fragment.write_text(render(target, None, upload=upload, on_cache_down="fail"))
-                log = tmp_path / f"log-{upload}"
+            fragment.write_text(render(target, None, on_cache_down="fail"))
+            for leg, own, expected in (
+                ("fill", ["--remote_upload_local_results"], "UpdateActionResult OK"),
+                ("hit", [], "GetActionResult OK"),
+            ):
+                log = tmp_path / f"log-{leg}"
                 assert server.run("clean", [], Deadline.after(BUILD_SECONDS)).good
-                done = server.run(
-                    "build", ["//:a", f"--experimental_remote_grpc_log={log}"], Deadline.after(BUILD_SECONDS)
-                )
+                line = ["//:a", f"--experimental_remote_grpc_log={log}", *own]
+                done = server.run("build", line, Deadline.after(BUILD_SECONDS))
                 assert done.good, done.stderr
                 assert read_calls(log).counts[expected] == 1
         finally:

@@ -104,13 +104,6 @@ def test_this_nix_knows_every_setting_that_all_are_said_to_know(user: User) -> N
     assert set(user.settings(None)) >= nixconf.UNIVERSAL_SETTINGS
 
 
-def test_a_setting_that_this_nix_does_not_know_is_not_written(user: User) -> None:
-    """2.8 has no ssl-cert-file, and would warn of it in every command."""
-    known = user.settings(None)
-    text = nixconf.render(TARGET, known, ssl_cert_file=Path("/ca.pem"))
-    assert ("ssl-cert-file" in text) == ("ssl-cert-file" in known)
-
-
 @pytest.mark.parametrize("text", [nixconf.emptied(), None], ids=["emptied", "gone"])
 def test_emptied_or_gone_the_fragment_changes_nothing(user: User, text: str | None) -> None:
     fragment = user.root / "nix.conf"

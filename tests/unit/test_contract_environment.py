@@ -37,7 +37,6 @@ exports = st.builds(
     Exports,
     cache=st.sampled_from([None, FORWARD, OTHER_FORWARD, DIRECT]),
     nix_fragment=st.sampled_from([None, FRAGMENT, Path("/other/nix.conf")]),
-    upload=st.booleans(),
 )
 
 
@@ -92,11 +91,6 @@ def test_a_fragment_that_nix_cannot_include_is_an_error(path):
     with pytest.raises(UsageError) as caught:
         include_line(Path(path))
     assert caught.value.code == "contract.env.nix-path"
-
-
-def test_uploads_are_exported_only_where_they_are_asked_for():
-    assert contract_values(FORWARD)["GF_BAZEL_REMOTE_UPLOAD"] == "false"
-    assert contract_values(FORWARD, upload=True)["BAZEL_REMOTE_UPLOAD"] == "true"
 
 
 @given(users_environments, exports)

@@ -40,13 +40,10 @@ def test_only_known_settings_are_written():
     assert set(found) == {"extra-substituters", "connect-timeout"}
 
 
-def test_files_are_named_when_given_and_known():
-    files = {"netrc_file": Path("/h/netrc"), "ssl_cert_file": Path("/h/ca.pem")}
-    old, new = (
-        settings(nixconf.render(TARGET, known, **files)) for known in (None, {"netrc-file", "ssl-cert-file"})
-    )
-    assert old["netrc-file"] == "/h/netrc" and "ssl-cert-file" not in old
-    assert new == {"netrc-file": "/h/netrc", "ssl-cert-file": "/h/ca.pem"}
+def test_a_netrc_is_named_when_given_and_known():
+    netrc = Path("/h/netrc")
+    assert settings(nixconf.render(TARGET, {"netrc-file"}, netrc_file=netrc)) == {"netrc-file": "/h/netrc"}
+    assert "netrc-file" not in settings(nixconf.render(TARGET, {"substituters"}, netrc_file=netrc))
 
 
 def test_without_keys_none_are_added():
