@@ -17,10 +17,9 @@ from gfattach.attach import agents, bazel_side, bazel_token, nix_side, nix_token
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.way import Way, refuse_executor, trial_way
 from gfattach.attachment import Attachment
-from gfattach.contract.rules_executor import executor_reasons
 from gfattach.deadline import Deadline
 from gfattach.engine import Run
-from gfattach.errors import GfattachError, ProgramMissingError, RefusedError, UnprovedError, UsageError
+from gfattach.errors import GfattachError, ProgramMissingError, UnprovedError, UsageError
 from gfattach.files import locked, remove_tree, write_json
 from gfattach.firsthit import nix as nix_hit
 from gfattach.firsthit.bazel import measure_target
@@ -56,7 +55,8 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
     """
     home = resolve_home(options.workspace, Path.cwd())
     nix_hit.store_paths(options.nix_paths)
-    _refuse_executors(home)
+    # What the rc files ask for, Bazel is asked.
+    refuse_executor(load_site({}, {}, home.workspace), os.environ, proves_bazel=True)
     record = records.load(home)
     if record is None:
         raise UsageError(
@@ -84,13 +84,6 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
             if path is not None:
                 write_json(path, proof.as_json())
     return proof
-
-
-def _refuse_executors(home: Home) -> None:
-    """Refuse a proof where the environment or the site asks for an executor; rc files are asked of Bazel."""
-    refuse_executor(site=load_site({}, {}, home.workspace))
-    for reason in executor_reasons(os.environ):
-        raise RefusedError(reason.seen, reason.why, *reason.hints, code=reason.code)
 
 
 def _way(record: Attachment) -> Way:

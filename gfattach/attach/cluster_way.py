@@ -12,7 +12,7 @@ from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach import nix_token
 from gfattach.attach.options import UpOptions
 from gfattach.attach.profile import source_of
-from gfattach.attach.way import Way, cache_health, ending_tls, refuse_executor
+from gfattach.attach.way import Way, cache_health, ending_tls, refuse_site_executor
 from gfattach.cluster.api import Api, ApiError
 from gfattach.cluster.background import now
 from gfattach.cluster.choose import shown
@@ -52,7 +52,7 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"))
     asked = _passed(run.stage(cluster_probes.STAGE, subject))
     site = _published(options.site, site, home, asked).with_authorities(home.directory)
-    refuse_executor(site=site)
+    refuse_site_executor(site)
     plan = _Plan(site, {})
 
     def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:

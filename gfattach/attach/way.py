@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.cluster.connection import ClusterRef
+from gfattach.contract.rules_executor import executor_reasons
 from gfattach.errors import RefusedError
 from gfattach.firsthit.protocol import probe_action
 from gfattach.nixcache.target import SubstituterTarget
@@ -90,21 +90,26 @@ def ending_tls(target: CacheTarget | None, spec: ForwardSpec | None) -> ForwardS
     return replace(spec, name=f"{spec.name}, TLS ended", ends_tls=True)
 
 
-def refuse_executor(environment: Mapping[str, str] | None = None, site: Site | None = None) -> None:
-    """Raise RefusedError when the environment or the site names an executor.
+def refuse_executor(site: Site, environment: Mapping[str, str], *, proves_bazel: bool) -> None:
+    """Raise RefusedError when the site names an executor, or the environment asks for one.
 
     What is attached and proved here is a cache: with an executor in reach, a hit would prove
-    nothing, and a build might leave this machine.
+    nothing, and a build might leave this machine. An environment that is executor-backed by the
+    contract but names no executor is refused where a Bazel proves (`proves_bazel`): Nix and the bare
+    protocol could use none.
     """
-    value = (os.environ if environment is None else environment).get("BAZEL_REMOTE_EXECUTOR", "")
-    named = "the variable BAZEL_REMOTE_EXECUTOR" if value else None
-    if named is None and site is not None and site.get("executor.endpoint") is not None:
+    for reason in executor_reasons(environment):
+        if proves_bazel or reason.code == "contract.no-executor.endpoint":
+            raise RefusedError(reason.seen, reason.why, *reason.hints, code=reason.code)
+    refuse_site_executor(site)
+
+
+def refuse_site_executor(site: Site) -> None:
+    """Raise RefusedError when the site names an executor."""
+    if site.get("executor.endpoint") is not None:
         named = site.source("executor.endpoint")
-    if named is not None:
         raise RefusedError(
             f"{named} names a remote executor, and this attaches to a cache alone",
-            "take it away for this shell: unset BAZEL_REMOTE_EXECUTOR"
-            if value
-            else f"remove it from {named}",
+            f"remove it from {named}",
             code="executor.configured",
         )

@@ -61,9 +61,9 @@ def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     """The way of `kind_of` these.
 
     Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
-    probes, and RefusedError when something names an executor.
+    probes, and RefusedError when something names an executor, or asks for one where a Bazel would prove.
     """
-    refuse_executor(site=site)
+    refuse_executor(site, os.environ, proves_bazel=options.clients.use_bazel)
     kind = kind_of(options, site)
     if kind == "trial":
         return _trial(options, home, run)

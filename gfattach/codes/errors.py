@@ -134,7 +134,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "refused": "the contract, or the site, forbids it here",
             "bazel.upload": "an option asks for an upload that is not allowed here",
             "cache.read-only": "the cache is attached for reading, and this would write",
-            "executor.configured": "something names a remote executor, and only caches are attached",
+            "executor.configured": "the site names a remote executor, and only caches are attached",
             "fragment.parameters": "the substituter's address has parameters",
             "home.tracked": "git tracks files in the directory of the attachment",
             "home.visible": "git does not ignore the directory of the attachment",

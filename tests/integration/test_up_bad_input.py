@@ -131,10 +131,35 @@ def test_a_program_that_is_named_and_missing_is_127(machine, option):
     )
 
 
-def test_an_executor_in_the_environment_is_refused(unchanged):
-    unchanged.variables["BAZEL_REMOTE_EXECUTOR"] = "grpc://executor.example:8980"
+@pytest.mark.parametrize("name", ["BAZEL_REMOTE_EXECUTOR", "BAZEL_REMOTE_EXECUTOR_CACHE"])
+def test_an_executor_in_the_environment_is_refused(unchanged, name):
+    unchanged.variables[name] = "grpc://executor.example:8980"
     error = unchanged.json("up", "--trial", *QUICK, code=3)["error"]
-    assert error["code"] == "executor.configured"
+    assert error["code"] == "contract.no-executor.endpoint" and name in error["fact"]
+
+
+def test_an_executor_of_the_site_is_refused(unchanged):
+    (unchanged.workspace / "gfattach.toml").write_text('[executor]\nendpoint = "grpc://farm.example:1"\n')
+    assert unchanged.json("up", "--trial", *QUICK, code=3)["error"]["code"] == "executor.configured"
+    (unchanged.workspace / "gfattach.toml").unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("GF_BAZEL_SUBSTRATE_MODE", "executor-backed", "contract.no-executor.mode"),
+        ("GF_FLYWHEEL_PROFILE_STATE", "executor-backed", "contract.no-executor.profile"),
+        ("GF_RBE_PROOF_MODE", "explicit", "contract.no-executor.rbe-proof"),
+        ("BAZEL_REMOTE_EXEC_HEADER", "x=y", "contract.no-executor.header"),
+    ],
+)
+def test_an_executor_backed_environment_is_refused_where_a_bazel_would_prove(unchanged, name, value, code):
+    """Before anything is started. Nix and the bare protocol have no executor to use."""
+    unchanged.variables[name] = value
+    error = unchanged.json("up", "--trial", "--no-nix", code=3)["error"]
+    assert error["code"] == code and name in error["fact"]
+    assert unchanged.json("up", "--trial", *QUICK)["result"]["attached"]
+    assert unchanged.run("down").returncode == 0
 
 
 def test_a_direct_site_whose_cache_is_down_is_not_attached(unchanged):
