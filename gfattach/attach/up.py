@@ -27,7 +27,7 @@ from gfattach.bazel.run import end_strays
 from gfattach.contract.environment import detached
 from gfattach.engine import Run
 from gfattach.errors import ClusterError, ExitCode, GfattachError, UsageError
-from gfattach.files import locked, write_json
+from gfattach.files import locked, remove_tree, write_json
 from gfattach.finding import Status
 from gfattach.firsthit.measure import Measurement
 from gfattach.firsthit.proof import Proof, conclude
@@ -88,6 +88,8 @@ def attach(options: UpOptions, run: Run) -> Attached:
             elif isinstance(error, ClusterError):
                 error.hints = (*error.hints, "what was attached before is left as it was: gfattach status")
             raise
+        finally:
+            remove_tree(home.work)  # of use to this attach alone
         if attached.attachment is None and first:
             undo(home)
         return attached

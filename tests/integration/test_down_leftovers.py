@@ -1,5 +1,6 @@
 """`gfattach down` takes along what commands that were killed have left, secrets above all."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -35,3 +36,12 @@ def test_the_rooms_of_proofs_of_filling_and_of_questions_are_gone(machine, monke
         (room / "bazel" / "headers.bazelrc").write_text("build --remote_cache_header=x-token=c4nary\n")
     machine.json("down")
     assert not any(room.exists() for room in rooms)
+
+
+@pytest.mark.bazel
+@pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
+def test_nothing_of_the_proof_of_an_attach_stays_while_it_is_attached(machine, monkeypatch):
+    machine.json("up", "--trial", "--no-nix")
+    monkeypatch.setenv("XDG_CACHE_HOME", machine.environment["XDG_CACHE_HOME"])
+    home = Home(machine.workspace / ".gfattach", machine.workspace)
+    assert home.record.exists() and not any(room.exists() for room in home.rooms)
