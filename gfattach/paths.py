@@ -20,6 +20,10 @@ _DIRS = PlatformDirs("gfattach", appauthor=False)
 WORKSPACE_MARKERS = ("MODULE.bazel", "WORKSPACE.bazel", "WORKSPACE", "flake.nix", ".git", "gfattach.toml")
 
 
+#: The directory that a workspace's attachment has to itself.
+HOME_NAME = ".gfattach"
+
+
 def state_directory() -> Path:
     """The user's state directory for gfattach (XDG_STATE_HOME on Linux)."""
     return Path(_DIRS.user_state_dir)
@@ -113,4 +117,4 @@ def resolve_home(workspace: Path | None, cwd: Path) -> Home:
     root = find_workspace(cwd.resolve()) if workspace is None else workspace.resolve()
     if root is None or root == Path.home().resolve():
         return Home(state_directory() / "attachments" / "default", None)
-    return Home(root / ".gfattach", root)
+    return Home(root / HOME_NAME, root)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gfattach import attachment as records
 from gfattach.agent import guardian, supervisor
@@ -24,7 +25,7 @@ from gfattach.attachment import Attachment
 from gfattach.contract.environment import WITHHELD
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError, GfattachError, UsageError
-from gfattach.paths import Home
+from gfattach.paths import HOME_NAME, Home
 from gfattach.process import ProcessId
 
 #: Seconds that an agent may take to be there, and to have the listeners of a registration open.
@@ -105,17 +106,27 @@ def keep_watched(record: Attachment) -> None:
             settled(client, [forward.name for forward in status.forwards], REVIVED_SECONDS)
 
 
-def release(directory: Path, record: Path) -> bool:
-    """Give up what the attachment of `record` has there; whether an agent ran.
+@dataclass(frozen=True)
+class Hung:
+    """An agent that does not answer and was left running: the attachments in `others` use it too."""
+
+    pid: int
+    others: tuple[Path, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {"pid": self.pid, "others": [str(path) for path in self.others]}
+
+
+def release(directory: Path, record: Path) -> bool | Hung:
+    """Give up what the attachment of `record` has there; whether an agent ran, or one that cannot be told.
 
     The last one takes the agent with it, and all that the agent kept, also one that is stopped or stuck.
     Raises AgentError and StorageError.
     """
     client = supervisor.find(directory)
-    if client is None and runs(directory) and not _others(directory, record):
-        supervisor.stop(directory)
-        supervisor.discard(directory, record)
-        return True
+    if client is None and runs(directory):
+        return _release_hung(directory, record)
     if client is not None:
         deadline = Deadline.after(ANSWER_SECONDS)
         state = agent_state.read_state(directory)
@@ -126,6 +137,17 @@ def release(directory: Path, record: Path) -> bool:
                 _await_end(state.process)
     supervisor.discard(directory, record)
     return client is not None
+
+
+def _release_hung(directory: Path, record: Path) -> bool | Hung:
+    """End an agent that does not answer, unless other attachments use it; what it is if it is there still."""
+    others, state = _others(directory, record), agent_state.read_state(directory)
+    if not others:
+        with contextlib.suppress(AgentError):  # it does not end
+            supervisor.stop(directory)
+            supervisor.discard(directory, record)
+            return True
+    return state is not None and Hung(state.process.pid, tuple(sorted(map(_place, others))))
 
 
 def recorded(home: Home) -> tuple[Attachment, Path]:
@@ -164,13 +186,18 @@ def runs(directory: Path) -> bool:
     return state is not None and state.process.alive()
 
 
-def _others(directory: Path, record: Path) -> bool:
-    """Whether the agent of `directory` is there for another attachment than that of `record`."""
+def _others(directory: Path, record: Path) -> set[Path]:
+    """The records of other attachments than that of `record` that the agent of `directory` is there for."""
     registry = Registry(directory)
-    return bool({item.record for item in registry.registrations} - {record, *registry.gone()})
+    return {item.record for item in registry.registrations} - {record, *registry.gone()}
 
 
 def _await_end(process: ProcessId) -> None:
     deadline = Deadline.after(END_SECONDS)
     while process.alive() and not deadline.expired:
         time.sleep(0.01)
+
+
+def _place(record: Path) -> Path:
+    """The workspace of an attachment's record, or, outside of any, its home."""
+    return record.parent.parent if record.parent.name == HOME_NAME else record.parent

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.attach import headers
+from gfattach.attach.agents import Hung
 from gfattach.attach.undo import Undoing, undo
 from gfattach.engine import Run
 from gfattach.files import locked
@@ -26,12 +27,18 @@ class Detached:
     def as_json(self) -> dict[str, Any]:
         """The command's part of the document."""
         if self.undoing is None:
-            return {"detached": False, "files": [], "left": []}
+            return {"detached": False, "files": [], "left": [], "hung": None}
         files = [
             {"path": str(item.path), "result": item.result.value, "seen": item.seen}
             for item in self.undoing.files
         ]
-        return {"detached": True, "files": files, "left": [str(path) for path in self.undoing.left]}
+        hung = None if self.undoing.hung is None else self.undoing.hung.as_json()
+        return {
+            "detached": True,
+            "files": files,
+            "left": [str(path) for path in self.undoing.left],
+            "hung": hung,
+        }
 
 
 def detach(workspace: Path | None, run: Run) -> Detached:
@@ -70,5 +77,27 @@ def _findings(undoing: Undoing) -> dict[str, Finding]:
             findings[name] = warn(f"undo.{item.result.value}", item.seen, why, *kept)
         else:
             findings[name] = ok(f"undo.{item.result.value}", item.seen)
-    findings["undo"] = ok("undo.done", "nothing of the attachment is left")
+    if undoing.hung is None:
+        findings["undo"] = ok("undo.done", "nothing of the attachment is left")
+    else:
+        findings["agent"] = _left_running(undoing.hung)
+        findings["undo"] = ok("undo.done", "nothing of the attachment is left but that process")
     return findings
+
+
+def _left_running(hung: Hung) -> Finding:
+    pid = hung.pid
+    again = "; then, there: gfattach up" if hung.others else ""
+    return warn(
+        "agent.left",
+        f"the agent, process {pid}, does not answer and was left"
+        + (
+            f" to the attachments in {' and '.join(map(str, hung.others))}"
+            if hung.others
+            else ": it does not end"
+        ),
+        "until it ends or goes on, the ports of this workspace's forwards stay taken, and lead nowhere",
+        f"see how it is: ps -o pid,stat,wchan:20,cmd -p {pid}",
+        f"if it is stopped, let it go on, and it gives them up: kill -CONT {pid}",
+        f"or end it: kill -KILL {pid}{again}",
+    )

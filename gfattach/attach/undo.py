@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach import attachment as records
-from gfattach.attach import headers
+from gfattach.attach import agents, headers
+from gfattach.attach.agents import Hung
 from gfattach.attachment import RecordError
 from gfattach.bazel.run import end_strays
 from gfattach.errors import AgentError
@@ -20,11 +21,15 @@ from gfattach.paths import Home
 
 @dataclass(frozen=True)
 class Undoing:
-    """What was undone: whether a trial ran and an agent, what became of each changed file, what is left."""
+    """What was undone: whether a trial ran and an agent, what became of each changed file, what is left.
+
+    `hung` is an agent that runs still, and could not be told that it holds nothing for this home.
+    """
 
     attached: bool
     trial_stopped: bool
     released: bool
+    hung: Hung | None
     files: Sequence[Outcome]
     left: Sequence[Path]
 
@@ -45,15 +50,14 @@ def undo(home: Home) -> Undoing:
         remove_tree(room)
     headers.sweep()
     attached = records.forget(home)
-    return Undoing(attached, stopped, released, outcomes, remove_home(home))
+    hung = released if isinstance(released, Hung) else None
+    return Undoing(attached, stopped, released is True, hung, outcomes, remove_home(home))
 
 
-def _release(home: Home) -> bool:
+def _release(home: Home) -> bool | Hung:
     """Give up what the agent holds for this home; whether one ran. An agent that cannot be told, or that
     no readable record names, finds the record gone a moment later.
     """
-    from gfattach.attach import agents
-
     with contextlib.suppress(RecordError, AgentError):
         record = records.load(home)
         if record is not None and record.agent is not None:

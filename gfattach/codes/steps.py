@@ -22,6 +22,7 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "agent.ended": "no agent runs where one should hold the forwards",
         "agent.hung": "the agent that holds the forwards runs and does not answer",
         "agent.released": "the agent holds nothing for this workspace any more",
+        "agent.left": "the agent does not answer, and is left to the other attachments that use it",
         "forward.up": "the forward leads to what it should",
         "forward.down": "the forward is there, and what it leads to does not answer",
         "fragment.written": "the fragment of the configuration was written",

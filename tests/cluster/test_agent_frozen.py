@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from tests.integration.agents import wait_for
-from tests.integration.conftest import ROOT
+from tests.integration.conftest import ROOT, findings
 
 from .field import alive, developer_machine, leaving_nothing
 
@@ -98,8 +98,15 @@ def test_down_leaves_it_to_another_workspace_that_it_serves(machine, frozen, tmp
     (other / ".git").mkdir()
     assert machine.run(*ATTACH, cwd=other).returncode == 0
     os.kill(frozen, signal.SIGSTOP)
-    machine.json("down")
+    document = machine.json("down")
     assert alive(frozen)
+    assert document["result"]["hung"] == {"pid": frozen, "others": [str(other)]}
+    [said] = [found for found in findings(document).values() if found["code"] == "agent.left"]
+    assert f"process {frozen}" in said["seen"] and str(other) in said["seen"]
+    assert f"kill -KILL {frozen}" in " ".join(said["hints"]) and f"kill -CONT {frozen}" in " ".join(
+        said["hints"]
+    )
+    assert "nothing of the attachment is left but" in json.dumps(document["stages"])
     os.kill(frozen, signal.SIGCONT)
     again = machine.run("status", "--output", "json", cwd=other)
     assert again.returncode == 0 and json.loads(again.stdout)["result"]["agent"]["pid"] == frozen
