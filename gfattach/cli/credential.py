@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from gfattach.cli.execute import execute, output_options
+from gfattach.cli.main import Group
 from gfattach.credential.store import STORES
 
 
-@click.group()
+@click.group(cls=Group)
 def credential() -> None:
     """Store, check and forget the tokens for hosts.
 
@@ -18,7 +19,9 @@ def credential() -> None:
     """
 
 
-@credential.command(context_settings={"ignore_unknown_options": True})
+@credential.command(
+    short_help="store the token for a host", context_settings={"ignore_unknown_options": True}
+)
 @click.argument("words", metavar="HOST", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--store",
@@ -49,7 +52,7 @@ def login(
     ctx.exit(execute("credential login", output, verbose, lambda run: logged_in(login(options))))
 
 
-@credential.command()
+@credential.command(short_help="forget the token for a host")
 @click.argument("host")
 @output_options
 @click.pass_context
@@ -61,7 +64,7 @@ def logout(ctx: click.Context, host: str, workspace: Path | None, verbose: bool,
     ctx.exit(execute("credential logout", output, verbose, lambda run: logged_out(host, logout(host))))
 
 
-@credential.command()
+@credential.command(short_help="which hosts have a token, where it is, and what it says of itself")
 @output_options
 @click.pass_context
 def status(ctx: click.Context, workspace: Path | None, verbose: bool, output: str) -> None:
@@ -72,7 +75,7 @@ def status(ctx: click.Context, workspace: Path | None, verbose: bool, output: st
     ctx.exit(execute("credential status", output, verbose, lambda run: credential_status(status())))
 
 
-@credential.command()
+@credential.command(short_help="answer a credential helper's question: for Bazel, not for people")
 @click.option(
     "--host", metavar="HOST", default="", help="Answer for HOST where a forward on this machine asks."
 )

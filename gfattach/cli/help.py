@@ -1,9 +1,11 @@
-"""`gfattach help TOPIC`: what belongs to no single command."""
+"""`gfattach help [COMMAND | TOPIC]`: how a command is used, and what belongs to no single command."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -17,6 +19,13 @@ def exit_codes() -> Iterator[str]:
         yield f"  {int(code):>3}  {meaning}"
 
 
+def exit_codes_for_programs() -> dict[str, Any]:
+    """The same for programs."""
+    from gfattach.errors import EXIT_CODE_MEANING
+
+    return {"exit_codes": [{"exit": int(code), "meaning": said} for code, said in EXIT_CODE_MEANING.items()]}
+
+
 def site() -> Iterator[str]:
     """The settings of a site."""
     from gfattach.site.load import FILE_NAME
@@ -25,6 +34,7 @@ def site() -> Iterator[str]:
     yield f"A site is described by {FILE_NAME} in the workspace or in the user's configuration."
     yield "Options and the variables named below come before the files; what an operator published in the"
     yield "cluster comes behind them. No secret belongs in it. More: docs/site.md."
+    yield "The command of that name: gfattach site --help."
     table = ""
     for setting in SETTINGS:
         name, _, key = setting.key.partition(".")
@@ -32,6 +42,18 @@ def site() -> Iterator[str]:
             table = name
             yield f"\n[{name}]"
         yield f"{key:<14} {setting.meaning}" + (f" (variable {setting.variable})" if setting.variable else "")
+
+
+def site_for_programs() -> dict[str, Any]:
+    """The same for programs: a setting's key, what it means, and the variable that says it too."""
+    from gfattach.site.settings import SETTINGS
+
+    return {
+        "settings": [
+            {"key": setting.key, "meaning": setting.meaning, "variable": setting.variable or None}
+            for setting in SETTINGS
+        ]
+    }
 
 
 def codes() -> Iterator[str]:
@@ -48,33 +70,65 @@ def codes() -> Iterator[str]:
             yield f"  {entry.code:<36} {number:>3}  {entry.meaning}"
 
 
-def codes_as_json() -> str:
+def codes_for_programs() -> dict[str, Any]:
     """The same for programs: the groups by their titles."""
     from gfattach.codes.catalogue import groups
 
-    document = {group.title: [entry.as_json() for entry in group.codes] for group in groups()}
-    return json.dumps({"codes": document}, indent=2)
+    return {"codes": {group.title: [entry.as_json() for entry in group.codes] for group in groups()}}
 
 
-TOPICS = {"exit-codes": exit_codes, "site": site, "codes": codes}
+@dataclass(frozen=True)
+class Topic:
+    """What belongs to no single command: its lines, and its part of the document."""
+
+    lines: Callable[[], Iterator[str]]
+    for_programs: Callable[[], dict[str, Any]]
+
+
+TOPICS = {
+    "exit-codes": Topic(exit_codes, exit_codes_for_programs),
+    "site": Topic(site, site_for_programs),
+    "codes": Topic(codes, codes_for_programs),
+}
 
 
 @click.command("help")
-@click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
+@click.argument("words", metavar="[COMMAND | TOPIC]", nargs=-1)
 @click.option(
-    "--output", type=click.Choice(["text", "json"]), default="text", help="How to show it; JSON: codes alone."
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to show it; JSON: a topic alone.",
 )
 @click.pass_context
-def help_(ctx: click.Context, topic: str | None, output: str) -> None:
-    """Show a topic: exit-codes, site or codes."""
+def help_(ctx: click.Context, words: tuple[str, ...], output: str) -> None:
+    """Show how COMMAND is used, or a topic: exit-codes, site or codes."""
+    topic = TOPICS.get(words[0]) if len(words) == 1 else None
     if output == "json":
-        if topic != "codes":
-            raise click.UsageError("only the codes are there as JSON: gfattach help codes --output json")
-        click.echo(codes_as_json())
-        return
-    if topic is None:
-        click.echo(ctx.find_root().get_help())
-        click.echo(f"\nTopics of help: {', '.join(TOPICS)}")
-        return
-    for line in TOPICS[topic]():
-        click.echo(line)
+        if topic is None:
+            raise click.UsageError(f"only a topic is there as JSON: {', '.join(TOPICS)}")
+        from gfattach.errors import ExitCode
+        from gfattach.report.document import document
+
+        click.echo(json.dumps(document("help", None, ExitCode.GOOD, topic.for_programs()), indent=2))
+    elif topic is not None:
+        for line in topic.lines():
+            click.echo(line)
+    else:
+        click.echo(_of_command(ctx.find_root(), words))
+        if not words:
+            click.echo(f"\nTopics of help: {', '.join(TOPICS)}")
+
+
+def _of_command(found: click.Context, words: tuple[str, ...]) -> str:
+    """The help of the command that `words` name, below the command of `found`."""
+    for word in words:
+        command = found.command.get_command(found, word) if isinstance(found.command, click.Group) else None
+        if command is None:
+            raise click.UsageError(
+                f"there is no command or topic {' '.join(words)!r}\n"
+                f"topics: {', '.join(TOPICS)}\ncommands: gfattach --help"
+            )
+        found = click.Context(command, found, word)
+    return found.get_help()

@@ -7,7 +7,7 @@ import importlib
 import itertools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "exec": ("gfattach.cli.env:exec_", "run a command in the attached environment"),
     "consumer-env": ("gfattach.cli.env:consumer_env", "write the environment of an enrolment profile"),
     "credential": ("gfattach.cli.credential:credential", "store, check and forget tokens; Bazel's helper"),
-    "help": ("gfattach.cli.help:help_", "topics: exit-codes, site, codes"),
+    "help": ("gfattach.cli.help:help_", "of a command, or a topic: exit-codes, site, codes"),
 }
 
 
@@ -42,7 +42,18 @@ DEBUG_VARIABLE = "GFATTACH_DEBUG"
 _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group that shows its help, whole, to whoever names none of its commands. That is wrong usage."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it, where there is something to parse."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)
+
+
+class LazyGroup(Group):
     """A group that imports a command's module only to run it or to show its own help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -67,7 +78,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, and an unknown command's error names the ones there are."""
         if args and args[0] not in COMMANDS:
-            raise click.UsageError(f"there is no command {args[0]!r}; there are: {', '.join(COMMANDS)}", ctx)
+            raise click.UsageError("\n".join(_unknown_command(args[0])), ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -76,9 +87,18 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Attach this machine to a shared Bazel cache and a shared Nix cache.
 
-    Begin with `gfattach up --trial`: it needs no cluster and undoes itself with
-    `gfattach down`.
+    Begin with `gfattach up --trial`, which needs no cluster; `gfattach down` undoes it. How a
+    command is used: gfattach help COMMAND.
     """
+
+
+def _unknown_command(word: str) -> Iterator[str]:
+    """That there is no such command, which one may be meant, and those there are."""
+    import difflib
+
+    yield f"there is no command {word!r}"
+    yield from (f"did you mean: gfattach {near}" for near in difflib.get_close_matches(word, COMMANDS, 1))
+    yield f"there are: {', '.join(COMMANDS)}"
 
 
 def _usage_lines(message: str) -> list[str]:
@@ -100,7 +120,8 @@ def _failed(error: GfattachError, where: str, args: Sequence[str] | None) -> int
         from gfattach.report.document import document
 
         command = where.partition(" ")[2]
-        print(json.dumps(document(command, None, error.exit_code, error=error), indent=2))
+        # On one line: who follows a command that goes on reads a document a line.
+        print(json.dumps(document(command, None, error.exit_code, error=error)))
     return error.exit_code
 
 

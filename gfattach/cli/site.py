@@ -9,18 +9,19 @@ import click
 
 from gfattach.attach.options import ClientOptions
 from gfattach.cli.execute import Outcome, execute, output_options
+from gfattach.cli.main import Group
 from gfattach.cli.options import client_options, cluster_options, site_options
 
 if TYPE_CHECKING:
     from gfattach.engine import Run
 
 
-@click.group()
+@click.group(cls=Group)
 def site() -> None:
     """Show, check, publish and warm the site that is attached to."""
 
 
-@site.command()
+@site.command(short_help="every setting, its value, and where the value comes from")
 @click.option("--cluster", is_flag=True, help="Ask the cluster for what its operator published, too.")
 @site_options
 @output_options
@@ -43,7 +44,7 @@ def show(
     ctx.exit(execute("site show", output, verbose, work))
 
 
-@site.command()
+@site.command(short_help="every fault of a site's file, with its line")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @output_options
 @click.pass_context
@@ -58,7 +59,7 @@ def lint(ctx: click.Context, file: Path | None, workspace: Path | None, verbose:
     ctx.exit(execute("site lint", output, verbose, lambda run: linted(lint_site(workspace, file, run))))
 
 
-@site.command()
+@site.command(short_help="put a site's file into the cluster, for every developer")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--dry-run", is_flag=True, help="Print the ConfigMap, for kubectl apply -f -, and ask no cluster."
@@ -87,7 +88,7 @@ def publish(
     ctx.exit(execute("site publish", output, verbose, lambda run: published(publish_site(options, run))))
 
 
-@site.command()
+@site.command(short_help="fill the cache with what a proof asks for, from a lane that may write")
 @click.option(
     "--upload",
     is_flag=True,

@@ -251,11 +251,7 @@ def test_the_topic_shows_every_code_with_its_meaning_under_a_title(capsys):
 def test_programs_get_the_codes_as_json(capsys):
     assert main.run(["help", "codes", "--output", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [entry for entries in document["codes"].values() for entry in entries] == [
+    assert [entry for entries in document["result"]["codes"].values() for entry in entries] == [
         entry.as_json() for entry in ENTRIES
     ]
 
-
-def test_json_of_another_topic_is_bad_usage(capsys):
-    assert main.run(["help", "site", "--output", "json"]) == ExitCode.USAGE
-    assert "gfattach help codes --output json" in capsys.readouterr().err
