@@ -169,14 +169,21 @@ def _where(options: PublishOptions, values: Mapping[str, Any], path: Path) -> Si
 
 def _apply(where: Site, manifest: Mapping[str, Any]) -> str:
     """Write the ConfigMap; the server that took it."""
-    from gfattach.cluster.api import Api, path_of
+    from gfattach.cluster.api import Api, ApiError, path_of
     from gfattach.cluster.resolve import resolve
+    from gfattach.probes.cluster_rights import publishing_refused
 
     deadline = Deadline.after(PUBLISH_SECONDS)
     connection = resolve(where.cluster, deadline)
     metadata = manifest["metadata"]
     path = path_of(metadata["namespace"], "configmaps", metadata["name"])
-    Api(connection).apply_now(path, manifest, deadline)
+    api = Api(connection)
+    try:
+        api.apply_now(path, manifest, deadline)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        raise publishing_refused(api, metadata["namespace"], error, deadline) from error
     return connection.server
 
 

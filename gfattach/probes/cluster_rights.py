@@ -27,6 +27,11 @@ RULES: list[dict[str, list[str]]] = [
     {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
 ]
 
+#: What publishing a site needs.
+PUBLISH_RULES: list[dict[str, list[str]]] = [
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "patch"]},
+]
+
 #: Short words that no YAML reads as anything else.
 _PLAIN = frozenset(("get", "list", "pods", "Role", "User", "List", "v1"))
 
@@ -42,8 +47,10 @@ _CODES = {
 }
 
 
-def role(namespace: str, user: str) -> list[dict[str, Any]]:
-    """The Role and the RoleBinding that let `user` forward to pods in `namespace`."""
+def role(
+    namespace: str, user: str, rules: list[dict[str, list[str]]] = RULES, name: str = "gfattach"
+) -> list[dict[str, Any]]:
+    """The Role `name` with `rules`, which let `user` forward to pods in `namespace`, and its RoleBinding."""
     words = re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:200]
     head = {"apiVersion": f"{_RBAC}/v1"}
     subject = {"apiGroup": _RBAC, "kind": "User", "name": user}
@@ -51,14 +58,14 @@ def role(namespace: str, user: str) -> list[dict[str, Any]]:
         {
             **head,
             "kind": "Role",
-            "metadata": {"name": "gfattach", "namespace": namespace},
-            "rules": RULES,
+            "metadata": {"name": name, "namespace": namespace},
+            "rules": rules,
         },
         {
             **head,
             "kind": "RoleBinding",
-            "metadata": {"name": f"gfattach-{words or 'user'}", "namespace": namespace},
-            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": "gfattach"},
+            "metadata": {"name": f"{name}-{words or 'user'}", "namespace": namespace},
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
             "subjects": [subject],
         },
     ]
@@ -66,11 +73,12 @@ def role(namespace: str, user: str) -> list[dict[str, Any]]:
 
 def role_hints(namespaces: Iterable[str], user: str) -> list[str]:
     """For each namespace the command of an operator, with what it applies as YAML in one line."""
-    hints = []
-    for namespace in namespaces:
-        document = {"apiVersion": "v1", "kind": "List", "items": role(namespace, user)}
-        hints.append(f"an operator grants it: kubectl apply -f - <<<{shlex.quote(flow(document))}")
-    return hints
+    return [_granted(role(namespace, user)) for namespace in namespaces]
+
+
+def _granted(items: list[dict[str, Any]]) -> str:
+    document = {"apiVersion": "v1", "kind": "List", "items": items}
+    return f"an operator grants it: kubectl apply -f - <<<{shlex.quote(flow(document))}"
 
 
 def flow(value: Any) -> str:
@@ -129,17 +137,36 @@ def refused(api: Api, namespace: str, user: str, error: ApiError, deadline: Dead
     """What the 403 `error` for a Service of `namespace` comes to: every right that `user` lacks there, and
     the Role that grants them; `error` itself where the API server does not say which those are.
     """
+    other = "or, if the caches are in another namespace: gfattach up --namespace NAMESPACE"
+    hints = (*role_hints([namespace], user or "USER"), other)
+    return _lacking(api, _rights(namespace), user, error, hints, deadline)
+
+
+def publishing_refused(api: Api, namespace: str, error: ApiError, deadline: Deadline) -> ClusterError:
+    """As `refused`, for a 403 where a ConfigMap of `namespace` was to be written."""
     try:
-        missing, _ = now(_ask(api, _rights(namespace), deadline))
+        user = now(questions.whoami(api, deadline)).name
+    except ClusterError:
+        user = ""
+    rights = [Right(namespace, verb, "configmaps") for verb in PUBLISH_RULES[0]["verbs"]]
+    hint = _granted(role(namespace, user or "USER", PUBLISH_RULES, "gfattach-publish"))
+    return _lacking(api, rights, user, error, (hint,), deadline)
+
+
+def _lacking(
+    api: Api, rights: Sequence[Right], user: str, error: ApiError, hints: Sequence[str], deadline: Deadline
+) -> ClusterError:
+    """The error for those of `rights`, all in one namespace, that `user` lacks; else `error` itself."""
+    try:
+        missing, _ = now(_ask(api, rights, deadline))
     except ClusterError:
         missing = []
     if not missing:
         return error
     shown = ", ".join(f"{right.verb} {right.resource}" for right in missing)
     return ClusterError(
-        f"{user or 'this user'} may not {shown} in namespace {namespace}",
-        *role_hints([namespace], user or "USER"),
-        "or, if the caches are in another namespace: gfattach up --namespace NAMESPACE",
+        f"{user or 'this user'} may not {shown} in namespace {missing[0].namespace}",
+        *hints,
         code="cluster.rights.missing",
     )
 

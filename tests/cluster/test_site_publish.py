@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,11 +135,27 @@ def test_who_may_not_publish_is_told_which_right_is_missing(
 ) -> None:
     code, out, err = run(capsys, "publish", "site.toml", "--kubeconfig", str(cluster.kubeconfig))
     assert (code, out) == (1, "")
-    assert 'cannot patch resource "configmaps"' in err and f'namespace "{NAMESPACE}"' in err
+    assert f"may not create configmaps, patch configmaps in namespace {NAMESPACE}" in err
     patch_only = cluster.user("half", [{**OPERATOR_RULES[0], "verbs": ["patch"]}])
     code, _, err = run(capsys, "publish", "site.toml", "--kubeconfig", str(patch_only))
-    assert code == 1 and 'cannot create resource "configmaps"' in err
+    assert code == 1 and f"half may not create configmaps in namespace {NAMESPACE}" in err
     assert not cluster.admin.exists(PATH)
+
+
+def test_who_may_not_publish_is_shown_the_role_that_an_operator_applies_and_then_may(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = cluster.user("aspirant", [])
+    code, out, _ = run(capsys, "publish", "site.toml", "--kubeconfig", str(nobody), "-o", "json")
+    error = json.loads(out)["error"]
+    assert (code, error["code"]) == (1, "cluster.rights.missing")
+    [command] = error["hints"]
+    manifest = yaml.safe_load(shlex.split(command.partition("<<<")[2])[0])
+    assert manifest["items"][0]["rules"] == OPERATOR_RULES
+    for item in manifest["items"]:
+        cluster.apply(item)
+    code, _, err = run(capsys, "publish", "site.toml", "--kubeconfig", str(nobody))
+    assert code == 0, err
 
 
 def test_who_may_not_read_the_configmap_is_told_so(
