@@ -181,7 +181,8 @@ def remove_tree(directory: Path) -> None:
 def locked(path: Path, seconds: float = 10.0) -> Iterator[None]:
     """Hold an exclusive lock on the file `path` (made if missing), so that two commands take turns.
 
-    Raises StorageError when it is not free within `seconds`, and for what cannot be written.
+    Who holds it writes its process number into it. Raises StorageError (`storage.locked`), which names that
+    process, when it is not free within `seconds`, and StorageError for what cannot be written.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
@@ -195,13 +196,31 @@ def locked(path: Path, seconds: float = 10.0) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if deadline.expired:
-                    raise StorageError(
-                        f"another gfattach holds {path}", "wait for it to end, and run it again"
-                    ) from None
+                    raise _held_by_another(handle, path) from None
                 time.sleep(0.05)
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from taking turns
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, b"%d" % os.getpid(), 0)
         yield
     finally:
         os.close(handle)
+
+
+def _held_by_another(handle: int, path: Path) -> StorageError:
+    """The error for a lock that is not free: the process that has it, as far as it can be told."""
+    from gfattach.process import command_of  # most locks are free
+
+    said = os.pread(handle, 20, 0)
+    pid = int(said) if said.isdigit() else 0
+    command = command_of(pid) if pid else ""
+    if not command:
+        hint = "wait for it to end, and run it again"
+        return StorageError(f"another gfattach holds {path}", hint, code="storage.locked")
+    return StorageError(
+        f"another gfattach, process {pid} ({command}), holds {path}",
+        f"wait for it to end, and run it again; see how it is: ps -o pid,stat,etime,cmd -p {pid}",
+        code="storage.locked",
+    )
 
 
 def _sync_directory(directory: Path) -> None:

@@ -228,19 +228,30 @@ class ProcessId:
         return not self.alive()
 
 
+def command_of(pid: int) -> str:
+    """The command line of a process that runs, for a person; "" where there is none, or it cannot be told."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        return " ".join(filter(None, words))
+    except FileNotFoundError:
+        return "" if sys.platform.startswith("linux") else _ask_ps("args", pid)
+    except OSError:
+        return ""
+
+
 def _born(pid: int) -> str | None:
     try:
         # The program's name, in parentheses, may hold spaces: count the fields behind it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
-        return None if sys.platform.startswith("linux") else _born_by_ps(pid)
+        return None if sys.platform.startswith("linux") else _ask_ps("lstart", pid) or None
     except OSError:
         return None
     return None if fields[0] == "Z" else fields[19]
 
 
-def _born_by_ps(pid: int) -> str | None:
+def _ask_ps(what: str, pid: int) -> str:
     answer = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
+        ["ps", "-o", f"{what}=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
     )
-    return answer.stdout.strip() or None
+    return answer.stdout.strip()

@@ -60,6 +60,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
         ExitCode.USAGE: {
             "usage": "an option, a file or a value cannot be used as it stands",
             "storage": "a file cannot be read or written: permission, space, a path too long",
+            "storage.locked": "another gfattach works there, and did not end in time",
             "agent.none": "nothing is attached here, so there is no agent",
             "attachment.damaged": "the record of the attachment cannot be read",
             "attachment.other": "the workspace is attached already, in another way",

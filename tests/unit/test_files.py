@@ -92,12 +92,24 @@ def test_a_lock_that_another_process_holds_is_waited_for_and_then_named(tmp_path
     )
     try:
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(StorageError, match="another gfattach holds"), files.locked(lock, seconds=0.1):
+        with pytest.raises(StorageError) as caught, files.locked(lock, seconds=0.1):
             pass
+        assert caught.value.code == "storage.locked" and str(lock) in caught.value.fact
+        assert f"process {holder.pid} ({sys.executable} -c import sys" in caught.value.fact
+        assert f"-p {holder.pid}" in caught.value.hints[0]
     finally:
         holder.communicate()
     with files.locked(lock, seconds=5):
         pass
+
+
+@pytest.mark.parametrize("said", [b"", b"none", b"99999999", b"\xff" * 30])
+def test_a_lock_whose_holder_cannot_be_told_is_named_without_it(tmp_path, said):
+    lock = tmp_path / "lock"
+    with files.locked(lock):
+        lock.write_bytes(said)
+        with pytest.raises(StorageError, match=f"another gfattach holds {lock}$"), files.locked(lock, 0.05):
+            pass
 
 
 def test_a_pipe_or_a_device_in_place_of_a_file_is_named_and_not_waited_for(tmp_path):
