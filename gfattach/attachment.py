@@ -1,15 +1,12 @@
 """The record of an attachment: what `up` did, enough to show it, heal it and undo it.
 
-It lies in the attachment's home. Beside that, a small file for each home in the user's state
-directory says where homes are, so that all of them can be listed. Neither holds a secret: the
-headers of a target are not written.
+It lies in the attachment's home, and holds no secret: the headers of a target are not written.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +16,9 @@ from gfattach import __version__
 from gfattach.cluster.connection import ClusterRef
 from gfattach.endpoint import Endpoint, parse_endpoint
 from gfattach.errors import GfattachError, StorageError
-from gfattach.files import make_private_directory, read_bytes, remove, remove_unfinished, write_json
+from gfattach.files import read_bytes, remove, write_json
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.paths import Home, state_directory
+from gfattach.paths import Home
 from gfattach.reapi.target import CacheTarget, TlsFiles
 
 SCHEMA = 1
@@ -69,22 +66,8 @@ class Attachment:
         return cls(kind=kind, created=datetime.now(UTC).replace(microsecond=0), **values)
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A home that the user's list names. `attached` is whether a record is there still."""
-
-    home: Home
-    attached: bool
-
-
 def save(home: Home, attachment: Attachment) -> None:
-    """Write the record into its home, and the home into the user's list. Raises StorageError.
-
-    The list comes first: a home that is named and holds nothing is harmless, one that nobody
-    remembers is not.
-    """
-    workspace = None if home.workspace is None else str(home.workspace)
-    _enter(home, {"home": str(home.directory), "workspace": workspace})
+    """Write the record into its home. Raises StorageError."""
     write_json(home.record, {"schema": SCHEMA, **_encode(attachment)})
 
 
@@ -114,53 +97,8 @@ def load(home: Home) -> Attachment | None:
 
 
 def forget(home: Home) -> bool:
-    """Remove the record, whatever is in it, and the home from the user's list; whether there was a record.
-
-    The list loses homes that were removed by hand besides, and goes when it is empty. Raises StorageError.
-    """
-    existed = remove(home.record)
-    removed = [each.home for each in homes() if not each.home.directory.exists()]
-    for each in (home, *removed):
-        remove(_index_file(each))
-    remove_unfinished(_index_file(home))
-    with contextlib.suppress(OSError):  # there are others, or something else
-        for empty in (_index(), _index().parent, _index().parent.parent):
-            empty.rmdir()
-    return existed
-
-
-def homes() -> Sequence[Listed]:
-    """The homes that the user's list names, by path. What cannot be read as an entry is passed over."""
-    found: list[Listed] = []
-    for file in sorted(_index().glob("*.json")):
-        try:
-            document = json.loads(read_bytes(file) or b"")
-            workspace = document["workspace"]
-            home = Home(Path(document["home"]), None if workspace is None else Path(workspace))
-            attached = home.record.exists()
-        except (ValueError, KeyError, TypeError, OSError, StorageError):
-            continue
-        found.append(Listed(home, attached))
-    return sorted(found, key=lambda listed: listed.home.directory)
-
-
-def _enter(home: Home, entry: dict[str, Any]) -> None:
-    """Put the home into the list; the `forget` of another one may take the empty list away meanwhile."""
-    for last in (False, True):
-        make_private_directory(_index())
-        try:
-            return write_json(_index_file(home), entry)
-        except StorageError:
-            if last or _index().is_dir():
-                raise
-
-
-def _index() -> Path:
-    return state_directory() / "attachments" / "index"
-
-
-def _index_file(home: Home) -> Path:
-    return _index() / f"{home.key}.json"
+    """Remove the record, whatever is in it; whether there was one. Raises StorageError."""
+    return remove(home.record)
 
 
 def _encode(attachment: Attachment) -> dict[str, Any]:

@@ -155,12 +155,6 @@ def remove(path: Path) -> bool:
     return True
 
 
-def remove_unfinished(path: Path) -> None:
-    """Remove what a `write_atomic` of `path` has left that was killed. Raises StorageError."""
-    for left in path.parent.glob(f".{path.name[:40]}.*.new"):
-        remove(left)
-
-
 def remove_tree(directory: Path) -> None:
     """Remove a directory with what it holds, read-only directories too. Raises StorageError."""
     import shutil

@@ -16,7 +16,7 @@ from gfattach.errors import AgentError
 from gfattach.files import remove_tree
 from gfattach.fragments.home import remove_home
 from gfattach.journal import Journal, Outcome
-from gfattach.paths import Home
+from gfattach.paths import Home, state_directory
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,18 @@ def undo(home: Home) -> Undoing:
         remove_tree(room)
     headers.sweep()
     attached = records.forget(home)
+    left = remove_home(home)
+    _leave_no_empty_directory()
     hung = released if isinstance(released, Hung) else None
-    return Undoing(attached, stopped, released is True, hung, outcomes, remove_home(home))
+    return Undoing(attached, stopped, released is True, hung, outcomes, left)
+
+
+def _leave_no_empty_directory() -> None:
+    """Remove what was made to hold homes that are outside of workspaces, and agents, once it is empty."""
+    with contextlib.suppress(OSError):  # there are others, or something else
+        for directory in (state_directory() / "attachments", state_directory()):
+            if directory.exists():
+                directory.rmdir()
 
 
 def _release(home: Home) -> bool | Hung:

@@ -11,7 +11,6 @@ from gfattach import attachment
 from gfattach.attachment import Attachment, RecordError
 from gfattach.endpoint import parse_endpoint
 from gfattach.errors import ExitCode, StorageError
-from gfattach.files import remove_tree
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
 from gfattach.reapi.target import CacheTarget, TlsFiles
@@ -150,43 +149,3 @@ def test_a_damaged_record_can_be_forgotten(home):
     home.record.write_bytes(b"{")
     assert attachment.forget(home)
     assert attachment.load(home) is None
-    assert attachment.homes() == []
-
-
-def test_the_users_list_names_every_home_and_whether_it_is_attached_still(tmp_path):
-    one, two = make_home(tmp_path / "one"), make_home(tmp_path / "two")
-    outside = Home(tmp_path / "state/gfattach/attachments/default", None)
-    outside.directory.mkdir(parents=True)
-    for home in (two, outside, one):
-        attachment.save(home, FULL)
-    two.record.unlink()
-    listed = {entry.home: entry.attached for entry in attachment.homes()}
-    assert listed == {one: True, two: False, outside: True}
-    attachment.forget(one)
-    assert {entry.home for entry in attachment.homes()} == {two, outside}
-
-
-def test_a_damaged_entry_hides_no_other(tmp_path, home):
-    attachment.save(home, FULL)
-    index = tmp_path / "state/gfattach/attachments/index"
-    for name, text in {"a": "{", "b": "[]", "c": '{"home": 7, "workspace": null}', "d": "{}"}.items():
-        (index / f"{name}.json").write_text(text)
-    (index / "e.json").mkdir()
-    assert [entry.home for entry in attachment.homes()] == [home]
-
-
-def test_without_a_list_there_is_nothing_to_list():
-    assert attachment.homes() == []
-
-
-def test_the_list_loses_a_home_that_was_removed_by_hand_and_goes_with_the_last(tmp_path):
-    one, two = make_home(tmp_path / "one"), make_home(tmp_path / "two")
-    for home in (one, two):
-        attachment.save(home, FULL)
-    remove_tree(one.directory)
-    index = tmp_path / "state/gfattach/attachments/index"
-    (index / f".{two.key}.json.x7.new").write_text("{")  # of a write that was killed
-    attachment.forget(two)
-    assert not (tmp_path / "state/gfattach").exists()
-    attachment.save(two, FULL)
-    assert [entry.home for entry in attachment.homes()] == [two]
