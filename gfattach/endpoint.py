@@ -143,6 +143,7 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
     if scheme not in schemes or "://" not in text:
         raise EndpointError(
             f"the {what} does not begin with one of {', '.join(f'{s}://' for s in schemes)}",
+            f"write the scheme in front of the host: {schemes[0]}://HOST:PORT",
             code="endpoint.scheme",
         )
     if "@" in parts.netloc:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach import attachment as records
-from gfattach.attach import agents, bazel_side, bazel_token, nix_side, nix_token
+from gfattach.attach import agents, bazel_contract, bazel_side, bazel_token, nix_side, nix_token
 from gfattach.attach.options import ClientOptions
 from gfattach.attach.way import Way, refuse_executor, trial_way
 from gfattach.attachment import Attachment
+from gfattach.bazel.flags import accepted_flags
+from gfattach.contract import bazel_flags
 from gfattach.deadline import Deadline
 from gfattach.engine import Run
 from gfattach.errors import GfattachError, ProgramMissingError, UnprovedError, UsageError
@@ -55,6 +59,7 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
     """
     home = resolve_home(options.workspace, Path.cwd())
     nix_hit.store_paths(options.nix_paths)
+    _check_place(options.evidence)
     # What the rc files ask for, Bazel is asked.
     refuse_executor(load_site({}, {}, home.workspace), os.environ, proves_bazel=True)
     record = records.load(home)
@@ -84,6 +89,16 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
             if path is not None:
                 write_json(path, proof.as_json())
     return proof
+
+
+def _check_place(evidence: Path | None) -> None:
+    """Find out before anything is measured that the evidence could not be written."""
+    if evidence is not None and not evidence.absolute().parent.is_dir():
+        directory = evidence.absolute().parent
+        raise UsageError(
+            f"the evidence cannot be written to {evidence}: there is no directory {directory}",
+            f"make it: mkdir -p {shlex.quote(str(directory))}",
+        )
 
 
 def _way(record: Attachment) -> Way:
@@ -150,15 +165,24 @@ def _measure_labels(
             "a target is measured in an attached workspace, and this is none",
             "attach the workspace that holds it: gfattach up --workspace DIR",
         )
-    target = bazel_token.ask_with_token(replace(way.cache, may_write=False), run)
+    bazel_contract.demand(os.environ, home, load_site({}, {}, home.workspace))
+    rc = bazel_contract.fragment_of(record, os.environ)
+    assert rc is not None
+    target = replace(way.cache, may_write=False)
     found = bazel_side.ask_bazel(target, options.clients, home, run)
     _require_usable(found.failed, found.reason, options.clients.bazel)
-    bazel, workspace, rc = found.bazel, home.workspace, record.bazelrc
+    bazel, workspace = found.bazel, home.workspace
     if bazel is None:
         raise ProgramMissingError(f"a target is built with Bazel: {found.reason}")
 
+    def names_of(needed: Sequence[str]) -> dict[str, str]:
+        asked = bazel_flags.questions(needed)
+        known = accepted_flags(bazel, asked, work=home.work / "bazel", cache=bazel_side.flag_cache())
+        return bazel_flags.known_names(needed, known, bazel.label)
+
     def work(progress: Progress) -> Leg:
         progress(f"building {' '.join(options.labels)} apart from your own output base")
+        contracted = bazel_contract.contracted(os.environ, "build", record, rc, names_of, may_upload=False)
         return measure_target(
             bazel,
             workspace,
@@ -167,7 +191,10 @@ def _measure_labels(
             target,
             work=home.work / "bazel",
             deadline=Deadline.after(TARGET_SECONDS),
+            flags=contracted.arguments("build"),
             flag_cache=bazel_side.flag_cache(),
+            environ=contracted.environment,
+            header_rc=contracted.header_rc,
         )
 
     measurement.measure("target", "build it as you would, reading only", work)

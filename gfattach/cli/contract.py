@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--script-compat",
     is_flag=True,
-    help="End with 1 where the organisation's scripts end with 1, and not with 3.",
+    help="End with 1 where the field's scripts end with 1, and not with 3.",
 )
 @output_options
 @click.pass_context

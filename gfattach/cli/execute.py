@@ -111,9 +111,9 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
     else:
         for line in outcome.lines:
             print(redact(line))
-        if error is not None:
-            for line in error_lines(error.fact, error.hints):
-                print(line, file=sys.stderr)
+    if error is not None:
+        for line in error_lines(error.fact, error.hints):
+            print(line, file=sys.stderr)
     if output == "github":
         from gfattach.files import storage_error
         from gfattach.report.github import step_summary, workflow_commands

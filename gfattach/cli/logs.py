@@ -14,7 +14,13 @@ from gfattach.engine import Run
 
 @click.command()
 @click.option(
-    "--lines", "-n", type=click.IntRange(0), default=50, show_default=True, help="How many entries."
+    "--lines",
+    "-n",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    metavar="NUMBER",
+    help="How many entries, the last ones.",
 )
 @click.option(
     "--follow", "-f", is_flag=True, help="Go on with what is logged from now on, until interrupted."
@@ -22,7 +28,7 @@ from gfattach.engine import Run
 @click.option(
     "--level",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    help="Have the agent log from this level on, and show nothing.",
+    help="Have the agent log from this level on, and show no entries.",
 )
 @click.option(
     "--output",
@@ -40,11 +46,11 @@ from gfattach.engine import Run
 def logs(
     ctx: click.Context, lines: int, follow: bool, level: str | None, output: str, workspace: Path | None
 ) -> None:
-    """Show what the background process that holds the forwards has logged."""
+    """Show what the agent, the background process that holds the forwards, has logged."""
     from gfattach.attach import logs as work
 
     if level is not None:
-        work.set_level(workspace, level)
+        ctx.exit(execute("logs", output, False, lambda run: _level(workspace, level)))
     elif follow:
         from gfattach.cli.interrupts import end_as_interrupted
 
@@ -56,6 +62,15 @@ def logs(
         ctx.exit(execute("logs", output, False, lambda run: _document(run, workspace, lines)))
     else:
         _print(work.read_log(workspace, lines).lines, output)
+
+
+def _level(workspace: Path | None, level: str) -> Outcome:
+    from gfattach.attach.logs import set_level
+
+    set_level(workspace, level)
+    return Outcome(
+        result={"level": level}, lines=[f"the agent logs from {level} on; to see it: gfattach logs -f"]
+    )
 
 
 def _document(run: Run, workspace: Path | None, lines: int) -> Outcome:

@@ -11,20 +11,20 @@ import click
 
 from gfattach.attach.options import ClientOptions
 
-#: Options that name a site's settings: the option's words, the setting, the help.
+#: Options that name a site's settings: the option's words, what stands behind them, the setting, the help.
 _SITE = (
-    ("--cache", "cache.endpoint", "The Bazel cache: grpc://, grpcs://, http:// or https://."),
-    ("--instance", "cache.instance", "The REAPI instance name."),
-    ("--ca-file", "cache.ca_file", "The authority that signed the cache's certificate (PEM)."),
-    ("--substituter", "nix.substituter", "The Nix binary cache: http:// or https://."),
-    ("--public-key", "nix.public_keys", "A key that signs the Nix binary cache, NAME:BASE64."),
+    ("--cache", "URL", "cache.endpoint", "The Bazel cache: grpc://, grpcs://, http:// or https://."),
+    ("--instance", "NAME", "cache.instance", "The REAPI instance name."),
+    ("--ca-file", "FILE", "cache.ca_file", "The authority that signed the cache's certificate (PEM)."),
+    ("--substituter", "URL", "nix.substituter", "The Nix binary cache: http:// or https://."),
+    ("--public-key", "NAME:BASE64", "nix.public_keys", "A key that signs the Nix binary cache."),
 )
 
 #: Options that name the cluster.
 _CLUSTER = (
-    ("--kubeconfig", "cluster.kubeconfig", "The kubeconfig; without it, what kubectl would take."),
-    ("--context", "cluster.context", "The context in it; without it, the current one."),
-    ("--namespace", "cluster.namespace", "The namespace in which the caches are looked for."),
+    ("--kubeconfig", "FILE", "cluster.kubeconfig", "The kubeconfig; without it, what kubectl would take."),
+    ("--context", "NAME", "cluster.context", "The context in it; without it, the current one."),
+    ("--namespace", "NAME", "cluster.namespace", "The namespace in which the caches are looked for."),
 )
 
 #: Options that name a Service, and the half that it belongs to.
@@ -55,12 +55,12 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _settings(
     command: Callable[..., Any],
-    settings: tuple[tuple[str, str, str], ...],
+    settings: tuple[tuple[str, str, str, str], ...],
     services: tuple[tuple[str, str, str], ...],
 ) -> Callable[..., Any]:
     @functools.wraps(command)
     def gathered(*args: Any, **values: Any) -> Any:
-        site = {key: values.pop(_name(words)) for words, key, _ in settings}
+        site = {key: values.pop(_name(words)) for words, _, key, _ in settings}
         for words, half, _ in services:
             site |= service_settings(half, values.pop(_name(words)))
         if site["cluster.kubeconfig"] is not None:  # on a command line a path may be relative
@@ -70,9 +70,15 @@ def _settings(
     wrapped: Callable[..., Any] = gathered
     for words, _, about in reversed(services):
         wrapped = click.option(words, metavar="[NAMESPACE/]NAME[:PORT]", help=about)(wrapped)
-    for words, _, about in reversed(settings):
-        wrapped = click.option(words, metavar="VALUE", help=about)(wrapped)
+    for words, metavar, _, about in reversed(settings):
+        wrapped = click.option(words, metavar=metavar, help=about)(wrapped)
     return wrapped
+
+
+def words_of(site: dict[str, object]) -> list[str]:
+    """The options that gave the settings of `site`, as they are written on a command line."""
+    given = [words for words, _, key, _ in (*_SITE, *_CLUSTER) if site.get(key) is not None]
+    return given + [words for words, half, _ in _SERVICES if site.get(f"{half}.service") is not None]
 
 
 def service_settings(half: str, said: str | None) -> dict[str, str]:
@@ -108,8 +114,12 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ("--nix", "The nix to use; the one on PATH without it."),
     ):
         wrapped = click.option(words, metavar="PROGRAM", help=about)(wrapped)
-    wrapped = click.option("--use-bazel/--no-bazel", default=True, help="Prove with Bazel.")(wrapped)
-    return click.option("--use-nix/--no-nix", default=True, help="Prove with Nix.")(wrapped)
+    wrapped = click.option(
+        "--use-bazel/--no-bazel", default=True, show_default=True, help="Prove with Bazel."
+    )(wrapped)
+    return click.option("--use-nix/--no-nix", default=True, show_default=True, help="Prove with Nix.")(
+        wrapped
+    )
 
 
 def _name(words: str) -> str:

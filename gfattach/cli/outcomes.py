@@ -129,6 +129,8 @@ def forward_line(forward: ForwardStatus) -> str:
             f"  {forward.open_connections} open, {forward.total_connections} in all"
             f", {size(forward.bytes_received)} received, {size(forward.bytes_sent)} sent"
         )
+    if forward.pods:
+        line += f", through {' and '.join(forward.pods)}"
     if forward.strangers:
         line += f", {forward.strangers} of other users turned away"
     return line if forward.state == "up" or not forward.last_error else f"{line}: {forward.last_error}"

@@ -8,21 +8,26 @@ import click
 
 from gfattach.attach.options import LEASE_HOURS, ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
-from gfattach.cli.options import client_options, nix_path_option, site_options
+from gfattach.cli.options import client_options, nix_path_option, site_options, words_of
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 
 
 @click.command()
 @click.option("--trial", is_flag=True, help="Attach to caches embedded on this machine: no cluster needed.")
-@click.option("--bazel-port", type=click.IntRange(1, 65535), help="Port of the trial's Bazel cache.")
-@click.option("--nix-port", type=click.IntRange(1, 65535), help="Port of the trial's Nix cache.")
+@click.option(
+    "--bazel-port", type=click.IntRange(1, 65535), metavar="PORT", help="Port of the trial's Bazel cache."
+)
+@click.option(
+    "--nix-port", type=click.IntRange(1, 65535), metavar="PORT", help="Port of the trial's Nix cache."
+)
 @click.option(
     "--max-bytes",
     type=click.IntRange(MIN_MAX_BYTES),
+    metavar="BYTES",
     default=DEFAULT_MAX_BYTES,
     show_default=True,
-    help="Bytes that the trial's Bazel cache may hold.",
+    help="What the trial's Bazel cache may hold.",
 )
 @click.option(
     "--link",
@@ -76,11 +81,17 @@ def up(
 ) -> None:
     """Attach: probe the caches, write the fragments, prove a hit.
 
-    Attaching only ever reads, except from the trial's own caches. It is done once: a second
-    `up` finds the attachment, heals it and proves it again.
+    Attaching only ever reads; the trial's own caches alone are written to. It is done once: a second
+    `up` finds the attachment, heals it and proves it again. `gfattach down` undoes it.
     """
-    if not trial and (bazel_port or nix_port):
-        raise click.UsageError("--bazel-port and --nix-port go with --trial", ctx)
+    if not trial and (bazel_port or nix_port or max_bytes != DEFAULT_MAX_BYTES):
+        raise click.UsageError("--bazel-port, --nix-port and --max-bytes go with --trial", ctx)
+    if trial and (others := words_of(site)):
+        raise click.UsageError(
+            f"--trial attaches to caches of its own, and {', '.join(others)} would name others\n"
+            "leave out one or the other",
+            ctx,
+        )
     options = UpOptions(
         workspace=workspace,
         trial=TrialOptions(bazel_port, nix_port, max_bytes) if trial else None,

@@ -324,7 +324,7 @@ def test_a_value_of_the_command_line_is_called_by_its_option():
 
 def test_every_setting_knows_its_option():
     options = {parameter.name: parameter.opts[0] for parameter in up.params}
-    for words, key, _ in (*_SITE, *_CLUSTER):
+    for words, _, key, _ in (*_SITE, *_CLUSTER):
         assert options[words.removeprefix("--").replace("-", "_")] == words == BY_KEY[key].option
     for words, half, _ in _SERVICES:
         said = service_settings(half, "namespace/name:port")
