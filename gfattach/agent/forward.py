@@ -78,6 +78,7 @@ class Forward:
         self.state: State = "starting"
         self._since = time.time()
         self._last_error = ""
+        self._asked_pod = ""  # the one that health has its connection to
 
     def listen(self, socket_directory: Path, ports: Ports) -> None:
         """Open both listeners. Raises AgentError and StorageError; neither is open then."""
@@ -175,8 +176,13 @@ class Forward:
             reconnects=self._clients.reconnects,
             strangers=sum(each.strangers for each in self._listeners),
             refused=self._refused,
-            pods=self._clients.pods,
+            pods=self._pods(),
         )
+
+    def _pods(self) -> tuple[str, ...]:
+        """The pods that connections go to; while there is none, the one that answers for the upstream."""
+        well = self._asked_pod if self.state == "up" else ""
+        return self._clients.pods or ((well,) if well else ())
 
     # Clients.
 
@@ -227,7 +233,9 @@ class Forward:
             LOG.error("%s", error)
 
     async def _dial_for_health(self) -> Channel:
-        return (await self._upstream.dial(Deadline.after(health.CONNECT_SECONDS))).channel
+        leg = await self._upstream.dial(Deadline.after(health.CONNECT_SECONDS))
+        self._asked_pod = leg.pod
+        return leg.channel
 
     # Health.
 

@@ -49,4 +49,4 @@ def watch(workspace: Path | None) -> Iterator[Look]:
 
 def _changing(forward: ForwardStatus) -> tuple[object, ...]:
     return (forward.name, forward.state, forward.open_connections, forward.total_connections,
-            forward.bytes_sent, forward.bytes_received, forward.last_error)  # fmt: skip
+            forward.bytes_sent, forward.bytes_received, forward.last_error, forward.pods)  # fmt: skip

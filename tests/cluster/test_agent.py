@@ -15,6 +15,7 @@ import pytest
 
 from gfattach.agent import supervisor
 from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.cli.outcomes import forward_line
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 from tests.integration.agents import SECONDS, Desk, connect, desk, free_port, wait_for
@@ -83,6 +84,13 @@ class TestThroughPods:
         assert whole(attached)
         assert attached.status().rss_bytes < 40 << 20
 
+    def test_while_no_connection_is_open_the_pod_that_would_serve_is_shown(self, cluster, attached):
+        [pod] = cluster.pods()
+        name = pod["metadata"]["name"]
+        for forward in attached.status().forwards:
+            assert (forward.open_connections, forward.pods) == (0, (name,))
+            assert f"through {name}" in forward_line(forward)
+
     def test_a_pod_that_is_deleted_makes_way_for_another(self, cluster, attached):
         put(attached)
         first = cluster.pods()[0]["metadata"]["name"]
@@ -116,6 +124,7 @@ class TestThroughPods:
         # Open connections outlive a pod here, which has no container: the next one is what counts.
         cluster.kill_kwok()
         both(attached, "down")
+        assert attached.forward("http").pods == ()
         wait_for(lambda: "pods ready" in attached.forward("http").last_error)
         with pytest.raises(OSError):
             whole(attached)
