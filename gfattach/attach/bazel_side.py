@@ -23,7 +23,7 @@ from gfattach.paths import Home, cache_directory
 from gfattach.probes import bazel as bazel_probes
 from gfattach.probes import cache as cache_probes
 from gfattach.probes import certificates
-from gfattach.probes.certificates_subject import Client, Purpose, of_cache, probe_name
+from gfattach.probes.certificates_subject import Purpose, of_cache, probe_name
 from gfattach.reapi.target import CacheTarget
 from gfattach.tls.inspection import Inspection
 
@@ -59,7 +59,7 @@ def ask_certificate(target: CacheTarget, run: Run, found: BazelFound | None = No
         return True
     subject = of_cache(target, None if found is None else found.bazel)
     if found is not None and not found.tls:  # it is never asked to trust anybody
-        subject = replace(subject, clients=(Client.GFATTACH,))
+        subject = replace(subject, for_bazel=False)
     return run.stage(certificates.stage_of(Purpose.CACHE), subject).status is not Status.FAIL
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,9 @@ from gfattach.paths import Home
 from gfattach.probes import certificates
 from gfattach.probes import nix as nix_probes
 from gfattach.probes import substituter as substituter_probes
-from gfattach.probes.certificates_subject import Client, Purpose, of_substituter
+from gfattach.probes.certificates_subject import Purpose, of_substituter, probe_name
+from gfattach.tls.certificate import Certificate
+from gfattach.tls.inspection import Inspection
 from gfattach.tls.way import Way, through_proxy, to_host
 
 #: Seconds that a leg may take: a few small paths, with retries against a slow cache.
@@ -60,8 +62,8 @@ def ask_certificate(target: SubstituterTarget, run: Run) -> bool:
     way = None if named is None else _through(named, endpoint)
     if named is not None and way is None:
         return True
-    subject = replace(of_substituter(target, way=way), clients=(Client.GFATTACH,))
-    return run.stage(certificates.stage_of(Purpose.SUBSTITUTER), subject).status is not Status.FAIL
+    stage = certificates.stage_of(Purpose.SUBSTITUTER)
+    return run.stage(stage, of_substituter(target, way=way)).status is not Status.FAIL
 
 
 def _through(proxy: str, endpoint: Endpoint) -> Way | None:
@@ -77,6 +79,14 @@ def _through(proxy: str, endpoint: Endpoint) -> Way | None:
         endpoint.port,
         f"Basic {secret}" if secret else None,
     )
+
+
+def _authority(run: Run) -> Certificate | None:
+    """Who vouches for the substituter, as `ask_certificate` saw it; None where it did not."""
+    handshake = run.findings.get(probe_name(Purpose.SUBSTITUTER, "certificates.handshake"))
+    if handshake is None or "inspection" not in handshake.data:
+        return None
+    return Inspection.from_json(handshake.data["inspection"]).anchor
 
 
 def ask_substituter(target: SubstituterTarget, run: Run) -> bool:
@@ -121,11 +131,15 @@ def control(
     )
 
 
-def ask_nix(target: SubstituterTarget, options: ClientOptions, run: Run) -> NixFound:
-    """Find the Nix to serve, and whether what it is told will count."""
+def ask_nix(
+    target: SubstituterTarget, options: ClientOptions, run: Run, fragment: Path | None = None
+) -> NixFound:
+    """Find the Nix to serve, and whether what it is told will count; `fragment` is an earlier attach's."""
     if not options.use_nix:
         return NixFound(None, "Nix was left out (--no-nix)")
-    subject = nix_probes.NixSubject(program=options.nix, target=target, netrc_given=bool(target.token))
+    subject = nix_probes.NixSubject(
+        options.nix, target, fragment, netrc_given=bool(target.token), authority=_authority(run)
+    )
     result = run.stage(nix_probes.STAGE, subject)
     for name in ("nix.program", "nix.starts"):
         finding = result.findings[name]

@@ -38,7 +38,7 @@ def attach_nix(up: Attaching) -> None:
         up.not_proved.append("nix: the substituter did not pass its probes")
         _retract(up)
         return
-    found = nix_side.ask_nix(target, up.options.clients, run)
+    found = nix_side.ask_nix(target, up.options.clients, run, up.record.nix_conf)
     if found.reason:
         up.not_proved.append(f"nix: {found.reason}")
     if found.failed:

@@ -142,13 +142,6 @@ def include_line(path: Path) -> str:
     return f"!include {check_includable(path)}"
 
 
-def configuration(path: Path, existing: str | None) -> str:
-    """`NIX_CONFIG` for a child: what it holds already, and the include once. Raises UsageError."""
-    line = include_line(path)
-    lines = (existing or "").splitlines()
-    return "\n".join(lines if line in lines else [*lines, line])
-
-
 def activation(path: Path) -> str:
     """One line of shell that makes Nix read the fragment, and keeps what `NIX_CONFIG` holds.
 

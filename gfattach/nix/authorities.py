@@ -27,10 +27,14 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(?P<body>[^-]*)-----END C
 
 def bundle(settings: Settings, environ: Mapping[str, str]) -> Path | None:
     """The file that a Nix with these settings trusts; None when it finds none."""
-    named = settings.setting("ssl-cert-file") or next((environ[v] for v in VARIABLES if environ.get(v)), "")
-    if named:
-        return Path(named)
-    return next((path for path in BUNDLES if path.exists()), None)
+    named = settings.setting("ssl-cert-file")
+    return Path(named) if named else own_bundle(environ)
+
+
+def own_bundle(environ: Mapping[str, str]) -> Path | None:
+    """The file that a Nix without settings trusts in this environment; None when it finds none."""
+    named = next((environ[name] for name in VARIABLES if environ.get(name)), "")
+    return Path(named) if named else next((path for path in BUNDLES if path.exists()), None)
 
 
 def daemon_bundle(nix: Nix, deadline: Deadline, environ: Mapping[str, str]) -> Path | None:

@@ -12,7 +12,6 @@ from gfattach.probes.certificates_subject import (
     CertificateFileError,
     CertificateInquiry,
     CertificateSubject,
-    Client,
 )
 from gfattach.tls.certificate import Certificate, now, read_der, split_pem
 from gfattach.tls.pem import KeyForm, key_form, read
@@ -27,49 +26,38 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
     if subject.context is not None:
         return ok("certificates.files.given", "whom to trust has been read already")
     file = subject.ca_file
-    if file is None and subject.ca_data is None:
-        return _platform()
     if file is None:
-        content, shown = (subject.ca_data or "").encode(), "the authority that was given"
-    else:
-        shown = str(file)
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            word = "missing" if isinstance(error, FileNotFoundError | NotADirectoryError) else "unreadable"
-            return fail(
-                f"certificates.files.{word}",
-                f"the authority file {file} cannot be read: {(error.strerror or str(error)).lower()}",
-                _SILENT,
-                f"look at it: ls -l {file}",
-                "name another: --ca-file FILE, or ca_file in gfattach.toml",
-            )
+        return _platform()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        word = "missing" if isinstance(error, FileNotFoundError | NotADirectoryError) else "unreadable"
+        return fail(
+            f"certificates.files.{word}",
+            f"the authority file {file} cannot be read: {(error.strerror or str(error)).lower()}",
+            _SILENT,
+            f"look at it: ls -l {file}",
+            "name another: --ca-file FILE, or ca_file in gfattach.toml",
+        )
     authorities = _readable(content)
     if not authorities:
         return fail(
             "certificates.files.empty",
-            f"{shown} holds no certificate that can be read",
+            f"{file} holds no certificate that can be read",
             _SILENT,
-            f"see what it is: openssl x509 -noout -subject -enddate -in {shown}",
+            f"see what it is: openssl x509 -noout -subject -enddate -in {file}",
         )
     moment = now()
     if all(authority.not_after < moment for authority in authorities):
         last = max(authorities, key=lambda authority: authority.not_after)
         return fail(
             "certificates.files.expired",
-            f"{shown} holds {last.subject}, which expired on {last.not_after:%Y-%m-%d}, and no other",
+            f"{file} holds {last.subject}, which expired on {last.not_after:%Y-%m-%d}, and no other",
             "nothing that it signed is taken any more",
             "fetch the authority's file again from where it came, or ask the operator for it",
         )
-    if file is not None and Client.DAEMON in subject.clients and (closed := _closed_to_others(file)):
-        return warn(
-            "certificates.files.others",
-            f"only its owner can read {file}: {closed}",
-            "the Nix daemon's builders (nixbld) that fetch by themselves cannot",
-            f"put it where all can read it: sudo install -m 644 {file} /etc/ssl/certs/",
-        )
     names = ", ".join(authority.subject for authority in authorities[:3])
-    return ok("certificates.files.good", f"{shown} holds {names}", authorities=len(authorities))
+    return ok("certificates.files.good", f"{file} holds {names}", authorities=len(authorities))
 
 
 def _platform() -> Finding:
@@ -94,17 +82,6 @@ def _readable(content: bytes) -> list[Certificate]:
         except ValueError:
             continue
     return found
-
-
-def _closed_to_others(file: Path) -> str:
-    """What keeps others from reading `file`: the file, or a directory on the way to it; "" when nothing."""
-    for path, bit in ((file, stat.S_IROTH), *((parent, stat.S_IXOTH) for parent in file.parents)):
-        try:
-            if not path.stat().st_mode & bit:
-                return f"{path} is closed to others"
-        except OSError:
-            continue
-    return ""
 
 
 def _ask_key(inquiry: CertificateInquiry) -> Finding:
@@ -143,7 +120,7 @@ def _ask_key(inquiry: CertificateInquiry) -> Finding:
 
 
 def _taken(subject: CertificateSubject, key: Path, form: KeyForm) -> Finding:
-    if form is not KeyForm.PKCS8 and Client.BAZEL in subject.clients:
+    if form is not KeyForm.PKCS8 and subject.for_bazel:
         return warn(
             "certificates.key.form",
             f"the key in {key} is in {form.value} form and not in PKCS#8",
@@ -174,7 +151,6 @@ FILES = Probe(
         "certificates.files.unreadable": "this user cannot read the authority's file",
         "certificates.files.empty": "the authority's file holds no certificate",
         "certificates.files.expired": "every authority in the file has expired",
-        "certificates.files.others": "the Nix daemon's builders cannot read the authority's file",
         "certificates.files.plain": "a plaintext endpoint needs no file",
     },
 )

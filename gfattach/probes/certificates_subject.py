@@ -13,7 +13,6 @@ from pathlib import Path
 from gfattach.bazel.program import Bazel
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.finding import Inquiry
-from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget
 from gfattach.tls.context import verifying
@@ -36,25 +35,16 @@ class Purpose(StrEnum):
     SUBSTITUTER = "substituter"
 
 
-class Client(StrEnum):
-    """A program that has to trust an endpoint."""
-
-    GFATTACH = "gfattach"
-    BAZEL = "Bazel"
-    NIX = "Nix"
-    DAEMON = "the Nix daemon"
-
-
 @dataclass(frozen=True)
 class CertificateSubject:
     """One endpoint.
 
     `name` is what its certificate has to be for; `where` is what a sentence calls it; `way` leads to it.
-    `tls` False is a plaintext endpoint, of which only that is asked. `ca_file` or `ca_data` (PEM text) is
-    whom to trust, neither of them for the platform's authorities; `certificate` and `key` say who we are.
+    `tls` False is a plaintext endpoint, of which only that is asked. `ca_file` is whom to trust, None for the
+    platform's authorities; `certificate` and `key` say who we are.
     `context` is one that exists already, with all of that in it (`identified`: a certificate of ours too).
-    `alpn` are the protocols to offer. `clients` are those who will use it, `bazel` and `nix` the programs
-    where they are known, `environ` the environment that they run in.
+    `alpn` are the protocols to offer. `for_bazel` says that Bazel will use it, `bazel` is the one at hand
+    where that is known.
     """
 
     purpose: Purpose
@@ -64,21 +54,17 @@ class CertificateSubject:
     tls: bool = True
     alpn: tuple[str, ...] = ()
     ca_file: Path | None = None
-    ca_data: str | None = field(default=None, repr=False)
     certificate: Path | None = None
     key: Path | None = None
     context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
     identified: bool = False
-    clients: tuple[Client, ...] = (Client.GFATTACH,)
+    for_bazel: bool = False
     bazel: Bazel | None = None
-    nix: Nix | None = None
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     def verified(self) -> ssl.SSLContext:
         """The context to shake hands with. Raises CertificateFileError."""
         return self.context or verifying(
             self.ca_file,
-            ca_data=self.ca_data,
             certificate=self.certificate,
             key=self.key,
             alpn=self.alpn,
@@ -114,20 +100,18 @@ def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubj
         certificate=files.certificate,
         key=files.key,
         identified=files.certificate is not None,
-        clients=(Client.GFATTACH, Client.BAZEL),
+        for_bazel=True,
         bazel=bazel,
     )
 
 
 def of_substituter(
-    target: SubstituterTarget,
-    nix: Nix | None = None,
-    *,
-    through_daemon: bool = False,
-    way: Way | None = None,
-    environ: Mapping[str, str] = os.environ,
+    target: SubstituterTarget, way: Way | None = None, environ: Mapping[str, str] = os.environ
 ) -> CertificateSubject:
-    """The endpoint of a Nix cache; `way` leads to it where that is not its name and port."""
+    """The endpoint of a Nix cache; `way` leads to it where that is not its name and port.
+
+    Whom Nix itself trusts is asked in its own stage.
+    """
     endpoint = target.endpoint
     # As Nix does, so that what is verified here is what Nix will verify.
     named = environ.get("NIX_SSL_CERT_FILE") or environ.get("SSL_CERT_FILE")
@@ -139,9 +123,6 @@ def of_substituter(
         tls=endpoint.tls,
         alpn=("http/1.1",),
         ca_file=target.ca_file or (Path(named) if named else None),
-        clients=(Client.GFATTACH, Client.NIX, *((Client.DAEMON,) if through_daemon else ())),
-        nix=nix,
-        environ=environ,
     )
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from gfattach.errors import NixError
 from gfattach.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.nix import narinfo_cache
-from gfattach.nix.authorities import bundle, certificates, daemon_bundle
+from gfattach.nix.authorities import bundle, certificates, daemon_bundle, own_bundle
 from gfattach.nix.narinfo_cache import NarInfoCacheError
 from gfattach.nix.uri import same_cache
 from gfattach.paths import config_directory
 from gfattach.probes.nix_subject import NixSubject, found_nix, settings_of, through_daemon
+from gfattach.tls.certificate import holds, split_pem
 
 #: Where a daemon keeps what it remembers.
 ROOT_HOME = pwd.getpwuid(0).pw_dir
@@ -73,13 +74,10 @@ def _ask_ca(inquiry: Inquiry[NixSubject]) -> Finding:
         return ok("nix.ca.plain", "the substituter speaks without TLS: no authorities are needed")
     settings = settings_of(inquiry, attached=True)
     file = bundle(settings, subject.environment)
-    wanted: frozenset[str] = frozenset()
     try:
-        if target.ca_file is not None:
-            wanted = certificates(target.ca_file)
         if file is None:
             raise FileNotFoundError("it finds no bundle of certificate authorities")
-        trusted = certificates(file)
+        lacks = _lacks(subject, file)
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         named = error.filename or file
@@ -90,24 +88,45 @@ def _ask_ca(inquiry: Inquiry[NixSubject]) -> Finding:
             "apt-get install ca-certificates, or name a bundle: export NIX_SSL_CERT_FILE=FILE",
         )
     data = {"file": str(file)}
-    if not wanted <= trusted:
+    site = target.ca_file or own_bundle(subject.environment)
+    whose = "the site's" if subject.authority is None else subject.authority.subject
+    if lacks:
         return warn(
             "nix.ca.lacks",
-            f"Nix trusts the authorities in {file}, and the site's {target.ca_file} is not among them",
+            f"Nix trusts the authorities in {file}, and {whose} of {site} is not among them",
             "it refuses the connection to the substituter",
-            *_bundle_hints(target.ca_file, file, "ssl-cert-file" in settings.known),
+            *_bundle_hints(site, file, "ssl-cert-file" in settings.known),
             **data,
         )
-    if through_daemon(inquiry) and wanted and (theirs := _daemon_lacks(inquiry, wanted)) is not None:
+    if not through_daemon(inquiry):
+        return ok("nix.ca.ok", f"Nix trusts the authorities in {file}", **data)
+    try:
+        theirs = daemon_bundle(found_nix(inquiry), inquiry.deadline.within(2.0), subject.environment)
+        daemon_lacks = theirs is not None and _lacks(subject, theirs)
+    except (NixError, OSError):
+        theirs, daemon_lacks = None, False
+    data["daemon_file"] = str(theirs or "")
+    if daemon_lacks:
         return warn(
             "nix.ca.daemon",
-            f"this user trusts the site's authority, and the daemon goes by {theirs}, which lacks it",
+            f"this user trusts {whose} of {site}, and the daemon goes by {theirs}, which lacks it",
             "it is the daemon that asks the cache, with authorities of its own",
-            f"ask the administrator to add {target.ca_file} to the system's authorities, "
+            f"ask the administrator to add {site} to the system's authorities, "
             "with update-ca-certificates, and to restart the daemon",
             **data,
         )
-    return ok("nix.ca.ok", f"Nix trusts the authorities in {file}", **data)
+    more = f", its daemon those in {theirs}" if theirs is not None else ""
+    return ok("nix.ca.ok", f"Nix trusts the authorities in {file}{more}", **data)
+
+
+def _lacks(subject: NixSubject, file: Path) -> bool:
+    """Whether the bundle `file` lacks who vouches for the substituter; the site's authorities, where that
+    was not seen. Raises OSError.
+    """
+    if subject.authority is not None:
+        return not holds(split_pem(file.read_bytes()), subject.authority)
+    site = subject.target.ca_file if subject.target is not None else None
+    return site is not None and not certificates(site) <= certificates(file)
 
 
 def _bundle_hints(site: Path | None, file: Path, setting: bool) -> tuple[str, ...]:
@@ -117,15 +136,6 @@ def _bundle_hints(site: Path | None, file: Path, setting: bool) -> tuple[str, ..
     if setting:
         return (made, f"put into ~/.config/nix/nix.conf: ssl-cert-file = {both}")
     return (made, f"export NIX_SSL_CERT_FILE={both}")
-
-
-def _daemon_lacks(inquiry: Inquiry[NixSubject], wanted: frozenset[str]) -> Path | None:
-    """The file that the daemon goes by when it lacks any of `wanted`; None where that is not known."""
-    try:
-        file = daemon_bundle(found_nix(inquiry), inquiry.deadline.within(2.0), inquiry.subject.environment)
-        return file if file is not None and not wanted <= certificates(file) else None
-    except (NixError, OSError):
-        return None
 
 
 NEGATIVE_CACHE: Probe[NixSubject] = Probe(
@@ -147,11 +157,11 @@ CA: Probe[NixSubject] = Probe(
     "does it trust the authority that vouches for the substituter?",
     _ask_ca,
     codes={
-        "nix.ca.ok": "the client's authorities include the site's, as far as can be seen",
+        "nix.ca.ok": "Nix, and its daemon, trust who vouches for the substituter, as far as can be seen",
         "nix.ca.plain": "the substituter speaks without TLS",
         "nix.ca.missing": "there is no file of authorities, or it cannot be read",
-        "nix.ca.lacks": "the client's authorities lack the site's",
-        "nix.ca.daemon": "the daemon's authorities lack the site's",
+        "nix.ca.lacks": "the client's authorities lack who vouches for the substituter",
+        "nix.ca.daemon": "the daemon's authorities lack who vouches for the substituter",
     },
     needs=("nix.mode",),
 )

@@ -17,7 +17,7 @@ _OTHERS = 0o077
 def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     subject = inquiry.subject
     target = subject.target
-    plain, attached = (_netrc_file(settings_of(inquiry, attached=both)) for both in (False, True))
+    attached = _netrc_file(settings_of(inquiry, attached=True))
     host = "" if target is None else target.endpoint.host
     token = target is not None and any(name.lower() == "authorization" for name, _ in target.headers)
     # A daemon reads the file that a user names for a user whom it trusts.
@@ -52,8 +52,6 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             "entries are found by host name alone",
             f"write it without the port: machine {host}",
         )
-    if (lost := _lost(plain, attached, names)) is not None:
-        return lost
     if token and subject.netrc_given:
         return _through_daemon(inquiry, f"the fragment names a netrc with the token for {host}", host)
     if token and host not in names and "*" not in names:
@@ -91,24 +89,6 @@ def _netrc_file(settings: Settings) -> Path:
     return Path(str(settings.setting("netrc-file") or DEFAULT_NETRC))
 
 
-def _lost(plain: Path, attached: Path, names: tuple[str, ...]) -> Finding | None:
-    """The finding for entries that the fragment's netrc takes away from this user."""
-    if plain == attached:
-        return None
-    try:
-        missing = [n for n in netrc.machines(plain.read_text("utf-8", "replace")) if n not in names]
-    except OSError:
-        return None
-    if not missing:
-        return None
-    return warn(
-        "nix.netrc.replaced",
-        f"{attached} takes the place of {plain} and lacks its entry for {missing[0]}",
-        "Nix reads one netrc only, so credentials for other hosts are not sent any more",
-        "merge both into one netrc, and name that one in netrc-file",
-    )
-
-
 def _open_to_others(file: Path) -> bool:
     try:
         status = file.stat()
@@ -129,7 +109,6 @@ NETRC: Probe[NixSubject] = Probe(
         "nix.netrc.broken": "the netrc opens a quotation that it does not close, and Nix fetches nothing",
         "nix.netrc.port": "an entry names a port, and so never matches",
         "nix.netrc.no-entry": "a token is needed, and the netrc has no entry for the host",
-        "nix.netrc.replaced": "the netrc of the fragment lacks entries of the one whose place it takes",
         "nix.netrc.open": "the netrc holds credentials and is readable by others",
         "nix.netrc.daemon": "it is a daemon that needs the credentials",
     },

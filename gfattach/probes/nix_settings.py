@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from gfattach.errors import GfattachError
-from gfattach.files import read_bytes
 from gfattach.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.nix.config import Settings
 from gfattach.nix.uri import same_cache, spelled_otherwise
@@ -59,14 +57,6 @@ def _loose(settings: Settings, url: str) -> Finding | None:
 
 
 def _missing(subject: NixSubject, names: tuple[str, ...], data: dict[str, list[str]]) -> Finding:
-    if subject.fragment is not None and not _names(subject, subject.url):
-        return warn(
-            "nix.substituters.emptied",
-            f"the fragment {subject.fragment} does not name {subject.url}",
-            "it is emptied while the cache cannot be reached, because a dead cache breaks builds",
-            "see whether the cache is back: gfattach status",
-            **data,
-        )
     near = [name for name in names if same_cache(name.partition("?")[0], subject.url)]
     return warn(
         "nix.substituters.wiped",
@@ -78,22 +68,11 @@ def _missing(subject: NixSubject, names: tuple[str, ...], data: dict[str, list[s
     )
 
 
-def _names(subject: NixSubject, url: str) -> bool:
-    try:
-        content = read_bytes(subject.fragment) if subject.fragment is not None else None
-    except GfattachError:
-        content = None
-    lines = (content or b"").decode("utf-8", "replace").splitlines()
-    return any(url in line.split() for line in lines if not line.lstrip().startswith("#"))
-
-
 def _ask_keys(inquiry: Inquiry[NixSubject]) -> Finding:
     target = inquiry.subject.target
     names = settings_of(inquiry, attached=True).words("trusted-public-keys")
     if target is None or not target.public_keys:
         return ok("nix.keys.none", f"no key was named; Nix trusts {_names_of(names) or 'none'}")
-    if inquiry.findings["nix.substituters"].code == "nix.substituters.emptied":
-        return skip("nix.keys.emptied", "not asked: the fragment is emptied while the cache is away")
     missing = [key for key in target.public_keys if key not in names]
     if len(missing) == len(target.public_keys):
         return warn(
@@ -163,7 +142,6 @@ SUBSTITUTERS: Probe[NixSubject] = Probe(
         "nix.substituters.effective": "the substituter is among those that are in force",
         "nix.substituters.seen": "which substituters are in force, when none was asked about",
         "nix.substituters.wiped": "a later plain setting replaces the fragment's substituter",
-        "nix.substituters.emptied": "the fragment is emptied, because the cache is away",
         "nix.substituters.spelling": "the same cache is named a second time, in another spelling",
         "nix.substituters.off": "substitution is turned off",
         "nix.substituters.unsigned": "paths are taken that nobody has signed",
@@ -180,7 +158,6 @@ KEYS: Probe[NixSubject] = Probe(
         "nix.keys.none": "no key was asked about",
         "nix.keys.wiped": "a later plain setting replaces the fragment's keys",
         "nix.keys.hidden": "another key of the same name comes first",
-        "nix.keys.emptied": "the fragment is emptied, because the cache is away",
     },
     needs=("nix.substituters",),
 )

@@ -16,6 +16,7 @@ from gfattach.nix.daemon import Mode
 from gfattach.nix.program import Nix
 from gfattach.nix.uri import shown
 from gfattach.nixcache.target import SubstituterTarget
+from gfattach.tls.certificate import Certificate
 
 #: Seconds that ending a Nix that hangs may take; they come off a probe's own time.
 END_SECONDS = 4.0
@@ -45,9 +46,10 @@ class NixSubject:
     """Which Nix is asked, and for what.
 
     `program` is what a person named, None to look for one; `target` is the substituter, None to look
-    at Nix alone; `fragment` is the attachment's fragment, None before there is one; `environ` is
-    where the person's Nix runs, that of this process by default; `netrc_given` says that the fragment
-    names a netrc of the attachment's, which holds the user's and the token for `target`.
+    at Nix alone; `fragment` is where the fragment of an earlier attach is, None before there is one;
+    `environ` is where the person's Nix runs, that of this process by default; `netrc_given` says that the
+    fragment names a netrc of the attachment's, which holds the user's and the token for `target`;
+    `authority` vouches for the certificate of `target`, None where its handshake was not seen.
     """
 
     program: str | None = None
@@ -55,6 +57,7 @@ class NixSubject:
     fragment: Path | None = None
     environ: Mapping[str, str] | None = None
     netrc_given: bool = False
+    authority: Certificate | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -68,22 +71,28 @@ class NixSubject:
 
     def activated(self) -> bool:
         """Whether the environment has Nix read the fragment already."""
-        return self.fragment is not None and str(self.fragment) in self.environment.get("NIX_CONFIG", "")
+        return any(map(self._includes, self.environment.get(nixconf.VARIABLE, "").splitlines()))
 
     def attached_environment(self, known: frozenset[str]) -> dict[str, str]:
-        """The environment with the fragment: as it is, or as it will be for a Nix that knows `known`.
+        """The environment as it is when a Nix that knows `known` reads the fragment that `target` gets.
 
-        Raises UsageError and RefusedError for a target that no fragment can hold.
+        Its text stands where the environment includes the fragment, so that what is read after that counts,
+        and otherwise last, where `gfattach env` puts it. Raises UsageError and RefusedError for a target
+        that no fragment can hold.
         """
         environ = dict(self.environment)
-        existing = environ.get("NIX_CONFIG")
-        if self.activated():
+        if self.target is None:
             return environ
-        if self.fragment is not None:
-            environ["NIX_CONFIG"] = nixconf.configuration(self.fragment, existing)
-        elif self.target is not None:
-            environ["NIX_CONFIG"] = "\n".join([existing or "", nixconf.render(self.target, known)])
-        return environ
+        text = nixconf.render(self.target, known)
+        lines = environ.get(nixconf.VARIABLE, "").splitlines()
+        if self.activated():
+            lines = [part for line in lines for part in ((line, text) if self._includes(line) else (line,))]
+        else:
+            lines.append(text)
+        return {**environ, nixconf.VARIABLE: "\n".join(lines)}
+
+    def _includes(self, line: str) -> bool:
+        return line.split() in (["!include", str(self.fragment)], ["include", str(self.fragment)])
 
 
 def found_nix(inquiry: Inquiry[NixSubject]) -> Nix:

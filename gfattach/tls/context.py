@@ -16,27 +16,24 @@ from gfattach.tls.pem import PemError, read
 def verifying(
     ca_file: Path | None = None,
     *,
-    ca_data: str | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
     alpn: tuple[str, ...] = (),
     error: type[PemError] = PemError,
 ) -> ssl.SSLContext:
-    """A context that verifies certificate and name, against `ca_file` or PEM text where there is either.
+    """A context that verifies certificate and name, against `ca_file` where there is one.
 
     `certificate` and `key` say who we are; without `key` it is in the certificate's file. Raises `error`.
     """
     try:
         if ca_file is not None:
             read(ca_file, "CERTIFICATE", error)
-        made = ssl.create_default_context(
-            cafile=None if ca_file is None else str(ca_file), cadata=ca_data or None
-        )
+        made = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (ssl.SSLError, ValueError) as failure:
-        shown = ca_file or "the authority that was given"
         raise error(
-            f"{shown} holds no certificate that can be read, or one that cannot",
-            f"see what it is: openssl crl2pkcs7 -nocrl -certfile {shown} | openssl pkcs7 -print_certs -noout",
+            f"{ca_file} holds no certificate that can be read, or one that cannot",
+            f"see what it is: openssl crl2pkcs7 -nocrl -certfile {ca_file} | "
+            "openssl pkcs7 -print_certs -noout",
         ) from failure
     if alpn:
         made.set_alpn_protocols(list(alpn))

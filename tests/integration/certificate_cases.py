@@ -3,14 +3,10 @@
 import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
-from gfattach.probes.certificates_subject import (
-    Client,
-)
 from gfattach.tls.context import blind, verifying
 from tests.integration import faults
 from tests.integration.bazels import debian, upstream
 from tests.integration.certificate_room import NAME, Case
-from tests.integration.nixes import real_nix
 from tests.integration.pki import DAY, Pki
 
 
@@ -54,12 +50,6 @@ CASES = [
         good=True,
     ),
     Case(
-        "authorities as text",
-        ("certificates.files.good",),
-        subject=lambda b: {"ca_file": None, "ca_data": b.pki.ca.read_text()},
-        good=True,
-    ),
-    Case(
         "a context that was made before",
         ("certificates.files.given", "certificates.trust.good"),
         subject=lambda b: {"context": verifying(b.pki.ca), "ca_file": None},
@@ -85,15 +75,6 @@ CASES = [
         subject=lambda b: {"ca_file": b.file("empty.pem", b"nothing")},
     ),
     Case("an old authority", ("certificates.files.expired",), subject=lambda b: {"ca_file": b.expired()}),
-    Case(
-        "a file that only its owner reads",
-        ("certificates.files.others",),
-        subject=lambda b: {
-            "ca_file": private_file(b.file("mine.pem", b.pki.ca.read_bytes())),
-            "clients": (Client.GFATTACH, Client.DAEMON),
-        },
-        says="mine.pem is closed to others",
-    ),
     Case(
         "a file that is half good",
         ("certificates.handshake.file", "certificates.files.good"),
@@ -132,16 +113,14 @@ CASES = [
         ("certificates.key.form",),
         subject=lambda b: client(
             b.pki.issue("c", kind="rsa", form=PrivateFormat.TraditionalOpenSSL),
-            clients=(Client.GFATTACH, Client.BAZEL),
+            for_bazel=True,
         ),
         says="PKCS#1",
     ),
     Case(
         "a SEC1 key for Bazel",
         ("certificates.key.form",),
-        subject=lambda b: client(
-            b.pki.issue("c", form=PrivateFormat.TraditionalOpenSSL), clients=(Client.GFATTACH, Client.BAZEL)
-        ),
+        subject=lambda b: client(b.pki.issue("c", form=PrivateFormat.TraditionalOpenSSL), for_bazel=True),
         says="SEC1",
     ),
     Case(
@@ -239,7 +218,7 @@ CASES = [
     Case(
         "Bazel's JDK does not know what the machine does",
         ("certificates.stores.bazel",),
-        subject=lambda b: {"ca_file": None, "clients": (Client.GFATTACH, Client.BAZEL), "bazel": upstream()},
+        subject=lambda b: {"ca_file": None, "for_bazel": True, "bazel": upstream()},
         environ=lambda b: {"SSL_CERT_FILE": str(b.pki.ca)},
         says="the JDK within",
         marks=(pytest.mark.bazel,),
@@ -247,7 +226,7 @@ CASES = [
     Case(
         "Debian's Bazel goes by the system's store",
         ("certificates.stores.bazel",),
-        subject=lambda b: {"ca_file": None, "clients": (Client.GFATTACH, Client.BAZEL), "bazel": debian()},
+        subject=lambda b: {"ca_file": None, "for_bazel": True, "bazel": debian()},
         environ=lambda b: {"SSL_CERT_FILE": str(b.pki.ca)},
         says="/etc/ssl/certs/java/cacerts",
         marks=(pytest.mark.bazel,),
@@ -255,41 +234,9 @@ CASES = [
     Case(
         "the fragment names the authority to Bazel",
         ("certificates.stores.agree",),
-        subject=lambda b: {"clients": (Client.GFATTACH, Client.BAZEL), "bazel": upstream()},
+        subject=lambda b: {"for_bazel": True, "bazel": upstream()},
         good=True,
         marks=(pytest.mark.bazel,),
-    ),
-    Case(
-        "Nix does not know the site's authority",
-        ("certificates.stores.nix",),
-        subject=lambda b: {
-            "clients": (Client.GFATTACH, Client.NIX),
-            "nix": real_nix(),
-            "environ": {**b.home(), "NIX_SSL_CERT_FILE": str(b.others.ca)},
-        },
-        says="root of the tests",
-        marks=(pytest.mark.nix,),
-    ),
-    Case(
-        "Nix knows it, and its daemon does not",
-        ("certificates.stores.daemon",),
-        subject=lambda b: {
-            "clients": (Client.GFATTACH, Client.NIX, Client.DAEMON),
-            "nix": real_nix(),
-            "ca_file": opened(b, b.pki.ca),
-            "environ": {**b.home(), "NIX_SSL_CERT_FILE": str(b.pki.ca)},
-        },
-        marks=(pytest.mark.nix,),
-    ),
-    Case(
-        "Nix is told of a bundle that is not there",
-        ("certificates.stores.unreadable",),
-        subject=lambda b: {
-            "clients": (Client.GFATTACH, Client.NIX),
-            "nix": real_nix(),
-            "environ": {**b.home(), "NIX_SSL_CERT_FILE": str(b.room / "no.pem")},
-        },
-        marks=(pytest.mark.nix,),
     ),
 ]
 
@@ -302,16 +249,3 @@ def private(pair):
 def readable(pair):
     pair.key.chmod(0o644)
     return pair
-
-
-def private_file(path):
-    path.chmod(0o600)
-    return path
-
-
-def opened(bench, path):
-    """The same file where everybody can read it: the directories of tests are private."""
-    copy = bench.public / "ca.pem"
-    copy.write_bytes(path.read_bytes())
-    copy.chmod(0o644)
-    return copy

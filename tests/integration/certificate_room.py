@@ -3,8 +3,6 @@
 A module that uses `bench` imports it by name, and `pki` and `others` from where the certificates are made.
 """
 
-import os
-import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,12 +24,11 @@ NAME = "cache.test"
 
 @dataclass(frozen=True)
 class Bench:
-    """What the cases are made with: our authority, one that nobody trusts, room, and room for all to see."""
+    """What the cases are made with: our authority, one that nobody trusts, and room."""
 
     pki: Pki
     others: Pki
     room: Path
-    public: Path
 
     def file(self, name: str, content: bytes) -> Path:
         path = self.room / name
@@ -44,11 +41,6 @@ class Bench:
     def expired(self):
         made = Pki(self.room, "an old root")
         return made.write("old.pem", made_expired(made))
-
-    def home(self):
-        conf = self.room / "conf"
-        conf.mkdir(exist_ok=True)
-        return {"HOME": str(self.room), "NIX_CONF_DIR": str(conf), "PATH": os.environ["PATH"]}
 
 
 def made_expired(pki):
@@ -63,9 +55,7 @@ def made_expired(pki):
 
 @pytest.fixture
 def bench(pki, others, tmp_path):
-    with tempfile.TemporaryDirectory(prefix="gfa-ca.") as public:
-        Path(public).chmod(0o755)
-        yield Bench(pki, others, tmp_path, Path(public))
+    return Bench(pki, others, tmp_path)
 
 
 def ask(subject):
@@ -82,7 +72,6 @@ def endpoint(bench, port, **changes):
         f"the cache {NAME}:{port}",
         to_host("127.0.0.1", port),
         ca_file=bench.pki.ca,
-        environ=bench.home(),
     )
     return replace(subject, **changes)
 

@@ -11,7 +11,6 @@ from gfattach.finding import Status
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import STAGE, stage_of
 from gfattach.probes.certificates_subject import (
-    Client,
     Purpose,
     of_api_server,
     of_cache,
@@ -76,11 +75,8 @@ def test_a_substituter_is_verified_as_nix_would(pki, tmp_path):
     path = tmp_path / "s"
     environ = {"NIX_SSL_CERT_FILE": str(pki.ca)}
     with answering(server_context(pki.issue(NAME)), path=path):
-        subject = of_substituter(target, way=to_socket(path), environ=environ)
-        found = ask(subject)
-    assert subject.clients == (Client.GFATTACH, Client.NIX)
+        found = ask(of_substituter(target, way=to_socket(path), environ=environ))
     assert all(finding.status is Status.OK for finding in found.values())
-    assert Client.DAEMON in of_substituter(target, through_daemon=True).clients
 
 
 def test_an_api_server_is_asked_with_the_context_of_its_connection(pki):

@@ -87,7 +87,7 @@ def test_the_user_keeps_what_was_configured_and_gets_the_cache_besides(user: Use
     fragment = user.root / "nix.conf"
     known = user.settings(None)
     fragment.write_text(nixconf.render(TARGET, known, netrc_file=user.root / "netrc"))
-    found = user.settings(nixconf.configuration(fragment, "max-jobs = 7"))
+    found = user.settings(f"max-jobs = 7\n{nixconf.include_line(fragment)}")
     assert known["substituters"] == ["http://user.invalid"]
     assert found["substituters"] == ["http://user.invalid", "http://127.0.0.1:1/main"]
     keys = found["trusted-public-keys"]

@@ -129,17 +129,16 @@ def test_of_two_keys_of_one_name_nix_goes_by_the_first_as_the_finding_says(nix, 
     assert outcomes == {"nix.keys.hidden": False, "nix.keys.effective": True}
 
 
-def test_an_emptied_fragment_is_told_apart_from_a_wiped_one(nix, environ, tmp_path):
+def test_a_fragment_that_is_emptied_for_now_is_judged_by_what_it_will_say(nix, environ, tmp_path):
     fragment = tmp_path / "fragment.conf"
     fragment.write_text(nixconf.emptied())
-    assert ask(nix, environ, fragment=fragment)["nix.substituters"].code == "nix.substituters.emptied"
-
-
-def test_a_fragment_that_nix_cannot_read_fails(nix, environ, tmp_path):
-    fragment = tmp_path / "fragment.conf"
-    fragment.write_text("connect-timeout = soon\n")
-    found = ask(nix, environ, fragment=fragment)
-    assert (found["nix.starts"].code, found["nix.starts"].status) == ("nix.starts.fragment", Status.FAIL)
+    include = nixconf.include_line(fragment)
+    for config, code in (
+        (f"substituters = https://a\n{include}", "nix.substituters.effective"),
+        (f"{include}\nsubstituters = https://a", "nix.substituters.wiped"),
+    ):
+        found = ask(nix, {**environ, "NIX_CONFIG": config}, fragment=fragment)
+        assert found["nix.substituters"].code == code
 
 
 def test_without_limits_a_wait_is_long_or_without_end(nix, environ):

@@ -116,13 +116,6 @@ def test_a_workspace_that_nix_cannot_include_from_has_its_fragment_in_the_state_
         nixconf.fragment_path(spaced)
 
 
-@pytest.mark.parametrize("existing", [None, "", "cores = 2", "cores = 2\n", "cores = 2\nmax-jobs = 1"])
-def test_a_child_keeps_what_is_configured_and_includes_once(existing):
-    once = nixconf.configuration(Path("/h/nix.conf"), existing)
-    assert once.splitlines() == [*(existing or "").splitlines(), "!include /h/nix.conf"]
-    assert nixconf.configuration(Path("/h/nix.conf"), once) == once
-
-
 @pytest.mark.parametrize("shell", [["/bin/sh"], ["/bin/bash", "--norc", "-i"]])
 @pytest.mark.parametrize("existing", [None, "cores = 2\nmax-jobs = 1"])
 def test_the_line_for_a_shell_does_the_same(shell, existing):

@@ -100,7 +100,7 @@ def test_a_nix_that_hangs_fails_within_the_time_of_the_probe(machine, tmp_path):
 
 
 def test_the_settings_are_read_with_the_fragment_and_without(machine, tmp_path):
-    """Before there is a fragment, with what it will say; afterwards, with the file."""
+    """Before there is a fragment, with what it will say; afterwards, with that where the fragment is read."""
     log = tmp_path / "seen"
     nix = showing(tmp_path / "bin", SETTINGS)
     nix.path.write_text(
@@ -112,11 +112,12 @@ def test_the_settings_are_read_with_the_fragment_and_without(machine, tmp_path):
     assert f"extra-substituters = {URL}" in attached and "cores = 1" in attached
     log.unlink()
     fragment = tmp_path / "fragment.conf"
-    fragment.write_text(f"extra-substituters = {URL}\n")
-    machine.probe(NixSubject(str(nix.path), TARGET, fragment))
+    config = f"cores = 1\n!include {fragment}\nsubstituters = https://a"
+    machine.probe(NixSubject(str(nix.path), TARGET, fragment, {"NIX_CONFIG": config}))
     plain, attached = log.read_text().split("config show")[1:]
-    assert "include" not in plain
-    assert f"!include {fragment}" in attached
+    assert URL not in plain
+    places = [attached.index(text) for text in (f"!include {fragment}", URL, "substituters = https://a")]
+    assert places == sorted(places)
 
 
 def test_what_nix_shows_of_secrets_is_not_kept(machine):

@@ -65,24 +65,6 @@ def test_a_netrc_that_cannot_be_read(machine):
     assert (finding.code, finding.status) == ("nix.netrc.unreadable", Status.WARN)
 
 
-@pytest.mark.parametrize(
-    ("merged", "code"),
-    [(ENTRY, "nix.netrc.replaced"), (ENTRY + "machine other login u password p\n", "nix.netrc.ok")],
-)
-def test_a_netrc_that_takes_the_place_of_the_users(machine, tmp_path, merged, code):
-    own = tmp_path / "own"
-    own.write_text("machine other login u password p\n")
-    ours = netrc(machine, merged)
-    attached = showing(tmp_path / "attached", {**SETTINGS, "netrc-file": ours})
-    plain = showing(tmp_path / "plain", {**SETTINGS, "netrc-file": str(own)})
-    choose = (
-        f'#!/bin/sh\ncase "$NIX_CONFIG" in *extra-*) exec {attached.path} "$@";; esac\nexec {plain.path} "$@"'
-    )
-    both = script(tmp_path / "nix", choose.removeprefix("#!/bin/sh\n"))
-    finding = machine.probe(NixSubject(str(both), WITH_TOKEN))["nix.netrc"]
-    assert finding.code == code
-
-
 IGNORING = f"""if [ "$1 $2" = "store ping" ]; then
   echo "warning: ignoring untrusted substituter '{UNLISTED}'" >&2; fi"""
 

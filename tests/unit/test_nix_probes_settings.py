@@ -25,20 +25,9 @@ def test_without_a_substituter_those_in_force_are_shown(machine):
 
 @pytest.mark.parametrize("left", [[], ["https://cache.nixos.org/"], [f"{URL}?priority=1"]])
 def test_a_later_plain_setting_that_wipes_the_fragments(machine, tmp_path, left):
-    fragment = tmp_path / "fragment.conf"
-    fragment.write_text(f"extra-substituters = {URL}\n")
     nix = showing(tmp_path / "bin", {**SETTINGS, "substituters": left})
-    finding = machine.probe(NixSubject(str(nix.path), TARGET, fragment))["nix.substituters"]
+    finding = machine.probe(NixSubject(str(nix.path), TARGET))["nix.substituters"]
     assert (finding.code, finding.status) == ("nix.substituters.wiped", Status.WARN)
-
-
-@pytest.mark.parametrize("text", [f"# extra-substituters = {URL}\n", ""])
-def test_a_fragment_that_is_emptied_is_no_mistake_of_the_users(machine, tmp_path, text):
-    fragment = tmp_path / "fragment.conf"
-    fragment.write_text(text)
-    nix = showing(tmp_path / "bin", {**SETTINGS, "substituters": []})
-    finding = machine.probe(NixSubject(str(nix.path), TARGET, fragment))["nix.substituters"]
-    assert (finding.code, finding.status) == ("nix.substituters.emptied", Status.WARN)
 
 
 @pytest.mark.parametrize("other", [f"{URL}/", f"{URL}?priority=10", URL.replace("http", "HTTP")])
@@ -78,14 +67,6 @@ def test_a_key_that_hides_another_is_to_be_taken_out_where_it_is_set(machine, ke
 
 def test_a_target_without_a_key_asks_for_none(machine):
     assert machine.ask(replace(TARGET, public_keys=()))["nix.keys"].code == "nix.keys.none"
-
-
-def test_keys_of_an_emptied_fragment_are_no_mistake_of_the_users(machine, tmp_path):
-    fragment = tmp_path / "fragment.conf"
-    fragment.write_text("")
-    nix = showing(tmp_path / "bin", {**SETTINGS, "substituters": [], "trusted-public-keys": []})
-    finding = machine.probe(NixSubject(str(nix.path), TARGET, fragment))["nix.keys"]
-    assert (finding.code, finding.status) == ("nix.keys.emptied", Status.SKIP)
 
 
 def test_substitution_that_is_turned_off(machine):
