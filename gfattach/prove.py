@@ -79,7 +79,7 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
             else:
                 _prove_bazel(options, home, way, run, measurement)
             if options.nix_paths or not options.labels:
-                _prove_nix(options, home, way, run, measurement)
+                _prove_nix(options, home, record, way, run, measurement)
         finally:
             remove_tree(home.work)
         targets = {"cache": way.cache, "substituter": way.substituter}
@@ -135,7 +135,9 @@ def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurem
         bazel_side.control(target, legs, measurement, nonce)
 
 
-def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measurement: Measurement) -> None:
+def _prove_nix(
+    options: ProveOptions, home: Home, record: Attachment, way: Way, run: Run, measurement: Measurement
+) -> None:
     target, paths = way.substituter, options.nix_paths
     if target is None:
         if paths:
@@ -148,7 +150,7 @@ def _prove_nix(options: ProveOptions, home: Home, way: Way, run: Run, measuremen
     target = nix_token.with_token(target, run)
     if not (nix_side.ask_certificate(target, run) and nix_side.ask_substituter(target, run)):
         raise UnprovedError("the substituter did not pass its probes", code="prove.substituter")
-    found = nix_side.ask_nix(target, options.clients, run)
+    found = nix_side.ask_nix(target, options.clients, run, record.nix_conf)
     _require_usable(found.failed, found.reason, options.clients.nix)
     if found.nix is not None:
         nix_side.hit(found.nix, target, home, measurement, paths)
