@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,13 @@ LIMIT = 8 * 2**20
 
 #: Seconds after which a connection that was kept is not used again: load balancers forget idle ones.
 _KEPT = 30.0
+
+#: Connections that are kept: what one question about the pods of two forwards takes.
+MOST_KEPT = 4
+
+#: Seconds without an answer over a kept connection after which it is taken to be dead: something on the way
+#: may have forgotten it without a word.
+DOUBTED_SECONDS = 0.5
 
 _READ = 65536
 
@@ -83,21 +91,29 @@ class Client:
     def close(self) -> None:
         """Close the connections that are kept, and keep no others."""
         self._closed = True
-        while self._idle:
-            self._idle.pop()[0].shut()
+        self._let_go()
+
+    def _let_go(self, since: float = math.inf) -> None:
+        """Close the connections that were used before the moment `since` and not again."""
+        for stream, _ in [kept for kept in self._idle if kept[1] <= since]:
+            stream.shut()
+        self._idle = [kept for kept in self._idle if kept[1] > since]
 
     async def request(self, asked: Request, deadline: Deadline, limit: int = LIMIT) -> Response:
-        """One request. One that is only read is sent again when a kept connection turns out to be dead.
+        """One request. What only reads is asked again when a kept connection turns out to be dead.
 
         Raises DialError, HttpError.
         """
         stream = self._take()
         if stream is not None:
+            reads = asked.method in ("GET", "HEAD")
             try:
-                return await self._exchange(stream, asked, deadline, limit)
+                doubted = deadline.within(DOUBTED_SECONDS) if reads else deadline
+                return await self._exchange(stream, asked, doubted, limit)
             except HttpError as error:
-                if error.kind != "lost" or asked.method not in ("GET", "HEAD"):
+                if error.kind not in ("lost", "silent") or not reads or deadline.expired:
                     raise
+                self._let_go()  # the others went the same way
         stream = await dial(self.connection, deadline)
         return await self._exchange(stream, asked, deadline, limit)
 
@@ -118,8 +134,10 @@ class Client:
                 raise HttpError("unreadable", f"{self.connection.authority} changed the protocol unasked")
             return answer
         finally:
-            if kept and not self._closed:
-                self._idle.append((stream, asyncio.get_running_loop().time()))
+            if kept and not self._closed and len(self._idle) < MOST_KEPT:
+                loop = asyncio.get_running_loop()
+                self._idle.append((stream, now := loop.time()))
+                loop.call_later(_KEPT, self._let_go, now)
             else:
                 stream.shut()
 
