@@ -8,12 +8,11 @@ own, with a certificate that is made for it, takes one connection of Bazel's: it
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,21 +48,18 @@ class Transport:
     cause: str = ""
 
 
-def with_natives(bazel: Bazel, directory: Path) -> Bazel:
-    """`bazel` with netty's TLS library out of `directory`, which holds it as `libnetty_tcnative.so`.
+def with_natives(bazel: Bazel, environ: Mapping[str, str]) -> Bazel:
+    """`bazel` with netty's TLS library out of LD_LIBRARY_PATH; as it is where no directory there holds one.
 
-    The library needs libapr-1.so.0, which is found beside it or where the system keeps it. It gives
-    TLS and no unix sockets: those are in another library, which Debian does not package.
-    Raises BazelError (`bazel.natives`) when it is not there.
+    It is to be called `libnetty_tcnative.so`. It needs libapr-1.so.0, which is found beside it or where the
+    system keeps it, and gives TLS and no unix sockets: those are in another library, which Debian does not
+    package.
     """
-    if not (directory / LIBRARY).is_file():
-        raise BazelError(
-            f"{directory} holds no {LIBRARY}",
-            "get it: apt-get download libnetty-tcnative-jni libapr1; unpack both with dpkg-deb -x; copy "
-            f"libnetty-tcnative.so to {directory / LIBRARY} and libapr-1.so.0 beside it",
-            code="bazel.natives",
-        )
-    path = ":".join(part for part in (str(directory), os.environ.get("LD_LIBRARY_PATH", "")) if part)
+    path = environ.get("LD_LIBRARY_PATH", "")
+    places = (Path(part) for part in path.split(":"))
+    directory = next((place for place in places if place.is_absolute() and (place / LIBRARY).is_file()), None)
+    if directory is None:
+        return bazel
     return replace(
         bazel,
         startup=(*bazel.startup, f"--host_jvm_args=-Djava.library.path={directory}"),

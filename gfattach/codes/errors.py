@@ -73,7 +73,6 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "bazel.gone": "the Bazel that was found is not there any more",
             "bazel.hung": "Bazel did not end in time",
             "bazel.log": "the log of remote calls is not as Bazel writes it",
-            "bazel.natives": "Bazel's installation lacks the library that TLS and unix sockets need",
             "bazel.other-cache": "the shell names another cache than the one that is attached",
             "bazel.rc": "Bazel does not take the workspace's rc files",
             "bazel.rc-ignored": "an option would have Bazel ignore the attachment's rc file",

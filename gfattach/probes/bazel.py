@@ -5,6 +5,7 @@ A Bazel that is missing is skipped: an attachment is of use without it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,9 +46,8 @@ class BazelSubject:
     `program` is what a person named, None to look for one; `workspace` is the one to attach,
     which may ask for a version of its own; `work` is room for a private server; `flags` are
     those of the fragment; `flag_cache` keeps the answers. `needs_transport` says that the
-    endpoint needs TLS, `through_socket` that it is reached by a unix socket; `natives` is a directory
-    with netty's TLS library, for a Bazel without. `plaintext_allowed` says that a forward may end TLS for one
-    that cannot do it. `always_start` starts a server even when this very
+    endpoint needs TLS, `through_socket` that it is reached by a unix socket; `plaintext_allowed` that a
+    forward may end TLS for a Bazel that cannot do it. `always_start` starts a server even when this very
     program has answered before.
     """
 
@@ -58,7 +58,6 @@ class BazelSubject:
     flag_cache: Path
     needs_transport: bool = False
     through_socket: bool = False
-    natives: Path | None = None
     plaintext_allowed: bool = False
     always_start: bool = True
     environ: Mapping[str, str] | None = None
@@ -71,8 +70,8 @@ def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
         if path is None:
             return skip("bazel.program.missing", "there is no Bazel on this machine", INSTALL_HINT)
         bazel = identify(path, _until(inquiry), workspace=subject.workspace, environ=subject.environ)
-        if subject.natives is not None:
-            bazel = with_natives(bazel, subject.natives)
+        if not bazel.native_transport:
+            bazel = with_natives(bazel, os.environ if subject.environ is None else subject.environ)
     except ProgramMissingError as error:
         why = "it was asked for by name, so no other is taken in its place"
         return fail("bazel.program.named", error.fact, why, *error.hints)
@@ -189,7 +188,6 @@ STAGE: Stage[BazelSubject] = Stage(
                 "bazel.program.found": "a Bazel is there and says what it is",
                 "bazel.program.missing": "there is no Bazel on this machine",
                 "bazel.program.named": "the Bazel that was asked for by name is not there",
-                "bazel.program.natives": "the directory that was named holds no TLS library for Bazel",
                 "bazel.program.unusable": "the file that should be Bazel cannot be run",
                 "bazel.program.hung": "Bazel does not say its version in time",
                 "bazel.program.crashed": "Bazel ends with an error when asked for its version",

@@ -1,6 +1,7 @@
 """Real Bazels and TLS: a cache under its real name by a unix socket, and what cannot go that way."""
 
 import contextlib
+import os
 import socket
 import threading
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 from gfattach.bazel.answers import Answers
 from gfattach.bazel.probe_workspace import ACTIONS, LABEL, write_probe
 from gfattach.bazel.run import Server
-from gfattach.bazel.transport import LIBRARY, remembered, try_transport, with_natives
+from gfattach.bazel.transport import remembered, try_transport, with_natives
 from gfattach.deadline import Deadline
 from gfattach.endpoint import parse_endpoint
 from gfattach.engine import Run
@@ -110,8 +111,13 @@ def on_tcp(path):
     return faults.talking(handle)
 
 
+def told(directory):
+    """The environment of somebody who has put netty's library where the finding says."""
+    return {"LD_LIBRARY_PATH": str(directory)}
+
+
 def test_debians_bazel_with_natives_hits_a_tls_cache_on_a_port_and_refuses_a_wrong_name(site, tmp_path):
-    bazel = with_natives(debian(), natives())
+    bazel = with_natives(debian(), told(natives()))
     with on_tcp(site.socket) as port:
         filled, hit = (
             build(bazel, tmp_path, f"grpcs://localhost:{port}", site, by_socket=False) for _ in range(2)
@@ -124,7 +130,7 @@ def test_debians_bazel_with_natives_hits_a_tls_cache_on_a_port_and_refuses_a_wro
 
 def test_debians_bazel_with_natives_still_goes_by_no_unix_socket(site, tmp_path):
     with pytest.raises(BazelError) as caught:
-        build(with_natives(debian(), natives()), tmp_path, f"grpcs://{NAME}:9092", site)
+        build(with_natives(debian(), told(natives())), tmp_path, f"grpcs://{NAME}:9092", site)
     assert caught.value.code == "bazel.crashed"
     assert "Unix domain sockets are unsupported" in caught.value.hints[0]
 
@@ -160,20 +166,18 @@ def test_the_stage_says_what_each_bazel_can_do(tmp_path):
     without = ask(tmp_path, deb.path, **needed)
     assert (without.code, without.status) == ("bazel.transport.no-tls", Status.FAIL)
     assert any("libnetty_tcnative.so" in hint for hint in without.hints)
-    given = ask(tmp_path, deb.path, natives=natives(), **needed)
+    environ = {**os.environ, **told(natives())}
+    given = ask(tmp_path, deb.path, environ=environ, **needed)
     assert (given.code, given.data["tls"], given.data["socket"]) == ("bazel.transport.no-socket", True, False)
     assert "Unix domain sockets are unsupported" in given.seen
-    assert ask(tmp_path, deb.path, natives=natives(), needs_transport=True).code == "bazel.transport.before"
+    assert ask(tmp_path, deb.path, environ=environ, needs_transport=True).code == "bazel.transport.before"
     assert ask(tmp_path, deb.path).code == "bazel.transport.plain"
 
 
-def test_natives_that_are_not_there_are_named_with_how_to_get_them(tmp_path):
+@pytest.mark.parametrize("path", ["", ":", "relative", "/nonexistent:{empty}"])
+def test_a_bazel_is_as_it_was_where_no_directory_holds_natives(path, tmp_path):
     bazel = debian()
-    with pytest.raises(BazelError) as caught:
-        with_natives(bazel, tmp_path)
-    assert LIBRARY in caught.value.fact and "apt-get download" in caught.value.hints[0]
-    subject = BazelSubject(str(bazel.path), None, tmp_path, (), tmp_path / "f.json", natives=tmp_path)
-    assert Run().stage(STAGE, subject).findings["bazel.program"].code == "bazel.program.natives"
+    assert with_natives(bazel, told(path.format(empty=tmp_path))) == bazel
 
 
 def test_answers_of_different_programs_are_kept_apart(tmp_path):

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from tests.integration.bazels import debian
+from tests.integration.natives import natives
 from tests.integration.pki import DAY, pki
 from tests.integration.reapi_server import reapi
 from tests.integration.tls_front import front
@@ -125,3 +126,15 @@ def test_without_the_option_and_without_bazel_an_earlier_listener_is_closed_too(
     assert listeners(machine) == {}
     assert f"--remote_cache={site[1]}" in (machine.workspace / ".gfattach/bazelrc").read_text()
     assert machine.run("down").returncode == 0
+
+
+@pytest.mark.bazel
+def test_a_bazel_that_was_given_the_library_that_the_finding_names_goes_over_tls(machine, site):
+    refused = machine.json("up", *site, "--bazel", str(debian().path), code=2)
+    hints = "\n".join(findings(refused)["bazel.transport.no-tls"]["hints"])
+    assert "libnetty-tcnative-jni" in hints and "export LD_LIBRARY_PATH=DIR" in hints
+    machine.variables["LD_LIBRARY_PATH"] = str(natives())
+    document = machine.json("up", *site, "--bazel", str(debian().path))
+    assert findings(document)["bazel.transport.works"]["status"] == "ok"
+    assert document["result"]["verdict"] == "proved"
+    assert f"--remote_cache={site[1]}" in (machine.workspace / ".gfattach/bazelrc").read_text()
