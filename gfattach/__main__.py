@@ -20,7 +20,9 @@ def main() -> None:
 
         sys.exit(get(sys.argv[3:]))
     from gfattach.cli.main import run
+    from gfattach.cli.streams import make_writable
 
+    make_writable()
     sys.excepthook = _redacted
     sys.exit(run())
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import click
 
 from gfattach.cli.interrupts import end_as_interrupted
+from gfattach.cli.streams import can_draw
 from gfattach.engine import Observer, Report, Run
 from gfattach.errors import ExitCode, GfattachError
 from gfattach.redact import redact
@@ -92,7 +93,8 @@ def process_origin() -> float:
 
 
 def _observer(output: str, verbose: bool) -> _Closable:
-    if output == "text" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    drawn = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and can_draw(sys.stderr)
+    if output == "text" and drawn:
         from gfattach.report.live import LiveObserver
 
         return LiveObserver(sys.stderr, verbose=verbose)

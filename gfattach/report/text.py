@@ -27,15 +27,20 @@ def stage_line(result: StageResult) -> str:
 
 
 def stage_summary(result: StageResult) -> str:
-    """What a stage found in one line: its worst finding, or its last one that says something."""
+    """What a stage found in one line: its worst finding, or its last one that says something.
+
+    Of what was not asked the first has the reason: the others were not asked because of it.
+    """
     findings = list(result.findings.values())
     worst = [finding for finding in findings if finding.status is result.status]
     if not findings:
         return f"{result.title}  ({seconds(result.seconds)})"
     counted = ""
     if len(findings) > 1:
-        counted = f"{sum(f.status is Status.OK for f in findings)} of {len(findings)} ok · "
-    shown = worst[0] if result.status in (Status.FAIL, Status.WARN) else worst[-1]
+        skipped = sum(f.status is Status.SKIP for f in findings)
+        counted = f"{sum(f.status is Status.OK for f in findings)} of {len(findings)} ok"
+        counted += f", {skipped} not asked · " if skipped else " · "
+    shown = worst[-1] if result.status is Status.OK else worst[0]
     return f"{counted}{shown.seen}  ({seconds(result.seconds)})"
 
 

@@ -46,7 +46,9 @@ def seen():
 
 def test_the_plain_checklist_is_a_line_a_stage_with_what_is_not_well_below_it(seen):
     lines = seen[1].splitlines()
-    assert lines[0].startswith("fail  cache        1 of 4 ok · the certificate is for a|b, not c  (")
+    assert lines[0].startswith(
+        "fail  cache        1 of 4 ok, 1 not asked · the certificate is for a|b, not c  ("
+    )
     assert "      warn  a lookup takes 300 ms  [c.warn]" in lines
     assert "              builds wait for each" in lines
     assert "            > measure it: ping HOST" in lines
@@ -95,3 +97,14 @@ def test_the_headline_names_the_time_and_the_stages():
         "stages": [{"name": "a", "seconds": 0.22}, {"name": "b", "seconds": 1.62}],
     }
     assert text.headline(first) == "time to first cache hit  1.84 s   (a 0.22 · b 1.62)"
+
+
+def test_a_stage_of_which_nothing_was_asked_says_the_reason_and_not_what_followed_from_it():
+    stream = io.StringIO()
+    run = Run(PlainObserver(stream))
+    first = Probe("c.one", "one", lambda q: skip("c.skip", "there is no Bazel on this machine"), CODES)
+    then = Probe("c.two", "two", lambda q: ok("c.ok", "never reached"), CODES, needs=("c.one",))
+    run.stage(Stage("bazel", "ask Bazel", (first, then)), None)
+    assert stream.getvalue().startswith(
+        "skip  bazel        0 of 2 ok, 2 not asked · there is no Bazel on this machine  ("
+    )
