@@ -16,28 +16,17 @@ from typing import NoReturn
 
 from gfattach import attachment as records
 from gfattach import process
-from gfattach.attach import agents, headers
-from gfattach.attach.bazel_token import with_token
-from gfattach.attachment import Attachment
+from gfattach.attach import agents, bazel_contract, headers
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
-from gfattach.contract import bazel_arguments
+from gfattach.contract import bazel_arguments, bazel_flags
 from gfattach.contract.bazel_arguments import Invocation
 from gfattach.contract.bazel_rc import joined_rc, without_rc_files
-from gfattach.contract.display import shown
-from gfattach.contract.environment import SAVED
-from gfattach.contract.manifest import read_manifest
-from gfattach.contract.rules_values import disk_reasons
-from gfattach.contract.substrate import classify
-from gfattach.contract.variables import HEADER_VARIABLES, value_of
-from gfattach.credential.sources import TOKEN_VARIABLE
 from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import BazelError, ProgramMissingError, RefusedError, UsageError
+from gfattach.errors import BazelError, ProgramMissingError
 from gfattach.files import remove_tree
 from gfattach.fragments.rcfile import imports
 from gfattach.paths import Home, cache_directory, resolve_home
 from gfattach.site.load import load_site
-from gfattach.site.site import Site
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ def prepare(words: Sequence[str]) -> Replacement:
     environment: Mapping[str, str] = os.environ
     home = resolve_home(None, Path.cwd())
     site = load_site({}, {}, home.workspace)
-    _demand(environment, home, site)
+    bazel_contract.demand(environment, home, site)
     program = locate(environ=environment)
     if program is None:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
@@ -68,27 +57,25 @@ def prepare(words: Sequence[str]) -> Replacement:
     if record is not None and record.cache_by_agent:
         agents.revive(record)
     invocation = bazel_arguments.split(words)
-    fragment = None if record is None else _fragment(record, environment)
+    fragment = None if record is None else bazel_contract.fragment_of(record, environment)
     rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []
-    secrets = {*HEADER_VARIABLES}
-    if invocation.command in bazel_arguments.BUILDS and (host := _cache_host(record, environment)):
-        given = with_token(environment, host, fragment)
-        # The helper of a newer Bazel reads the variable itself; otherwise the header has it by now.
-        secrets |= {TOKEN_VARIABLE} if given != dict(environment) else set()
-        environment = given
-    upload = bazel_arguments.may_upload(environment, site_allows=site.may_upload)
-    keep_events = fragment is None and not upload
-    needed = bazel_arguments.uncertain_flags(environment, invocation.command, keep_events=keep_events)
-    names = _names(needed, program, home, environment)
+    contracted = bazel_contract.contracted(
+        environment,
+        invocation.command,
+        record,
+        fragment,
+        lambda needed: _names(needed, program, home, environment),
+        may_upload=site.may_upload,
+    )
     headers.sweep()
-    text = bazel_arguments.header_rc(environment) if invocation.command in bazel_arguments.BUILDS else ""
     bare, own = without_rc_files(invocation)
-    if text or (rc and own):
+    if contracted.header_rc or (rc and own):
         files = [*rc, *(Path.cwd() / name for name in own)]
-        rc, invocation = [headers.write_headers(joined_rc(files, text))], bare
-    line = bazel_arguments.arguments(invocation, environment, names=names, rc=rc, upload=upload)
-    secrets |= {SAVED + name for name in secrets}
-    left = {name: value for name, value in environment.items() if name not in secrets}
+        rc, invocation = [headers.write_headers(joined_rc(files, contracted.header_rc))], bare
+    left = contracted.environment
+    line = bazel_arguments.arguments(
+        invocation, left, names=contracted.names, rc=rc, upload=contracted.upload
+    )
     return Replacement(program, tuple(line), left)
 
 
@@ -102,44 +89,6 @@ def become(replacement: Replacement) -> NoReturn:
         raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
 
 
-def _demand(environment: Mapping[str, str], home: Home, site: Site) -> None:
-    manifest = None if home.workspace is None else read_manifest(home.workspace)
-    classify(environment, manifest=manifest, site=site).demand()
-    for reason in disk_reasons(environment, is_directory=os.path.isdir, is_file=os.path.isfile):
-        raise RefusedError(reason.seen, reason.why, *reason.hints, code=reason.code)
-
-
-def _fragment(record: Attachment, environment: Mapping[str, str]) -> Path | None:
-    """The attachment's rc, if its Bazel half is attached."""
-    if record.bazelrc is None or record.cache is None:
-        return None
-    if not record.bazelrc.is_file():
-        raise UsageError(
-            f"{record.bazelrc} is gone, and the attachment has it",
-            "write it again: gfattach up",
-            code="bazel.fragment-gone",
-        )
-    named = value_of(environment, "BAZEL_REMOTE_CACHE")
-    if named and parse_endpoint(named) != record.cache.endpoint:
-        # The rc holds the way to its own cache (a socket, an authority): it does not fit another one.
-        raise UsageError(
-            f"BAZEL_REMOTE_CACHE is {shown(environment, 'BAZEL_REMOTE_CACHE')}, and what is attached here is "
-            f"{record.cache.endpoint.url}",
-            'to use what is attached: eval "$(gfattach env)"',
-            "to use the other one: gfattach down",
-            code="bazel.other-cache",
-        )
-    return record.bazelrc
-
-
-def _cache_host(record: Attachment | None, environment: Mapping[str, str]) -> str:
-    """The host whose token the cache of this shell asks for; "" where there is no cache."""
-    if record is not None and record.cache is not None and record.bazelrc is not None:
-        return record.cache.token_host
-    named = value_of(environment, "BAZEL_REMOTE_CACHE")
-    return parse_endpoint(named).host if named else ""
-
-
 def _is_read(fragment: Path, home: Home, invocation: Invocation) -> bool:
     """Whether the workspace imports the fragment: Bazel warns, every time, of a file that it reads twice."""
     if home.workspace is None or "--noworkspace_rc" in invocation.startup:
@@ -150,17 +99,15 @@ def _is_read(fragment: Path, home: Home, invocation: Invocation) -> bool:
 def _names(
     needed: Sequence[str], program: Path, home: Home, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """How this Bazel calls the flags that not every one has; it is asked only when one is needed."""
-    if not needed:
-        return {}
+    """How this Bazel calls `needed`."""
     from gfattach.bazel.flags import accepted_flags
 
     bazel = identify(program, Deadline.after(IDENTIFY_SECONDS), workspace=home.workspace, environ=environment)
     work = home.flags_work
     try:
         accepted = accepted_flags(
-            bazel, bazel_arguments.questions(needed), work=work, cache=cache_directory() / "bazel-flags.json"
+            bazel, bazel_flags.questions(needed), work=work, cache=cache_directory() / "bazel-flags.json"
         )
     finally:
         remove_tree(work)
-    return bazel_arguments.known_names(needed, accepted, bazel.label)
+    return bazel_flags.known_names(needed, accepted, bazel.label)

@@ -8,7 +8,6 @@ workspace, reading only, with an output base that is thrown away.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +20,6 @@ from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
 from gfattach.contract.bazel_rc import joined_rc
-from gfattach.contract.environment import SAVED
-from gfattach.contract.variables import HEADER_VARIABLES
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, RefusedError, UsageError
 from gfattach.files import make_private_directory, read_bytes, remove, write_atomic
@@ -170,23 +167,23 @@ def measure_target(
     deadline: Deadline,
     flags: Sequence[str] = (),
     flag_cache: Path | None = None,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
+    header_rc: str = "",
 ) -> Leg:
     """Build `labels` of `workspace` as its user would, and measure what `target` serves of them.
 
     The user's rc files, `rc` on top of them, and `environ` are honoured: they are part of the
     keys. Nothing is stored, neither in the cache nor in the workspace, and the output base is
-    thrown away, so everything has to be hit or built. Raises RefusedError when the effective
-    options hold an executor, UsageError for no labels, and BazelError.
+    thrown away, so everything has to be hit or built. `flags` stand before all that a proof needs,
+    `header_rc` is the text of a private rc file; `environ`, which a Bazel writes into a log, holds no
+    secret. Raises RefusedError when the effective options hold an executor, UsageError for no labels,
+    and BazelError.
     """
     if not labels:
         raise UsageError("no target was named", "name one: gfattach prove --target //some:target")
     where = endpoint_options(target, bazel)
     kept = read_bytes(workspace / _LOCK_FILE)
-    # A Bazel writes its caller's environment into a log.
-    secrets = {*HEADER_VARIABLES, *(SAVED + name for name in HEADER_VARIABLES)}
-    environ = {n: v for n, v in (os.environ if environ is None else environ).items() if n not in secrets}
-    private = write_header_rc(target, work, rc)
+    private = write_header_rc(target, work, rc, header_rc)
     rc = private or rc
     with Server(bazel, workspace, work, "target", environ=environ, rc=rc) as server:
         try:
@@ -218,18 +215,20 @@ def measure_target(
     return leg_of(build)
 
 
-def write_header_rc(target: CacheTarget, work: Path, rc: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """An rc file (0600, below `work`) with the target's headers, if it has any: they are never arguments.
+def write_header_rc(
+    target: CacheTarget, work: Path, rc: Sequence[Path] = (), text: str = ""
+) -> tuple[Path, ...]:
+    """An rc file (0600, below `work`) with the target's headers and `text`, if any: they are never arguments.
 
     It imports `rc`: an older Bazel reads one `--bazelrc` alone. Every Bazel knows the flag, while a helper
     would need the home that a proof's Bazel has not. Raises StorageError, and UsageError for a header
     that no rc file can hold.
     """
-    if not target.headers:
+    if not target.headers and not text:
         return ()
     lines = [f"build {quote(f'--remote_cache_header={name}={value}')}\n" for name, value in target.headers]
     file = make_private_directory(work) / "headers.bazelrc"
-    write_atomic(file, joined_rc(rc, "".join(lines)).encode())
+    write_atomic(file, joined_rc(rc, "".join([*lines, text])).encode())
     return (file,)
 
 

@@ -178,7 +178,8 @@ def test_what_the_contract_refuses_ends_with_3_before_bazel_is_looked_for(attach
 
 
 def test_an_upload_that_the_site_does_not_allow_ends_with_3(attached):
-    assert attached.run("bazel", "build", "--remote_upload_local_results", LABEL).returncode == 3
+    for option in ("--remote_upload_local_results", "--experimental_build_event_upload_strategy=remote"):
+        assert attached.run("bazel", "build", option, LABEL).returncode == 3
     attached.variables["GF_BAZEL_REMOTE_UPLOAD"] = "true"
     assert attached.run("bazel", "build", LABEL).returncode == 3
 

@@ -4,15 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.contract.bazel_arguments import (
-    arguments,
-    header_rc,
-    known_names,
-    may_upload,
-    questions,
-    split,
-    uncertain_flags,
-)
+from gfattach.contract.bazel_arguments import arguments, header_rc, may_upload, split
+from gfattach.contract.bazel_flags import known_names, questions, uncertain_flags
 from gfattach.errors import RefusedError, UsageError
 
 CACHE = {"BAZEL_REMOTE_CACHE": "grpc://cache:9092"}
@@ -163,6 +156,27 @@ def test_an_upload_that_a_person_types_is_refused_where_it_is_not_allowed(value)
         built(CACHE, "build", option, "//:x")
     assert option in built(CACHE, "build", option, "//:x", upload=True)
     assert built(CACHE, "build", "--remote_upload_local_results=no")[-1] == "--remote_upload_local_results=no"
+
+
+EVENTS = "--experimental_build_event_upload_strategy"
+
+
+@pytest.mark.parametrize("words", [[f"{EVENTS}=remote"], [EVENTS, "remote"], [f"{EVENTS}="]])
+def test_files_of_build_events_that_a_person_would_upload_are_refused_like_results(words):
+    with pytest.raises(RefusedError) as caught:
+        built(CACHE, "build", *words, "//:x")
+    assert caught.value.code == "bazel.upload"
+    assert words[0] in built(CACHE, "build", *words, "//:x", upload=True)
+    assert built(CACHE, "build", EVENTS, "local")[-2:] == [EVENTS, "local"]
+    assert built(CACHE, "run", "//:x", "--", *words)[-len(words) :] == words
+
+
+def test_no_rc_file_and_no_config_uploads_the_files_of_build_events():
+    """The command line comes behind every rc file, and is said once more behind a config."""
+    needed = uncertain_flags(CACHE, "build", keep_events=True)
+    names = known_names(needed, set(questions(needed)), "4.2.3")
+    line = arguments(split(["build", "--config=ci", "//:x"]), CACHE, names=names)
+    assert [i for i, word in enumerate(line) if word == f"{EVENTS}=local"] == [3, len(line) - 1]
 
 
 def test_a_bazel_that_is_told_to_ignore_rc_files_would_lose_the_attachment():

@@ -115,7 +115,14 @@ def test_a_measurement_without_a_target_is_a_mistake(tmp_path):
 
     with pytest.raises(UsageError):
         measure_target(
-            BAZEL, tmp_path, [], [], target("grpc://h:1"), work=tmp_path / "w", deadline=Deadline.after(1)
+            BAZEL,
+            tmp_path,
+            [],
+            [],
+            target("grpc://h:1"),
+            work=tmp_path / "w",
+            deadline=Deadline.after(1),
+            environ={},
         )
 
 
