@@ -24,11 +24,12 @@ from gfattach.deadline import Deadline
 from gfattach.endpoint import Endpoint
 from gfattach.engine import Run, StageResult
 from gfattach.errors import ClusterError, UsageError
-from gfattach.finding import Finding, ok
+from gfattach.finding import Finding, Status, ok
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
+from gfattach.probes import certificates, cluster_rights
 from gfattach.probes import cluster as cluster_probes
-from gfattach.probes import cluster_rights
+from gfattach.probes.certificates_subject import Purpose, of_api_server
 from gfattach.probes.cluster_subject import ClusterSubject
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.discover import Chosen, Half, choose, discover, nothing_found
@@ -50,7 +51,7 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
     it, RefusedError for one that names an executor, and StorageError.
     """
     subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"))
-    asked = _passed(run.stage(cluster_probes.STAGE, subject))
+    asked = _passed(_ask(subject, run))
     site = _published(options.site, site, home, asked).with_authorities(home.directory)
     refuse_site_executor(site)
     plan = _Plan(site, {})
@@ -82,6 +83,19 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
         nix_forward=plan.nix_forward(),
         plain_forward=plain,
     )
+
+
+def _ask(subject: ClusterSubject, run: Run) -> StageResult:
+    """Ask the cluster; a certificate of its API server that does not simply pass is asked everything then.
+
+    What lies behind a proxy that is no plain HTTP one is not looked at a second time.
+    """
+    asked = run.stage(cluster_probes.STAGE, subject)
+    if asked.findings["cluster.tls"].status in (Status.WARN, Status.FAIL):
+        server = of_api_server(subject.connection)
+        if server is not None:
+            run.stage(certificates.stage_of(Purpose.API_SERVER), server)
+    return asked
 
 
 @dataclass

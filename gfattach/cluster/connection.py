@@ -60,7 +60,8 @@ class ClusterConnection:
     request's path ("" or "/k8s/clusters/x"); `tls` is None for http://; `server_name` is what the
     certificate has to be for. `authorization` is the header's whole value. `expires` is when the
     credential has to be resolved anew, None for never. `context`, `user` and `namespace` are names, for
-    people; `insecure` says that the kubeconfig switches verification off.
+    people; `insecure` says that the kubeconfig switches verification off, `identified` that `tls` shows a
+    certificate of the client's.
     """
 
     host: str
@@ -76,6 +77,7 @@ class ClusterConnection:
     context: str = ""
     user: str = ""
     insecure: bool = False
+    identified: bool = False
 
     @property
     def authority(self) -> str:

@@ -169,6 +169,7 @@ def connection(
         context=entries.context.name,
         user=entries.context.user,
         insecure=cluster.insecure,
+        identified=context is not None and bool(credential.certificate),
     )
 
 

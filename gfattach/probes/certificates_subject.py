@@ -126,7 +126,7 @@ def of_substituter(
     )
 
 
-def of_api_server(connection: ClusterConnection, identified: bool = False) -> CertificateSubject | None:
+def of_api_server(connection: ClusterConnection) -> CertificateSubject | None:
     """The endpoint of an API server; None behind a proxy that is no plain HTTP one."""
     proxy = connection.proxy
     way = to_host(connection.host, connection.port)
@@ -143,5 +143,5 @@ def of_api_server(connection: ClusterConnection, identified: bool = False) -> Ce
         way,
         tls=connection.tls is not None,
         context=connection.tls,
-        identified=identified,
+        identified=connection.identified,
     )
