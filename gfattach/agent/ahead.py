@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ KEPT_SECONDS = 8.0
 
 #: Seconds for its answer to the ping, after which another connection is made.
 _PONG_SECONDS = 0.5
+
+#: How many times the usual time the one that is about to be is waited for.
+_PATIENCE = 2.0
 
 #: Seconds that opening one may take.
 _OPEN_SECONDS = 5.0
@@ -45,6 +49,7 @@ class Ahead:
         self._held: Opened | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._awaited = False
+        self._usual = 0.0  # seconds that opening one took the last time
 
     def __bool__(self) -> bool:
         """Whether one is held, or is about to be and nobody waits for it yet."""
@@ -57,14 +62,16 @@ class Ahead:
             self._opening = asyncio.get_running_loop().create_task(self._open(open_one))
 
     async def ask(self) -> None:
-        """Let go of the one that is held if it does not answer; wait for the one that is about to be."""
+        """Let go of the one that is held if it does not answer; wait for the one that is about to be, as long
+        as that may take where all is well: somebody waits here who could have opened his own.
+        """
         held = self._held
         if held is None:
             if self._opens():
                 assert self._opening is not None
                 self._awaited = True
                 try:
-                    await asyncio.wait({self._opening})
+                    await asyncio.wait({self._opening}, timeout=max(_PONG_SECONDS, _PATIENCE * self._usual))
                 finally:
                     self._awaited = False
             return
@@ -100,9 +107,10 @@ class Ahead:
     async def _open(self, open_one: Callable[[Deadline], Awaitable[Opened]]) -> None:
         # Whoever comes next opens one in the usual way, and says what is wrong.
         with contextlib.suppress(ClusterError, OSError, TimeoutError):
-            deadline = Deadline.after(_OPEN_SECONDS)
+            began, deadline = time.monotonic(), Deadline.after(_OPEN_SECONDS)
             async with asyncio.timeout(deadline.remaining()):
                 opened = await open_one(deadline)
+            self._usual = time.monotonic() - began
             opened.channel.hold()
             self._held = opened
             self._timer = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._let_go)

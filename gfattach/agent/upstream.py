@@ -7,9 +7,7 @@ other with it.
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from gfattach.agent.ahead import Ahead, Opened
 from gfattach.agent.channel import Channel, DirectChannel
 from gfattach.agent.cluster_session import ClusterSession
+from gfattach.agent.pods import Pods
 from gfattach.agent.spec import DirectUpstream, Health, PodUpstream
 from gfattach.agent.tls import TlsChannel, context_for, server_name
 from gfattach.deadline import Deadline
@@ -26,16 +25,9 @@ if TYPE_CHECKING:
     import ssl
 
     from gfattach.cluster.connection import ClusterConnection
-    from gfattach.cluster.services import ReadyPod
-
-#: Seconds that the list of ready pods is believed without asking again.
-PODS_SECONDS = 3.0
 
 #: How the codes of errors end that another pod would not mend.
 _NOT_THE_POD = (".unauthorized", ".forbidden")
-
-#: Seconds in which a pod that failed is not the first choice.
-_AVOIDED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -138,9 +130,7 @@ class PodWay:
     def __init__(self, upstream: PodUpstream, session: ClusterSession) -> None:
         self._upstream = upstream
         self._session = session
-        self._ready: tuple[ReadyPod, ...] = ()
-        self._known_until = 0.0
-        self._avoided: dict[str, float] = {}
+        self._pods = Pods(upstream, session)
         self._ahead = Ahead()
 
     @property
@@ -157,7 +147,7 @@ class PodWay:
                     connection, deadline
                 )
             except ClusterError as error:
-                self._known_until = 0.0
+                self._pods.doubt()
                 if self._session.failed(connection, error) and not deadline.expired:
                     continue
                 raise
@@ -168,8 +158,8 @@ class PodWay:
 
     def failed(self, leg: Leg) -> None:
         """Ask for the ready pods before the next connection, and take another first."""
-        self._known_until = 0.0
-        self._avoid(leg.pod)
+        self._pods.doubt()
+        self._pods.avoid(leg.pod)
         self._ahead.drop()
 
     def forget(self) -> None:
@@ -181,30 +171,21 @@ class PodWay:
         """The connection that was opened ahead, if it is as good as a fresh one would be."""
         if not self._ahead:
             return None
-        await asyncio.gather(self._learn(connection, deadline), self._ahead.ask())
+        pods, _ = await asyncio.gather(self._pods.ready(connection, deadline), self._ahead.ask())
         opened = self._ahead.take()
         if opened is None:
             return None
-        ready = any(pod.name == opened.pod for pod in self._ready)
-        if opened.connection is connection and ready and not self._avoids(opened.pod):
+        ready = any(pod.name == opened.pod for pod in pods)
+        if opened.connection is connection and ready and not self._pods.avoids(opened.pod):
             return opened
         opened.channel.abort()
         return None
 
-    async def _learn(self, connection: ClusterConnection, deadline: Deadline) -> None:
-        """Know the ready pods. Raises ClusterError."""
-        from gfattach.cluster.services import ready_pods
-
-        if time.monotonic() >= self._known_until:
-            self._ready = tuple(await ready_pods(self._session.api(connection), self._upstream, deadline))
-            self._known_until = time.monotonic() + PODS_SECONDS
-
     async def _open(self, connection: ClusterConnection, deadline: Deadline) -> Opened:
         from gfattach.cluster.portforward import open_channel
 
-        await self._learn(connection, deadline)
         failure: ClusterError | None = None
-        pods = self._order()
+        pods = self._pods.order(await self._pods.ready(connection, deadline))
         for tried, pod in enumerate(pods):
             # One pod whose node says nothing must leave time for the others.
             share = deadline.within(deadline.remaining() / (len(pods) - tried))
@@ -212,22 +193,9 @@ class PodWay:
                 channel = await open_channel(connection, pod.namespace, pod.name, pod.port, share)
                 return Opened(channel, pod.name, connection)
             except ClusterError as error:
-                self._avoid(pod.name)
+                self._pods.avoid(pod.name)
                 failure = error
                 if deadline.expired or error.code.endswith(_NOT_THE_POD):
                     break
         assert failure is not None, "ready_pods gives at least one"
         raise failure
-
-    def _order(self) -> list[ReadyPod]:
-        """All ready pods in some order, those that failed a moment ago last."""
-        pods = random.sample(self._ready, len(self._ready))
-        return sorted(pods, key=lambda pod: self._avoids(pod.name))
-
-    def _avoids(self, name: str) -> bool:
-        now = time.monotonic()
-        self._avoided = {name: until for name, until in self._avoided.items() if until > now}
-        return name in self._avoided
-
-    def _avoid(self, name: str) -> None:
-        self._avoided[name] = time.monotonic() + _AVOIDED_SECONDS

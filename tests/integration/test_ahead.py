@@ -271,3 +271,26 @@ class TestTheOneAhead:
             assert not kept
 
         with_door(work, seconds=0.02)
+
+    def test_one_whose_opening_hangs_is_waited_for_no_longer_than_one_usually_takes(self):
+        async def work(kept, door):
+            kept.prepare(door)
+            await turn()
+            assert await taken(kept) is door.opened[0]
+            door.seconds = 4.0
+            kept.prepare(door)
+            began = asyncio.get_running_loop().time()
+            assert await taken(kept) is None
+            assert asyncio.get_running_loop().time() - began < 1.0
+
+        with_door(work)
+
+    def test_one_that_takes_long_far_away_is_waited_for(self):
+        async def work(kept, door):
+            kept.prepare(door)
+            await turn(0.8)
+            assert await taken(kept) is door.opened[0]
+            kept.prepare(door)
+            assert await taken(kept) is door.opened[1]
+
+        with_door(work, seconds=0.7)
