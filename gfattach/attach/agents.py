@@ -154,7 +154,9 @@ def recorded(home: Home) -> tuple[Attachment, Path]:
     """The attachment of `home`, and the directory of its agent. Raises UsageError where it has none."""
     record = records.load(home)
     if record is None:
-        raise UsageError("nothing is attached here", "attach first: gfattach up", code="agent.none")
+        raise UsageError(
+            "nothing is attached here", "attach first: gfattach up, or gfattach up --trial", code="agent.none"
+        )
     if record.agent is None:
         raise UsageError(
             f"no agent belongs to this attachment ({record.kind}): nothing is forwarded, nothing is watched",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,7 @@ def _inspection_lines(seen: Inspection) -> Iterator[str]:
     if record is None:
         yield "nothing is attached here"
         yield "  to attach: gfattach up, or gfattach up --trial"
+        yield from _shell_lines()
         return
     where = seen.home.workspace or "outside of any workspace"
     yield f"attached ({record.kind}) since {record.created:%Y-%m-%d %H:%M} UTC: {where}"
@@ -114,18 +116,18 @@ def _inspection_lines(seen: Inspection) -> Iterator[str]:
         yield f"substituter  {record.substituter.endpoint.url}  {record.nix_conf or 'no fragment'}"
         yield from _store_lines(record)
     for forward in () if seen.agent is None else seen.agent.forwards:
-        yield f"forward      {forward_line(forward)}"
+        yield f"{'watched' if forward.port is None else 'forward':<12} {forward_line(forward)}"
     first = (record.first_hit or {}).get("first_hit")
     if first:
         yield f"last proof   first hit after {seconds(first['seconds'])} ({first['client']})"
 
 
 def forward_line(forward: ForwardStatus) -> str:
-    """One forward: where it is, how it is, and what has gone over it."""
-    where = "watched" if forward.port is None else f"{forward.address}:{forward.port}"
-    line = f"{forward.name}  {forward.state}  {where}"
+    """One forward: how it is, where it is, and what has gone over it; of what is only watched, how it is."""
+    line = f"{forward.name}  {forward.state}"
     if forward.port is not None:
         line += (
+            f"  {forward.address}:{forward.port}"
             f"  {forward.open_connections} open, {forward.total_connections} in all"
             f", {size(forward.bytes_received)} received, {size(forward.bytes_sent)} sent"
         )
@@ -148,11 +150,24 @@ def look_lines(look: Look) -> list[str]:
 
 def detached(done: Detached) -> Outcome:
     """What `down` undid."""
+    document = {**done.as_json(), "shell_attached": _shell_attached()}
     if done.undoing is None:
-        return Outcome(ExitCode.GOOD, done.as_json(), ["nothing is attached here"])
+        return Outcome(ExitCode.GOOD, document, ["nothing is attached here", *_shell_lines()])
     left = [f"left, because gfattach did not make it: {path}" for path in done.undoing.left]
     where = done.home.workspace or "outside of any workspace"
-    return Outcome(ExitCode.GOOD, done.as_json(), [f"detached: {where}", *left])
+    return Outcome(ExitCode.GOOD, document, [f"detached: {where}", *left, *_shell_lines()])
+
+
+def _shell_attached() -> bool:
+    from gfattach.contract.environment import MEMORY
+
+    return bool(os.environ.get(MEMORY))
+
+
+def _shell_lines() -> Iterator[str]:
+    """What no command can undo: the variables of the shell that it was called from."""
+    if _shell_attached():
+        yield '  this shell has an attachment\'s variables; to take them back: eval "$(gfattach env)"'
 
 
 def shown_site(shown: ShownSite) -> Outcome:
