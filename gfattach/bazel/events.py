@@ -107,7 +107,6 @@ class BuildEvents:
     started: float | None = None
     options: Options | None = None
     spawns: Spawns | None = None
-    exit_name: str | None = None
 
 
 @contextlib.contextmanager
@@ -135,20 +134,16 @@ def read_events(path: Path) -> BuildEvents:
     started: float | None = None
     options: Options | None = None
     spawns: Spawns | None = None
-    exit_name: str | None = None
     for event in _events(path):
         if isinstance(said := event.get("started"), dict):
             started = _milliseconds(said.get("startTimeMillis"))
         elif isinstance(said := event.get("optionsParsed"), dict):
             options = Options(_texts(said.get("cmdLine")), _texts(said.get("explicitCmdLine")))
-        elif isinstance(said := event.get("finished"), dict):
-            exit_code = said.get("exitCode")
-            exit_name = str(exit_code.get("name", "")) if isinstance(exit_code, dict) else None
         elif isinstance(said := event.get("buildMetrics"), dict):
             summary = said.get("actionSummary")
             if isinstance(summary, dict) and isinstance(summary.get("runnerCount"), list):
                 spawns = _spawns_of_metrics(summary["runnerCount"])
-    return BuildEvents(started, options, spawns, exit_name)
+    return BuildEvents(started, options, spawns)
 
 
 def parse_summary(text: str) -> tuple[Spawns, str] | None:

@@ -87,14 +87,6 @@ class Api:
             return await self._client.request(asked, deadline, BODY_LIMIT)
         return await request(self.connection, asked, deadline, BODY_LIMIT)
 
-    def get_now(self, path: str, deadline: Deadline) -> dict[str, Any]:
-        """`get`, for a thread."""
-        return now(self.get(path, deadline))
-
-    def post_now(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """`post`, for a thread."""
-        return now(self.post(path, body, deadline))
-
     def apply_now(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """`apply`, for a thread."""
         return now(self.apply(path, body, deadline))

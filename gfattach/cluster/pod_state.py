@@ -11,11 +11,6 @@ from gfattach.cluster.objects import Pod, Waiting
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", "waiting"})
 
 
-def why_not_ready(pod: Pod) -> str:
-    """One line: the reason, then what the kubelet or the scheduler says of it."""
-    return _judge(pod)[1]
-
-
 def worst(pods: Iterable[Pod]) -> tuple[Pod, str] | None:
     """Of the pods that are not ready, the one with the worst reason, and that reason."""
     judged = [(_judge(pod), pod) for pod in pods if not pod.ready or pod.terminating]

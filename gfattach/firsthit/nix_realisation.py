@@ -94,6 +94,10 @@ class Realisation:
     def violations(self) -> tuple[str, ...]:
         """What voids this as a proof that the cache served it."""
         built = [f"Nix built {build.field(0)} here" for build in self.log.of(ActivityType.BUILD)]
+        if self.log.dropped:
+            built.append(
+                f"{self.log.dropped} activities of Nix are beyond what is kept, and were not looked at"
+            )
         strange = [activity for activity in self.substitutions() if not self._ours(activity)]
         unsigned = [
             f"Nix was told to take paths from {activity.field(1)} without a signature"

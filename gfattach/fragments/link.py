@@ -28,15 +28,12 @@ USER_RC = "user.bazelrc"
 class Link:
     """The line, and where it stands.
 
-    `file` is None when it is only offered. `changed` says whether it was added now; `read`
-    whether the workspace's `.bazelrc`, or what that imports, imports `file`. `hints` are what
-    is left for a person to do.
+    `file` is None when it is only offered. `hints` are what is left for a person to do: nothing where the
+    workspace's `.bazelrc`, or what that imports, imports `file`.
     """
 
     line: str
     file: Path | None
-    changed: bool
-    read: bool
     hints: tuple[str, ...]
 
 
@@ -59,7 +56,7 @@ def import_line(home: Home, fragment: Path) -> str:
 def offer(home: Home, fragment: Path) -> Link:
     """The line, for a person to put where they like. Raises UsageError."""
     line = import_line(home, fragment)
-    return Link(line, None, False, False, _by_hand(line, fragment))
+    return Link(line, None, _by_hand(line, fragment))
 
 
 def link(home: Home, fragment: Path, journal: Journal, deadline: Deadline | None = None) -> Link:
@@ -86,9 +83,9 @@ def link(home: Home, fragment: Path, journal: Journal, deadline: Deadline | None
             "remove what is left of the block, and run it again",
             code="link.damaged",
         ) from error
-    changed = journal.will_change(file, linked)
+    journal.will_change(file, linked)
     read = user_rc_is_read(home.workspace)
-    return Link(line, file, changed, read, () if read else _unread(home.workspace, fragment))
+    return Link(line, file, () if read else _unread(home.workspace, fragment))
 
 
 def user_rc_is_read(workspace: Path) -> bool:

@@ -33,7 +33,6 @@ _PROGRESS = 105
 class ActivityType(IntEnum):
     """The types of activity that tell where a path came from (Nix's `ActivityType`)."""
 
-    COPY = 100
     TRANSFER = 101
     BUILD = 105
     SUBSTITUTE = 108
@@ -44,7 +43,7 @@ class ActivityType(IntEnum):
 class Activity:
     """One activity. `started` and `stopped` are arrivals on `time.monotonic()`.
 
-    `fields` are, by type: [path, from, to] of a copy, [url] of a transfer, [derivation, ...] of a
+    `fields` are, by type: [url] of a transfer, [derivation, ...] of a
     build, [path, uri] of a substitution and of a query. `bytes` is what a transfer has received.
     """
 
@@ -70,14 +69,13 @@ class Message:
 class ActivityLog:
     """The activities of one Nix process, gathered line by line.
 
-    `rubbish` counts lines of no such format; they are kept as errors, because a Nix that crashes says
-    so in plain text. `dropped` counts what is beyond the limits. `first` is the arrival of the first
-    line of the format. `on_start` is told of each activity of these types as it begins.
+    Lines of no such format are kept as errors, because a Nix that crashes says so in plain text. `dropped`
+    counts the activities that are beyond the limit: with any, the log proves nothing. `first` is the arrival
+    of the first line of the format. `on_start` is told of each activity of these types as it begins.
     """
 
     def __init__(self, on_start: Callable[[Activity], None] | None = None) -> None:
         self.messages: list[Message] = []
-        self.rubbish = 0
         self.dropped = 0
         self.first: float | None = None
         self._activities: dict[int, Activity] = {}
@@ -88,7 +86,6 @@ class ActivityLog:
         entry = _entry(line)
         if entry is None:
             if line.strip():
-                self.rubbish += 1
                 self._say(Message(0, plain(line.strip())[:TEXT_LIMIT]))
             return
         if self.first is None:
@@ -140,10 +137,8 @@ class ActivityLog:
             self._activities[number] = replace(activity, bytes=fields[0])
 
     def _say(self, message: Message) -> None:
-        if len(self.messages) >= MESSAGE_LIMIT:
-            self.dropped += 1
-            return
-        self.messages.append(message)
+        if len(self.messages) < MESSAGE_LIMIT:
+            self.messages.append(message)
 
 
 def _entry(line: str) -> dict[str, Any] | None:

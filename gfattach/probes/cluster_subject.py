@@ -101,8 +101,3 @@ def until(inquiry: ClusterInquiry, stage: str = "cluster") -> Deadline:
 def failure(code: str, error: ClusterError, why: str, *otherwise: str, **data: Any) -> Finding:
     """The finding for an error; `otherwise` are the hints for one that carries none."""
     return fail(code, error.fact, why, *(tuple(error.hints) or otherwise), **data)
-
-
-def last_part(error: ClusterError) -> str:
-    """The last part of the error's code."""
-    return error.code.rpartition(".")[2]

@@ -2,18 +2,14 @@
 
 A part answers one question: does it speak TLS (`handshake`), who vouches for it (`trust`), for whom is
 it (`name`), since when and until when (`validity`), and does it know its clients by certificates
-(`client`). `explain` gives them in that order, so the first that failed is the cause.
+(`client`). In that order one hides the next, so the first that failed is the cause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from types import MappingProxyType
 
-from gfattach.tls.certificate import now
-from gfattach.tls.explain_time import validity
-from gfattach.tls.explain_trust import trust
 from gfattach.tls.fault import Fault, broken_off, client_refused, for_others
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part, bad, good, warned
@@ -58,30 +54,6 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
     }
 )
-
-
-def explain(inspection: Inspection, where: str = "", moment: datetime | None = None) -> tuple[Part, ...]:
-    """The parts of `inspection` in the order in which one hides the next.
-
-    `where` is what the server is called, its name by default; `moment` is this machine's clock. Where no
-    TLS was spoken, the first part is the only one.
-    """
-    where = where or inspection.name
-    first = handshake(inspection, where)
-    if not inspection.encrypted:
-        return (first,)
-    return (
-        first,
-        trust(inspection, where),
-        name(inspection, where),
-        validity(inspection, where, moment or now()),
-        client(inspection, where),
-    )
-
-
-def cause(inspection: Inspection, where: str = "") -> Part | None:
-    """Why the server cannot be used; None when it can."""
-    return next((part for part in explain(inspection, where) if part.failed), None)
 
 
 def codes(prefix: str, topic: str) -> dict[str, str]:

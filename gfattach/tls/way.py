@@ -1,4 +1,4 @@
-"""Ways in to a TLS server: its port, a unix socket, an HTTP proxy, or a connection somebody has made.
+"""Ways in to a TLS server: its port, a unix socket, an HTTP proxy.
 
 A way is a function that makes a connection anew by its deadline, because what went wrong on one
 connection is looked at on another. Each raises OSError when there is no connection to be had.
@@ -6,7 +6,6 @@ connection is looked at on another. Each raises OSError when there is no connect
 
 from __future__ import annotations
 
-import errno
 import re
 import socket
 from collections.abc import Callable
@@ -69,20 +68,6 @@ def through_proxy(proxy: Way, host: str, port: int, authorization: str | None = 
             connection.close()
             raise
         return connection
-
-    return dial
-
-
-def handed_over(connection: socket.socket) -> Way:
-    """The one connection that a caller has: there is no second look by it."""
-    left = [connection]
-
-    def dial(deadline: Deadline) -> socket.socket:
-        if not left:
-            raise OSError(errno.ENOTCONN, "the connection that was handed over is used up")
-        taken = left.pop()
-        taken.settimeout(max(0.01, deadline.remaining()))
-        return taken
 
     return dial
 

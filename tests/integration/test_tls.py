@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from gfattach.deadline import Deadline
+from gfattach.tls import explain as parts
 from gfattach.tls import way
+from gfattach.tls.certificate import now
 from gfattach.tls.context import blind, verifying
-from gfattach.tls.explain import WORDS, cause, explain
+from gfattach.tls.explain import WORDS
+from gfattach.tls.explain_time import validity
+from gfattach.tls.explain_trust import trust
 from gfattach.tls.fault import Fault
 from gfattach.tls.handshake import inspect
 from gfattach.tls.inspection import Inspection
@@ -37,6 +41,20 @@ def asked(pki, port, *, name=NAME, alpn=(), pair=None, **wrong):
     )
     assert Inspection.from_json(found.as_json()) == found
     return found
+
+
+def explain(found, where=NAME):
+    """The parts in the order in which the stage of certificates asks them; where no TLS was spoken, one."""
+    first = parts.handshake(found, where)
+    if not found.encrypted:
+        return (first,)
+    rest = (validity(found, where, now()), parts.client(found, where))
+    return (first, trust(found, where), parts.name(found, where), *rest)
+
+
+def cause(found, where=NAME):
+    """Why the server cannot be used; None when it can."""
+    return next((part for part in explain(found, where) if part.failed), None)
 
 
 @dataclass(frozen=True)
@@ -233,18 +251,6 @@ def test_a_unix_socket_leads_to_a_server_with_its_real_name(pki, tmp_path):
         )
     assert cause(good) is None
     assert cause(bad).word == "other"
-
-
-def test_a_connection_that_is_handed_over_is_inspected_by_itself(pki):
-    import socket
-
-    with answering(server_context(pki.issue(NAME))) as port:
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            good = inspect(way.handed_over(connection), NAME, verifying(pki.ca), Deadline.after(10))
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            bad = inspect(way.handed_over(connection), "other.test", verifying(pki.ca), Deadline.after(10))
-    assert cause(good) is None and good.anchor is not None
-    assert cause(bad).word == "other" and not bad.chain
 
 
 def proxy(answer=b"HTTP/1.1 200 Connection established\r\n\r\n", heard=None, port=None):

@@ -25,7 +25,7 @@ def events(tmp_path):
 def test_a_real_event_file(version):
     """Recorded with that Bazel, cut to the events that are read; neither counts runners yet."""
     found = read_events(DATA / f"{version}-hit.events.json")
-    assert found.exit_name == "SUCCESS" and found.spawns is None
+    assert found.spawns is None
     assert found.started is not None and found.started > 1.7e9
     assert found.options is not None
     assert found.options.effective("remote_cache").startswith("grpc://127.0.0.1:")

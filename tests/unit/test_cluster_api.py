@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gfattach.cluster import background, questions
 from gfattach.cluster.api import Api, ApiError, path_of, read
 from gfattach.cluster.api_fields import MESSAGE_LIMIT
+from gfattach.cluster.background import now
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.cluster.http import Response
 from gfattach.cluster.questions import Right
@@ -254,14 +255,14 @@ def test_a_version_is_two_numbers_whatever_a_vendor_adds(version, expected):
 
 def test_a_server_that_is_silent_keeps_nobody_beyond_the_deadline():
     with faults.talking(faults.silent) as port, pytest.raises(ClusterError, match="no answer"):
-        api_at(port).get_now("/version", Deadline.after(0.3))
+        now(api_at(port).get("/version", Deadline.after(0.3)))
 
 
 def test_an_answer_without_end_is_cut_off():
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
     with faults.talking(faults.saying(head + b" " * (9 * 1024 * 1024))) as port:
         with pytest.raises(ClusterError, match="larger than"):
-            api_at(port).get_now("/version", soon())
+            now(api_at(port).get("/version", soon()))
 
 
 # which rights are needed

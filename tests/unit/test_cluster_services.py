@@ -17,7 +17,7 @@ from gfattach.cluster.choose import (
     label_selector,
     none_ready,
 )
-from gfattach.cluster.pod_state import why_not_ready, worst
+from gfattach.cluster.pod_state import worst
 from gfattach.errors import ClusterError
 
 SERVICE = {
@@ -223,7 +223,7 @@ def test_a_selector_is_written_as_the_api_wants_it():
     ],
 )
 def test_a_pod_that_is_not_ready_says_why_in_the_cluster_s_words(found, said):
-    assert why_not_ready(found) == said
+    assert worst([found]) == (found, said)
 
 
 def test_of_several_pods_the_worst_is_named():
@@ -321,7 +321,7 @@ def test_any_json_is_a_fact_or_an_error_of_its_own(read, document):
         assert error.code == "cluster.api.unreadable" and "\n" not in error.fact
         return
     if read is objects.pod:
-        assert len(why_not_ready(found)) <= MESSAGE_LIMIT
+        assert all(len(reason) <= MESSAGE_LIMIT for _, reason in filter(None, [worst([found])]))
 
 
 NAMES = st.text(max_size=300)

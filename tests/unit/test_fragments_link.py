@@ -59,7 +59,7 @@ def test_the_line_is_added_in_a_marked_block_and_taken_out_again(home):
     user_rc = home.workspace / "user.bazelrc"
     user_rc.write_bytes(b"build --mine\r\nbuild --more")
     found = add_link(home)
-    assert (found.line, found.file, found.changed, found.read, found.hints) == (LINE, user_rc, True, True, ())
+    assert (found.line, found.file, found.hints) == (LINE, user_rc, ())
     assert LINE.encode() in user_rc.read_bytes()
     assert user_rc.read_bytes().count(b"\r\n") == 5
     assert [outcome.result for outcome in Journal(home).undo()] == [Undone.RESTORED]
@@ -67,10 +67,9 @@ def test_the_line_is_added_in_a_marked_block_and_taken_out_again(home):
 
 
 def test_linking_twice_is_linking_once(home):
-    assert add_link(home).changed
+    add_link(home)
     once = (home.workspace / "user.bazelrc").read_bytes()
-    again = add_link(home)
-    assert not again.changed and again.read
+    assert add_link(home).hints == ()
     assert (home.workspace / "user.bazelrc").read_bytes() == once
     assert once.count(BEGIN) == 1
 
@@ -84,7 +83,7 @@ def test_a_file_that_was_not_there_is_gone_again(home):
 def test_a_workspace_that_does_not_read_the_file_is_told_how(home):
     (home.workspace / ".bazelrc").write_text("build --x\n")
     found = add_link(home)
-    assert found.changed and not found.read
+    assert LINE in (home.workspace / "user.bazelrc").read_text()
     assert any("try-import %workspace%/user.bazelrc" in hint for hint in found.hints)
 
 
@@ -123,7 +122,8 @@ def test_a_file_that_git_does_not_ignore_is_refused_and_the_hint_cures_it(home):
     assert not (home.workspace / "user.bazelrc").exists()
     [command] = [hint.partition(": ")[2] for hint in error.hints if "let git ignore it" in hint]
     subprocess.run(command, shell=True, check=True)
-    assert add_link(home).changed
+    add_link(home)
+    assert LINE in (home.workspace / "user.bazelrc").read_text()
 
 
 def test_without_git_the_file_is_left_alone(home, monkeypatch, tmp_path):
@@ -165,7 +165,7 @@ def test_outside_of_a_workspace_it_is_only_offered(tmp_path):
 
 def test_offering_writes_nothing(home):
     found = offer(home, home.directory / "bazelrc")
-    assert (found.line, found.file, found.changed) == (LINE, None, False)
+    assert (found.line, found.file) == (LINE, None)
     assert not (home.workspace / "user.bazelrc").exists()
     assert any("--bazelrc=" in hint for hint in found.hints)
 

@@ -264,3 +264,14 @@ def test_a_leg_is_recorded_as_json():
     document = json.loads(json.dumps(leg.record(STARTED)))
     assert document["client"] == "nix"
     assert document["to_first_hit"] == leg.first_hit - STARTED
+
+
+def test_activities_that_were_not_kept_void_the_proof(monkeypatch):
+    """Any of them may have been a build."""
+    done = realisation(recorded("hit-2.8.0.log"))
+    assert leg_of(done).violations == ()
+    monkeypatch.setattr("gfattach.nix.activity.ACTIVITY_LIMIT", 1)
+    done.log.feed(line(action="start", id=10**6, type=105, fields=["/nix/store/x.drv"]), 300.0)
+    leg = leg_of(done)
+    assert leg.local == 0 and any("were not looked at" in said for said in leg.violations)
+    assert judge(Client.NIX, [leg]).verdict is Verdict.VOID
