@@ -116,6 +116,7 @@ def make_environment(extra: str) -> int:
         say("the installation failed; the lines above say why")
         return 1
     stamp.write_text(wanted)
+    say(f"gfattach is {VENV / 'bin' / 'gfattach'}; python3 dev.py COMMAND calls it")
     return 0
 
 
