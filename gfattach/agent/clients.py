@@ -50,6 +50,11 @@ class Clients:
         return len(self._serving)
 
     @property
+    def dialling(self) -> int:
+        """Those of them that have no connection to the upstream yet."""
+        return sum(client.leg is None for client in self._serving.values())
+
+    @property
     def traffic(self) -> Counters:
         """Bytes that went to the upstream and came from it, of all connections so far."""
         parts = [self._ended, *(client.counters for client in self._serving.values())]

@@ -21,6 +21,7 @@ from gfattach.agent.health import HealthCheck
 from gfattach.agent.listener import Listener
 from gfattach.agent.log import LOG
 from gfattach.agent.ports import Ports
+from gfattach.agent.room import room_for
 from gfattach.agent.spec import ForwardSpec
 from gfattach.agent.status import ForwardStatus, State
 from gfattach.agent.upstream import EndedTlsWay, Upstream
@@ -187,7 +188,7 @@ class Forward:
     # Clients.
 
     def _accepted(self, connection: socket.socket) -> None:
-        if self._closing or len(self._clients) + self._waiting >= MAX_CONNECTIONS:
+        if self._closing or self._full(connection):
             self._refuse(connection)
         elif self.state != "down":
             self._serve(connection)
@@ -198,6 +199,12 @@ class Forward:
             task = asyncio.get_running_loop().create_task(self._last_chance(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _full(self, connection: socket.socket) -> bool:
+        """Whether `connection` is one too many."""
+        if len(self._clients) + self._waiting >= MAX_CONNECTIONS:
+            return True
+        return not room_for(connection, self._clients.dialling + self._waiting)
 
     async def _last_chance(self, connection: socket.socket) -> None:
         """Serve a client if the upstream is back by now; one that is asked before it came does not count."""

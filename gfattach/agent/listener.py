@@ -24,7 +24,7 @@ from gfattach.agent.ports import Ports, choices
 from gfattach.errors import AgentError
 
 #: Connections that wait to be accepted.
-_BACKLOG = 256
+_BACKLOG = 1024
 
 #: Connections that are accepted in one turn, so that a flood leaves time for what runs.
 _ACCEPTED_IN_A_TURN = 32

@@ -1,0 +1,20 @@
+"""Whether this process has descriptors left for another client: what it holds already has to go on."""
+
+from __future__ import annotations
+
+import resource
+import socket
+
+#: Descriptors that are kept for health, questions to the API server, the control socket and files.
+_RESERVED = 32
+
+
+def room_for(connection: socket.socket, dialling: int) -> bool:
+    """Whether `connection`, just accepted, can be served; `dialling` clients still need one for the upstream.
+
+    The system hands out the lowest number that is free, so that a number tells how many are in use.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return True
+    return connection.fileno() + dialling + 1 < limit - min(_RESERVED, limit // 4)
