@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from gfattach.cli.execute import execute, output_options
+from gfattach.cli.execute import execute, result_options
 from gfattach.cli.main import Group
 from gfattach.credential.store import STORES
 
@@ -32,7 +30,7 @@ def credential() -> None:
 )
 @click.option("--from-file", metavar="FILE", help="Read it from FILE; stdin or a prompt without it.")
 @click.option("--from-env", metavar="NAME", help="Read it from the variable NAME.")
-@output_options
+@result_options
 @click.pass_context
 def login(
     ctx: click.Context,
@@ -40,7 +38,6 @@ def login(
     store: str,
     from_file: str | None,
     from_env: str | None,
-    workspace: Path | None,
     verbose: bool,
     output: str,
 ) -> None:
@@ -54,9 +51,9 @@ def login(
 
 @credential.command(short_help="forget the token for a host")
 @click.argument("host")
-@output_options
+@result_options
 @click.pass_context
-def logout(ctx: click.Context, host: str, workspace: Path | None, verbose: bool, output: str) -> None:
+def logout(ctx: click.Context, host: str, verbose: bool, output: str) -> None:
     """Forget the token for HOST."""
     from gfattach.attach.credentials import logout
     from gfattach.cli.outcomes_credential import logged_out
@@ -65,9 +62,9 @@ def logout(ctx: click.Context, host: str, workspace: Path | None, verbose: bool,
 
 
 @credential.command(short_help="which hosts have a token, where it is, and what it says of itself")
-@output_options
+@result_options
 @click.pass_context
-def status(ctx: click.Context, workspace: Path | None, verbose: bool, output: str) -> None:
+def status(ctx: click.Context, verbose: bool, output: str) -> None:
     """Show which hosts have a token, where it is, and what it says of itself. Never the token."""
     from gfattach.attach.credentials import status
     from gfattach.cli.outcomes_credential import credential_status

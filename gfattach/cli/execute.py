@@ -36,13 +36,18 @@ class _Closable(Observer, Protocol):
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every command with a result has: --output, --verbose, --workspace."""
+    """The options of a command with a result that is of a workspace: --output, --verbose, --workspace."""
+    workspace = click.option(
+        "--workspace",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The workspace; without it, the one around the current directory.",
+    )
+    return result_options(workspace(command))
+
+
+def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command with a result has: --output, --verbose."""
     for option in (
-        click.option(
-            "--workspace",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="The workspace; without it, the one around the current directory.",
-        ),
         click.option("--verbose", "-v", is_flag=True, help="Show every finding, not only what is not well."),
         click.option(
             "--output",
