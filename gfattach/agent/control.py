@@ -19,14 +19,14 @@ from gfattach.errors import AgentError, GfattachError
 
 VERSION = 1
 
-#: Bytes of one request.
-REQUEST_BYTES = 1024 * 1024
+#: Bytes of one request: a registration holds what two fragments say.
+REQUEST_BYTES = 256 * 1024
 
 #: Seconds without a whole request after which a client is turned away.
 IDLE_SECONDS = 5.0
 
-#: Clients at once.
-_MAX_CLIENTS = 16
+#: Clients at once. One more is let in for the one that has said nothing for the longest time.
+_MAX_CLIENTS = 64
 
 Operation = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -37,6 +37,7 @@ class ControlServer:
     def __init__(self, listening: Any, operations: Mapping[str, Operation]) -> None:
         self._operations = operations
         self._clients: set[asyncio.Task[None]] = set()
+        self._idle: dict[asyncio.Task[None], None] = {}  # those that have asked nothing, the oldest first
         self._listener = Listener(listening, self._accepted)
 
     async def close(self) -> None:
@@ -49,13 +50,24 @@ class ControlServer:
 
     def _accepted(self, connection: Any) -> None:
         if len(self._clients) >= _MAX_CLIENTS:
-            listener.reset(connection)
-            return
+            oldest = next(iter(self._idle), None)
+            if oldest is None:
+                listener.reset(connection)
+                return
+            self._forget(oldest)
+            oldest.cancel()
         task = asyncio.get_running_loop().create_task(self._serve(connection))
         self._clients.add(task)
-        task.add_done_callback(self._clients.discard)
+        self._idle[task] = None
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._clients.discard(task)
+        self._idle.pop(task, None)
 
     async def _serve(self, connection: Any) -> None:
+        own = asyncio.current_task()
+        assert own is not None
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=REQUEST_BYTES)
         try:
             while True:
@@ -63,10 +75,12 @@ class ControlServer:
                     line = await reader.readline()
                 if not line:
                     return
+                self._idle.pop(own, None)
                 answer = await self._answer(line)
                 writer.write(json.dumps({"version": VERSION, **answer}).encode() + b"\n")
                 async with asyncio.timeout(IDLE_SECONDS):
                     await writer.drain()
+                self._idle[own] = None
         except (OSError, ValueError, TimeoutError):
             pass  # too long a line, or a client that is gone or says nothing
         finally:
@@ -93,7 +107,9 @@ class ControlServer:
             raise AgentError(f"the request is none of version {VERSION}", code="agent.request")
         operation = self._operations.get(str(request.get("op")))
         if operation is None:
-            raise AgentError(f"the agent has no operation {request.get('op')!r}", code="agent.request")
+            raise AgentError(
+                f"the agent has no operation {str(request.get('op'))[:40]!r}", code="agent.request"
+            )
         try:
             return await operation(request)
         except (KeyError, TypeError, ValueError) as error:

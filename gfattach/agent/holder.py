@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -139,7 +140,7 @@ class Holder:
         """The status, once each forward of these `names` is in one of these `states`, or after `seconds`."""
         names, states = frozenset(request["names"]), frozenset(request["states"])
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(float(request["seconds"]), LONGEST_WAIT_SECONDS)):
+            async with asyncio.timeout(min(_seconds(request), LONGEST_WAIT_SECONDS)):
                 while any(e.state not in states for name, e in self._forwards.items() if name in names):
                     await self._change.wait()
         return await self._status(request)
@@ -173,7 +174,7 @@ class Holder:
         return {}
 
     async def _set_lease(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._lease = float(request["seconds"])
+        self._lease = _seconds(request)
         return {}
 
     async def _end(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,6 +272,14 @@ class Holder:
             for file in registration.guarded:
                 if file.forward == forward.spec.name:
                     (guard.show if forward.state == "up" else guard.hide)(file)
+
+
+def _seconds(request: Mapping[str, Any]) -> float:
+    """The `seconds` of a request. Raises KeyError, TypeError and ValueError."""
+    seconds = float(request["seconds"])
+    if math.isnan(seconds):
+        raise ValueError("the seconds are no number")
+    return seconds
 
 
 def _rss_bytes() -> int | None:

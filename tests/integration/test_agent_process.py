@@ -308,6 +308,9 @@ class TestControl:
             b'{"version": 1, "op": "register", "registration": '
             b'{"record": "x", "forwards": [], "guarded": []}}\n',
             b'{"version": 1, "op": "lease", "seconds": "x"}\n',
+            b'{"version": 1, "op": "lease", "seconds": NaN}\n',
+            b'{"version": 1, "op": "await", "names": [], "states": [], "seconds": NaN}\n',
+            b'{"version": 1, "op": "' + b"x" * 100_000 + b'"}\n',
             b"x" * (REQUEST_BYTES + 10) + b"\n",
             *[dice.randbytes(dice.randrange(1, 300)) + b"\n" for _ in range(50)],
         ]
@@ -322,6 +325,7 @@ class TestControl:
                     assert answer["version"] == 1
                     assert answer["ok"] is False
                     assert answer["error"]["code"].startswith("agent.")
+                    assert len(said) < 1000
         assert client.status(soon()).forwards == ()
         assert "Traceback" not in log_file(desk.directory).read_text()
 
