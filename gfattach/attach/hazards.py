@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gfattach import git
+from gfattach.bazel.wrapper import WRAPPER
 from gfattach.contract.hazards_files import (
     LOCAL_FILES,
     envrc_hazards,
@@ -22,7 +23,7 @@ from gfattach.contract.hazards_rc import rc_hazards
 from gfattach.errors import StorageError
 from gfattach.files import read_bytes
 from gfattach.finding import Finding
-from gfattach.firsthit.no_executor import WRAPPER, read_rc_files
+from gfattach.firsthit.no_executor import read_rc_files
 from gfattach.paths import Home
 
 #: What direnv reads, and what wrappers source.

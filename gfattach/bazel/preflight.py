@@ -8,7 +8,7 @@ have it call somebody are overridden, and taken out of the answer again.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from gfattach.bazel.events import Options, private_files, read_events
@@ -34,17 +34,31 @@ _MARKED = re.compile(r"(?:ERROR|FATAL): |\[(?:ERROR|FATAL) [^\]]{0,100}\] ")
 
 
 def effective_options(
-    server: Server, work: Path, deadline: Deadline, *, accepted: Container[str] = ()
+    server: Server,
+    work: Path,
+    deadline: Deadline,
+    *,
+    accepted: Container[str] = (),
+    seen: Callable[[list[str]], tuple[Path, list[str]] | None] = lambda words: None,
 ) -> Options:
     """The options that `bazel build` has in the workspace of `server`, rc files and configs expanded.
 
-    `accepted` are those of `QUIET_WHERE_KNOWN` that this Bazel knows.
+    `accepted` are those of `QUIET_WHERE_KNOWN` that this Bazel knows; `seen` tells what a wrapper makes of
+    the words that Bazel is given, and which Bazel it gives them to, where that can be told.
     Raises BazelError (`bazel.rc`) when Bazel does not take them, and StorageError.
     """
     with private_files(work, "preflight.json") as (file,):
         known = [option for option in QUIET_WHERE_KNOWN if option in accepted]
         overrides = [*_QUIET, *known, f"--build_event_json_file={file}"]
-        answer = server.run("build", overrides, deadline)
+        through = seen(server.words("build", overrides))
+        if through is None:
+            answer = server.run("build", overrides, deadline)
+        else:
+            # Once more, behind what the wrapper puts behind them.
+            program, words = through
+            end = words.index("--") if "--" in words else len(words)
+            words[end:end] = overrides
+            answer = server.run_words(program, words, "build", deadline)
         options = read_events(file).options
     if options is None:
         said = error_line(answer.stderr) or answer.last_words()
@@ -53,7 +67,7 @@ def effective_options(
             *([f"it said: {said}"] if said else []),
             code="bazel.rc",
         )
-    return options.without(overrides)
+    return options.without(overrides if through is None else [*overrides, *overrides])
 
 
 def error_line(stderr: str) -> str:

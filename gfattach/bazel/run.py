@@ -66,14 +66,14 @@ class Server:
         self._work = work
         self._sealed = environ is None
         if environ is None:
-            self._environment = {
+            self.environment = {
                 **plain_environment(os.environ),
                 "HOME": str(work / "home"),
                 "LC_ALL": "C.UTF-8",
                 **bazel.environment,
             }
         else:
-            self._environment = {**environ, **bazel.environment}
+            self.environment = {**environ, **bazel.environment}
         self._startup = [
             *bazel.startup,
             f"--output_base={self.output_base}",
@@ -122,14 +122,35 @@ class Server:
         make_private_directory(self._work)
         if self._sealed:
             make_private_directory(self._work / "home")
-        line = [str(self.bazel.path), *self._startup, command, *args]
+        return self.run_words(
+            self.bazel.path, self.words(command, args), command, deadline, on_stderr_line=on_stderr_line
+        )
+
+    def words(self, command: str, args: Sequence[str]) -> list[str]:
+        """What stands behind the program's name for one command."""
+        return [*self._startup, command, *args]
+
+    def run_words(
+        self,
+        program: Path,
+        words: Sequence[str],
+        command: str,
+        deadline: Deadline,
+        *,
+        on_stderr_line: Callable[[str, float], None] | None = None,
+    ) -> Completed:
+        """The same for `words` as they are, startup options and `command` among them, with `program`."""
         try:
             answer = process.run(
-                line, deadline, env=self._environment, cwd=self.workspace, on_stderr_line=on_stderr_line
+                [str(program), *words],
+                deadline,
+                env=self.environment,
+                cwd=self.workspace,
+                on_stderr_line=on_stderr_line,
             )
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
-            raise BazelError(f"{self.bazel.path} cannot be run: {reason}", code="bazel.unusable") from error
+            raise BazelError(f"{program} cannot be run: {reason}", code="bazel.unusable") from error
         if answer.timed_out:
             self.shutdown()
             words = answer.last_words()
@@ -161,7 +182,7 @@ class Server:
             process.run(
                 [str(self.bazel.path), *self._startup, "shutdown"],
                 Deadline.after(SHUTDOWN_SECONDS),
-                env=self._environment,
+                env=self.environment,
                 cwd=self.workspace,
             )
 

@@ -145,6 +145,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "link.unknown": "git cannot say whether it ignores the rc file that would be changed",
             "link.workspace": "there is no workspace whose rc file could import the fragment",
             "prove.executor.endpoint": "Bazel's effective options hold an executor",
+            "prove.executor.policy": "an invocation policy cannot be read, and could give Bazel an executor",
             "prove.executor.strategy": "Bazel's effective options hold a strategy that would use an executor",
             "prove.executor.wrapper": "the workspace's wrapper gives Bazel an executor",
             "warm.policy": "the site does not let this lane write to the cache",

@@ -17,23 +17,24 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gfattach.bazel.events import Options
+from gfattach.bazel.policy import settings
 from gfattach.bazel.preflight import effective_options
 from gfattach.bazel.run import Server
+from gfattach.bazel.wrapper import REAL, WRAPPER, seen_by_bazel
+from gfattach.contract.bazel_arguments import split
+from gfattach.contract.bazel_rc import without_rc_files
 from gfattach.contract.display import shown_endpoint, shown_text
 from gfattach.contract.rctext import RcFile, read_options
 from gfattach.deadline import Deadline
 from gfattach.errors import BazelError, RefusedError, StorageError
 from gfattach.files import read_bytes
-from gfattach.fragments.rcfile import imports
+from gfattach.fragments.rcfile import imports, quote
 
 #: The system's rc file, as Bazel is built with it by its makers, and by Debian.
 _SYSTEM_RC = (Path("/etc/bazel.bazelrc"), Path("/etc/bazel/bazelrc"))
 
 #: The variable in which Bazel 9 and later look for further rc files, parted by commas.
 RC_VARIABLE = "BAZELRC"
-
-#: What bazelisk and Debian's Bazel run in place of Bazel when a workspace has it.
-WRAPPER = "tools/bazel"
 
 _EXECUTOR = "remote_executor"
 
@@ -58,13 +59,6 @@ _IN_WRAPPER = re.compile(
 )
 
 
-#: A policy (a startup option) that sets an executor or a strategy: it stands above every option.
-_IN_POLICY = re.compile(
-    r"flag_name\s*:\s*[\"'](?:(?P<endpoint>remote_executor)|(?:spawn_|genrule_)?strategy(?:_regexp)?)[\"']"
-    r"[\s,;]*set_value\s*:?\s*[{<][^}>]*flag_value\s*:\s*[\"'](?(endpoint)[^\"']|[^\"']*\b(?:remote|dynamic)\b)"
-)
-
-
 def refuse_executors(
     server: Server,
     work: Path,
@@ -82,10 +76,28 @@ def refuse_executors(
     wrapper = read_wrapper(server.workspace)
     files = read_rc_files(server.workspace, environ, rc)
     _refuse_policies(files)
+
+    def seen(words: list[str]) -> tuple[Path, list[str]] | None:
+        nonlocal files
+        if wrapper is None or REAL not in wrapper.text:
+            return None
+        try:
+            through = seen_by_bazel(server, server.workspace / WRAPPER, words, "build", work, deadline)
+        except OSError:
+            return None  # Bazel's launcher says it better
+        if through is not None:
+            given = split(through[1])
+            named = [server.workspace / name for name in without_rc_files(given)[1]]
+            files = read_rc_files(server.workspace, environ, [*rc, *named])
+            startup = RcFile(wrapper.path, f"startup {' '.join(map(quote, given.startup))}")
+            _refuse_policies(files)
+            _refuse_policies([startup], f"{wrapper.path} gives it")
+        return through
+
     try:
-        options = effective_options(server, work, deadline, accepted=accepted)
+        options = effective_options(server, work, deadline, accepted=accepted, seen=seen)
     except BazelError as error:
-        # An executor that stands behind gfattach's own options is called before anything is said of options.
+        # A wrapper that runs a Bazel of its own: it has called the executor before it says anything.
         if wrapper is not None and (line := _wrapper_line(wrapper)) is not None:
             raise _refusal(
                 "prove.executor.wrapper",
@@ -124,16 +136,35 @@ def refuse_effective_executor(
     )
 
 
-def _refuse_policies(files: Sequence[RcFile]) -> None:
-    """Refuse what no option can override, and what Bazel would therefore call when it is asked."""
+def _refuse_policies(files: Sequence[RcFile], known: str = "") -> None:
+    """Refuse what no option can override, and what Bazel would therefore call when it is asked.
+
+    `known` says whence it comes, where that is no line of a file.
+    """
     for option in (option for file in files for option in read_options(file)):
-        if option.name == "invocation_policy" and (found := _IN_POLICY.search(option.value or "")):
-            kind = "endpoint" if found["endpoint"] else "strategy"
-            raise _refusal(
-                f"prove.executor.{kind}",
-                "an invocation policy gives Bazel an executor, whatever any option says",
-                f"it stands in {option.where}",
-            )
+        if option.name != "invocation_policy":
+            continue
+        place = known or f"it stands in {option.where}"
+        does = "an invocation policy {} Bazel an executor, whatever any option says"
+        try:
+            kinds = sorted(filter(None, (_kind(name, value) for name, value in settings(option.value or ""))))
+        except ValueError:
+            fact = does.format("cannot be read, and could give")
+            raise _refusal("prove.executor.policy", fact, place) from None
+        if kinds:
+            raise _refusal(f"prove.executor.{kinds[0]}", does.format("gives"), place)
+
+
+def _kind(name: str, value: str) -> str | None:
+    """How an option makes a build use an executor, if it does."""
+    if name == _EXECUTOR:
+        return "endpoint" if value else None
+    dynamic = _EXPANDS_TO.get(name) in _STRATEGIES
+    return "strategy" if dynamic or (name in _STRATEGIES and _runs_remotely(value)) else None
+
+
+def _runs_remotely(strategy: str) -> bool:
+    return bool(_REMOTE & set(strategy.rpartition("=")[2].split(",")))
 
 
 def executor_options(options: Options) -> Iterator[tuple[str, str]]:
@@ -149,7 +180,7 @@ def executor_options(options: Options) -> Iterator[tuple[str, str]]:
             subject = value.partition("=")[0] if name == "strategy" else value.rpartition("=")[0]
             last[name, subject if "=" in value else ""] = (name, value)
     for name, value in last.values():
-        if _REMOTE & set(value.rpartition("=")[2].split(",")):
+        if _runs_remotely(value):
             yield name, value
 
 

@@ -3,7 +3,9 @@
 All of them ask one Bazel server: what is refused is what that Bazel says of its effective options.
 """
 
+import base64
 import os
+import socket
 import stat
 from dataclasses import dataclass, field
 
@@ -50,7 +52,44 @@ def policy(flag, value, behaviour=""):
     return f"startup --invocation_policy=\"flag_policies{{flag_name:'{flag}' {set_value}}}\""
 
 
+def encoded(flag, value):
+    """The same as it is sent, in base64, as Bazel takes it."""
+
+    def field(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    sets = field(1, flag.encode()) + field(3, field(1, value.encode()))
+    return f"startup --invocation_policy={base64.b64encode(field(1, sets)).decode()}"
+
+
 REFUSED = {
+    "a policy in base64": rc(encoded("remote_executor", "grpc://farm:1"), place=".bazelrc:1"),
+    "a policy in base64 without padding": strategy(encoded("spawn_strategy", "remote").rstrip("=")),
+    "a policy that says the value before the flag": rc(
+        "startup --invocation_policy=\"flag_policies{set_value<flag_value:['grpc://' 'farm:1']>"
+        " flag_name:'remote\\\\x5fexecutor'}\"",
+        place=".bazelrc:1",
+    ),
+    "a policy that replaces what it forbids": rc(
+        "startup --invocation_policy=\"flag_policies{flag_name:'remote_executor'"
+        " disallow_values{disallowed_values:'' new_value:'grpc://farm:1'}}\"",
+        place=".bazelrc:1",
+    ),
+    "a policy that nobody can read": rc(
+        "startup --invocation_policy=Ch8=", code="prove.executor.policy", place=".bazelrc:1"
+    ),
+    "a policy of an rc that a wrapper gives": wrapper(
+        f'{REAL} --bazelrc=farm.rc "$@"',
+        STRATEGY,
+        "farm.rc:1",
+        **{"farm.rc": encoded("strategy", "Genrule=remote") + "\n"},
+    ),
+    "a policy that a wrapper gives": wrapper(
+        f"{REAL} \"--invocation_policy=flag_policies{{flag_name:'remote_executor'"
+        ' set_value{flag_value:\'grpc://farm:1\'}}" "$@"',
+        ENDPOINT,
+        "tools/bazel gives it",
+    ),
     "a policy that no option overrides": rc(
         "build --jobs=4", policy("remote_executor", "grpc://farm:1"), place=".bazelrc:2"
     ),
@@ -167,6 +206,11 @@ REFUSED = {
 }
 
 NOT_REFUSED = {
+    "a policy in base64 for something else": rc(encoded("remote_timeout", "60")),
+    "a policy in base64 that forbids executors": rc(encoded("remote_executor", "")),
+    "a wrapper that asks Bazel before": wrapper(
+        f'case "$("$BAZEL_REAL" --version)" in bazel*) ;; *) set -- "$@" {EXECUTOR};; esac\n{REAL} "$@"'
+    ),
     "a policy that forbids executors": rc(policy("remote_executor", "")),
     "a policy for a local strategy": rc(policy("strategy", "Genrule=local")),
     "a policy for something else": rc(policy("remote_timeout", "60")),
@@ -297,6 +341,53 @@ def test_a_way_to_an_executor_is_refused_with_the_place_where_it_stands(place, n
 @pytest.mark.parametrize("name", NOT_REFUSED)
 def test_a_workspace_that_only_uses_a_cache_is_not_refused(place, name):
     ask(place, NOT_REFUSED[name])
+
+
+class Listener:
+    """Somebody at an address of this machine: `asked` says whether anybody has come."""
+
+    def __enter__(self):
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.5)
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+    @property
+    def option(self):
+        return f"--remote_executor=grpc://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    @property
+    def asked(self):
+        try:
+            self._socket.accept()[0].close()
+        except TimeoutError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{REAL} "$@" {option}', 'if true; then set -- "$@" {option}; fi\n"$BAZEL_REAL" "$@"', ". ./farm.sh"],
+    ids=["behind", "conditional", "in a file of its own"],
+)
+def test_no_executor_of_a_wrapper_is_asked_though_it_stands_behind_everything(place, body):
+    """`--remote_executor=` before it would not keep Bazel from asking it what it can."""
+    with Listener() as executor:
+        line = f'{REAL} "$@" {executor.option}\n'
+        way = Way(
+            {
+                "tools/bazel": "#!/bin/sh\n# runs BAZEL_REAL\n"
+                + body.format(REAL=REAL, option=executor.option)
+                + "\n",
+                "farm.sh": line,
+            }
+        )
+        with pytest.raises(RefusedError) as caught:
+            ask(place, way)
+        assert executor.option in caught.value.fact
+        assert not executor.asked
 
 
 def test_a_proof_of_a_users_own_target_ends_with_3_and_names_the_line(machine):
