@@ -85,7 +85,7 @@ def load(home: Home) -> Attachment | None:
         schema = document["schema"]
         if schema == SCHEMA:
             return _decode(document)
-    except (ValueError, KeyError, TypeError, AttributeError, GfattachError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GfattachError) as error:
         raise RecordError(
             f"the record {home.record} is damaged", "undo the attachment, and attach again: gfattach down"
         ) from error

@@ -60,7 +60,7 @@ def read_changes(file: Path, originals: Path) -> tuple[Change, ...]:
         document = json.loads(content)
         schema = document["schema"]
         changes = tuple(_decode(document["changes"])) if schema == SCHEMA else ()
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise JournalError(
             f"the journal {file} is damaged, and nothing is undone",
             f"the originals are in {originals}: compare them with your files, and put back what is missing",

@@ -140,7 +140,7 @@ def read_json(path: Path) -> Any | None:
         return None
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not JSON: {error}", f"remove it: rm {path}") from error
 
 

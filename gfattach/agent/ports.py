@@ -111,6 +111,6 @@ def _read(path: Path) -> dict[str, RememberedPort]:
 def _port(item: Any) -> RememberedPort | None:
     try:
         port = RememberedPort(int(item["port"]), bool(item["used"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return port if 0 < port.port < 65536 else None

@@ -77,9 +77,10 @@ def _read(path: Path) -> list[Registration]:
     if not isinstance(document, Mapping) or document.get("version") != _VERSION:
         return []
     found = []
-    for item in document.get("registrations", ()):
+    items = document.get("registrations")
+    for item in items if isinstance(items, list) else ():
         try:
             found.append(Registration.from_json(item))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
     return found

@@ -121,7 +121,7 @@ def read_state(directory: Path) -> AgentState | None:
     content = files.read_bytes(state_file(directory))
     try:
         return None if content is None else from_document(json.loads(content))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -152,5 +152,5 @@ def from_document(document: Any) -> AgentState | None:
             None if ref is None else ClusterRef.from_json(ref),
             str(document["version"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

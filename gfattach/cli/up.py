@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +13,17 @@ from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, nix_path_option, site_options, words_of
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
+
+
+class _Hours(click.FloatRange):
+    """Hours within bounds, which NaN passes because it compares with nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As the range does it, for numbers."""
+        hours = super().convert(value, param, ctx)
+        if math.isnan(hours):
+            self.fail(f"{value!r} is not a valid float range.", param, ctx)
+        return hours
 
 
 @click.command()
@@ -43,7 +56,7 @@ from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 )
 @click.option(
     "--lease",
-    type=click.FloatRange(0.0, 24.0 * 365, min_open=True),
+    type=_Hours(0.0, 24.0 * 365, min_open=True),
     default=LEASE_HOURS,
     show_default=True,
     metavar="HOURS",

@@ -125,7 +125,7 @@ class HttpCache:
         self._accept("GET /status", answer)
         try:
             said = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return said if isinstance(said, dict) else None
 

@@ -118,5 +118,5 @@ def _read(path: Path) -> Any:
     content = files.read_bytes(path)
     try:
         return None if content is None else json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -149,3 +149,10 @@ def test_a_damaged_record_can_be_forgotten(home):
     home.record.write_bytes(b"{")
     assert attachment.forget(home)
     assert attachment.load(home) is None
+
+
+def test_a_record_that_is_nested_without_end_is_damaged(home):
+    home.record.write_bytes(b"[" * 100_000)
+    with pytest.raises(RecordError) as caught:
+        attachment.load(home)
+    assert caught.value.code == "attachment.damaged"
