@@ -111,7 +111,11 @@ def publish_site(options: PublishOptions, run: Run) -> Published:
     linted = _lint(path, content, run, tracked=False)
     if linted.faults:
         faults = "1 fault" if linted.faults == 1 else f"{linted.faults} faults"
-        raise UsageError(f"{path} has {faults}, and nothing was published", code="site.publish.faults")
+        raise UsageError(
+            f"{path} has {faults}, and nothing was published",
+            f"see them: gfattach site lint {shlex.quote(str(path))}",
+            code="site.publish.faults",
+        )
     values = raw_values(read_tables(content, str(path)), str(path))
     where = _where(options, values, path)
     site = with_inline_authorities(read_alone(values, str(path)))

@@ -154,8 +154,9 @@ def _find_trial(directory: Path) -> Mapping[str, Finding]:
 
     state = supervisor.find(directory)
     if state is None:
-        why = "builds go on without the cache, and Nix is kept from a dead one only while gfattach runs"
-        return {"trial": fail("trial.ended", "the embedded caches have ended", why, "gfattach up --trial")}
+        why = "builds go on without the cache, and Nix is kept from a dead one only while the agent runs"
+        again = "start them again: gfattach up --trial"
+        return {"trial": fail("trial.ended", "the embedded caches have ended", why, again)}
     return {"trial": ok("trial.running", f"process {state.process.pid} serves", pid=state.process.pid)}
 
 

@@ -1,4 +1,4 @@
-"""`gfattach help [COMMAND | TOPIC]`: how a command is used, and what belongs to no single command."""
+"""`gfattach help [COMMAND | TOPIC | CODE]`: how a command is used, and what belongs to no single command."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+
+from gfattach.cli.main import COMMANDS
 
 
 def exit_codes() -> Iterator[str]:
@@ -85,6 +87,20 @@ class Topic:
     for_programs: Callable[[], dict[str, Any]]
 
 
+def of_code(code: str) -> Topic | None:
+    """What one code means, if there is such a code."""
+    from gfattach.codes.catalogue import groups
+
+    found = [(group.title, entry) for group in groups() for entry in group.codes if entry.code == code]
+    if not found:
+        return None
+    title, entry = found[0]
+    lines = [f"{code}: {entry.meaning}", f"  among: {title}"]
+    if entry.exit_code is not None:
+        lines.append(f"  a command that ends in this error ends with: {int(entry.exit_code)}")
+    return Topic(lambda: iter(lines), lambda: {"code": entry.as_json()})
+
+
 TOPICS = {
     "exit-codes": Topic(exit_codes, exit_codes_for_programs),
     "site": Topic(site, site_for_programs),
@@ -93,21 +109,23 @@ TOPICS = {
 
 
 @click.command("help")
-@click.argument("words", metavar="[COMMAND | TOPIC]", nargs=-1)
+@click.argument("words", metavar="[COMMAND | TOPIC | CODE]", nargs=-1)
 @click.option(
     "--output",
     "-o",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="How to show it; JSON: a topic alone.",
+    help="How to show it; JSON: a topic or a code.",
 )
 @click.pass_context
 def help_(ctx: click.Context, words: tuple[str, ...], output: str) -> None:
-    """Show how COMMAND is used, or a topic: exit-codes, site or codes."""
+    """Show how COMMAND is used, a topic (exit-codes, site, codes), or what the CODE of a finding means."""
     topic = TOPICS.get(words[0]) if len(words) == 1 else None
+    if topic is None and len(words) == 1 and words[0] not in COMMANDS:
+        topic = of_code(words[0])
     if output == "json":
         if topic is None:
-            raise click.UsageError(f"only a topic is there as JSON: {', '.join(TOPICS)}")
+            raise click.UsageError(f"only topics and codes are there as JSON: {', '.join(TOPICS)}")
         from gfattach.errors import ExitCode
         from gfattach.report.document import document
 
@@ -127,8 +145,8 @@ def _of_command(found: click.Context, words: tuple[str, ...]) -> str:
         command = found.command.get_command(found, word) if isinstance(found.command, click.Group) else None
         if command is None:
             raise click.UsageError(
-                f"there is no command or topic {' '.join(words)!r}\n"
-                f"topics: {', '.join(TOPICS)}\ncommands: gfattach --help"
+                f"there is no command, topic or code {' '.join(words)!r}\n"
+                f"topics: {', '.join(TOPICS)}\ncommands: gfattach --help\ncodes: gfattach help codes"
             )
         found = click.Context(command, found, word)
     return found.get_help()

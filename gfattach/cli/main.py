@@ -168,6 +168,8 @@ def run(args: Sequence[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         where = _command_of(args) if context is None else context.command_path
         fact, *hints = _usage_lines(error.format_message())
+        if isinstance(error, click.NoSuchOption) and where == "gfattach":
+            hints.append(f"options of a command stand behind it: gfattach COMMAND {error.option_name}")
         return _failed(UsageError(fact, *hints, f"see: {where} --help"), where, args)
     except GfattachError as error:
         word = next(iter(sys.argv[1:] if args is None else args), "")

@@ -11,6 +11,7 @@ import pytest
 
 from gfattach.cli import main
 from gfattach.cli.help import TOPICS
+from gfattach.codes.catalogue import groups
 from gfattach.errors import EXIT_CODE_MEANING, ExitCode
 from gfattach.site.settings import SETTINGS
 
@@ -46,14 +47,15 @@ def test_help_of_a_command_is_what_the_command_itself_shows(capsys, words):
     assert run(capsys, "help", *words) == run(capsys, *words, "--help")
 
 
-@pytest.mark.parametrize("words", [["cods"], ["site", "shwo"], ["up", "now"]])
+@pytest.mark.parametrize("words", [["cods"], ["site", "shwo"], ["up", "now"], ["cache.port.refusd"]])
 def test_help_of_what_there_is_not_names_the_topics_and_leads_to_the_commands(capsys, words):
     code, out, err = run(capsys, "help", *words)
     assert (code, out) == (ExitCode.USAGE, "")
     assert err.splitlines() == [
-        f"gfattach: there is no command or topic {' '.join(words)!r}",
+        f"gfattach: there is no command, topic or code {' '.join(words)!r}",
         "  topics: exit-codes, site, codes",
         "  commands: gfattach --help",
+        "  codes: gfattach help codes",
         "  see: gfattach help --help",
     ]
 
@@ -87,7 +89,7 @@ def test_exit_codes_and_settings_are_whole_for_programs_too(capsys):
 def test_what_is_no_topic_is_not_there_for_programs(capsys):
     code, out, err = run(capsys, "help", "up", "-o", "json")
     assert (code, json.loads(out)["error"]["code"]) == (ExitCode.USAGE, "usage")
-    assert err.startswith("gfattach: only a topic is there as JSON: exit-codes, site, codes")
+    assert err.startswith("gfattach: only topics and codes are there as JSON: exit-codes, site, codes")
 
 
 @pytest.mark.parametrize(
@@ -103,3 +105,28 @@ def test_a_shell_completes_commands_and_options(typed, completed):
         text=True,
     )
     assert (done.stdout, done.stderr) == (f"plain,{completed}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "number"), [("cache.port.refused", None), ("prove.nothing", 2), ("usage", 2)]
+)
+def test_one_code_is_explained_to_people_and_to_programs(capsys, code, number):
+    ended, out, err = run(capsys, "help", code)
+    entry = {"code": code, "meaning": all_meanings()[code], "exit": number}
+    assert (ended, err, out.splitlines()[0]) == (0, "", f"{code}: {entry['meaning']}")
+    assert out.splitlines()[-1].endswith(f"ends with: {number}") is (number is not None)
+    made = json.loads(run(capsys, "help", code, "--output", "json")[1])
+    jsonschema.validate(made, SCHEMA)
+    assert made["result"] == {"code": entry}
+
+
+def all_meanings():
+    return {entry.code: entry.meaning for group in groups() for entry in group.codes}
+
+
+@pytest.mark.parametrize("option", ["--output", "--workspace", "-v"])
+def test_an_option_before_the_command_is_answered_with_its_place(capsys, option):
+    code, _, err = run(capsys, option, "json", "status")
+    assert code == ExitCode.USAGE
+    assert f"  options of a command stand behind it: gfattach COMMAND {option}" in err.splitlines()
+    assert "stand behind it" not in run(capsys, "status", "--nonsense")[2]
