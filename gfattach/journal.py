@@ -76,10 +76,10 @@ class Journal:
         """The files that `undo` would look at, in the order of their change. Raises JournalError."""
         return tuple(change.path for change in self._read())
 
-    def will_change(self, path: Path, content: bytes, mode: int = PRIVATE_FILE) -> bool:
+    def will_change(self, path: Path, content: bytes) -> bool:
         """Record that `path` is to hold `content`, then write it; whether anything had to be written.
 
-        A file keeps its mode and owner; a new one gets `mode`, and directories that it lacks are
+        A file keeps its mode and owner; a new one is private, and directories that it lacks are
         made. A link is followed: the file it leads to changes. Raises StorageError (the file is
         then as it was) and JournalError.
         """
@@ -98,7 +98,7 @@ class Journal:
         if change.directories:
             make_private_directory(path.parent)
         if status is None:
-            write_atomic(path, content, mode)
+            write_atomic(path, content, PRIVATE_FILE)
         else:
             write_atomic(path, content, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
         return True

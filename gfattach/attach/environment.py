@@ -36,13 +36,13 @@ class Shell:
         return change(self.before, self.after)
 
 
-def shell(workspace: Path | None, environment: Mapping[str, str] | None = None) -> Shell:
-    """The environment of the workspace's attachment, laid over `environment` (this process's own).
+def shell(workspace: Path | None) -> Shell:
+    """The environment of the workspace's attachment, laid over this process's own.
 
     With nothing attached it is what takes an earlier attachment back. An agent that has ended is started
     again. Raises StorageError.
     """
-    before = dict(os.environ if environment is None else environment)
+    before = dict(os.environ)
     record = records.load(resolve_home(workspace, Path.cwd()))
     if record is not None and record.agent is not None:
         from gfattach.attach.agents import keep_watched

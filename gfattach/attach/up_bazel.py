@@ -131,7 +131,12 @@ def _write(up: Attaching, found: bazel_side.BazelFound) -> Mapping[str, Finding]
     cache = up.way.cache
     dialled = cache.endpoint
     token = bazel_token.offer(
-        cache.token_host, up.home.directory, found.accepted, dialled=dialled.host, port=dialled.port
+        cache.token_host,
+        up.home.directory,
+        found.accepted,
+        dialled=dialled.host,
+        port=dialled.port,
+        label="this Bazel" if found.bazel is None else f"{found.bazel.path}, {found.bazel.label},",
     )
     text = bazel_side.render_fragment(up.way.cache, found, up.options.on_cache_down, up.run, token.helper)
     write_atomic(path, text.encode())

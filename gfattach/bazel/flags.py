@@ -27,6 +27,9 @@ from gfattach.files import make_private_directory
 #: Seconds that all questions together may take: a cold server on a small machine, with room to spare.
 PROBE_SECONDS = 60.0
 
+#: The command whose flags are asked about: the others inherit them.
+_COMMAND = "build"
+
 #: Keeps the question itself off the network; Bazels that do not know these need none of them.
 _WITHOUT_MODULES = ("--noenable_bzlmod", "--enable_workspace")
 
@@ -41,7 +44,6 @@ def accepted_flags(
     *,
     work: Path,
     cache: Path | None = None,
-    command: str = "build",
     deadline: Deadline | None = None,
     server: Server | None = None,
 ) -> frozenset[str]:
@@ -52,55 +54,53 @@ def accepted_flags(
     be understood, and StorageError when `work` cannot be used.
     """
     asked = tuple(dict.fromkeys(flags))
-    keys = {flag: f"{command} {_key(flag)}" for flag in asked}
+    keys = {flag: _key(flag) for flag in asked}
     known = Answers(cache, bazel.identity())
     missing = [flag for flag in asked if keys[flag] not in known.flags]
     if missing:
         deadline = (deadline or Deadline.after(PROBE_SECONDS)).within(PROBE_SECONDS)
         if server is None:
-            accepted = _ask_new_server(bazel, missing, command, deadline, work)
+            accepted = _ask_new_server(bazel, missing, deadline, work)
         else:
-            accepted = _ask(server, missing, command, deadline)
+            accepted = _ask(server, missing, deadline)
         known.learn({keys[flag]: flag in accepted for flag in missing})
     return frozenset(flag for flag in asked if known.flags[keys[flag]])
 
 
-def all_known(bazel: Bazel, flags: Sequence[str], cache: Path, command: str = "build") -> bool:
+def all_known(bazel: Bazel, flags: Sequence[str], cache: Path) -> bool:
     """Whether the file `cache` answers for all of `flags`: this very program was asked before.
 
     Raises BazelError when the program is gone.
     """
     known = Answers(cache, bazel.identity()).flags
-    return all(f"{command} {_key(flag)}" in known for flag in flags)
+    return all(_key(flag) in known for flag in flags)
 
 
 def _key(flag: str) -> str:
     """What is remembered of a flag: its name, and a digest of a value, which may be long or private."""
     name, sign, value = flag.partition("=")
-    return name + sign + (hashlib.sha256(value.encode()).hexdigest()[:12] if value else "")
+    return f"{_COMMAND} {name}{sign}" + (hashlib.sha256(value.encode()).hexdigest()[:12] if value else "")
 
 
-def _ask_new_server(
-    bazel: Bazel, flags: Sequence[str], command: str, deadline: Deadline, work: Path
-) -> frozenset[str]:
+def _ask_new_server(bazel: Bazel, flags: Sequence[str], deadline: Deadline, work: Path) -> frozenset[str]:
     # Outside a workspace every command would start, and end, a server of its own.
     workspace = make_private_directory(work / "flags")
     for marker in ("WORKSPACE", "MODULE.bazel"):
         (workspace / marker).touch()
     with Server(bazel, workspace, work, "flags") as server:
-        return _ask(server, flags, command, deadline)
+        return _ask(server, flags, deadline)
 
 
-def _ask(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
+def _ask(server: Server, flags: Sequence[str], deadline: Deadline) -> frozenset[str]:
     own = list(_WITHOUT_MODULES)
     left = list(flags)
     while left:
-        line = [*own, f"--for_command={command}", "--", *left]
+        line = [*own, f"--for_command={_COMMAND}", "--", *left]
         answer = server.run("canonicalize-flags", line, deadline)
         if answer.good:
             return frozenset(left)
         if answer.returncode != EXIT_USAGE:
-            return _ask_help(server, left, command, deadline)
+            return _ask_help(server, left, deadline)
         unknown = _named_unknown(answer.stderr, [*own, *left])
         if unknown is not None:
             own = [flag for flag in own if flag != unknown]
@@ -110,12 +110,12 @@ def _ask(server: Server, flags: Sequence[str], command: str, deadline: Deadline)
         else:  # a message that names none of them: halve, and ask for each half
             middle = len(left) // 2
             halves = (left[:middle], left[middle:])
-            return frozenset().union(*(_ask(server, half, command, deadline) for half in halves))
+            return frozenset().union(*(_ask(server, half, deadline) for half in halves))
     return frozenset()
 
 
-def _ask_help(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
-    answer = server.run("help", [command, "--long"], deadline)
+def _ask_help(server: Server, flags: Sequence[str], deadline: Deadline) -> frozenset[str]:
+    answer = server.run("help", [_COMMAND, "--long"], deadline)
     documented = {match["name"]: bool(match["negatable"]) for match in _DOCUMENTED.finditer(answer.stdout)}
     if not answer.good or not documented:
         raise BazelError(

@@ -151,9 +151,9 @@ def close_reason(payload: bytes | memoryview) -> tuple[int, str]:
     return int.from_bytes(payload[:2], "big"), bytes(payload[2:]).decode("utf-8", "replace")
 
 
-def close_payload(code: int = NORMAL) -> bytes:
-    """What a close frame with this code holds."""
-    return code.to_bytes(2, "big")
+def close_payload() -> bytes:
+    """What a close frame holds when all is well."""
+    return NORMAL.to_bytes(2, "big")
 
 
 # What a client sends.

@@ -39,8 +39,7 @@ class BazelLegs:
     """The legs of one proof with the probe. Use it in a `with`: it leaves no server behind.
 
     `work` is a directory for servers and output bases, without white space in its path (older
-    Bazels refuse that); `flags` are further options of the attachment that this Bazel knows
-    (a credential helper); `nonce` makes actions that nobody has asked for yet, and without it
+    Bazels refuse that); `nonce` makes actions that nobody has asked for yet, and without it
     they are the same on every machine; `flag_cache` is a file in which the flags that this
     Bazel knows are kept.
     """
@@ -52,13 +51,11 @@ class BazelLegs:
         work: Path,
         *,
         nonce: str = "",
-        flags: Sequence[str] = (),
         flag_cache: Path | None = None,
     ) -> None:
         self._bazel = bazel
         self._target = target
         self._work = work
-        self._flags = tuple(flags)
         self._flag_cache = flag_cache
         self._endpoint = endpoint_options(target, bazel)
         self._probe = write_probe(work / "probe", nonce)
@@ -96,7 +93,7 @@ class BazelLegs:
         """
         return self._leg(LegName.HIT, Access.READ, deadline, warm=warm)
 
-    def control(self, deadline: Deadline, *, warm: bool = True) -> Leg:
+    def control(self, deadline: Deadline) -> Leg:
         """Build the probe with the endpoint withheld: what was a hit has to be built here.
 
         The endpoint is replaced by a loopback port that refuses. Bazels that do not build
@@ -105,7 +102,7 @@ class BazelLegs:
         """
         with _refusing_port() as port:
             refused = f"grpc://127.0.0.1:{port}"
-            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=warm, instead=refused)
+            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=True, instead=refused)
         if leg.detail["exit_code"] != 0:
             leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=True, instead="")
         return leg
@@ -127,7 +124,7 @@ class BazelLegs:
             options,
             name,
             access,
-            [*self._flags, *options.probe(), *where],
+            [*options.probe(), *where],
             [LABEL],
             self._work / "leg",
             deadline,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gfattach import git
 from gfattach.credential.helper import HELPER_NAME
-from gfattach.deadline import Deadline
 from gfattach.errors import RefusedError, StorageError
 from gfattach.files import (
     PRIVATE_DIRECTORY,
@@ -40,7 +39,7 @@ NETRC = "netrc"
 AUTHORITIES = ("cache-ca.pem", "nix-ca.pem")
 
 
-def create_home(home: Home, deadline: Deadline | None = None) -> None:
+def create_home(home: Home) -> None:
     """Make the home, 0700 and ignored by git; one that is there already is checked.
 
     Raises RefusedError when git tracks something in it or would take it, and StorageError when
@@ -54,9 +53,9 @@ def create_home(home: Home, deadline: Deadline | None = None) -> None:
     try:
         if read_bytes(directory / IGNORE_FILE) is None:
             write_atomic(directory / IGNORE_FILE, IGNORE)
-        answer = git.ask(directory, deadline)
+        answer = git.ask(directory)
         if answer.standing is not Standing.TRACKED:
-            answer = git.ask(home.record, deadline)
+            answer = git.ask(home.record)
         _refuse_visible(home, answer)
     except BaseException:
         if made:
@@ -64,17 +63,16 @@ def create_home(home: Home, deadline: Deadline | None = None) -> None:
         raise
 
 
-def remove_home(home: Home, also: Iterable[str] = ()) -> tuple[Path, ...]:
+def remove_home(home: Home) -> tuple[Path, ...]:
     """Remove from the home what gfattach made, and the home when nothing else is in it.
 
-    `also` are further names in it that are gfattach's. Returns what is left, which is foreign.
-    Raises StorageError. Twice is fine.
+    Returns what is left, which is foreign. Raises StorageError. Twice is fine.
     """
     directory = home.directory
     if directory.is_symlink() or not directory.is_dir():
         return ()
     names = {path.name for path in (home.record, home.journal, home.evidence, home.lock, home.trial)}
-    names |= {BAZELRC, NIX_CONF, NETRC, HELPER_NAME, *AUTHORITIES, *also}
+    names |= {BAZELRC, NIX_CONF, NETRC, HELPER_NAME, *AUTHORITIES}
     try:
         for entry in tuple(directory.iterdir()):
             if entry.name == ORIGINALS:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach import git, marked
-from gfattach.deadline import Deadline
 from gfattach.errors import RefusedError, StorageError
 from gfattach.files import read_bytes
 from gfattach.fragments.rcfile import WORKSPACE, WORKSPACE_FILES, imports, quote
@@ -59,7 +58,7 @@ def offer(home: Home, fragment: Path) -> Link:
     return Link(line, None, _by_hand(line, fragment))
 
 
-def link(home: Home, fragment: Path, journal: Journal, deadline: Deadline | None = None) -> Link:
+def link(home: Home, fragment: Path, journal: Journal) -> Link:
     """Add the line to the workspace's `user.bazelrc`, in a marked block. Twice is once.
 
     Raises RefusedError, with the line in its hints, when git does not say that the file is
@@ -73,7 +72,7 @@ def link(home: Home, fragment: Path, journal: Journal, deadline: Deadline | None
             code="link.workspace",
         )
     file = home.workspace / USER_RC
-    _check_own(file, git.ask(file, deadline), line, fragment)
+    _check_own(file, git.ask(file), line, fragment)
     content = read_bytes(file) or b""
     try:
         linked = marked.put(content, [line])

@@ -69,12 +69,11 @@ def test_what_gfattach_made_is_removed_and_the_directory_with_it(home):
     for path in (home.record, home.journal, home.lock, home.evidence, home.directory / "bazelrc"):
         path.write_text("x")
     (home.directory / ".attachment.json.abc123.new").write_text("half")
-    (home.directory / "agent").mkdir()
     (home.trial / "cas/deep").mkdir(parents=True)
     (home.trial / "cas/deep/blob").write_text("x")
     (home.directory / ORIGINALS).mkdir()
     (home.trial / "cas").chmod(0o500)
-    assert remove_home(home, also=["agent"]) == ()
+    assert remove_home(home) == ()
     assert [path.name for path in home.workspace.iterdir()] == [".git"]
     assert remove_home(home) == ()
 
