@@ -139,6 +139,6 @@ def cell_variables(host: str, environ: Mapping[str, str]) -> Token | None:
     return from_variable(environ, TOKEN_VARIABLE) if value else None
 
 
-def cell_file(host: str, file: Path = DEFAULT_FILE) -> Token | None:
+def cell_file(host: str) -> Token | None:
     """The token that the platform mounts for cells; None for another host, or when it is not there."""
-    return from_file(file) if is_cell(host) and file.exists() else None
+    return from_file(DEFAULT_FILE) if is_cell(host) and DEFAULT_FILE.exists() else None

@@ -75,6 +75,22 @@ class TestPorts:
             bind_tcp("nix", "127.0.0.1", Ports(tmp_path)).close()
 
 
+class TestRegistrations:
+    def test_two_forwards_of_one_name_are_refused_and_neither_is_opened(self, desk, nix):
+        with pytest.raises(AgentError, match="two forwards have one name"):
+            desk.register(nix_forward(nix.port), nix_forward(nix.port + 1))
+        assert desk.status().forwards == ()
+
+    def test_a_record_that_is_not_there_is_refused_and_so_is_one_that_is_there_by_chance(self, desk, nix):
+        """The agent runs in the root directory, and a relative path is one from wherever somebody else is."""
+        for record in (Path("/nonexistent/attachment.json"), desk.record.relative_to("/")):
+            wanted = Registration(record, (nix_forward(nix.port),))
+            with pytest.raises(AgentError) as caught:
+                desk.ensure().register(wanted, Deadline.after(SECONDS))
+            assert caught.value.code == "agent.record"
+        assert desk.status().forwards == ()
+
+
 class TestGuard:
     @pytest.fixture
     def guarded(self, desk, nix):

@@ -1,5 +1,6 @@
 """The agent's small parts: fragments, ports, registrations, directories, the environment, time, peers."""
 
+import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,12 @@ class TestPorts:
         assert Ports(tmp_path).of("nix").port == 4000
         assert Ports(tmp_path).of("nix").used
         assert (tmp_path / "ports.json").stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.parametrize("port", [0, -1, 65536, "x", None])
+    def test_what_is_no_port_is_not_remembered(self, tmp_path, port):
+        written = {"nix": {"port": port, "used": True}, "cache": {"port": 4000, "used": True}}
+        (tmp_path / "ports.json").write_text(json.dumps(written))
+        assert (Ports(tmp_path).of("nix"), Ports(tmp_path).of("cache").port) == (None, 4000)
 
     def test_use_is_remembered_with_the_port_and_not_with_another(self, tmp_path):
         ports = Ports(tmp_path)

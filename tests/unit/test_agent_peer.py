@@ -89,3 +89,9 @@ class TestPeer:
         assert peer.trusted(0)
         assert not peer.trusted(os.geteuid() + 1)
         assert not peer.trusted(None)
+
+    def test_root_is_trusted_by_others_and_does_not_trust_them(self, monkeypatch):
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        assert [peer.trusted(uid) for uid in (0, 1000, 1001)] == [True, True, False]
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        assert [peer.trusted(uid) for uid in (0, 1000)] == [True, False]

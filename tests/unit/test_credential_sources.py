@@ -88,12 +88,13 @@ def test_the_variables_for_cells_count_for_cells_alone(tmp_path):
     assert code_of(sources.cell_variables, CELL, {**by_file, **by_value}) == "credential.cell.both"
 
 
-def test_the_file_that_the_platform_mounts_is_for_cells_alone(tmp_path):
+def test_the_file_that_the_platform_mounts_is_for_cells_alone(tmp_path, monkeypatch):
     mounted = tmp_path / "gf-reapi-cell-token"
-    assert sources.cell_file(CELL, mounted) is None
+    monkeypatch.setattr(sources, "DEFAULT_FILE", mounted)
+    assert sources.cell_file(CELL) is None
     mounted.write_text("mounted-token")
-    assert sources.cell_file(CELL, mounted).value == "mounted-token"
-    assert sources.cell_file("cache.example", mounted) is None
+    assert sources.cell_file(CELL).value == "mounted-token"
+    assert sources.cell_file("cache.example") is None
 
 
 def test_names_and_default_are_the_contracts():

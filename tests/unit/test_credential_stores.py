@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gfattach.credential import index, tokens
+from gfattach.credential import index, sources, tokens
 from gfattach.credential.codes import CODES
 from gfattach.credential.file_store import FileStore, credential_directory
 from gfattach.credential.jwt import Claims
@@ -148,6 +148,16 @@ def test_a_host_is_found_by_its_url_and_a_host_without_a_token_has_none():
     assert tokens.token_for("other.example") is None and tokens.headers_for("other.example") == ()
     assert tokens.has_token("cache.example") and not tokens.has_token("other.example")
     assert "canary" not in repr(tokens.find("cache.example"))
+
+
+def test_a_cell_has_a_token_by_its_variables_and_by_the_platforms_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "DEFAULT_FILE", tmp_path / "mounted")
+    cell = "gf-reapi-cell-1"
+    assert not tokens.has_token(cell, {})
+    assert tokens.has_token(cell, {"GF_REAPI_CREDENTIAL_HELPER_TOKEN": "t"})
+    (tmp_path / "mounted").write_text("mounted-token")
+    assert tokens.has_token(cell, {}) and not tokens.has_token("cache.example", {})
+    assert tokens.token_for(cell, {}) == "mounted-token"
 
 
 def test_a_cells_variables_come_before_what_was_stored():

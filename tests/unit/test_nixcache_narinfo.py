@@ -107,7 +107,7 @@ def test_a_field_that_says_nonsense_is_named(name, value):
     "content",
     [b"", b"<!doctype html>\n", RECORDED[:-1], RECORDED[:100], RECORDED + b"URL: again\n", RECORDED + b"\n",
      b"\xff\xfe" + RECORDED, RECORDED.replace(b": ", b":"), RECORDED.replace(b"\n", b"\r\n"),
-     RECORDED + b"X: " + b"a" * narinfo.LIMIT + b"\n"],
+     RECORDED + b"X: " + b"a" * narinfo.LIMIT + b"\n", RECORDED + b"Sig: cut-1:c2hvcnQ"],
 )  # fmt: skip
 def test_what_is_no_narinfo_is_refused(content):
     with pytest.raises(FormatError):
