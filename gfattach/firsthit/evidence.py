@@ -8,6 +8,7 @@ origin.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,6 +55,21 @@ class Leg:
     rpcs: Mapping[str, int] = field(default_factory=dict)
     violations: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """What to do when nothing of it came from the cache, as hints: its own, or how it is filled."""
+        if "remedies" in self.detail:
+            return tuple(self.detail["remedies"])
+        if self.client is Client.NIX:
+            return ()
+        if labels := self.detail.get("targets"):
+            build = shlex.join(["gfattach", "bazel", "build", *labels])
+            return (
+                f"to fill it, from a lane that may write: GF_BAZEL_REMOTE_UPLOAD=true {build}",
+                'a lane may write where the site says cache.upload = "trusted": gfattach site show',
+            )
+        return ("to fill it, an operator runs, from a lane that may write: gfattach site warm --upload",)
 
     def record(self, origin: float) -> dict[str, Any]:
         """The leg as a JSON object, its moments in seconds from `origin`."""

@@ -71,11 +71,8 @@ def _describe(leg: Leg) -> Finding:
         return warn(
             "firsthit.nothing",
             f"{who}: none of {leg.asked} came from the cache",
-            leg.detail.get("reason")
-            or "the cache answers and nobody has filled it with what a proof asks for",
-            *leg.detail.get(
-                "remedies", ("an operator fills it, from a lane that may write: gfattach site warm --upload",)
-            ),
+            leg.detail.get("reason") or "the cache answers, and nobody has filled it with what this asks for",
+            *leg.remedies,
         )
     first = f", the first after {leg.first_hit - leg.started:.2f} s" if leg.first_hit is not None else ""
     if leg.hits < leg.asked:

@@ -18,8 +18,6 @@ from gfattach.redact import redacted
 #: The record's format; fields may be added within a version.
 SCHEMA = "gfattach.first-hit/1"
 
-_WARM_HINT = "to fill it, an operator runs, from a lane that may write: gfattach site warm --upload"
-
 
 @dataclass(frozen=True)
 class Proof:
@@ -81,9 +79,7 @@ def conclude(legs: Sequence[Leg], report: Report, origin: float, endpoints: Mapp
     asked = [client for client in Client if any(leg.client is client for leg in legs)]
     clients = [judge(client, legs) for client in asked]
     empty = [client.client for client in clients if client.verdict is Verdict.NOTHING_TO_HIT]
-    remedies = [hint for leg in legs if leg.client in empty for hint in leg.detail.get("remedies", ())]
-    if any(client is not Client.NIX for client in empty) and not any("targets" in leg.detail for leg in legs):
-        remedies.append(_WARM_HINT)
+    remedies = [hint for leg in legs if leg.client in empty for hint in leg.remedies]
     return Proof(
         legs=tuple(legs),
         clients=tuple(clients),

@@ -6,6 +6,7 @@ import pytest
 
 from gfattach.engine import Report, StageResult
 from gfattach.firsthit.evidence import Client, Leg, LegName
+from gfattach.firsthit.measure import describe
 from gfattach.firsthit.proof import conclude
 from gfattach.firsthit.verdict import Verdict, first_hit, judge
 
@@ -84,3 +85,30 @@ def test_what_is_missing_is_called_a_target_or_the_probe_and_only_the_probe_is_f
         found = conclude([replace(leg(hits=0), detail=detail)], report(("start", 0.1)), 0.0, {})
         assert found.clients[0].reason.endswith(f"holds nothing of {what}")
         assert any("site warm" in hint for hint in found.hints) is hinted
+
+
+@pytest.mark.parametrize(
+    ("client", "detail", "hints"),
+    [
+        (
+            Client.BAZEL,
+            {"targets": ["//:x", "//y:all"]},
+            [
+                "to fill it, from a lane that may write: GF_BAZEL_REMOTE_UPLOAD=true gfattach bazel build"
+                " //:x //y:all",
+                'a lane may write where the site says cache.upload = "trusted": gfattach site show',
+            ],
+        ),
+        (
+            Client.PROTOCOL,
+            {},
+            ["to fill it, an operator runs, from a lane that may write: gfattach site warm --upload"],
+        ),
+        (Client.NIX, {}, []),
+        (Client.NIX, {"remedies": ("push it",)}, ["push it"]),
+    ],
+)
+def test_where_nothing_hit_the_checklist_and_the_proof_say_alike_how_it_is_filled(client, detail, hints):
+    empty = replace(leg(hits=0, client=client), detail=detail)
+    assert [*describe(empty).hints] == hints
+    assert [*conclude([empty], report(("start", 0.1)), 0.0, {}).hints] == hints
