@@ -37,6 +37,11 @@ _MISLEADING = (
 )
 
 
+#: What git needs of the environment: where programs, libraries and its configuration are. No secret is.
+_NEEDED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_NEEDED_PREFIXES = ("XDG_", "GIT_")
+
+
 class Standing(StrEnum):
     """What a path is to git."""
 
@@ -112,7 +117,11 @@ def _ask(program: str, path: Path, deadline: Deadline) -> Answer:
 
 
 def _git(program: str, directory: Path, deadline: Deadline, *args: str) -> Completed:
-    env = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if (name in _NEEDED or name.startswith(_NEEDED_PREFIXES)) and name not in _MISLEADING
+    }
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0")
     return process.run([program, "-C", str(directory), *args], deadline, env=env)
 

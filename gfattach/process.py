@@ -234,7 +234,7 @@ def command_of(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
         return " ".join(filter(None, words))
     except FileNotFoundError:
-        return "" if sys.platform.startswith("linux") else _ask_ps("args", pid)
+        return "" if sys.platform.startswith("linux") else ask_ps("args", pid)
     except OSError:
         return ""
 
@@ -244,14 +244,23 @@ def _born(pid: int) -> str | None:
         # The program's name, in parentheses, may hold spaces: count the fields behind it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
-        return None if sys.platform.startswith("linux") else _ask_ps("lstart", pid) or None
+        return None if sys.platform.startswith("linux") else ask_ps("lstart", pid) or None
     except OSError:
         return None
     return None if fields[0] == "Z" else fields[19]
 
 
-def _ask_ps(what: str, pid: int) -> str:
-    answer = subprocess.run(
-        ["ps", "-o", f"{what}=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
-    )
+def ask_ps(what: str, pid: int) -> str:
+    """What `ps` says of a process, for systems without /proc; "" for no process and no answer."""
+    try:
+        answer = subprocess.run(
+            ["ps", "-ww", "-o", f"{what}=", "-p", str(pid)],
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
     return answer.stdout.strip()

@@ -1,8 +1,9 @@
 """The environment of an agent's process: what it needs, and nothing that may be a secret.
 
-An agent lives long, and its environment can be read by whatever else the user runs. Only an exec
-plugin of the kubeconfig, which may need anything, makes the agent keep the rest: that is handed over in a
-pipe, while the process starts, and is not in the environment that the system shows of it.
+An agent lives long, and its environment can be read by whatever else the user runs. An exec plugin of the
+kubeconfig, which may need anything, makes the agent keep the rest, and the address of a proxy may hold a
+password: those are handed over in a pipe, while the process starts, and are not in the environment that the
+system shows of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from collections.abc import Container
 from gfattach.background import environment
 from gfattach.cluster.connection import ClusterRef
 
-#: Where programs, files, libraries and proxies are.
+#: Where proxies are.
+_PROXIES = {
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+}
+
+#: Where programs, files and libraries are, and what needs no proxy.
 _PASSED_ON = {
     "PATH",
     "HOME",
@@ -29,13 +40,7 @@ _PASSED_ON = {
     "DYLD_LIBRARY_PATH",
     "NIX_LD",
     "NIX_LD_LIBRARY_PATH",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
     "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
     "no_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -55,21 +60,30 @@ def at_once(withheld: Container[str]) -> dict[str, str]:
 
 
 def later(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
-    """The variables that the agent of the cluster `ref` needs besides: none without an exec plugin.
+    """The variables that the agent of the cluster `ref` needs besides: without an exec plugin, the proxies
+    whose addresses hold a password.
 
     Raises ClusterError for a kubeconfig that cannot be read.
     """
-    if ref is None or not _has_exec_plugin(ref):
+    if ref is None:
         return {}
-    own = {"PYTHONPATH", "PYTHONUTF8", *_OWN}
+    every = _has_exec_plugin(ref)
     return {
         name: value
-        for name, value in os.environ.items()
-        if not _passed_on(name) and name not in withheld and name not in own
+        for name, value in kept_back().items()
+        if name not in withheld and (every or name in _PROXIES)
     }
 
 
+def kept_back() -> dict[str, str]:
+    """The variables of this process that no agent is started with."""
+    own = {"PYTHONPATH", "PYTHONUTF8", *_OWN}
+    return {name: value for name, value in os.environ.items() if not _passed_on(name) and name not in own}
+
+
 def _passed_on(name: str) -> bool:
+    if name in _PROXIES:
+        return "@" not in os.environ.get(name, "")
     return name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
 
 

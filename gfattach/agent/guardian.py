@@ -3,7 +3,10 @@
 A fragment that stays full while nobody watches its substituter makes Nix builds fail: at once where the
 substituter was behind a forward, and otherwise when that dies. So a shell, which is small, waits at the end
 of a pipe that the agent alone holds. It ends at a word of the agent's; when the pipe ends without one, it
-becomes `python -m gfattach.agent.guardian`.
+starts `python -m gfattach.agent.guardian`.
+
+What the agent was handed in a pipe, because it may be secret, the shell is handed in the same way. It keeps
+it where no program inherits it, and hands it on in the same way: it is in the environment of neither.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 
 from gfattach import files
 from gfattach.agent import guard
+from gfattach.agent.environment import at_once, kept_back
 from gfattach.agent.log import LOG, log_to
 from gfattach.agent.registry import Registry
 from gfattach.agent.state import read_state
@@ -35,7 +39,7 @@ START_SECONDS = 10.0
 _DISMISSED_SECONDS = 1.0
 
 _SHELL = "/bin/sh"
-_WAIT = 'read -r word && exit 0; exec "$@"'
+_WAIT = 'IFS= read -r kept; read -r word && exit 0; printf "%s\\n" "$kept" | "$@" &'
 
 
 class Guardian:
@@ -70,11 +74,18 @@ class Guardian:
                 stdout=subprocess.DEVNULL,
                 bufsize=0,
                 cwd="/",
+                env=at_once(frozenset()),
                 start_new_session=True,
             )
+            self._hand_over(json.dumps(kept_back()).encode() + b"\n")
         except OSError as error:
             self._unable = True
             LOG.error("no guardian: %s cannot be run: %s", _SHELL, os.strerror(error.errno or 0).lower())
+
+    def _hand_over(self, content: bytes) -> None:
+        assert self._waiting is not None and self._waiting.stdin is not None
+        while content:  # more than a pipe holds at once
+            content = content[self._waiting.stdin.write(content) :]
 
     def dismiss(self) -> None:
         """Let the one that waits end: the agent ends in an orderly way, or guards nothing."""
@@ -101,8 +112,10 @@ def hide_all(directory: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Do what the agent of a directory no longer can. The arguments are the directory, the agent's process,
-    when it began on the monotonic clock, its lease in seconds, and the cluster's reference as JSON.
+    when it began on the monotonic clock, its lease in seconds, and the cluster's reference as JSON. Standard
+    input is a JSON object: the variables that the agent was not started with.
     """
+    os.environ.update(json.loads(sys.stdin.buffer.read() or b"{}"))
     directory, pid, began = Path(arguments[0]), int(arguments[1]), float(arguments[2])
     lease, reference = float(arguments[3]), json.loads(arguments[4])
     os.umask(0o077)

@@ -206,7 +206,7 @@ class Server:
             # On Linux Bazel notes the start time of its server, as the kernel counts it.
             ours = (directory / "server.starttime").read_text().strip() == found.born
         except OSError:
-            ours = str(self.output_base) in _command_line(pid)
+            ours = str(self.output_base) in process.ask_ps("command", pid)
         return found if ours else None
 
     def _starting(self) -> ProcessId | None:
@@ -238,10 +238,3 @@ def _with_output_base() -> Iterator[tuple[ProcessId, Path]]:
                 found = ProcessId.of(int(entry.name)) if argument.startswith(option) else None
                 if found is not None:
                     yield found, Path(os.fsdecode(argument.removeprefix(option)))
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return process.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], Deadline.after(5.0)).stdout
-    except OSError:
-        return ""

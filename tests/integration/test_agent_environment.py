@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from gfattach.agent import supervisor
-from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.agent import guardian, supervisor
+from gfattach.agent.spec import ForwardSpec, GuardedFile, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
-from tests.integration.agents import SECONDS, desk, free_port, wait_for
+from tests.integration.agents import SECONDS, desk, free_port, nix, nix_forward, wait_for
 
-__all__ = ["desk"]
+__all__ = ["desk", "nix"]
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 
@@ -26,10 +29,10 @@ def soon() -> Deadline:
     return Deadline.after(SECONDS)
 
 
-def kubeconfig(desk, user: dict[str, object]) -> ClusterRef:
+def kubeconfig(desk, user: dict[str, object], host: str = "127.0.0.1") -> ClusterRef:
     """A cluster where nobody listens, and this user."""
     path = desk.root / "kubeconfig"
-    cluster = {"server": f"https://127.0.0.1:{free_port()}", "insecure-skip-tls-verify": True}
+    cluster = {"server": f"https://{host}:{free_port()}", "insecure-skip-tls-verify": True}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -72,6 +75,65 @@ def test_without_a_plugin_the_agent_has_nothing_of_it(desk, monkeypatch):
     ref = kubeconfig(desk, {"token": "t"})
     client = supervisor.ensure(desk.directory, ref, deadline=soon())
     assert b"canary-51c7" not in Path(f"/proc/{client.status(soon()).pid}/environ").read_bytes()
+
+
+def environments(desk) -> bytes:
+    """What the system shows of every process that works for the desk's agent."""
+    return b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in desk.processes())
+
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_the_password_of_a_proxy_is_in_no_environment_and_the_agent_goes_by_it(desk, monkeypatch, name):
+    """The cluster is behind the proxy: what the agent says of it shows by which way it went."""
+    for other in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    proxy = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv(name, f"http://me:canary-51c7@{proxy}")
+    ref = kubeconfig(desk, {"token": "t"}, host="cluster.example")
+    client = supervisor.ensure(desk.directory, ref, deadline=soon())
+    assert b"canary-51c7" not in environments(desk) and b"PATH=" in environments(desk)
+    if name.lower() != "https_proxy":
+        return  # Go's programs go by no other to a server with TLS
+    upstream = PodUpstream("default", "cache", "grpc")
+    client.register(Registration(desk.record, (ForwardSpec("cache", upstream, Health("grpc")),)), soon())
+    wait_for(lambda: proxy in json.dumps(client.status(soon()).as_json()))
+    assert "canary-51c7" not in json.dumps(client.status(soon()).as_json())
+
+
+def test_a_proxy_without_a_password_is_an_ordinary_variable(desk, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    supervisor.ensure(desk.directory, kubeconfig(desk, {"token": "t"}), deadline=soon())
+    assert b"https_proxy=http://proxy.example:3128" in environments(desk)
+
+
+def test_who_guards_for_an_agent_shows_nothing_and_the_agent_that_it_starts_has_all(desk, nix, monkeypatch):
+    """The plugin of the second agent is given what the first one's user had."""
+    for name, value in (("CANARY", "canary-51c7"), ("LONG", LARGE)):
+        monkeypatch.setenv(name, value)
+    path = desk.root / "nix.conf"
+    path.write_text("")
+    ref = kubeconfig(desk, plugin(desk))
+    client = supervisor.ensure(desk.directory, ref, deadline=soon())
+    forwards = (
+        ForwardSpec("cache", PodUpstream("default", "cache", "grpc"), Health("grpc")),
+        nix_forward(nix.port, listen=False),
+    )
+    guarded = (GuardedFile(path, "nix", "full", "empty"),)
+    client.register(Registration(desk.record, forwards, guarded=guarded), soon())
+    wait_for((desk.root / "seen").exists)
+    wait_for(lambda: len(desk.processes()) == 2)
+    assert b"canary-51c7" not in environments(desk)
+    time.sleep(guardian.LIVED_SECONDS)
+    first = client.status(soon()).pid
+    (desk.root / "seen").unlink()
+    os.kill(first, signal.SIGKILL)
+    wait_for((desk.root / "seen").exists)
+    assert (desk.root / "seen").read_text() == f"canary-51c7  {len(LARGE)}"
+    wait_for(lambda: len(desk.processes()) == 2)
+    assert b"canary-51c7" not in environments(desk)
 
 
 def test_a_kubeconfig_that_cannot_be_read_leaves_no_process(desk):

@@ -1,7 +1,8 @@
 """A token that is planted wherever one may come from turns up nowhere that others can look.
 
-Looked at are the arguments of every process while gfattach, its embedded caches and
-a real Bazel run, and afterwards every file that is left, and every word that was printed.
+Looked at are the arguments of every process while gfattach, its embedded caches and a real Bazel run, the
+environments of those that need no secret, and afterwards every file that is left, and every word that was
+printed.
 """
 
 import os
@@ -19,22 +20,29 @@ from gfattach.bazel.probe_workspace import LABEL, write_probe
 needs_bazel = pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
 
 #: One canary for each place, so that a leak names where it came from.
-PLACES = ("keyring", "store", "file", "variable", "cell", "header", "attic", "url")
+PLACES = ("keyring", "store", "file", "variable", "cell", "header", "attic", "url", "proxy")
 CANARIES = {place: f"c4nary-{place}-5e0b1c9d7a" for place in PLACES}
 
 #: What may hold one: the stores themselves, the file that it was read from, and the keyring that is a file.
 KEEPERS = {"tokens.json", "token-file", "keyring.json"}
 
 
-class Watch:
-    """Reads the arguments of all processes until it is told to stop.
+#: Processes whose environment holds nothing secret: by their program, and by what is among their arguments.
+BARE = ("git", "ps")
+BACKGROUND = (b"gfattach.trial", b"gfattach.agent", b"gfattach-guardian")
 
-    `programs` are those it saw: a watch that saw nothing proves nothing.
+
+class Watch:
+    """Reads the arguments of all processes until it is told to stop, and the environments of those that
+    need nothing secret: what stays in the background, and what Bazel and Nix are not.
+
+    `programs` are those it saw, `bare` those whose environment it saw: without any it proves nothing.
     """
 
     def __init__(self):
         self.leaks = set()
         self.programs = set()
+        self.bare = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -57,9 +65,18 @@ class Watch:
             arguments = (entry / "cmdline").read_bytes()
         except OSError:
             return
-        self.programs.add(arguments.split(b"\0")[0].rpartition(b"/")[2].decode(errors="replace"))
+        program = arguments.split(b"\0")[0].rpartition(b"/")[2].decode(errors="replace")
+        self.programs.add(program)
+        shown = arguments
+        background = next((name for name in BACKGROUND if name in arguments), b"")
+        if program in BARE or background:
+            try:
+                shown += (entry / "environ").read_bytes()
+            except OSError:
+                return
+            self.bare.add(background.decode() or program)
         for place, canary in CANARIES.items():
-            if canary.encode() in arguments:
+            if canary.encode() in shown:
                 self.leaks.add((place, arguments[:300]))
 
 
@@ -74,12 +91,17 @@ def found_in_files(root):
     return found
 
 
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
 def planted(machine):
     """The machine's variables with a canary in each that may hold one."""
     return {
         "GF_REAPI_CREDENTIAL_HELPER_TOKEN": CANARIES["cell"],
         "BAZEL_REMOTE_CACHE_HEADER": f"x-canary={CANARIES['header']}",
         "ATTIC_TOKEN": CANARIES["attic"],
+        **dict.fromkeys(PROXIES, f"http://me:{CANARIES['proxy']}@127.0.0.1:1"),
+        "no_proxy": "127.0.0.1,localhost",
         "PYTHON_KEYRING_BACKEND": "tests.integration.keyrings.Working",
         "TEST_KEYRING": str(machine.root / "keyring.json"),
     }
@@ -167,6 +189,7 @@ def test_a_run_of_everything_shows_a_token_to_nobody(storing):
             words.append(run(machine, "bazel", "shutdown").stderr)
     assert summary.read_text().count("\n") > 5
     assert {"bazel", "sh"} & watch.programs and len(watch.programs) > 3
+    assert "gfattach.trial" in watch.bare
     assert watch.leaks == set()
     assert clean(words)
     # The private rc of the run is where the token is meant to be, and it is gone with the next run.

@@ -130,3 +130,18 @@ def test_a_git_that_cannot_be_run_is_named(repository, monkeypatch, tmp_path):
 
 def test_a_directory_that_is_not_there_is_unknown(tmp_path):
     assert ask(tmp_path / "nowhere" / "f").standing is Standing.UNKNOWN
+
+
+def test_git_is_given_nothing_of_the_environment_but_what_it_needs(tmp_path, monkeypatch):
+    """No token of somebody else's, nor the password of a proxy; its own variables are."""
+    program, seen = tmp_path / "bin/git", tmp_path / "seen"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nenv >> {seen}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    for name in ("ATTIC_TOKEN", "https_proxy", "GF_REAPI_CREDENTIAL_HELPER_TOKEN"):
+        monkeypatch.setenv(name, "c4nary")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "0")
+    ask(tmp_path / "file")
+    said = seen.read_text()
+    assert "c4nary" not in said and "GIT_CONFIG_COUNT=0" in said and "HOME=" in said
