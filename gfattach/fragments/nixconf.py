@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 
 from gfattach.endpoint import PORTS, Endpoint
-from gfattach.errors import RefusedError, UsageError
+from gfattach.errors import UsageError
 from gfattach.fragments.template import render as render_template
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home, state_directory
@@ -52,8 +52,7 @@ _EMPTIED = """\
 # before and cannot reach is fatal to builds. gfattach fills this file again when the cache is back.
 """
 
-_WORD = re.compile(r"[^\s#]+")
-_KEY = re.compile(r"[A-Za-z0-9._+-]+:[A-Za-z0-9+/]+={0,2}")
+_WORD = re.compile(r"[^\s#?]+")
 
 
 def substituter_url(endpoint: Endpoint) -> str:
@@ -78,24 +77,11 @@ def render(
     `known` are the names of the settings that the Nix knows; None stands for a Nix that nobody
     could ask. `netrc_file` replaces the user's own, so it has to hold that too.
 
-    Raises RefusedError for a URL that turns signatures off, and UsageError for what nix.conf
-    cannot hold.
+    What an endpoint and a key may be is held where they are read (`endpoint`, `site.values`): neither has a
+    parameter, white space or a #. Raises UsageError for a netrc at a path that nix.conf cannot hold.
     """
     url = substituter_url(target.endpoint)
-    if "?" in url:
-        raise RefusedError(
-            f"the substituter {url} has parameters",
-            "with `?trusted=1` Nix would take unsigned paths: name the cache without parameters",
-            code="fragment.parameters",
-        )
-    _check_word(url, "the substituter's address")
-    for key in target.public_keys:
-        if not _KEY.fullmatch(key):
-            raise UsageError(
-                f"{key!r} is not a public key of Nix's: NAME:BASE64",
-                "ask the operator for the cache's public key",
-                code="fragment.key",
-            )
+    assert all(_WORD.fullmatch(word) for word in (url, *target.public_keys))
     settings = UNIVERSAL_SETTINGS if known is None else known
     values: Mapping[str, str | None] = {
         "substituters": url,
@@ -104,7 +90,7 @@ def render(
         "download-attempts": str(ATTEMPTS),
         "stalled-download-timeout": str(STALLED_SECONDS),
         "narinfo-cache-negative-ttl": str(NEGATIVE_SECONDS),
-        "netrc-file": None if netrc_file is None else _path_word(netrc_file),
+        "netrc-file": None if netrc_file is None else str(check_includable(netrc_file)),
     }
     placeholders = {_placeholder(name): value if name in settings else None for name, value in values.items()}
     return render_template("nix.conf", {"substituter": url, **placeholders})
@@ -171,17 +157,3 @@ def _obstacle(path: Path) -> str:
     except UnicodeEncodeError:
         return "is not UTF-8"
     return ""
-
-
-def _path_word(path: Path) -> str:
-    return _check_word(str(path), f"the path {path}")
-
-
-def _check_word(text: str, what: str) -> str:
-    if not _WORD.fullmatch(text):
-        raise UsageError(
-            f"{what} holds white space or a #, which nix.conf cannot",
-            "use one without",
-            code="fragment.value",
-        )
-    return text

@@ -77,8 +77,7 @@ class NixSubject:
         """The environment as it is when a Nix that knows `known` reads the fragment that `target` gets.
 
         Its text stands where the environment includes the fragment, so that what is read after that counts,
-        and otherwise last, where `gfattach env` puts it. Raises UsageError and RefusedError for a target
-        that no fragment can hold.
+        and otherwise last, where `gfattach env` puts it.
         """
         environ = dict(self.environment)
         if self.target is None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.endpoint import Endpoint, parse_endpoint
-from gfattach.errors import RefusedError, UsageError
+from gfattach.endpoint import parse_endpoint
+from gfattach.errors import UsageError
 from gfattach.fragments import nixconf
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
@@ -48,28 +48,6 @@ def test_a_netrc_is_named_when_given_and_known():
 
 def test_without_keys_none_are_added():
     assert "keys" not in " ".join(settings(nixconf.render(SubstituterTarget(TARGET.endpoint), None)))
-
-
-@pytest.mark.parametrize("path", ["/main?trusted=1", "/main?priority=1"])
-def test_a_url_with_parameters_is_refused(path):
-    target = SubstituterTarget(Endpoint("https", "h", 443, path))
-    with pytest.raises(RefusedError) as caught:
-        nixconf.render(target, None)
-    assert "trusted" in " ".join(caught.value.hints)
-
-
-@pytest.mark.parametrize("path", ["/a b", "/a#b", "/a\nextra-sandbox-paths = /"])
-def test_an_address_that_would_say_something_else_is_refused(path):
-    with pytest.raises(UsageError):
-        nixconf.render(SubstituterTarget(Endpoint("https", "h", 443, path)), None)
-
-
-@pytest.mark.parametrize(
-    "key", ["", "main", "main:", ":AAAA", "main:AAAA other:BBBB", "main:AA\nx = y", "m#:AA"]
-)
-def test_what_is_no_key_is_refused(key):
-    with pytest.raises(UsageError, match="public key"):
-        nixconf.render(SubstituterTarget(TARGET.endpoint, (key,)), None)
 
 
 @pytest.mark.parametrize(
