@@ -188,7 +188,7 @@ def findings_given(*, probes):
         if path in NOT_GIVEN or path.startswith("probes/") is not probes:
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and called(node) in FINDINGS and node.args:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in FINDINGS and node.args:
                 given |= (constants(node.args[0]) or set()) if probes else codes_of(node.args[0], path)
     return given
 
@@ -254,4 +254,3 @@ def test_programs_get_the_codes_as_json(capsys):
     assert [entry for entries in document["result"]["codes"].values() for entry in entries] == [
         entry.as_json() for entry in ENTRIES
     ]
-
