@@ -7,6 +7,7 @@ HTTPS_PROXY (or HTTP_PROXY for a plain server) does, except towards this machine
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ def server_address(cluster: Cluster) -> Address:
     text = cluster.server
     if not text:
         raise _server_error(cluster, "names no server")
+    if text != text.strip():  # which is taken away where URLs are read
+        raise _server_error(cluster, f"has the server {text!r}, which is no URL")
     try:
         parts = urlsplit(text)
         if not parts.scheme or not parts.netloc:
@@ -56,7 +59,8 @@ def server_address(cluster: Cluster) -> Address:
         raise _server_error(cluster, "has a server with port 0, or with a user in its URL")
     if cluster.tls_server_name and not _is_host(cluster.tls_server_name):
         raise _server_error(cluster, f"has the tls-server-name {cluster.tls_server_name!r}, which is no name")
-    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+    straight = posixpath.normpath(f"/{parts.path}").lstrip("/")
+    path = quote(f"/{straight}" if straight else "", safe="/%:@!$&'()*+,;=~")
     return Address(parts.scheme == "https", parts.hostname, port or _PORTS[parts.scheme], path)
 
 

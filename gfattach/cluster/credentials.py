@@ -176,6 +176,7 @@ def _token_from(user: User, file: Path) -> str:
 
 
 def _bearer(user: User, token: str) -> str:
+    token = token.rstrip(" \t")  # which is no part of a header's value
     if not _fits_header(token):
         raise _fault(user, "token", "has a token with characters that no header can hold", "get a new token")
     return f"Bearer {token}"
@@ -194,7 +195,7 @@ def _impersonation(user: User) -> tuple[tuple[str, str], ...]:
     for key, values in user.impersonate_extra:
         name = "".join(c if c in _NAME_CHARACTERS else _percent(c) for c in key)
         found += [(f"Impersonate-Extra-{name}", value) for value in values]
-    if not all(_fits_header(value) for _, value in found):
+    if not all(value.isprintable() and value.strip() == value for _, value in found):
         raise _fault(user, "impersonation", "impersonates a name with characters that no header can hold")
     return tuple(found)
 

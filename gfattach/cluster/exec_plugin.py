@@ -161,7 +161,7 @@ def _answer(plugin: Exec, printed: str) -> Handout:
         return _fault(plugin, "answer", fact, f"it has to print an ExecCredential of {plugin.api_version}")
 
     try:
-        answer = json.loads(printed)
+        answer = _document(printed)
     except (ValueError, RecursionError):
         raise wrong("printed what is not JSON") from None
     if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
@@ -187,6 +187,22 @@ def _answer(plugin: Exec, printed: str) -> Handout:
     except ValueError:
         raise wrong("gave an expirationTimestamp that is no time of RFC 3339") from None
     return Handout(token, certificate.encode(), key.encode(), until)
+
+
+def _document(printed: str) -> Any:
+    """JSON, or else YAML, which kubectl takes too. Raises ValueError and RecursionError."""
+    text = printed.lstrip("\ufeff \t\r\n")
+    if text.startswith(("{", "[")) or ":" not in text:
+        return json.loads(text)
+    from gfattach.cluster.yamltext import YamlError, parse
+
+    try:
+        found = parse(text.encode("utf-8", "surrogatepass"))
+    except YamlError as error:
+        raise ValueError(error.problem) from None
+    if not isinstance(found, dict):
+        raise ValueError("no mapping")
+    return found
 
 
 def _key(plugin: Exec, cluster: Cluster, request: str) -> str:

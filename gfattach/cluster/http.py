@@ -185,7 +185,9 @@ def _outgoing(machine: h11.Connection, connection: ClusterConnection, asked: Req
     if asked.body is not None:
         headers.append(("Content-Length", str(len(asked.body))))
     target = f"{connection.path}{asked.path}"
-    data = machine.send(h11.Request(method=asked.method, target=target, headers=headers)) or b""
+    # Of a name that somebody is impersonated by more than ASCII is passed on, as kubectl does it.
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    data = machine.send(h11.Request(method=asked.method, target=target, headers=encoded)) or b""
     if asked.body:
         data += machine.send(h11.Data(data=asked.body)) or b""
     return data + (machine.send(h11.EndOfMessage()) or b"")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,7 +125,7 @@ class _Reader:
         found, at = self._mapping(entry, "exec", at), f"{at}.exec"
         command = self._text(found, "command", at)
         return Exec(
-            str(self._directory / command) if "/" in command else command,
+            os.path.normpath(self._directory / command) if "/" in command else command,
             self._text(found, "apiVersion", at),
             self._texts(found, "args", at),
             tuple(

@@ -161,7 +161,7 @@ def connection(
         namespace=entries.namespace,
         path=server.path,
         tls=context,
-        server_name=cluster.tls_server_name or server.host.rstrip("."),
+        server_name=(cluster.tls_server_name or server.host).rstrip("."),
         proxy=proxy_towards(cluster, server, os.environ if environ is None else environ),
         authorization=credential.authorization,
         impersonate=credential.impersonate,

@@ -49,14 +49,20 @@ def client_context(cluster: Cluster) -> ssl.SSLContext:
     elif authorities is None:
         made.load_default_certs()
     else:
-        try:
-            made.load_verify_locations(cadata=authorities.decode("ascii"))
-        except (ssl.SSLError, ValueError):
-            raise _authority_error(cluster, "holds a certificate that cannot be read") from None
+        _trust(made, cluster, authorities)
     return made
 
 
-def _authorities(cluster: Cluster) -> bytes | None:
+def _trust(context: ssl.SSLContext, cluster: Cluster, authorities: list[bytes]) -> None:
+    """Trust the certificates that can be read, as kubectl does; there has to be one."""
+    for authority in authorities:
+        with contextlib.suppress(ssl.SSLError, ValueError):
+            context.load_verify_locations(cadata=authority.decode("ascii"))
+    if not context.cert_store_stats()["x509"]:
+        raise _authority_error(cluster, "holds a certificate that cannot be read")
+
+
+def _authorities(cluster: Cluster) -> list[bytes] | None:
     """The PEM certificates of the entry, None where it names none."""
     if cluster.authority is None and not cluster.authority_data:
         return None
@@ -66,7 +72,7 @@ def _authorities(cluster: Cluster) -> bytes | None:
     found = _CERTIFICATE.findall(content)
     if not found:
         raise _authority_error(cluster, "holds no certificate in PEM form")
-    return b"\n".join(found)
+    return found
 
 
 def authority_bytes(cluster: Cluster) -> bytes:
