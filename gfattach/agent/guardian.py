@@ -39,7 +39,7 @@ START_SECONDS = 10.0
 _DISMISSED_SECONDS = 1.0
 
 _SHELL = "/bin/sh"
-_WAIT = 'IFS= read -r kept; read -r word && exit 0; printf "%s\\n" "$kept" | "$@" &'
+_WAIT = 'IFS= read -r kept; read -r word && exit 0; printf "%s\\n" "$kept" | "$@"'
 
 
 class Guardian:
