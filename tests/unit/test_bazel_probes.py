@@ -1,10 +1,12 @@
 """What the stage says of a Bazel, seen through the engine that asks it."""
 
+from dataclasses import replace
+
 import pytest
 
 from gfattach.engine import Run
 from gfattach.finding import Status
-from gfattach.probes.bazel import STAGE, BazelSubject
+from gfattach.probes.bazel import END_SECONDS, STAGE, BazelSubject
 from tests.unit.fake_bazel import fake_bazel
 
 #: Answers as a Bazel that knows everything but `--credential_helper` and `--remote_grpc_log`.
@@ -22,9 +24,15 @@ esac
 """
 
 
+#: The same stage with little patience: the probe that a case is about waits for two seconds.
+def hurried(name):
+    probes = (replace(p, seconds=END_SECONDS + 2.0) if p.name == name else p for p in STAGE.probes)
+    return replace(STAGE, probes=tuple(probes))
+
+
 @pytest.fixture
 def ask(tmp_path):
-    def ask(body=None, **options):
+    def ask(body=None, stage=STAGE, **options):
         (tmp_path / "bin").mkdir(exist_ok=True)
         if body is not None:
             fake_bazel(tmp_path / "bin" / "bazel", body)
@@ -39,7 +47,7 @@ def ask(tmp_path):
                 **options,
             }
         )
-        return Run().stage(STAGE, subject).findings
+        return Run().stage(stage, subject).findings
 
     return ask
 
@@ -89,6 +97,41 @@ def test_a_bazel_asked_for_by_name_and_missing_fails(ask):
 def test_a_bazel_that_is_not_well(ask, change, probe, code):
     found = ask(WELL.replace(*change))
     assert (found[probe].code, found[probe].status) == (code, Status.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("echo 'bazel 8.1.1'", "exec /bin/sleep 600"), "bazel.program.hung"),
+        (("echo '   [bazel release 8.1.1]'", "exec /bin/sleep 600"), "bazel.starts.hung"),
+        (("esac\n", "  build*) exec /bin/sleep 600 ;;\nesac\n"), "bazel.transport.unanswered"),
+    ],
+)
+def test_a_bazel_that_hangs_fails_within_the_time_of_its_probe(ask, change, code):
+    probe = code.rpartition(".")[0]
+    head, _, tail = WELL.rpartition(change[0])
+    found = ask(head + change[1] + tail, hurried(probe), needs_transport=True)
+    assert (found[probe].code, found[probe].status) == (code, Status.FAIL)
+
+
+def test_a_file_that_is_no_program_cannot_be_run(ask, tmp_path):
+    (tmp_path / "bazel").write_bytes(b"\x7fELF")
+    (tmp_path / "bazel").chmod(0o755)
+    found = ask(program=str(tmp_path / "bazel"))
+    assert (found["bazel.program"].code, found["bazel.program"].status) == (
+        "bazel.program.unusable",
+        Status.FAIL,
+    )
+
+
+def test_a_bazel_that_is_taken_away_meanwhile_does_not_say_what_it_knows(ask):
+    found = ask(WELL.replace("    done ;;", '    done; /bin/rm -f "$0" ;;'))
+    assert (found["bazel.flags"].code, found["bazel.flags"].status) == ("bazel.flags.unanswered", Status.FAIL)
+
+
+def test_a_bazel_that_knows_every_flag_is_said_to(ask):
+    finding = ask(WELL.replace("--credential_helper*|--remote_grpc_log*", "--nothing"))["bazel.flags"]
+    assert (finding.code, finding.data["refused"]) == ("bazel.flags.all", [])
 
 
 def test_a_bazel_that_started_before_is_not_started_again_unless_that_is_asked_for(ask, tmp_path):

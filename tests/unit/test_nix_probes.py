@@ -13,7 +13,7 @@ import pytest
 from gfattach.endpoint import parse_endpoint
 from gfattach.finding import Probe, Status
 from gfattach.probes.nix import STAGE, NixSubject
-from tests.unit.fake_nix import fake_nix, script, showing
+from tests.unit.fake_nix import VERSION, fake_nix, script, showing
 from tests.unit.nix_room import HURRIED, SETTINGS, TARGET, URL, machine
 
 __all__ = ["machine"]
@@ -141,6 +141,12 @@ def test_a_nix_that_does_not_show_its_settings_fails_by_kind(machine, tmp_path, 
     stage = HURRIED if "sleep" in body else STAGE
     finding = machine.probe(NixSubject(str(nix.path), TARGET), stage)["nix.starts"]
     assert (finding.code, finding.status) == (code, Status.FAIL)
+
+
+def test_a_nix_that_is_taken_away_meanwhile_cannot_be_asked(machine, tmp_path):
+    path = script(tmp_path / "nix", f'echo "nix (Nix) {VERSION}"; rm -f "$0"')
+    finding = machine.probe(NixSubject(str(path), TARGET))["nix.starts"]
+    assert (finding.code, finding.status) == ("nix.starts.unusable", Status.FAIL)
 
 
 def test_a_fragment_that_nix_cannot_read_is_told_apart_from_its_own_configuration(machine, tmp_path):

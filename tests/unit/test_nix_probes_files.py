@@ -201,6 +201,10 @@ def test_authorities_that_include_the_sites(machine, authorities):
     assert (finding.code, finding.data["file"]) == ("nix.ca.ok", str(bundle))
 
 
+def test_without_tls_no_authority_is_needed(machine):
+    assert machine.ask(TARGET)["nix.ca"].code == "nix.ca.plain"
+
+
 def test_authorities_that_lack_the_sites(machine, authorities):
     bundle, site = authorities
     finding = machine.ask(replace(TLS, ca_file=site), ssl_cert_file=str(bundle))["nix.ca"]
