@@ -28,6 +28,7 @@ from gfattach.firsthit.bazel_evidence import leg_of
 from gfattach.firsthit.bazel_options import Access, ProofOptions, endpoint_options
 from gfattach.firsthit.evidence import Leg, LegName
 from gfattach.firsthit.no_executor import refuse_executors
+from gfattach.firsthit.own_links import with_remedy
 from gfattach.fragments.rcfile import quote
 from gfattach.reapi.target import CacheTarget
 
@@ -209,7 +210,7 @@ def measure_target(
             _put_back(workspace / _LOCK_FILE, kept)
             for file in private:
                 remove(file)
-    return leg_of(build)
+    return with_remedy(leg_of(build), workspace, labels)
 
 
 def write_header_rc(

@@ -16,7 +16,7 @@ CODES = {
     "firsthit.nothing": "the cache answers and holds nothing of what was asked for",
     "firsthit.vanished": "with the endpoint withheld nothing came from a cache, as it should be",
     "firsthit.appeared": "hits came although the endpoint was withheld",
-    "firsthit.void": "something that is no cache had a part: this proves nothing",
+    "firsthit.void": "it failed, or something that is no cache had a part: this proves nothing",
 }
 
 Progress = Callable[[str], None]
@@ -57,8 +57,9 @@ def _describe(leg: Leg) -> Finding:
         return fail(
             "firsthit.void",
             f"{who}: {leg.violations[0]}",
-            "a proof that something else could have served proves nothing",
+            "what failed, or what something else could have served, proves nothing",
             *leg.violations[1:],
+            *leg.detail.get("remedies", ()),
         )
     if leg.name is LegName.CONTROL:
         if leg.hits:
