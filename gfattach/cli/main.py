@@ -6,6 +6,7 @@ import errno
 import importlib
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -101,8 +102,16 @@ def _unknown_command(word: str) -> Iterator[str]:
     yield f"there are: {', '.join(COMMANDS)}"
 
 
+def _bounds(found: re.Match[str]) -> str:
+    low, closed, high = found.groups()
+    return f"is not from {low} to {high}" if closed else f"is not more than {low} and at most {high}"
+
+
 def _usage_lines(message: str) -> list[str]:
     """What click says of a bad command line, as fact and hints in this program's voice."""
+    message = re.sub(r"is not a valid (?:integer|float)(?: range)?", "is not a number", message)
+    message = re.sub(r"is not in the range ([\d.]+)<(=?)x<=([\d.]+)", _bounds, message)
+    message = re.sub(r"is not in the range x>=(\d+)", r"is less than \1", message)
     parts = [part.strip() for line in message.splitlines() for part in line.split(". ")]
     bare = [part[1:-1] if part[:1] == "(" and part[-1:] == ")" else part.removesuffix(".") for part in parts]
     return [f"{part[0].lower()}{part[1:]}" for part in bare if part]

@@ -92,3 +92,21 @@ def test_the_level_of_the_log_is_confirmed_to_people_and_to_programs(capsys, mon
     made = json.loads(out)
     jsonschema.validate(made, SCHEMA)
     assert (code, made["command"], made["result"], asked) == (0, "logs", {"level": "info"}, ["debug", "info"])
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["logs", "-n", "x"], "'x' is not a number"),
+        (["logs", "-n", "-4"], "-4 is less than 0"),
+        (["up", "--trial", "--bazel-port", "99999"], "99999 is not from 1 to 65535"),
+        (["up", "--trial", "--max-bytes", "5"], "5 is less than 8388608"),
+        (["up", "--lease", "0"], "0.0 is not more than 0.0 and at most 8760.0"),
+        (["up", "--lease", "x"], "'x' is not a number"),
+    ],
+)
+def test_a_number_out_of_bounds_is_answered_in_words(capsys, args, said):
+    code, _, err = run(capsys, *args)
+    assert code == ExitCode.USAGE
+    assert err.splitlines()[0].startswith("gfattach: invalid value for '--")
+    assert err.splitlines()[0].endswith(f": {said}")
