@@ -122,7 +122,11 @@ def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurem
     target = bazel_token.ask_with_token(target, run)
     way = replace(way, cache=target)
     if not (bazel_side.ask_certificate(target, run) and bazel_side.ask_cache(target, run)):
-        raise UnprovedError("the cache did not pass its probes; nothing was measured", code="prove.cache")
+        raise UnprovedError(
+            "the cache did not pass its probes; nothing was measured",
+            "see how it is now: gfattach status",
+            code="prove.cache",
+        )
     found = bazel_side.ask_bazel(target, options.clients, home, run)
     _require_usable(found.failed, found.reason, options.clients.bazel)
     nonce = secrets.token_hex(8) if way.fills else ""
@@ -149,7 +153,11 @@ def _prove_nix(
         return
     target = nix_token.with_token(target, run)
     if not (nix_side.ask_certificate(target, run) and nix_side.ask_substituter(target, run)):
-        raise UnprovedError("the substituter did not pass its probes", code="prove.substituter")
+        raise UnprovedError(
+            "the substituter did not pass its probes",
+            "see how it is now: gfattach status",
+            code="prove.substituter",
+        )
     found = nix_side.ask_nix(target, options.clients, run, record.nix_conf)
     _require_usable(found.failed, found.reason, options.clients.nix)
     if found.nix is not None:

@@ -11,7 +11,7 @@ import pytest
 from gfattach.agent import supervisor
 from gfattach.agent.listener import bind_tcp, bind_unix
 from gfattach.agent.ports import Ports
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
+from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, PodUpstream, Registration
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError
 from tests.integration.agents import (
@@ -80,6 +80,12 @@ class TestRegistrations:
         with pytest.raises(AgentError, match="two forwards have one name"):
             desk.register(nix_forward(nix.port), nix_forward(nix.port + 1))
         assert desk.status().forwards == ()
+
+    def test_a_forward_into_a_cluster_is_refused_by_an_agent_without_one(self, desk):
+        spec = ForwardSpec("pods", PodUpstream("nix-cache", "attic", "http"), Health("nix", "/main"))
+        with pytest.raises(AgentError) as caught:
+            desk.register(spec)
+        assert caught.value.code == "agent.no-cluster" and "pods" in caught.value.fact
 
     def test_a_record_that_is_not_there_is_refused_and_so_is_one_that_is_there_by_chance(self, desk, nix):
         """The agent runs in the root directory, and a relative path is one from wherever somebody else is."""
