@@ -41,7 +41,8 @@ def step_summary(
         lines += ["| stage | status | time | seen |", "|---|---|---|---|"]
         for stage in report.stages:
             for finding in stage.findings.values():
-                took = seconds(finding.seconds)
+                # The one finding of a step took as long as the step did.
+                took = seconds(stage.seconds if len(stage.findings) == 1 else finding.seconds)
                 lines.append(f"| {stage.name} | {finding.status.value} | {took} | {_cell(finding.seen)} |")
     return "\n".join(lines) + "\n"
 

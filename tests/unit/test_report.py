@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import jsonschema
@@ -107,4 +108,14 @@ def test_a_stage_of_which_nothing_was_asked_says_the_reason_and_not_what_followe
     run.stage(Stage("bazel", "ask Bazel", (first, then)), None)
     assert stream.getvalue().startswith(
         "skip  bazel        0 of 2 ok, 2 not asked · there is no Bazel on this machine  ("
+    )
+
+
+def test_the_step_summary_gives_a_step_s_own_time_to_its_one_finding():
+    run = Run(PlainObserver(io.StringIO()))
+    run.step(
+        "trial", "start the caches", lambda progress: time.sleep(0.12) or {"trial": ok("t.ok", "serves")}
+    )
+    assert re.search(
+        r"\| trial \| ok \| 0\.1\d s \| serves \|", github.step_summary("up", run.report(), {}, None)
     )
