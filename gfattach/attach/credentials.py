@@ -66,9 +66,9 @@ def login(options: LoginOptions) -> Kept:
     earlier = index.entries().get(host)
     store = open_store(options.store)
     store.save(host, token.value)
-    index.put(index.Entry(host, options.store, claims))
+    index.put(index.Entry(host, options.store, claims, store.backend))
     if earlier is not None and earlier.store != options.store:
-        open_store(earlier.store).delete(host)
+        open_store(earlier.store, earlier.backend).delete(host)
     return Kept(host, options.store, store.where, claims)
 
 
@@ -81,7 +81,7 @@ def logout(text: str) -> bool:
     entry = index.entries().get(host)
     if entry is None:
         return False
-    open_store(entry.store).delete(host)
+    open_store(entry.store, entry.backend).delete(host)
     return index.forget(host)
 
 
@@ -95,7 +95,7 @@ def status(environ: Mapping[str, str] | None = None) -> tuple[Kept, ...]:
 def _stored(entry: index.Entry) -> Kept:
     where = f"the {entry.store}"
     try:
-        store = open_store(entry.store)
+        store = open_store(entry.store, entry.backend)
         where = store.where
         value = store.load(entry.host)
         if value is None:

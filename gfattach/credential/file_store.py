@@ -23,6 +23,8 @@ def credential_directory() -> Path:
 class FileStore:
     """The file of tokens. A file that others may read, or that is another's, is not used."""
 
+    backend = ""
+
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or credential_directory() / "tokens.json"
 

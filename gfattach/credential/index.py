@@ -1,7 +1,7 @@
 """Which host's token is in which store, and what it says of itself: a note without secrets.
 
-It lets `get` load one store only (a keyring costs many times what the rest does), and `status` list
-what there is, which no keyring can.
+It lets `get` load one store only (a keyring costs many times what the rest does, and to find out which one
+there is as much again), and `status` list what there is, which no keyring can.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ SCHEMA = "gfattach.credentials/1"
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored token without the token. `claims` is None for one that is no JWT."""
+    """A stored token without the token. `claims` is None for one that is no JWT; `backend` is the store's."""
 
     host: str
     store: str
     claims: Claims | None = None
+    backend: str = ""
 
 
 def path() -> Path:
@@ -69,11 +70,14 @@ def _changed() -> Iterator[dict[str, Entry]]:
 
 
 def _note(entry: Entry) -> dict[str, Any]:
-    return {"store": entry.store, "claims": None if entry.claims is None else entry.claims.as_json()}
+    claims = None if entry.claims is None else entry.claims.as_json()
+    return {"store": entry.store, "backend": entry.backend, "claims": claims}
 
 
 def _entry(host: str, note: Any) -> Entry | None:
     """The note on `host`; None for one that names no store."""
     if not isinstance(note, dict) or note.get("store") not in STORES:
         return None
-    return Entry(host, note["store"], Claims.from_json(note.get("claims")))
+    backend = note.get("backend")
+    named = backend if isinstance(backend, str) else ""
+    return Entry(host, note["store"], Claims.from_json(note.get("claims")), named)

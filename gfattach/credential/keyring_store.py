@@ -29,9 +29,14 @@ _INSTEAD = "or keep tokens in a private file: gfattach credential login HOST --s
 
 
 class KeyringStore:
-    """The keyring that the `keyring` package finds, or that PYTHON_KEYRING_BACKEND names."""
+    """The keyring that PYTHON_KEYRING_BACKEND names, or `backend`, or else the one that the `keyring` package
+    finds: for that it loads every backend there is, which takes longer than all the rest.
 
-    def __init__(self, seconds: float = SECONDS) -> None:
+    `backend` is, after an answer, the class of the keyring that gave it.
+    """
+
+    def __init__(self, backend: str = "", seconds: float = SECONDS) -> None:
+        self.backend = backend
         self.seconds = seconds
 
     @property
@@ -77,7 +82,10 @@ class KeyringStore:
 
         def call() -> None:
             try:
-                answers.append(work(_keyring()))
+                ring = _keyring(self.backend)
+                answer = work(ring)
+                self.backend = f"{type(ring).__module__}.{type(ring).__qualname__}"
+                answers.append(answer)
             except BaseException as error:
                 failures.append(error)
 
@@ -112,11 +120,16 @@ def _unheard() -> Iterator[None]:
             os.close(kept)
 
 
-def _keyring() -> Any:
-    import keyring
+def _keyring(backend: str) -> Any:
+    from keyring import core
     from keyring.backends import fail, null
 
-    ring = keyring.get_keyring()
+    ring = None
+    if backend and not os.environ.get("PYTHON_KEYRING_BACKEND"):
+        with contextlib.suppress(Exception):  # it is not there any more: another one may have what it had
+            ring = core.load_keyring(backend)
+    if ring is None:
+        ring = core.get_keyring()
     if isinstance(ring, fail.Keyring | null.Keyring):
         raise _missing()
     return ring

@@ -13,6 +13,9 @@ STORES = ("keyring", "file")
 class TokenStore(Protocol):
     """Keeps one token for each host. Every method raises CredentialError or StorageError, and none hangs."""
 
+    backend: str
+    """What is noted, so that the store need not be looked for the next time; "" for nothing."""
+
     @property
     def where(self) -> str:
         """Where tokens are kept, for people: `the keyring (SecretService)`, `the file /x`."""
@@ -27,8 +30,11 @@ class TokenStore(Protocol):
         """Forget the token for `host`; whether there was one."""
 
 
-def open_store(name: str) -> TokenStore:
-    """The store `name`; only its own modules are loaded. Raises CredentialError for a name that is none."""
+def open_store(name: str, backend: str = "") -> TokenStore:
+    """The store `name`, with what was noted of its `backend`; only its own modules are loaded.
+
+    Raises CredentialError for a name that is none.
+    """
     if name == "file":
         from gfattach.credential.file_store import FileStore
 
@@ -36,7 +42,7 @@ def open_store(name: str) -> TokenStore:
     if name == "keyring":
         from gfattach.credential.keyring_store import KeyringStore
 
-        return KeyringStore()
+        return KeyringStore(backend)
     raise CredentialError(
         f"there is no store {name!r}", f"there are: {', '.join(STORES)}", code="credential.store"
     )

@@ -71,7 +71,7 @@ def _stored(host: str) -> Token | None:
     entry = index.entries().get(host)
     if entry is None:
         return None
-    store = open_store(entry.store)
+    store = open_store(entry.store, entry.backend)
     value = store.load(host)
     if value is None:
         raise CredentialError(
