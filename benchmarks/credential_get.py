@@ -3,8 +3,8 @@
     python benchmarks/credential_get.py [ROUNDS]
 
 Measured is the executable that Bazel is given, asked as Bazel asks: with the token in the private file, and
-with the token in a keyring whose backend does nothing but answer. What that takes beyond the file is importing
-the keyring package, which comes whole or not at all; a real backend adds its own.
+with the token in a keyring whose backend does nothing but answer. What that takes beyond the file is the
+import of the keyring package, which comes whole or not at all; a real backend adds its own.
 """
 
 from __future__ import annotations
