@@ -21,7 +21,7 @@ from gfattach.redact import redact
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("gfattach.cli.up:up", "attach: probe, write the fragments, prove a hit"),
     "status": ("gfattach.cli.status:status", "what is attached, and is it healthy now"),
-    "logs": ("gfattach.cli.logs:logs", "what the process that holds the forwards has logged"),
+    "logs": ("gfattach.cli.logs:logs", "what the agent, the process that holds the forwards, has logged"),
     "down": ("gfattach.cli.down:down", "undo everything that up did, byte for byte"),
     "prove": ("gfattach.cli.prove:prove", "time to first cache hit, with evidence"),
     "site": ("gfattach.cli.site:site", "show, check, publish and warm the site that is attached to"),

@@ -18,7 +18,7 @@ def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: boo
     """Show what is attached, and whether it is healthy now.
 
     Ends with 0 when something is attached and healthy, with 1 when nothing is or it is not. With
-    --watch it asks the background process alone; --output json is a document a line then.
+    --watch it asks the agent, the background process, alone; --output json is a document a line then.
     """
     if watch:
         from gfattach.attach.watch import watch as looks

@@ -60,14 +60,14 @@ class _Hours(click.FloatRange):
     default=LEASE_HOURS,
     show_default=True,
     metavar="HOURS",
-    help="Hours without a build after which the background process that holds the forwards ends.",
+    help="Hours without a build after which the agent, the background process that holds the forwards, ends.",
 )
 @nix_path_option
 @click.option(
     "--allow-plaintext-loopback",
     is_flag=True,
-    help="Where this Bazel cannot do the TLS that the cache needs: have the background process do it, and "
-    "Bazel speak in the clear to that on 127.0.0.1. What it says, tokens included, root can read there.",
+    help="Where this Bazel cannot do the TLS that the cache needs: have the agent do it, and Bazel speak "
+    "in the clear to that on 127.0.0.1. What it says, tokens included, root can read there.",
 )
 @click.option("--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
 @site_options
