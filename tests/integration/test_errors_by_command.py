@@ -87,3 +87,17 @@ def test_bazel_is_not_run_where_it_is_told_to_read_no_rc_file(machine):
     machine.json("up", "--trial", *QUICK)
     done = machine.run("bazel", "--ignore_all_rc_files", "build", "//:x")
     assert done.returncode == 2 and "--ignore_all_rc_files" in done.stderr
+
+
+def test_of_a_half_that_is_not_attached_nothing_is_exported_or_written(machine, tmp_path):
+    server = NixCacheServer(tmp_path / "nix")
+    server.start()
+    try:
+        site = ("--substituter", f"http://127.0.0.1:{server.port}", "--public-key", server.public_key)
+        machine.json("up", "--cache", "grpc://127.0.0.1:1", *site, *QUICK, code=1)
+        exported = machine.run("env").stdout
+        assert ".gfattach/nix.conf" in exported and "BAZEL_REMOTE_CACHE" not in exported
+        done = machine.run("env", "--write", ".env.flywheel.local")
+        assert done.returncode == 2 and "nothing to write" in done.stderr
+    finally:
+        server.stop()
