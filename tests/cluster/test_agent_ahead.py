@@ -62,15 +62,20 @@ def greeter(cluster):
     made.close()
 
 
-@pytest.fixture
-def attached(cluster, desk, greeter):
-    """Attached to the greeter alone. The first connection is the agent's own question."""
+def attach(cluster, desk) -> None:
+    """Attach to the port `http` alone."""
     client = supervisor.ensure(
         desk.directory, ClusterRef((cluster.kubeconfig,), "bed", NAMESPACE), deadline=Deadline.after(SECONDS)
     )
     spec = ForwardSpec("http", PodUpstream(NAMESPACE, SERVICE, "http"), Health("http", "/"))
     client.register(Registration(desk.record, (spec,)), Deadline.after(SECONDS))
     desk.wait("up", "http")
+
+
+@pytest.fixture
+def attached(cluster, desk, greeter):
+    """Attached to the greeter alone. The first connection is the agent's own question."""
+    attach(cluster, desk)
     wait_for(lambda: len(greeter.connections) == 1)
     return desk
 
@@ -130,3 +135,35 @@ def test_many_at_once_are_all_served(attached, greeter):
     with contextlib.ExitStack() as stack:
         all_ = [stack.enter_context(connect(attached.forward("http"), "unix")) for _ in range(30)]
         assert len({number(connection) for connection in all_}) == 30
+
+
+class Flood(Greeter):
+    """A server that sends without end to whoever connects."""
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):
+            if (data := connection.recv(1000)).startswith(b"GET / "):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            while data:
+                connection.sendall(bytes(1 << 16))
+
+
+def test_clients_that_do_not_read_hold_little_of_a_flood(cluster, desk):
+    flood = Flood()
+    try:
+        cluster.delete_pod(POD)
+        cluster.create_pod(POD, node=RUNTIME_NODE)
+        cluster.forward_target(8080, "127.0.0.1", flood.port)
+        attach(cluster, desk)
+        before = desk.status().rss_bytes
+        with contextlib.ExitStack() as stack:
+            for _ in range(40):
+                connection = stack.enter_context(connect(desk.forward("http"), "unix"))
+                connection.sendall(b"x")
+            time.sleep(2)
+            status = desk.status()
+            assert status.forward("http").open_connections == 40
+            assert status.rss_bytes - before < 40 * (512 << 10)
+        wait_for(lambda: desk.forward("http").open_connections == 0)
+    finally:
+        flood.close()

@@ -211,3 +211,20 @@ class TestHttp:
     def test_another_protocol_is_told(self, said):
         with pytest.raises(ValueError, match="not HTTP"):
             answered(said)
+
+    def test_what_nobody_asked_for_is_not_kept(self):
+        question = HttpQuestion("cache:8080", "status", store=False)
+        question.begin()
+        question.ask()
+        question.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert question.receive(b"\r\n") == b""
+        with pytest.raises(ValueError, match="more came than was asked for"):
+            question.receive(b"HTTP/1.1 200 OK\r\n")
+
+    def test_a_connection_on_which_more_came_with_the_answer_is_not_used_again(self):
+        question = HttpQuestion("cache:8080", "status", store=False)
+        question.begin()
+        question.ask()
+        question.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+        assert question.verdict == ""
+        assert not question.reusable
