@@ -72,10 +72,6 @@ class Journal:
         self._file = home.journal
         self._originals = home.directory / ORIGINALS
 
-    def changed(self) -> tuple[Path, ...]:
-        """The files that `undo` would look at, in the order of their change. Raises JournalError."""
-        return tuple(change.path for change in self._read())
-
     def will_change(self, path: Path, content: bytes) -> bool:
         """Record that `path` is to hold `content`, then write it; whether anything had to be written.
 

@@ -20,6 +20,7 @@ from gfattach.contract.hazards_files import (
     wrapper_hazards,
 )
 from gfattach.contract.hazards_rc import rc_hazards
+from gfattach.contract.localfile import FILE_NAME
 from gfattach.errors import StorageError
 from gfattach.files import read_bytes
 from gfattach.finding import Finding
@@ -28,7 +29,7 @@ from gfattach.paths import Home
 
 #: What direnv reads, and what wrappers source.
 ENVRC = ".envrc"
-_SOURCED = (ENVRC, ".env.flywheel.local")
+_SOURCED = (ENVRC, FILE_NAME)
 
 #: Where wrappers are looked for, as git's patterns, and how many files and bytes of each are read.
 _WRAPPERS = (WRAPPER, "*.sh", "*.bash", "*justfile", "*Justfile", "*Makefile")

@@ -26,7 +26,6 @@ class Undoing:
     `hung` is an agent that runs still, and could not be told that it holds nothing for this home.
     """
 
-    attached: bool
     trial_stopped: bool
     released: bool
     hung: Hung | None
@@ -49,11 +48,11 @@ def undo(home: Home) -> Undoing:
     for room in home.rooms:
         remove_tree(room)
     headers.sweep()
-    attached = records.forget(home)
+    records.forget(home)
     left = remove_home(home)
     _leave_no_empty_directory()
     hung = released if isinstance(released, Hung) else None
-    return Undoing(attached, stopped, released is True, hung, outcomes, left)
+    return Undoing(stopped, released is True, hung, outcomes, left)
 
 
 def _leave_no_empty_directory() -> None:

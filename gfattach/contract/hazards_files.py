@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
+from gfattach.contract.localfile import FILE_NAME
 from gfattach.contract.rules_endpoint import ENV_HINT, stale_host
 from gfattach.contract.variables import BY_NAME
 from gfattach.finding import Finding, warn
 from gfattach.fragments.rcfile import words
 
 #: Files that belong to one machine.
-LOCAL_FILES = frozenset({"user.bazelrc", ".env.flywheel.local"})
+LOCAL_FILES = frozenset({"user.bazelrc", FILE_NAME})
 
 _WRAPPER = re.compile(r"\$\{((?:GF_)?BAZEL_REMOTE_UPLOAD):?[-=](?:true|1|yes)\}")
 

@@ -5,7 +5,8 @@ A module that uses `home` imports the fixture by name.
 
 import pytest
 
-from gfattach.journal import Journal
+from gfattach.changes import read_changes
+from gfattach.journal import ORIGINALS, Journal
 from gfattach.paths import Home
 
 LINE = "try-import %workspace%/.gfattach/bazelrc"
@@ -20,3 +21,8 @@ def home(tmp_path):
 
 def results(home):
     return [outcome.result for outcome in Journal(home).undo()]
+
+
+def changed(home):
+    """The files that an undo would look at, in the order of their change."""
+    return tuple(change.path for change in read_changes(home.journal, home.directory / ORIGINALS))

@@ -71,6 +71,14 @@ def test_files_are_0600_and_directories_0700_whatever_the_umask(umask):
     }
 
 
+def test_a_file_of_another_user_is_not_used(monkeypatch):
+    FileStore().save("a", "token")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(CredentialError) as caught:
+        FileStore().load("a")
+    assert caught.value.code == "credential.file.open"
+
+
 def test_a_file_that_others_may_read_is_not_used_and_not_written_to():
     store = FileStore()
     store.save("a", "first")

@@ -12,7 +12,7 @@ from gfattach import marked
 from gfattach.errors import StorageError
 from gfattach.journal import ORIGINALS, Journal, Undone
 from gfattach.paths import Home
-from tests.unit.journals import LINE, home, results
+from tests.unit.journals import LINE, changed, home, results
 
 __all__ = ["home"]
 
@@ -87,7 +87,7 @@ def test_several_changes_of_a_file_lead_back_to_what_was_before_the_first(home):
     for content in (b"b", b"c", b"d"):
         assert Journal(home).will_change(file, content)
     assert not Journal(home).will_change(file, b"d")
-    assert Journal(home).changed() == (file,)
+    assert changed(home) == (file,)
     assert results(home) == [Undone.RESTORED]
     assert file.read_bytes() == b"a"
 

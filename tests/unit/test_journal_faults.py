@@ -15,7 +15,7 @@ from gfattach.changes import JournalError
 from gfattach.errors import ExitCode, StorageError
 from gfattach.journal import ORIGINALS, Journal, Undone
 from gfattach.paths import Home
-from tests.unit.journals import home, results
+from tests.unit.journals import changed, home, results
 
 __all__ = ["home"]
 
@@ -39,7 +39,7 @@ def test_a_crash_between_the_record_and_the_file_leaves_the_old_file(home, monke
     with pytest.raises(Crash):
         Journal(home).will_change(file, b"ours")
     monkeypatch.undo()
-    assert Journal(home).changed() == (file,)
+    assert changed(home) == (file,)
     assert results(home) == [Undone.UNTOUCHED]
     assert (file.read_bytes() if file.exists() else None) == content
 
@@ -120,7 +120,7 @@ def test_a_change_whose_original_is_lost_is_not_undone_by_halves(home, damage):
     damage(next((home.directory / ORIGINALS).iterdir()))
     assert results(home) == [Undone.FAILED]
     assert file.read_bytes() == b"ours"
-    assert Journal(home).changed() == (file,)
+    assert changed(home) == (file,)
 
 
 def test_one_that_cannot_be_undone_does_not_keep_the_others_from_it(home):
@@ -131,7 +131,7 @@ def test_one_that_cannot_be_undone_does_not_keep_the_others_from_it(home):
     first.unlink()
     first.mkdir()
     assert results(home) == [Undone.RESTORED, Undone.FAILED]
-    assert Journal(home).changed() == (first,)
+    assert changed(home) == (first,)
     first.rmdir()
     first.write_bytes(b"ours")
     assert results(home) == [Undone.RESTORED]
