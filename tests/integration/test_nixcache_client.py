@@ -57,6 +57,18 @@ def failure(call):
     return error.value
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_path_that_a_server_says_it_has_not_got_or_not_any_more_is_none(status):
+    with serving({"*": answer(b"no such path", status)}) as port, cache_at(port) as cache:
+        assert cache.narinfo(PROBE, soon()) is None
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 500])
+def test_any_other_refusal_is_no_word_on_the_path(status):
+    with serving({"*": answer(b"no", status)}) as port, cache_at(port) as cache:
+        assert failure(lambda: cache.narinfo(PROBE, soon())).status == status
+
+
 def test_a_good_cache_is_read_whole():
     infos = probe_info(), signed_info()
     with serving(publishing(*infos)) as port, cache_at(port) as cache:
