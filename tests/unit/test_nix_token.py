@@ -11,6 +11,7 @@ from gfattach.attach import nix_token
 from gfattach.endpoint import Endpoint
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.paths import Home
+from tests.unit.fake_nix import showing
 
 SPEC = ForwardSpec("nix-cache/attic:80", PodUpstream("nix-cache", "attic", "80"), Health("nix", "/main"))
 TARGET = SubstituterTarget(Endpoint("http", "127.0.0.1", 0, "/main"), real_host="attic.nix-cache.svc")
@@ -65,3 +66,20 @@ def test_elsewhere_there_is_none_and_that_is_said(monkeypatch, tmp_path):
     assert finding.failed and finding.code == "nix.netrc.no-address"
     assert "attic.nix-cache.svc" in finding.seen and finding.hints
     assert "secret-token" not in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"), [("netrc", False), ("../own", True)], ids=["the attachment's own", "the user's"]
+)
+def test_what_nix_reads_now_is_merged_unless_it_is_what_an_earlier_attach_has_written(tmp_path, named, kept):
+    """A nix.conf that includes the fragment has Nix read the attachment's netrc before there is a new one."""
+    home = Home(tmp_path / "home", None)
+    home.directory.mkdir()
+    (home.directory / named).write_text("machine cache.example login x password old\n")
+    nix = showing(tmp_path / "bin", {"netrc-file": str((home.directory / named).resolve())})
+    endpoint = Endpoint("https", "nix.example", 443, "/main")
+    target = SubstituterTarget(endpoint, headers=(("authorization", "Bearer new"),))
+    written = nix_token.write_netrc(home, target, nix)
+    text = written.path.read_text()
+    assert "machine nix.example" in text and "new" in text
+    assert ("machine cache.example" in text) is kept
