@@ -21,6 +21,7 @@ from typing import Any
 
 from gfattach import files
 from gfattach.deadline import Deadline
+from gfattach.process import ProcessId
 
 #: Bytes at the end of a log that are looked at, and lines of them that are shown.
 _TAIL_BYTES = 16 * 1024
@@ -42,9 +43,16 @@ class Beginning:
     late: bool = False
     last_words: Sequence[str] = ()
 
-    def fact(self, what: str) -> str:
-        """The sentence for a start that failed; `what` is the process."""
-        return f"{what} not ready in time" if self.late else f"{what} ended with {self.exit_code}"
+    def failure(self, what: str, was: str, log: Path) -> tuple[str, ...]:
+        """The fact and the hints for a start that failed; `what` is the process, `was` its verb."""
+        fact = f"{what} {was} not ready in time" if self.late else f"{what} ended with {self.exit_code}"
+        return (fact, *self.last_words, f"see the log: {log}")
+
+
+def stuck(process: ProcessId, whose: str) -> tuple[str, str]:
+    """The fact and the hint for a process that cannot be ended."""
+    look = f"see what it waits for: ps -o pid,stat,wchan:20,cmd -p {process.pid}"
+    return f"{whose} process {process.pid} does not end", look
 
 
 def environment(passed_on: Callable[[str], bool]) -> dict[str, str]:

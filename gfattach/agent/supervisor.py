@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gfattach import __version__, files
 from gfattach.agent.environment import at_once, later
 from gfattach.agent.state import AgentState, clear_sockets, log_file, read_state, socket_directory, state_file
-from gfattach.background import begin
+from gfattach.background import begin, stuck
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError
@@ -137,11 +137,7 @@ def discard(directory: Path, record: Path | None = None) -> bool:
 
 def _end(directory: Path, state: AgentState) -> None:
     if not state.process.end():
-        raise AgentError(
-            f"the agent's process {state.process.pid} does not end",
-            f"see what it waits for: ps -o pid,stat,wchan:20,cmd -p {state.process.pid}",
-            code="agent.stuck",
-        )
+        raise AgentError(*stuck(state.process, "the agent's"), code="agent.stuck")
     _clear(directory)
 
 
@@ -172,9 +168,4 @@ def _launch(
         from gfattach.agent.client import typed
 
         raise typed(beginning.error)
-    raise AgentError(
-        beginning.fact("the agent was" if beginning.late else "the agent"),
-        *beginning.last_words,
-        f"see the log: {log}",
-        code="agent.start",
-    )
+    raise AgentError(*beginning.failure("the agent", "was", log), code="agent.start")

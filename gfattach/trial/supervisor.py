@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach import __version__, files
-from gfattach.background import begin, environment
+from gfattach.background import begin, environment, stuck
 from gfattach.deadline import Deadline
 from gfattach.errors import ExitCode, GfattachError, StorageError, UsageError
 from gfattach.trial.ports import LOOPBACK, PortError, check_port
@@ -94,11 +94,7 @@ def _facts(state: TrialState) -> tuple[int, int, int, str]:
 
 def _end(directory: Path, state: TrialState) -> None:
     if not state.process.end():
-        raise GfattachError(
-            f"the trial's process {state.process.pid} does not end",
-            f"see what it waits for: ps -o pid,stat,wchan:20,cmd -p {state.process.pid}",
-            code="trial.stuck",
-        )
+        raise GfattachError(*stuck(state.process, "the trial's"), code="trial.stuck")
     files.remove(state_file(directory))
 
 
@@ -126,12 +122,7 @@ def _launch(directory: Path, options: dict[str, int | None], deadline: Deadline)
         return state
     if beginning.error is not None:
         raise _typed(beginning.error)
-    raise GfattachError(
-        beginning.fact("the embedded caches were" if beginning.late else "the embedded caches"),
-        *beginning.last_words,
-        f"see the log: {log}",
-        code="trial.start",
-    )
+    raise GfattachError(*beginning.failure("the embedded caches", "were", log), code="trial.start")
 
 
 def _typed(said: Mapping[str, Any]) -> GfattachError:
