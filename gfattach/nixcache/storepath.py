@@ -113,9 +113,9 @@ def content_addressed_path(
     return make_store_path("output:out", hashlib.sha256(inner.encode()).digest(), name, directory)
 
 
-def text_path(name: str, content: bytes, references: Iterable[StorePath] = ()) -> StorePath:
-    """The path of `builtins.toFile name content`. Raises FormatError for a bad name."""
-    return content_addressed_path(text_address(content), name, references)
+def text_path(name: str, content: bytes) -> StorePath:
+    """The path of `builtins.toFile name content` that refers to no other. Raises FormatError for a bad name."""
+    return content_addressed_path(text_address(content), name)
 
 
 def text_address(content: bytes) -> ContentAddress:
