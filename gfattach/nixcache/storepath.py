@@ -114,7 +114,7 @@ def content_addressed_path(
 
 
 def text_path(name: str, content: bytes) -> StorePath:
-    """The path of `builtins.toFile name content` that refers to no other. Raises FormatError for a bad name."""
+    """The path of `builtins.toFile name content` without references. Raises FormatError for a bad name."""
     return content_addressed_path(text_address(content), name)
 
 
