@@ -1,49 +1,14 @@
-"""What the port speaks, before any client is loaded: TLS, and the protocol that the scheme promises."""
+"""What the port speaks, before any client is loaded: the protocol that the scheme promises, or another."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gfattach.endpoint import Endpoint
-from gfattach.finding import Finding, Inquiry, Probe, fail, ok, warn
+from gfattach.finding import Finding, Probe, fail, ok
 from gfattach.probes.cache_calls import lookup_path, page_of
+from gfattach.probes.cache_tls import TLS_PROBE, CacheInquiry, tls_fault, url_by
 from gfattach.reapi.speech import Heard, Speech
 from gfattach.reapi.target import CacheTarget
-from gfattach.reapi.tls import TlsFileError, client_certificate, context
 from gfattach.reapi.wire import listen_to
-from gfattach.tls.fault import Fault, broken_off, client_refused, for_others, not_valid_now, untrusted
-from gfattach.tls.pem import KeyForm, key_form
-
-CacheInquiry = Inquiry[CacheTarget]
-
-_TLS_CODES = {
-    "cache.tls.good": "the TLS files can be used, or the platform's trust store is",
-    "cache.tls.plain": "the endpoint is plaintext: no TLS file is needed",
-    "cache.tls.file": "a TLS file is missing, unreadable, or does not hold what it should",
-    "cache.tls.key-form": "the client's key is not PKCS#8, the only form that Bazel takes",
-}
-
-
-def _tls(inquiry: CacheInquiry) -> Finding:
-    target = inquiry.subject
-    if not target.endpoint.tls:
-        return ok("cache.tls.plain", f"{target.endpoint.scheme}:// uses no TLS: no file is needed")
-    try:
-        context(target.tls)
-        identity = client_certificate(target.tls)
-    except TlsFileError as error:
-        why = "Bazel ends with 37 and says nothing when a TLS file is not right"
-        return fail("cache.tls.file", error.fact, why, *error.hints)
-    if identity is not None and key_form(identity[0]) is not KeyForm.PKCS8:
-        key = target.tls.key or target.tls.certificate
-        return warn(
-            "cache.tls.key-form",
-            f"the key in {key} is not in PKCS#8 form",
-            "Bazel takes no other form: it ends with 37 and says nothing",
-            f"convert it: openssl pkcs8 -topk8 -nocrypt -in {key} -out {key}.pk8",
-        )
-    return ok("cache.tls.good", f"{_authority(target)} decides whom to trust")
-
 
 _PROTOCOL_CODES = {
     "cache.protocol.right": "the port speaks what the endpoint's scheme says",
@@ -80,14 +45,14 @@ def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
     if heard.encrypted != endpoint.tls and heard.speech in (Speech.TLS, Speech.HTTP1, Speech.HTTP2):
         return _wrong_encryption(endpoint, where, heard)
     if heard.tls is not None and heard.tls.fault is not None:
-        return _tls_fault(target, heard.tls.fault, heard.tls.detail, heard.tls.names)
+        return tls_fault(target, heard.tls.fault, heard.tls.detail, heard.tls.names)
     if endpoint.grpc and heard.tls is not None and heard.tls.alpn != "h2":
         agreed = f"agrees on {heard.tls.alpn}" if heard.tls.alpn else "agrees on no protocol"
         return fail(
             "cache.protocol.http-for-grpc",
             f"{where} {agreed} over TLS, and grpcs:// needs h2",
             "an ingress that ends TLS has to be told to pass HTTP/2 on",
-            f"use {_with(endpoint, 'https')}, if the cache speaks HTTP too, or have the ingress pass gRPC",
+            f"use {url_by(endpoint, 'https')}, if the cache speaks HTTP too, or have the ingress pass gRPC",
         )
     if (page := page_of(heard, where)) is not None:
         return fail(
@@ -95,7 +60,7 @@ def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
             page[0],
             "a login page, a proxy or another service stands where the cache should",
             page[1],
-            f"look at it: curl -si {_with(endpoint, 'https' if endpoint.tls else 'http')} | head",
+            f"look at it: curl -si {url_by(endpoint, 'https' if endpoint.tls else 'http')} | head",
         )
     if heard.status in (502, 503, 504):
         return fail(
@@ -109,14 +74,14 @@ def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
             "cache.protocol.http-for-grpc",
             f"{where} speaks HTTP/1.1 ({heard.sample}), and {endpoint.scheme}:// needs HTTP/2",
             "Bazel says only: INTERNAL: http2 exception",
-            f"use {_with(endpoint, 'http')}, or the server's gRPC port (bazel-remote: 9092 beside 8080)",
+            f"use {url_by(endpoint, 'http')}, or the server's gRPC port (bazel-remote: 9092 beside 8080)",
         )
     if heard.speech is Speech.HTTP2 and not endpoint.grpc:
         return fail(
             "cache.protocol.grpc-for-http",
             f"{where} speaks gRPC, and {endpoint.scheme}:// is HTTP/1.1",
             "Bazel builds without the cache and does not say so",
-            f"use {_with(endpoint, 'grpc')}",
+            f"use {url_by(endpoint, 'grpc')}",
         )
     if heard.speech in (Speech.HTTP1, Speech.HTTP2):
         over = " over TLS, with a trusted certificate" if heard.encrypted else ""
@@ -139,65 +104,14 @@ def _wrong_encryption(endpoint: Endpoint, where: str, heard: Heard) -> Finding:
             "cache.protocol.tls-for-plain",
             f"{where} speaks TLS, and {endpoint.scheme}:// is plaintext",
             "Bazel says only: Network closed for unknown reason",
-            f"use {_with(endpoint, right)}",
+            f"use {url_by(endpoint, right)}",
         )
     right = "grpc" if heard.speech is Speech.HTTP2 else "http"
     return fail(
         "cache.protocol.plain-for-tls",
         f"{where} speaks plaintext {heard.speech.value}, and {endpoint.scheme}:// asks for TLS",
         "Bazel says only: not an SSL/TLS record",
-        f"use {_with(endpoint, right)}, if the way there is a forward or otherwise private",
-    )
-
-
-def _tls_fault(target: CacheTarget, fault: Fault, detail: str, names: tuple[str, ...]) -> Finding:
-    endpoint = target.endpoint
-    look = f"see it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}"
-    silent = "Bazel says only: General OpenSslEngine problem"
-    if fault is Fault.NAME:
-        right = next((name for name in names if "*" not in name), None)
-        use = (
-            f"use {_with(replace(endpoint, host=right), endpoint.scheme)}"
-            if right
-            else "name the server as it does"
-        )
-        return fail(
-            "cache.protocol.name",
-            for_others(endpoint.authority, names, endpoint.host),
-            silent,
-            f"{use}, or ask the operator for a certificate with this name",
-            look,
-            names=list(names),
-        )
-    if fault is Fault.TIME:
-        return fail(
-            "cache.protocol.time",
-            not_valid_now(endpoint.authority, detail),
-            f"it has to be renewed, or this machine's clock is wrong; {silent}",
-            "see the clock: date -u",
-            look,
-        )
-    if fault is Fault.CLIENT_CERTIFICATE:
-        return fail(
-            "cache.protocol.client-certificate",
-            client_refused(endpoint.authority, bool(target.tls.certificate), detail),
-            "it knows its clients by certificates (mutual TLS), and Bazel needs the same one",
-            "ask the operator for a certificate and its key, or for an endpoint with tokens",
-        )
-    if fault is Fault.HANDSHAKE:
-        return fail(
-            "cache.protocol.handshake",
-            broken_off(endpoint.authority, detail),
-            "it does not know the name that it is asked by, or no version of TLS is common to both",
-            "check the endpoint's name with the operator",
-            look,
-        )
-    return fail(
-        "cache.protocol.untrusted",
-        untrusted(endpoint.authority, detail),
-        f"{_authority(target)} decides, and does not know who signed it; {silent}",
-        "name the site's authority: --ca-file FILE, or cache.ca_file in gfattach.toml",
-        look,
+        f"use {url_by(endpoint, right)}, if the way there is a forward or otherwise private",
     )
 
 
@@ -237,19 +151,8 @@ def _nothing_useful(target: CacheTarget, where: str, heard: Heard) -> Finding:
     )
 
 
-def _with(endpoint: Endpoint, scheme: str) -> str:
-    """The endpoint with another scheme, as text; gRPC has no path."""
-    path = "" if scheme.startswith("grpc") else endpoint.path
-    return replace(endpoint, scheme=scheme, path=path).url
-
-
-def _authority(target: CacheTarget) -> str:
-    ca_file = target.tls.ca_file
-    return f"the authority in {ca_file}" if ca_file else "this machine's trust store"
-
-
 SPEECH_PROBES: tuple[Probe[CacheTarget], ...] = (
-    Probe("cache.tls", "can the TLS files be used", _tls, _TLS_CODES),
+    TLS_PROBE,
     Probe(
         "cache.protocol",
         "does the port speak what the scheme says",
