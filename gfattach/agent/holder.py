@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from gfattach import __version__
 from gfattach.agent import guard, log, peer
 from gfattach.agent.cluster_session import ClusterSession
-from gfattach.agent.control import Operation
 from gfattach.agent.forward import Forward
 from gfattach.agent.guardian import Guardian
 from gfattach.agent.log import LOG
 from gfattach.agent.ports import Ports
 from gfattach.agent.registry import Registry
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, Registration
-from gfattach.agent.status import AgentStatus
+from gfattach.agent.status import AgentStatus, ForwardStatus
 from gfattach.agent.upstream import DirectWay, PodWay, Upstream
 from gfattach.cluster.connection import ClusterRef
 from gfattach.errors import AgentError, GfattachError, StorageError
 
-#: Seconds that whoever waits for forwards is let wait at most.
-LONGEST_WAIT_SECONDS = 60.0
-
 
 class Holder:
-    """The agent's substance. `operations` are what the control socket offers; `stop` is set to end it all."""
+    """The agent's substance. `lease` are the seconds without use after which it ends."""
 
-    def __init__(
-        self, directory: Path, sockets: Path, ref: ClusterRef | None, lease: float, stop: asyncio.Event
-    ) -> None:
+    def __init__(self, directory: Path, sockets: Path, ref: ClusterRef | None, lease: float) -> None:
         self._sockets = sockets
         self._session = None if ref is None else ClusterSession(ref)
-        self._lease = lease
-        self._stop = stop
+        self.lease = lease
         self._guardian = Guardian(directory, ref)
         self._ports = Ports(directory)
         self._registry = Registry(directory)
@@ -47,19 +37,6 @@ class Holder:
         self._change = asyncio.Event()  # another one after each change of the forwards
         self._started = self._used = time.monotonic()
         self._moved = 0
-
-    @property
-    def operations(self) -> Mapping[str, Operation]:
-        """By name, what can be asked over the control socket."""
-        return {
-            "status": self._status,
-            "await": self._await,
-            "register": self._register,
-            "unregister": self._unregister,
-            "log-level": self._log_level,
-            "lease": self._set_lease,
-            "stop": self._end,
-        }
 
     @property
     def wanted(self) -> bool:
@@ -74,7 +51,7 @@ class Holder:
         if moved != self._moved:
             self._moved, self._used = moved, time.monotonic()
         used = max([self._used, *(each.last_use for each in self._forwards.values())])
-        return used + self._lease - time.monotonic()
+        return used + self.lease - time.monotonic()
 
     def resume(self) -> None:
         """Hold what was registered when the agent ended. A forward that cannot be had is logged, and left."""
@@ -96,12 +73,12 @@ class Holder:
         """Give up the registrations whose records are gone."""
         for record in self._registry.gone():
             LOG.info("%s is gone", record)
-            await self._give_up(record)
+            await self.give_up(record)
 
     def guard_on(self) -> None:
         """Have a guardian wait for the end of this process, as long as a fragment follows a forward."""
         wanted = any(item.guarded for item in self._registry.registrations)
-        self._guardian.follow(wanted=wanted, lease_seconds=self._lease)
+        self._guardian.follow(wanted=wanted, lease_seconds=self.lease)
 
     def hide_all(self) -> None:
         """Empty every fragment that follows a forward."""
@@ -120,10 +97,11 @@ class Holder:
             await asyncio.sleep(0.02)
         await asyncio.gather(*(each.close() for each in forwards))
 
-    # Operations.
+    # For operations.
 
-    async def _status(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        status = AgentStatus(
+    def status(self) -> AgentStatus:
+        """What there is to say of it all."""
+        return AgentStatus(
             pid=os.getpid(),
             version=__version__,
             uptime_seconds=time.monotonic() - self._started,
@@ -134,19 +112,16 @@ class Holder:
             forwards=tuple(each.status() for each in self._forwards.values()),
             records=tuple(item.record for item in self._registry.registrations),
         )
-        return status.as_json()
 
-    async def _await(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The status, once each forward of these `names` is in one of these `states`, or after `seconds`."""
-        names, states = frozenset(request["names"]), frozenset(request["states"])
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(_seconds(request), LONGEST_WAIT_SECONDS)):
-                while any(e.state not in states for name, e in self._forwards.items() if name in names):
-                    await self._change.wait()
-        return await self._status(request)
+    async def settled(self, names: Collection[str], states: Collection[str]) -> None:
+        """Wait until each forward of these `names` is in one of these `states`."""
+        while any(e.state not in states for name, e in self._forwards.items() if name in names):
+            await self._change.wait()
 
-    async def _register(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        registration = Registration.from_json(request["registration"])
+    async def register(self, registration: Registration) -> tuple[ForwardStatus, ...]:
+        """Have `registration` in place of what its record had; its forwards. Raises AgentError, StorageError,
+        and ValueError for one that contradicts itself.
+        """
         self._check(registration)
         before = next((r for r in self._registry.registrations if r.record == registration.record), None)
         if before is not None:
@@ -158,28 +133,20 @@ class Holder:
         self._registry.add(registration)
         self._used = time.monotonic()
         self.guard_on()
-        names = dict.fromkeys(spec.name for spec in registration.forwards)
-        for name in names:
-            self._follow(self._forwards[name])
-            self._forwards[name].recheck()
-        return {"forwards": [self._forwards[name].status().as_json() for name in names]}
+        forwards = [self._forwards[spec.name] for spec in registration.forwards]
+        for forward in forwards:
+            self._follow(forward)
+            forward.recheck()
+        return tuple(forward.status() for forward in forwards)
 
-    async def _unregister(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return {"known": await self._give_up(Path(request["record"]))}
-
-    async def _log_level(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if request["level"] not in log.LEVELS:
-            raise ValueError(f"no level of the log: {request['level']!r}")
-        log.set_level(request["level"])
-        return {}
-
-    async def _set_lease(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._lease = _seconds(request)
-        return {}
-
-    async def _end(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._stop.set()
-        return {}
+    async def give_up(self, record: Path) -> bool:
+        """Hold nothing for `record` any more; whether something was."""
+        registration = self._forget(record)
+        if registration is None:
+            return False
+        self.guard_on()
+        await self._close([spec.name for spec in registration.forwards], record)
+        return True
 
     # Forwards.
 
@@ -224,14 +191,6 @@ class Holder:
             self._forwards[forward.spec.name] = forward
             forward.start()
 
-    async def _give_up(self, record: Path) -> bool:
-        registration = self._forget(record)
-        if registration is None:
-            return False
-        self.guard_on()
-        await self._close([spec.name for spec in registration.forwards], record)
-        return True
-
     def _forget(self, record: Path) -> Registration | None:
         """Forget a registration; its fragments are emptied, and its ports are nobody's."""
         registration = next((r for r in self._registry.registrations if r.record == record), None)
@@ -272,14 +231,6 @@ class Holder:
             for file in registration.guarded:
                 if file.forward == forward.spec.name:
                     (guard.show if forward.state == "up" else guard.hide)(file)
-
-
-def _seconds(request: Mapping[str, Any]) -> float:
-    """The `seconds` of a request. Raises KeyError, TypeError and ValueError."""
-    seconds = float(request["seconds"])
-    if math.isnan(seconds):
-        raise ValueError("the seconds are no number")
-    return seconds
 
 
 def _rss_bytes() -> int | None:

@@ -21,6 +21,7 @@ from gfattach.agent.clock import Clock
 from gfattach.agent.control import ControlServer
 from gfattach.agent.holder import Holder
 from gfattach.agent.log import LOG, log_to
+from gfattach.agent.operations import Operations
 from gfattach.agent.state import AgentState, clear_sockets, make_socket_directory, state_file, write_state
 from gfattach.agent.supervisor import discard
 from gfattach.cluster.connection import ClusterRef
@@ -75,12 +76,12 @@ async def _serve(options: ServeOptions) -> str:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     sockets = make_socket_directory(options.directory)
-    holder = Holder(options.directory, sockets, options.ref, options.lease_seconds, stop)
+    holder = Holder(options.directory, sockets, options.ref, options.lease_seconds)
     control: ControlServer | None = None
     reason = "it met a defect"
     try:
         path = sockets / "control.sock"
-        control = ControlServer(listener.bind_unix(path), holder.operations)
+        control = ControlServer(listener.bind_unix(path), Operations(holder, stop).by_name)
         holder.resume()
         process = ProcessId.of(os.getpid())
         assert process is not None
