@@ -286,8 +286,6 @@ def test_an_interrupt_leaves_neither_a_nix_nor_a_store(nix, tmp_path):
             [sys.executable, "-c", _AS_SOMEBODY, *asked],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)},
             stderr=subprocess.PIPE,
-            # The tests themselves may run where interrupts are ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         children = Path(f"/proc/{leg.pid}/task/{leg.pid}/children")
         waited = late()

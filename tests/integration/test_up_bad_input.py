@@ -178,14 +178,13 @@ def test_warming_is_refused_without_the_site_s_leave(unchanged):
 
 
 def started(machine, *args):
-    """gfattach as a process that an interrupt reaches, though the tests themselves may run without."""
+    """gfattach as a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "gfattach", *args],
         cwd=machine.workspace,
         env=machine.environment,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGINT, signal.SIGHUP)],
     )
 
 
