@@ -17,11 +17,12 @@ from gfattach.paths import Home
 SEEN_SECONDS = 2.0
 
 
-def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -> None:
-    """Have the Nix fragment emptied whenever the substituter of `way` is down. Raises AgentError.
+def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -> bool:
+    """Have the Nix fragment emptied whenever the substituter of `way` is down; whether there is an agent for
+    the attachment then. Raises AgentError.
 
     One that is reached by a proxy of the environment is not watched: the agent dials what it watches, and
-    would find it down.
+    would find it down. Where it forwards nothing either, there is none.
     """
     assert way.substituter is not None
     endpoint = way.substituter.endpoint
@@ -29,12 +30,16 @@ def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -
     if watched is None and proxy_for(endpoint.scheme, endpoint.host, os.environ) is None:
         watched = watch(way.substituter)
     forwards = tuple(spec for spec in (way.cache_forward, watched) if spec is not None)
+    if not forwards:
+        release(directory_for(way), home.record)
+        return False
     guarded = () if watched is None else (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
     client = agent_for(way, lease_hours)
     register(client, Registration(home.record, forwards, guarded))
     # The agent may have seen the substituter down a moment ago: the fragment is full once it sees it up.
     for file in guarded:
         await_up(client, file.forward, SEEN_SECONDS)
+    return True
 
 
 def unguard(way: Way, home: Home, lease_hours: float) -> None:

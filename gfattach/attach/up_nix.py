@@ -64,7 +64,8 @@ def _write(up: Attaching, found: nix_side.NixFound, target: SubstituterTarget) -
     journal.will_change(path, nixconf.emptied().encode())
     journal.will_change(path, text.encode())
     up.save(agent=agents.directory_for(up.way), nix_conf=path)
-    guarding.guard(up.way, up.home, path, text, up.options.lease_hours)
+    if not guarding.guard(up.way, up.home, path, text, up.options.lease_hours):
+        up.save(agent=None)
     up.nix_use = nixconf.activation(path)
     written = {"nix-conf": ok("fragment.written", str(path), path=str(path))}
     return written | {f"nix-netrc-{place}": finding for place, finding in enumerate(netrc.findings, 1)}

@@ -100,3 +100,16 @@ def test_in_an_attached_shell_a_later_plain_setting_is_seen_to_wipe_the_fragment
     machine.variables["NIX_CONFIG"] = config.format(include=include)
     found = attach(machine, url) if command == "up" else findings(machine.json("prove", "--no-bazel"))
     assert found["nix.substituters"]["code"] == code
+
+
+def test_a_substituter_behind_a_proxy_of_the_environment_is_attached_and_watched_by_nobody(machine, cache):
+    """An agent has no such environment, and would take a cache for dead that Nix can reach."""
+    site = ("--substituter", "http://cache.invalid", "--public-key", KEY, "--no-bazel", "--no-nix")
+    machine.variables["http_proxy"] = f"http://127.0.0.1:{cache}"
+    document = machine.json("up", *site)
+    assert document["result"]["attached"] is True
+    assert machine.json("status")["result"]["agent"] is None
+    del machine.variables["http_proxy"]
+    direct = ("--substituter", f"http://127.0.0.1:{cache}", *site[2:])
+    machine.json("up", *direct)
+    assert machine.json("status")["result"]["agent"] is not None
