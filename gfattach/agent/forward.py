@@ -17,8 +17,8 @@ from pathlib import Path
 from gfattach.agent import health, listener
 from gfattach.agent.channel import Channel
 from gfattach.agent.clients import Clients
+from gfattach.agent.doors import Doors
 from gfattach.agent.health import HealthCheck
-from gfattach.agent.listener import Listener
 from gfattach.agent.log import LOG
 from gfattach.agent.ports import Ports
 from gfattach.agent.room import room_for
@@ -27,7 +27,6 @@ from gfattach.agent.status import ForwardStatus, State
 from gfattach.agent.upstream import EndedTlsWay, Upstream
 from gfattach.cluster.relay import Counters
 from gfattach.deadline import Deadline
-from gfattach.errors import StorageError
 
 #: Seconds until work that met a defect is begun again.
 _AFTER_A_DEFECT_SECONDS = 1.0
@@ -61,10 +60,7 @@ class Forward:
             self.recheck,
             clients_judge=spec.listen and not spec.ends_tls,
         )
-        self._listeners: list[Listener] = []
-        self._ports: Ports | None = None
-        self._address: tuple[str, int] | None = None
-        self._socket_path: Path | None = None
+        self._doors: Doors | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         way = EndedTlsWay(upstream, spec.health) if spec.ends_tls else upstream
         # A client's trouble is with a new connection: the one that health has kept may be well still.
@@ -83,19 +79,8 @@ class Forward:
 
     def listen(self, socket_directory: Path, ports: Ports) -> None:
         """Open both listeners. Raises AgentError and StorageError; neither is open then."""
-        if not self.spec.listen:
-            return
-        self._ports = ports
-        path = socket_directory / listener.socket_name(self.spec.name)
-        tcp = listener.bind_tcp(self.spec.name, self.spec.address, ports)
-        try:
-            unix = listener.bind_unix(path)
-        except BaseException:
-            tcp.close()
-            raise
-        self._socket_path = path
-        self._listeners = [Listener(tcp, self._accepted), Listener(unix, self._accepted)]
-        self._address = self._listeners[0].address
+        if self.spec.listen:
+            self._doors = Doors(self.spec, socket_directory, ports, self._accepted)
 
     def start(self) -> None:
         """Begin to watch the upstream and to keep its channels alive."""
@@ -135,9 +120,8 @@ class Forward:
 
     def stop_listening(self) -> None:
         """Take no more connections."""
-        if not self._closing:
-            for each in self._listeners:
-                each.close()
+        if not self._closing and self._doors is not None:
+            self._doors.close()
         self._closing = True
 
     async def close(self) -> None:
@@ -160,22 +144,21 @@ class Forward:
 
     def status(self) -> ForwardStatus:
         """What there is to say of it."""
-        host, port = self._address or (None, None)
-        traffic = self.traffic
+        doors, traffic = self._doors, self.traffic
         return ForwardStatus(
             name=self.spec.name,
             state=self.state,
             since=self._since,
             last_error=self._last_error,
-            address=host,
-            port=port,
-            socket_path=self._socket_path,
+            address=None if doors is None else doors.address,
+            port=None if doors is None else doors.port,
+            socket_path=None if doors is None else doors.socket_path,
             open_connections=len(self._clients),
             total_connections=self._clients.total,
             bytes_sent=traffic.to_pod,
             bytes_received=traffic.to_client,
             reconnects=self._clients.reconnects,
-            strangers=sum(each.strangers for each in self._listeners),
+            strangers=0 if doors is None else doors.strangers,
             refused=self._refused,
             pods=self._pods(),
         )
@@ -230,14 +213,8 @@ class Forward:
     def _serve(self, connection: socket.socket) -> None:
         self._clients.serve(connection)
         if self._clients.total == 1:
-            self._remember_use()
-
-    def _remember_use(self) -> None:
-        assert self._ports is not None and self._address is not None, "who is connected came in by a listener"
-        try:
-            self._ports.remember(self.spec.name, self._address[1], used=True)
-        except StorageError as error:
-            LOG.error("%s", error)
+            assert self._doors is not None, "who is connected came in by one"
+            self._doors.used()
 
     async def _dial_for_health(self) -> Channel:
         leg = await self._upstream.dial(Deadline.after(health.CONNECT_SECONDS))
