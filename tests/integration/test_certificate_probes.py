@@ -76,6 +76,7 @@ def test_a_substituter_is_verified_as_nix_would(pki, tmp_path):
     environ = {"NIX_SSL_CERT_FILE": str(pki.ca)}
     with answering(server_context(pki.issue(NAME)), path=path):
         found = ask(of_substituter(target, way=to_socket(path), environ=environ))
+    assert "Bazel" not in found["stores"].seen and "stores" not in found["stores"].data
     assert all(finding.status is Status.OK for finding in found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -56,6 +57,13 @@ def test_what_the_netrc_has_for_the_cache(machine, text, target, mode, code):
     finding = machine.ask(target, netrc_file=file)["nix.netrc"]
     assert finding.code == code
     assert "hunter2" not in repr(finding)
+
+
+def test_a_netrc_of_somebody_else_is_theirs_to_close(machine, monkeypatch):
+    file = netrc(machine, ENTRY, 0o644)
+    assert machine.ask(WITH_TOKEN, netrc_file=file)["nix.netrc"].code == "nix.netrc.open"
+    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    assert machine.ask(WITH_TOKEN, netrc_file=file)["nix.netrc"].code == "nix.netrc.ok"
 
 
 def test_a_netrc_that_cannot_be_read(machine):
