@@ -182,6 +182,18 @@ class TestDirectories:
         finally:
             place.unlink()
 
+    @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give a directory to somebody else")
+    def test_a_stand_in_that_belongs_to_somebody_else_is_not_used(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        place = socket_directory(tmp_path / ("long" * 30))
+        place.mkdir()
+        try:
+            os.chown(place, 65534, 65534)
+            with pytest.raises(StorageError, match="not this user's"):
+                make_socket_directory(tmp_path / ("long" * 30))
+        finally:
+            place.rmdir()
+
     @pytest.mark.parametrize("name", ["control", "../x", "", "a b", "x" * 40, "ä", ".hidden"])
     def test_a_name_that_is_no_file_name_is_stood_in_for(self, name):
         found = socket_name(name)
