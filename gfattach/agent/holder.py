@@ -15,7 +15,7 @@ from gfattach.agent.forward import Forward
 from gfattach.agent.guardian import Guardian
 from gfattach.agent.log import LOG
 from gfattach.agent.ports import Ports
-from gfattach.agent.registry import Registry
+from gfattach.agent.registry import Registry, gone
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, Registration
 from gfattach.agent.status import AgentStatus, ForwardStatus
 from gfattach.agent.upstream import DirectWay, PodWay, Upstream
@@ -154,7 +154,7 @@ class Holder:
         names = [spec.name for spec in registration.forwards]
         if len(set(names)) != len(names):
             raise ValueError("two forwards have one name")
-        if not registration.record.is_absolute() or not registration.record.exists():
+        if not registration.record.is_absolute() or gone(registration.record):
             raise AgentError(
                 f"there is no record at {registration.record}",
                 "an agent holds forwards as long as their record is there",

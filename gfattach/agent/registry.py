@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Registry:
 
     def gone(self) -> tuple[Path, ...]:
         """Records that are no longer there: their attachments were undone, or their directories removed."""
-        return tuple(record for record in self._kept if not record.exists())
+        return tuple(record for record in self._kept if gone(record))
 
     def _write(self) -> None:
         if not self._kept:
@@ -67,6 +68,14 @@ class Registry:
             return
         items = [item.as_json() for item in self._kept.values()]
         files.write_json(self._path, {"version": _VERSION, "registrations": items})
+
+
+def gone(record: Path) -> bool:
+    """Whether there is no file at `record`; not where that cannot be told: its file system may be away."""
+    try:
+        return not record.exists()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG  # there never was one
 
 
 def _read(path: Path) -> list[Registration]:

@@ -1,5 +1,6 @@
 """What an agent keeps on disk, damaged in every way: what makes sense of it is read, and nothing fails."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -116,3 +117,15 @@ def test_of_several_registrations_a_damaged_one_hides_no_other(tmp_path):
     document = {"version": 1, "registrations": [5, WANTED.as_json(), {}]}
     (tmp_path / "registrations.json").write_text(json.dumps(document))
     assert Registry(tmp_path).registrations == (WANTED,)
+
+
+def test_a_record_whose_file_system_is_away_is_not_gone(tmp_path, monkeypatch):
+    registry = Registry(tmp_path)
+    registry.add(WANTED)
+    assert registry.gone() == (RECORD,)
+
+    def away(*_, **__):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(Path, "stat", away)
+    assert registry.gone() == ()
