@@ -6,6 +6,7 @@ from gfattach.endpoint import Endpoint
 from gfattach.finding import Finding, Probe, fail, ok
 from gfattach.probes.cache_calls import lookup_path, page_of
 from gfattach.probes.cache_tls import TLS_PROBE, CacheInquiry, tls_fault, url_by
+from gfattach.probes.way_end import start_here
 from gfattach.reapi.speech import Heard, Speech
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.wire import listen_to
@@ -119,10 +120,7 @@ def start_again(target: CacheTarget) -> str:
     """What to start, or whom to ask, when nothing is at the end of the way to `target`."""
     if target.behind_forward:
         return "start the forward again: gfattach up"
-    if target.endpoint.localhost:
-        at = target.endpoint.authority
-        return f"start the server, or the tunnel to it, that listens at {at}; then: gfattach up"
-    return "ask the operator whether the server runs, and at which port"
+    return start_here(target.endpoint, "ask the operator whether the server runs, and at which port")
 
 
 def _nothing_useful(target: CacheTarget, where: str, heard: Heard) -> Finding:

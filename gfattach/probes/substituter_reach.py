@@ -12,6 +12,7 @@ from gfattach.finding import Finding, Inquiry, Probe, fail, ok, warn
 from gfattach.nixcache import wire
 from gfattach.nixcache.proxy import proxy_for, proxy_of
 from gfattach.nixcache.target import SubstituterTarget
+from gfattach.probes.way_end import start_here
 
 SITE_HINT = "see what the site says: gfattach site show"
 
@@ -20,10 +21,7 @@ def way_hint(target: SubstituterTarget) -> str:
     """What to look at, or to start, when nothing is at the end of the way to `target`."""
     if target.behind_forward:
         return "see whether the forward reaches its upstream: gfattach status"
-    if target.endpoint.localhost:
-        at = target.endpoint.authority
-        return f"start the server, or the tunnel to it, that listens at {at}; then: gfattach up"
-    return SITE_HINT
+    return start_here(target.endpoint, SITE_HINT)
 
 
 def _first_hop(endpoint: Endpoint) -> tuple[str, int]:
