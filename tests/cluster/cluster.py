@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.ports import free_port
+
 from . import components, manifests
 from .api import Api, suppress_missing
 from .build import Programs, locate
 from .certs import LIFETIME
-from .daemon import Daemon, Guard, free_port
+from .daemon import Daemon, Guard
 from .manifests import KWOK_NODE, LABELS, NAMESPACE, POD, PORTS, RUNTIME_NODE, SERVICE, Manifest
 from .targets import Targets
 from .users import Users

@@ -8,9 +8,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.ports import free_port
+
 from .build import Programs
 from .certs import CertificateAuthority, new_key
-from .daemon import Daemon, Guard, free_port
+from .daemon import Daemon, Guard
 
 # What the API server may be asked under besides 127.0.0.1.
 _API_SERVER_NAMES = ("kubernetes", "kubernetes.default.svc")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,10 +13,6 @@ from pathlib import Path
 DEADLINE = 60.0  # seconds for anything to become true; most take less than one
 _POLL = 0.05
 _TAIL_LINES = 25
-
-# Below what Linux and macOS hand out to outgoing connections, so that nothing takes the
-# port of a program that is down for a moment.
-_PORTS = range(20000, 32000)
 
 # Kills the bed when its owner is gone without having stopped it, for example by SIGKILL.
 # It reads "+PID" and "-PID" lines; the end of its input is the owner's end.
@@ -39,16 +32,6 @@ shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 class BedError(Exception):
     """The bed does not do what it should; the message holds the end of the program's log."""
-
-
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on, and that the kernel gives to nobody."""
-    for port in random.sample(_PORTS, 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise BedError("no free TCP port between 20000 and 32000 on 127.0.0.1")
 
 
 def wait_until(what: str, true: Callable[[], object], deadline: float = DEADLINE) -> None:

@@ -18,7 +18,8 @@ from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.cli.outcomes import forward_line
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
-from tests.integration.agents import SECONDS, Desk, connect, desk, free_port, wait_for
+from tests.integration.agents import SECONDS, Desk, connect, desk, wait_for
+from tests.ports import free_port
 
 from .manifests import NAMESPACE, RUNTIME_NODE, SERVICE
 

@@ -17,10 +17,12 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.ports import free_port
+
 from .api import ApiError
 from .build import Programs
 from .cluster import Cluster
-from .daemon import BedError, free_port, wait_until
+from .daemon import BedError, wait_until
 from .manifests import DEVELOPER_RULES, KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
 from .portforward import DATA, PodConnection, to_pod
 
@@ -298,5 +300,9 @@ def _assets(programs: Programs, directory: Path) -> Path:
     return assets
 
 
-def test_ports_of_the_bed_are_outside_of_what_the_kernel_gives_to_outgoing_connections() -> None:
-    assert 20000 <= free_port() < 32000
+def test_ports_of_the_bed_are_given_once_and_never_by_the_kernel_to_outgoing_connections() -> (
+    None
+):
+    given = [free_port() for _ in range(100)]
+    assert all(20000 <= port < 32000 for port in given)
+    assert len(set(given)) == 100

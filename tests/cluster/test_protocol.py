@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.ports import free_port
+
 from .cluster import Cluster
-from .daemon import free_port
 from .manifests import KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
 from .portforward import DATA, ERROR, PodConnection, to_pod
 

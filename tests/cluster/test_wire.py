@@ -22,10 +22,10 @@ from gfattach.cluster.portforward import PodChannel, open_channel
 from gfattach.cluster.relay import Counters, relay
 from gfattach.cluster.stream import Stream
 from gfattach.deadline import Deadline
+from tests.ports import free_port
 
 from .api import Api
 from .cluster import Cluster
-from .daemon import free_port
 from .manifests import KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
 
 HTTP, GRPC = 8080, 9092

@@ -135,13 +135,6 @@ def drain(connection: socket.socket) -> bytes:
     return bytes(said)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Carrier:
     """An upstream whose health is that of an HTTP cache, and that gives every other request to `serve`."""
 

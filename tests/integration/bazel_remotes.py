@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.bazels import kept_directory
+from tests.ports import free_port
 
 PACKAGE = "github.com/buchgr/bazel-remote/v2@v2.6.2"
 
@@ -48,10 +49,7 @@ def program() -> Path:
 def bazel_remote(directory: Path, *options: str) -> Iterator[BazelRemote]:
     """One that keeps its files in `directory`; `options` are its own."""
     path = program()
-    with socket.socket() as one, socket.socket() as other:
-        for keeper in (one, other):
-            keeper.bind(("127.0.0.1", 0))
-        server = BazelRemote(one.getsockname()[1], other.getsockname()[1])
+    server = BazelRemote(free_port(), free_port())
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "log").open("wb") as log:
         child = subprocess.Popen(

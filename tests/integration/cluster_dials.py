@@ -4,7 +4,6 @@ A module that uses `server` imports it by name, and `pki` from where the certifi
 """
 
 import asyncio
-import socket
 import ssl
 
 import pytest
@@ -46,8 +45,3 @@ def failure(connection, seconds=5.0):
     assert failed.value.kind in DIAL_CODES
     assert failed.value.hints or failed.value.kind.startswith("proxy")
     return failed.value
-
-
-def closed_port():
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]

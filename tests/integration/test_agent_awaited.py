@@ -10,7 +10,8 @@ import pytest
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health, Registration
 from gfattach.deadline import Deadline
 from gfattach.errors import AgentError
-from tests.integration.agents import desk, free_port, nix, nix_forward
+from tests.integration.agents import desk, nix, nix_forward
+from tests.ports import free_port
 
 __all__ = ["desk", "nix"]
 

@@ -15,7 +15,8 @@ from gfattach.agent.spec import ForwardSpec, GuardedFile, Health, PodUpstream, R
 from gfattach.cluster.connection import ClusterRef
 from gfattach.deadline import Deadline
 from gfattach.errors import ClusterError
-from tests.integration.agents import SECONDS, desk, free_port, nix, nix_forward, wait_for
+from tests.integration.agents import SECONDS, desk, nix, nix_forward, wait_for
+from tests.ports import free_port
 
 __all__ = ["desk", "nix"]
 

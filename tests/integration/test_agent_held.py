@@ -19,12 +19,12 @@ from tests.integration.agents import (
     Carrier,
     connect,
     desk,
-    free_port,
     get,
     nix,
     nix_forward,
     wait_for,
 )
+from tests.ports import free_port
 
 __all__ = ["desk", "nix"]
 

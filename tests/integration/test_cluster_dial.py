@@ -13,8 +13,9 @@ from gfattach.cluster.dial import dial, dial_direct
 from gfattach.cluster.dial_errors import DialError
 from gfattach.deadline import Deadline
 from tests.integration import faults
-from tests.integration.cluster_dials import NAME, closed_port, failure, server, status, to
+from tests.integration.cluster_dials import NAME, failure, server, status, to
 from tests.integration.pki import DAY, Pki, answering, pki, server_context
+from tests.ports import free_port
 
 __all__ = ["pki", "server"]
 
@@ -31,7 +32,7 @@ def test_an_address_needs_no_server_name(server, pki):
 
 
 def test_a_port_where_nothing_listens(pki):
-    port = closed_port()
+    port = free_port()
     error = failure(to(port, pki))
     assert error.code == "cluster.dial.refused"
     assert f"127.0.0.1:{port}" in error.fact
@@ -71,7 +72,7 @@ def test_a_network_without_a_way_to_it(pki):
 
 def test_the_second_address_of_a_name_is_tried_when_the_first_is_silent_or_refuses(server, pki, monkeypatch):
     addresses = [
-        (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", closed_port())),
+        (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", free_port())),
         (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server)),
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)

@@ -9,8 +9,9 @@ import pytest
 
 from gfattach.cluster.connection import Proxy
 from tests.integration import faults
-from tests.integration.cluster_dials import NAME, closed_port, failure, server, status, to
+from tests.integration.cluster_dials import NAME, failure, server, status, to
 from tests.integration.pki import pki, server_context
+from tests.ports import free_port
 
 __all__ = ["pki", "server"]
 
@@ -175,7 +176,7 @@ def test_a_proxy_that_is_none(pki, scheme, words):
 
 
 def test_a_proxy_that_is_not_there(pki):
-    error = failure(by(Proxy("http", "127.0.0.1", closed_port()), pki))
+    error = failure(by(Proxy("http", "127.0.0.1", free_port()), pki))
     assert error.code == "cluster.dial.proxy-refused"
     assert "proxy" in error.fact
 

@@ -21,7 +21,7 @@ import pytest
 from gfattach.files import remove_tree
 from gfattach.fragments import nixconf
 from gfattach.nix.program import nix_store
-from tests.integration.agents import free_port, wait_for
+from tests.integration.agents import wait_for
 from tests.integration.conftest import ROOT
 from tests.integration.nixes import (
     BUILD_SECONDS,
@@ -31,6 +31,7 @@ from tests.integration.nixes import (
     real_nix,
     untouched,  # noqa: F401
 )
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

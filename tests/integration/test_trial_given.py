@@ -17,12 +17,12 @@ from gfattach.trial.state import log_file, read_state
 from tests.integration.trial_processes import (
     READY_SECONDS,
     directory,
-    free_port,
     needs_proc,
     put_and_get,
     somebody_at,
     start,
 )
+from tests.ports import free_port
 
 __all__ = ["directory"]
 

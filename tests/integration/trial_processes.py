@@ -32,12 +32,6 @@ def start(directory, **options) -> TrialState:
     return supervisor.start(directory, **{"deadline": Deadline.after(READY_SECONDS), **options})
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def somebody_at(port):
     with socket.socket() as other:
