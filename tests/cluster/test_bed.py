@@ -300,9 +300,7 @@ def _assets(programs: Programs, directory: Path) -> Path:
     return assets
 
 
-def test_ports_of_the_bed_are_given_once_and_never_by_the_kernel_to_outgoing_connections() -> (
-    None
-):
+def test_ports_of_the_bed_are_given_once_and_never_by_the_kernel_to_outgoing_connections() -> None:
     given = [free_port() for _ in range(100)]
     assert all(20000 <= port < 32000 for port in given)
     assert len(set(given)) == 100
