@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from gfattach.attach.options import ClientOptions
@@ -41,12 +43,14 @@ class NixFound:
     """What the probes said of the Nix at hand.
 
     `nix` is None when there is none to prove with, with the `reason`; `failed` says that one is
-    there, or was named, and cannot be used.
+    there, or was named, and cannot be used. `settings` are those that the probes look at, as they are
+    without the fragment.
     """
 
     nix: Nix | None
     reason: str = ""
     failed: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ask_certificate(target: SubstituterTarget, run: Run) -> bool:
@@ -97,7 +101,7 @@ def ask_substituter(target: SubstituterTarget, run: Run) -> bool:
 def render_fragment(target: SubstituterTarget, found: NixFound, netrc_file: Path | None = None) -> str:
     """The text of the fragment for this substituter, this Nix, and the netrc that holds its token."""
     known = None if found.nix is None else known_settings(found.nix)
-    return nixconf.render(target, known, netrc_file=netrc_file)
+    return nixconf.render(target, known, own=found.settings, netrc_file=netrc_file)
 
 
 def hit(
@@ -146,4 +150,5 @@ def ask_nix(
         if finding.status in (Status.FAIL, Status.SKIP):
             hint = f" ({finding.hints[0]})" if finding.status is Status.SKIP and finding.hints else ""
             return NixFound(None, f"{finding.seen}{hint}", finding.failed)
-    return NixFound(Nix.from_json(result.findings["nix.program"].data))
+    settings = result.findings["nix.starts"].data["settings"]
+    return NixFound(Nix.from_json(result.findings["nix.program"].data), settings=settings)

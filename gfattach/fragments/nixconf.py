@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 from pathlib import Path
+from typing import Any
 
 from gfattach.endpoint import PORTS, Endpoint
 from gfattach.errors import UsageError
@@ -33,19 +34,17 @@ STALLED_SECONDS = 30
 #: Seconds for which "no such path" is believed; Nix's own default is 3600.
 NEGATIVE_SECONDS = 60
 
+#: The settings that bound what a cache that is away may cost, with the values above.
+_BOUNDS = {
+    "connect-timeout": CONNECT_SECONDS,
+    "download-attempts": ATTEMPTS,
+    "stalled-download-timeout": STALLED_SECONDS,
+    "narinfo-cache-negative-ttl": NEGATIVE_SECONDS,
+}
+
 #: Settings that every Nix from 2.8 on has (`nix show-config` of 2.8.0 and of 2.26.3). The `extra-` form
 #: of a setting goes with the setting.
-UNIVERSAL_SETTINGS = frozenset(
-    {
-        "substituters",
-        "trusted-public-keys",
-        "connect-timeout",
-        "download-attempts",
-        "stalled-download-timeout",
-        "narinfo-cache-negative-ttl",
-        "netrc-file",
-    }
-)
+UNIVERSAL_SETTINGS = frozenset({"substituters", "trusted-public-keys", "netrc-file", *_BOUNDS})
 
 _EMPTIED = """\
 # The Nix cache of this attachment cannot be reached now, so nothing is set here: a cache that Nix has used
@@ -70,12 +69,14 @@ def render(
     target: SubstituterTarget,
     known: Container[str] | None,
     *,
+    own: Mapping[str, Any] | None = None,
     netrc_file: Path | None = None,
 ) -> str:
     """The fragment that adds `target` to what Nix has.
 
     `known` are the names of the settings that the Nix knows; None stands for a Nix that nobody
-    could ask. `netrc_file` replaces the user's own, so it has to hold that too.
+    could ask. `own` is what the user has without the fragment, by name: a bound that is stricter there
+    stays. `netrc_file` replaces the user's own, so it has to hold that too.
 
     What an endpoint and a key may be is held where they are read (`endpoint`, `site.values`): neither has a
     parameter, white space or a #. Raises UsageError for a netrc at a path that nix.conf cannot hold.
@@ -86,10 +87,7 @@ def render(
     values: Mapping[str, str | None] = {
         "substituters": url,
         "trusted-public-keys": " ".join(target.public_keys) or None,
-        "connect-timeout": str(CONNECT_SECONDS),
-        "download-attempts": str(ATTEMPTS),
-        "stalled-download-timeout": str(STALLED_SECONDS),
-        "narinfo-cache-negative-ttl": str(NEGATIVE_SECONDS),
+        **{name: str(_stricter(name, bound, own or {})) for name, bound in _BOUNDS.items()},
         "netrc-file": None if netrc_file is None else str(check_includable(netrc_file)),
     }
     placeholders = {_placeholder(name): value if name in settings else None for name, value in values.items()}
@@ -135,6 +133,14 @@ def activation(path: Path) -> str:
     quotes would call up history. Raises UsageError.
     """
     return f"export {VARIABLE}; {VARIABLE}=$(printf '%s\\n' \"${{{VARIABLE}-}}\" '{include_line(path)}')"
+
+
+def _stricter(name: str, bound: int, own: Mapping[str, Any]) -> int:
+    """The stricter of `bound` and the user's own. To a timeout 0 is no bound at all."""
+    value = own.get(name)
+    if not isinstance(value, int) or (value == 0 and name.endswith("-timeout")):
+        return bound
+    return min(bound, value)
 
 
 def _placeholder(setting: str) -> str:

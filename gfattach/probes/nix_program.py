@@ -57,7 +57,7 @@ def _ask_starts(inquiry: Inquiry[NixSubject]) -> Finding:
     except NixError as error:
         return fail(f"nix.starts.{last_part(error)}", error.fact, why, *error.hints)
     try:
-        environ = subject.attached_environment(settings.known)
+        environ = subject.attached_environment(settings)
         attached = read_settings(nix, _until(inquiry), environ)
     except GfattachError as error:
         why = "Nix reads its configuration without the fragment of this attachment, and not with it"

@@ -73,8 +73,8 @@ class NixSubject:
         """Whether the environment has Nix read the fragment already."""
         return any(map(self._includes, self.environment.get(nixconf.VARIABLE, "").splitlines()))
 
-    def attached_environment(self, known: frozenset[str]) -> dict[str, str]:
-        """The environment as it is when a Nix that knows `known` reads the fragment that `target` gets.
+    def attached_environment(self, settings: Settings) -> dict[str, str]:
+        """The environment as it is when a Nix with these settings reads the fragment that `target` gets.
 
         Its text stands where the environment includes the fragment, so that what is read after that counts,
         and otherwise last, where `gfattach env` puts it.
@@ -82,7 +82,7 @@ class NixSubject:
         environ = dict(self.environment)
         if self.target is None:
             return environ
-        text = nixconf.render(self.target, known)
+        text = nixconf.render(self.target, settings.known, own=settings.values)
         lines = environ.get(nixconf.VARIABLE, "").splitlines()
         if self.activated():
             lines = [part for line in lines for part in ((line, text) if self._includes(line) else (line,))]

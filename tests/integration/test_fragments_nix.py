@@ -100,6 +100,16 @@ def test_the_user_keeps_what_was_configured_and_gets_the_cache_besides(user: Use
     assert found["netrc-file"] == str(user.root / "netrc")
 
 
+def test_bounds_of_the_users_that_are_stricter_are_as_before(user: User) -> None:
+    strict = "connect-timeout = 1\nnarinfo-cache-negative-ttl = 0\nstalled-download-timeout = 900"
+    fragment = user.root / "nix.conf"
+    known = user.settings(strict)
+    fragment.write_text(nixconf.render(TARGET, known, own=known))
+    found = user.settings(f"{strict}\n{nixconf.include_line(fragment)}")
+    assert (found["connect-timeout"], found["narinfo-cache-negative-ttl"]) == (1, 0)
+    assert found["stalled-download-timeout"] == nixconf.STALLED_SECONDS
+
+
 def test_this_nix_knows_every_setting_that_all_are_said_to_know(user: User) -> None:
     assert set(user.settings(None)) >= nixconf.UNIVERSAL_SETTINGS
 

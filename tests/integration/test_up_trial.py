@@ -232,6 +232,15 @@ def test_a_workspace_with_spaces_is_attached_and_its_nix_fragment_goes_where_nix
     assert not nix_conf.exists()
 
 
+def test_a_stricter_bound_of_the_user_s_own_nix_is_kept(machine):
+    machine.variables["NIX_CONFIG"] = "connect-timeout = 1"
+    machine.json("up", "--trial", "--no-bazel")
+    written = Path(machine.workspace / ".gfattach/nix.conf").read_text()
+    assert "\nconnect-timeout = 1\n" in written
+    assert "\ndownload-attempts = 2\n" in written  # Nix's own default is laxer
+    machine.json("down")
+
+
 def test_outside_of_a_workspace_the_attachment_is_the_user_s(machine):
     elsewhere = machine.root / "elsewhere"
     elsewhere.mkdir()

@@ -35,6 +35,27 @@ def test_a_cache_that_is_away_costs_seconds():
     assert 0 <= int(found["narinfo-cache-negative-ttl"]) < 3600
 
 
+@pytest.mark.parametrize(
+    ("name", "own", "written"),
+    [
+        ("connect-timeout", 1, 1),
+        ("connect-timeout", 20, nixconf.CONNECT_SECONDS),
+        ("connect-timeout", 0, nixconf.CONNECT_SECONDS),  # without end
+        ("connect-timeout", "1", nixconf.CONNECT_SECONDS),  # nothing that a Nix prints
+        ("stalled-download-timeout", 3, 3),
+        ("stalled-download-timeout", 0, nixconf.STALLED_SECONDS),
+        ("download-attempts", 1, 1),
+        ("download-attempts", 0, 0),
+        ("download-attempts", 5, nixconf.ATTEMPTS),
+        ("narinfo-cache-negative-ttl", 0, 0),
+        ("narinfo-cache-negative-ttl", 3600, nixconf.NEGATIVE_SECONDS),
+    ],
+)
+def test_a_bound_of_the_users_own_stays_where_it_is_stricter(name, own, written):
+    found = settings(nixconf.render(TARGET, None, own={name: own}))
+    assert found == settings(nixconf.render(TARGET, None)) | {name: str(written)}
+
+
 def test_only_known_settings_are_written():
     found = settings(nixconf.render(TARGET, {"substituters", "connect-timeout"}))
     assert set(found) == {"extra-substituters", "connect-timeout"}
