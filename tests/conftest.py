@@ -1,4 +1,8 @@
-"""What holds for every test: interrupts as usual, and a home and XDG directories that are nobody's."""
+"""What holds for every test: interrupts as usual, and a home and XDG directories that are nobody's.
+
+Generated examples are the same in every run, and none has a time limit: a test that passed does not fail
+for another's load. `pytest --hypothesis-profile=search` looks for new ones.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 #: The directories of a user by their variables, and where they are below HOME without one.
 _BELOW_HOME = {
@@ -22,6 +27,11 @@ _BELOW_HOME = {
 
 #: What the tests themselves keep there from run to run.
 _KEPT = "gfattach-tests"
+
+_UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", _UNHURRIED)
+settings.register_profile("same", _UNHURRIED, derandomize=True)
+settings.load_profile("same")  # before any module of tests is read: what they set builds on it
 
 _REAL: dict[str, Path] = {}
 _MADE: list[Path] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfattach.cluster.connection import ClusterConnection
@@ -17,7 +17,7 @@ from gfattach.errors import ClusterError
 
 from .cluster_files import resolved
 
-FUZZ = settings(max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=200)
 
 SYNTAX = "&a *a <<: [ ] { } , ' \" --- ... !x ? : - | > # ~ 0x 1_0 1e999 .nan users: token: %YAML"
 SPACED = (
