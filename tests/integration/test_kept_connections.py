@@ -26,6 +26,7 @@ class Server:
         self.answers, self.hangs_up, self.pause = answers, hangs_up, pause
         self.connections = 0
         self.open = 0
+        self.unanswered = 0
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -51,6 +52,7 @@ class Server:
             answered = 0
             while connection.recv(65536):
                 if answered >= self.answers:
+                    self.unanswered += 1
                     if self.hangs_up:
                         break
                     continue
@@ -108,7 +110,7 @@ def test_one_that_has_died_is_replaced_well_within_the_time_of_a_client(serving,
         assert await ask(client) == b"ok"
         return time.monotonic() - began
 
-    assert run(server, work) < 1.0
+    assert run(server, work) < 2.5  # of the 5 s that it has
     assert server.connections == 2
 
 
@@ -117,13 +119,12 @@ def test_of_several_that_have_died_one_alone_is_waited_for(serving):
 
     async def work(client):
         await asyncio.gather(*(ask(client) for _ in range(3)))
-        began = time.monotonic()
         for _ in range(3):
             assert await ask(client) == b"ok"
-        return time.monotonic() - began
 
+    run(server, work)
     # One connection is new each time here, and dies at once: three waits, and not six.
-    assert run(server, work) < 3 * http.DOUBTED_SECONDS + 0.7
+    assert server.unanswered == 3
 
 
 def test_what_changes_something_is_not_asked_twice(serving):
@@ -154,10 +155,10 @@ def test_no_more_are_kept_than_are_of_use_however_many_were_asked_over(serving):
 
     async def work(client):
         await asyncio.gather(*(ask(client) for _ in range(40)))
-        await asyncio.sleep(0.2)
-        return server.open
+        while server.open > http.MOST_KEPT:  # or `run` gives up
+            await asyncio.sleep(0.01)
 
-    assert run(server, work) <= http.MOST_KEPT
+    run(server, work)
     assert server.connections == 40
 
 
@@ -167,7 +168,7 @@ def test_one_that_nobody_uses_is_closed(serving, monkeypatch):
 
     async def work(client):
         await ask(client)
-        await asyncio.sleep(0.4)
-        return server.open
+        while server.open:  # or `run` gives up
+            await asyncio.sleep(0.01)
 
-    assert run(server, work) == 0
+    run(server, work)
