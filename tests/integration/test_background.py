@@ -85,7 +85,11 @@ class TestWhatIsHandedOver:
         assert ProcessId.of(written(tmp_path / "pid")) is None
 
     def test_one_that_never_reads_is_ended_at_the_deadline(self, start, tmp_path):
-        beginning = start(IS_DEAF, str(tmp_path / "pid"), seconds=1.0, meanwhile=lambda: bytes(1_000_000))
+        def meanwhile() -> bytes:
+            written(tmp_path / "pid")
+            return bytes(1_000_000)
+
+        beginning = start(IS_DEAF, str(tmp_path / "pid"), seconds=1.0, meanwhile=meanwhile)
         assert beginning.late
         assert ProcessId.of(written(tmp_path / "pid")) is None
 
