@@ -34,6 +34,13 @@ def pump(one, other):
     thread.join(5)
 
 
+def more(connection, size):
+    """What comes next; ConnectionError at an end, which a client reaches that has given up."""
+    if not (data := connection.recv(size)):
+        raise ConnectionError
+    return data
+
+
 def connect_proxy(seen, *, target=None, credentials=None, context=None):
     """An HTTP proxy that knows one name, NAME, which nobody else can resolve; `target` is its port."""
 
@@ -47,7 +54,7 @@ def connect_proxy(seen, *, target=None, credentials=None, context=None):
     def talk(connection):
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += connection.recv(1)
+            head += more(connection, 1)
         lines = head.decode().split("\r\n")
         seen.append(lines[0])
         wanted = credentials and "Basic " + base64.b64encode(credentials.encode()).decode()
@@ -70,7 +77,7 @@ def socks_proxy(seen, *, target=None, credentials=None):
     def exactly(connection, size):
         data = b""
         while len(data) < size:
-            data += connection.recv(size - len(data))
+            data += more(connection, size - len(data))
         return data
 
     def handle(connection):
