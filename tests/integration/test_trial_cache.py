@@ -24,6 +24,7 @@ from tests.integration.trial_clients import (
     serve,
     upload_name,
 )
+from tests.integration.trial_processes import wait_for
 
 __all__ = ["client", "serve"]
 
@@ -236,7 +237,7 @@ class TestServer:
         assert answer.code() is grpc.StatusCode.CANCELLED
         done.set()
         client.write(digest, CONTENT)
-        assert list((tmp_path / "bazel" / "tmp").iterdir()) == []
+        wait_for(lambda: list((tmp_path / "bazel" / "tmp").iterdir()) == [])
 
     def test_only_use_counts_as_use(self, serve):
         server, client = serve()
