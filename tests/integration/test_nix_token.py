@@ -94,10 +94,14 @@ def test_a_token_that_the_cache_does_not_take_is_said_to_be_that(private):
 
 
 def test_a_token_that_expires_is_named_by_up_and_status_and_takes_the_fragment_back(private):
-    soon = token(lasts=66.0)
-    private.accepted.add(soon)
-    private.login(HOST, soon)
-    assert private.json(*private.up)["result"]["attached"] is True
+    file = private.root / "token"
+    store = ("credential", "login", HOST, "--store", "file", "--from-file", str(file))
+    for spare in (6.0, 30.0, 90.0):  # seconds to attach in, before the last minute: as many as it takes
+        file.write_text(token(lasts=60.0 + spare))
+        private.accepted.add(file.read_text())
+        if private.run(*store).returncode == 0 and run_up(private)["exit_code"] == 0:
+            break
+    assert (private.workspace / ".gfattach/netrc").exists()
     while findings(document := run_up(private)).get("token", {}).get("code") != "credential.expired":
         time.sleep(0.5)
     assert document["exit_code"] != 0
