@@ -18,6 +18,7 @@ from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial import supervisor
 from tests.integration.trial_clients import Client, blob_name
+from tests.integration.trial_processes import wait_for
 
 READY_SECONDS = 30.0
 KILLS = 20
@@ -62,7 +63,9 @@ def test_killed_at_any_moment_it_comes_back_with_every_blob_that_it_acknowledged
                 assert Digest.of(stored.read_bytes()) == Digest(hash_text, int(size))
             if round_number < KILLS:
                 upload = threading.Thread(target=uploads.run, args=(client,))
+                before = len(uploads.acknowledged)
                 upload.start()
+                wait_for(lambda before=before: len(uploads.acknowledged) > before)
                 time.sleep(uploads.random.uniform(0.0, 0.15))
                 os.kill(state.process.pid, signal.SIGKILL)
                 upload.join(READY_SECONDS)
