@@ -230,9 +230,7 @@ def test_a_cache_that_is_wrong_is_an_error_that_says_how(nix, tmp_path, name, co
 
 
 def test_a_refused_connection_is_an_error_that_says_so(nix, tmp_path):
-    with nix_caches.serving({}) as port:
-        pass
-    with pytest.raises(UnprovedError) as caught:
+    with faults.refusing() as port, pytest.raises(UnprovedError) as caught:
         hit(nix, target(port), tmp_path, deadline=late())
     assert caught.value.code == "nix.unreachable"
 
