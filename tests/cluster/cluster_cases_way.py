@@ -94,18 +94,21 @@ def strangers(bench):
 
 @contextlib.contextmanager
 def once(bench):
-    """A port that takes one connection and closes."""
+    """A proxy that opens the way to one connection: before it says so, it has closed its port."""
     with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        listener.settimeout(10)
 
         def serve():
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
                 listener.close()
-                connection.close()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield bench.ours_at(listener.getsockname()[1])
+        yield bench.at(**{"proxy-url": f"http://127.0.0.1:{listener.getsockname()[1]}"})
         thread.join()
 
 
@@ -152,7 +155,7 @@ TLS_CASES = [
     ),
     Case("a port without TLS", lambda b: b.serving(faults.saying(FORBIDS)), "cluster.tls.plain"),
     Case("a port that hangs up", lambda b: b.serving(lambda connection: None), "cluster.tls.failed"),
-    Case("a port that closes after one connection", once, "cluster.tls.lost"),
+    Case("a proxy that takes one connection", once, "cluster.tls.lost"),
 ]
 
 
