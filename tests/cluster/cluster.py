@@ -161,6 +161,15 @@ class Cluster:
         self._users.grant(self.admin, name, rules, namespace)
         return path
 
+    def wait_for_rights(
+        self, user: str, rules: Sequence[Manifest] = (), *, without: Sequence[Manifest] = ()
+    ) -> None:
+        """Return when `user` may do `rules` in NAMESPACE, and nothing of `without` besides.
+
+        For Roles that a test applies or deletes itself: the API server's authorizer learns of it later.
+        """
+        self._users.wait_for_rights(user, rules, NAMESPACE, without)
+
     def api(self, user: str) -> Api:
         """The API as a user that `user` made."""
         return self._users.api(user)

@@ -252,6 +252,11 @@ class Bench:
                 "subjects": [{"kind": "ServiceAccount", **metadata}],
             }
         )
+        asked = {"user": f"system:serviceaccount:{NAMESPACE}:{name}"}
+        asked |= {"resourceAttributes": {"namespace": NAMESPACE, "verb": "list", "resource": "services"}}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+        reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        self._wait(lambda: self.cluster.admin.post(reviews, review)["status"]["allowed"])
         path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token"
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         return str(self.cluster.admin.post(path, request)["status"]["token"])

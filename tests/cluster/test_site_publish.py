@@ -154,6 +154,7 @@ def test_who_may_not_publish_is_shown_the_role_that_an_operator_applies_and_then
     assert manifest["items"][0]["rules"] == OPERATOR_RULES
     for item in manifest["items"]:
         cluster.apply(item)
+    cluster.wait_for_rights("aspirant", OPERATOR_RULES)
     code, _, err = run(capsys, "publish", "site.toml", "--kubeconfig", str(nobody))
     assert code == 0, err
 

@@ -35,10 +35,11 @@ def test_who_may_not_even_read_services_is_told_every_right_and_the_role(cluster
     role, binding = yaml.safe_load(document)["items"]
     assert role["rules"] == RULES and binding["subjects"][0]["name"] == "stranger"
     for manifest in (role, binding):
-        cluster.apply(manifest)  # what the hint would apply is enough
-    cluster.user("stranger", [])  # and is taken back
+        cluster.apply(manifest)
+    cluster.wait_for_rights("stranger", RULES)  # what the hint would apply is enough
     cluster.admin.delete(cluster.admin.path(role))
     cluster.admin.delete(cluster.admin.path(binding))
+    cluster.wait_for_rights("stranger", without=RULES)  # and is taken back
 
 
 def test_who_may_read_one_service_and_names_none_is_told_that_listing_is_missing(cluster, machine):

@@ -22,7 +22,7 @@ class Users:
         self._authority = authority
         self._server = server
         self._keys: dict[str, KeyPair] = {}
-        self._granted: dict[str, set[str]] = {}
+        self._granted: dict[str, Sequence[Manifest]] = {}
         self._apis: list[Api] = []
 
     def credential(
@@ -46,8 +46,14 @@ class Users:
         """Let the user do `rules` and nothing else; return when the authorizer has seen it."""
         for manifest in manifests.role_and_binding(name, rules, namespace):
             admin.apply(manifest)
-        wanted, before = _flat(rules), self._granted.get(name, set())
-        self._granted[name] = wanted
+        before, self._granted[name] = self._granted.get(name, ()), rules
+        self.wait_for_rights(name, rules, namespace, without=before)
+
+    def wait_for_rights(
+        self, name: str, rules: Sequence[Manifest], namespace: str | None, without: Sequence[Manifest]
+    ) -> None:
+        """Return when the authorizer lets the user do `rules`, and nothing of `without` besides."""
+        wanted, unwanted = _flat(rules), _flat(without) - _flat(rules)
         api = self.api(name)
 
         def arrived() -> bool:
@@ -57,7 +63,7 @@ class Users:
                 if error.code == 401:  # the certificate is not meant to be accepted
                     return True
                 raise
-            return wanted <= found and not (before - wanted) & found
+            return wanted <= found and not unwanted & found
 
         wait_until(f"the API server knows the rules of {name}", arrived)
 
