@@ -106,5 +106,8 @@ def _body(connection: ssl.SSLSocket, head: bytes, got: int) -> bytes:
     ]
     body = b""
     while sizes and got + len(body) < sizes[0]:
-        body += connection.recv(65536)
+        more = connection.recv(65536)
+        if not more:
+            break
+        body += more
     return body

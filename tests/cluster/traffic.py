@@ -70,7 +70,7 @@ class Server:
                 if head == b"GET ":
                     while head:
                         while not head.endswith(b"\r\n\r\n"):
-                            head += connection.recv(1)
+                            head += _exactly(connection, 1)
                         connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
                         head = connection.recv(1)
                     return
