@@ -199,7 +199,9 @@ class TestCredentials:
             status = pair | {"expirationTimestamp": until}
             version = "client.authentication.k8s.io/v1"
             kind = {"apiVersion": version, "kind": "ExecCredential", "status": status}
-            shown.write_text(json.dumps(kind))
+            unfinished = shown.with_suffix(".new")  # the plugin may run at any moment
+            unfinished.write_text(json.dumps(kind))
+            unfinished.replace(shown)
 
         plugin = desk.root / "plugin"
         plugin.write_text(f'#!/bin/sh\necho "$CANARY" >> {runs}\ncat {shown}\n')

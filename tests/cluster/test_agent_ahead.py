@@ -32,6 +32,7 @@ class Greeter:
         self.server = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.server.getsockname()[1]
         self.connections: list[socket.socket] = []
+        self.ended: set[int] = set()  # numbers of those that the other side has ended
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -53,6 +54,7 @@ class Greeter:
                     connection.sendall(self.GREETING % number)
                 else:
                     asked = True
+        self.ended.add(number)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -126,8 +128,10 @@ def test_nothing_is_opened_ahead_before_a_client_has_come(attached, greeter):
 def test_one_whose_server_has_closed_it_is_handed_to_nobody(attached, greeter):
     visit(attached)
     wait_for(lambda: len(greeter.connections) == 3)
-    greeter.connections[2].shutdown(socket.SHUT_RDWR)
-    time.sleep(1.2)  # container runtimes pass an end on one second later
+    greeter.connections[2].shutdown(socket.SHUT_WR)
+    # Container runtimes end a connection, on both sides of it, one second after the server's end.
+    wait_for(lambda: 3 in greeter.ended)
+    time.sleep(1)  # the agent hears of it through the API server
     assert visit(attached) > 3
 
 
@@ -171,6 +175,7 @@ def test_clients_that_do_not_read_hold_little_of_a_flood(cluster, desk):
             for _ in range(40):
                 connection = stack.enter_context(connect(desk.forward("http"), "unix"))
                 connection.sendall(b"x")
+            wait_for(lambda: len(flood.connections) > 40)  # the agent's own question besides
             time.sleep(2)
             status = desk.status()
             assert status.forward("http").open_connections == 40

@@ -246,7 +246,7 @@ def test_a_server_that_is_slow_at_everything_keeps_nobody_beyond_the_stages(benc
     """Each answer comes within its probe's time; the probe that needs two in a row says that one is late."""
 
     def slowly(head):
-        time.sleep(3.3)
+        time.sleep(2.5)
 
     with bench.between(slowly) as subject:
         before = time.monotonic()
