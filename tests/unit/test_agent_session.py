@@ -1,6 +1,7 @@
 """The agent's one connection to its cluster: when it is resolved, and when it is left alone."""
 
 import asyncio
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -150,8 +151,10 @@ def test_what_cannot_be_resolved_is_tried_less_and_less_often_unless_the_file_ch
 
 
 def test_a_slow_plugin_serves_whoever_comes_later(resolver, file):
+    ready = threading.Event()
+
     def slow():
-        time.sleep(0.3)
+        assert ready.wait(10)
         return ClusterConnection("h", 6443, "ns")
 
     async def run():
@@ -160,6 +163,7 @@ def test_a_slow_plugin_serves_whoever_comes_later(resolver, file):
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(held.connection(), 0.05)
+        ready.set()
         assert await asyncio.wait_for(held.connection(), 5)
 
     asyncio.run(run())

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from gfattach import asking
 from gfattach.asking import ENGINE_CODES
 from gfattach.engine import Run
 from gfattach.errors import StorageError
@@ -95,7 +96,10 @@ def test_a_hang_becomes_a_finding_and_the_others_are_not_held_up():
     assert found["t.b"].status is Status.OK
 
 
-def test_a_probe_that_keeps_its_deadline_says_what_it_saw_itself():
+def test_a_probe_that_keeps_its_deadline_says_what_it_saw_itself(monkeypatch):
+    assert asking.GRACE_SECONDS > 0.1
+    monkeypatch.setattr(asking, "GRACE_SECONDS", 10.0)  # the machine's own delays are not what is asked
+
     def late(inquiry):
         time.sleep(inquiry.deadline.remaining() + 0.01)
         return fail("t.bad", "silent for 0.05 s", "")
@@ -120,13 +124,21 @@ def test_a_circle_of_needs_is_a_defect_of_the_stage_and_not_a_hang():
 
 
 def test_the_stages_add_up_to_the_wall_time_whatever_happens_between_them():
-    run = Run(origin=time.monotonic() - 0.2)  # start-up before the run was made counts too
+    origin, at_work = time.monotonic() - 0.2, []  # start-up before the run was made counts too
+    run = Run(origin=origin)
     run.account("start", "start")
     run.stage(stage(probe("t.a", good)), None)
     time.sleep(0.05)
-    run.step("s", "a step", lambda progress: {"s.a": ok("t.good", "done")})
+
+    def work(progress):
+        at_work.append(time.monotonic() - origin)
+        return {"s.a": ok("t.good", "done")}
+
+    run.step("s", "a step", work)
+    over = time.monotonic() - origin
     report = run.report()
-    assert sum(s.seconds for s in report.stages) == pytest.approx(report.seconds, abs=0.01)
+    together, rounding = sum(s.seconds for s in report.stages), 1e-6
+    assert at_work[0] - rounding <= together <= over + rounding and over <= report.seconds
     for before, after in zip(report.stages, report.stages[1:], strict=False):
         assert after.started == pytest.approx(before.started + before.seconds)
 
