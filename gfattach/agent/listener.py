@@ -89,6 +89,10 @@ class Listener:
                 self._admit(connection, peer.unix_peer_uid(connection))
             elif not peer.TCP_PEERS_KNOWN:
                 self._accepted(connection)
+            elif (uid := peer.tcp_peer_at_once(connection)) is not None:
+                # Before the next one is taken: one that there is no room for must not hold a descriptor
+                # that looking for the others needs.
+                self._admit(connection, uid)
             else:
                 task = self._loop.create_task(self._look_up(connection))
                 self._asked.add(task)

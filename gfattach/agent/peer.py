@@ -47,17 +47,22 @@ async def tcp_peer_uid(connection: socket.socket) -> int | None:
 
     A process that has closed its socket already is unknown: the kernel shows such sockets as root's.
     """
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(_RETRY_SECONDS)
+        uid = tcp_peer_at_once(connection)
+        if uid is not None:
+            return uid
+    return None
+
+
+def tcp_peer_at_once(connection: socket.socket) -> int | None:
+    """The same by one look; None also while the client's socket cannot be seen yet."""
     try:
         ours, theirs = connection.getsockname()[:2], connection.getpeername()[:2]
     except OSError:
         return None
-    for look in range(_LOOKS):
-        if look:
-            await asyncio.sleep(_RETRY_SECONDS)
-        uid = owner(theirs, ours)
-        if uid is not None:
-            return uid
-    return None
+    return owner(theirs, ours)
 
 
 def abandoned(connection: socket.socket) -> bool:
