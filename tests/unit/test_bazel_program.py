@@ -91,7 +91,7 @@ def test_a_bazel_that_hangs_is_given_up_at_the_deadline(tmp_path):
     with pytest.raises(BazelError) as caught:
         identify(
             script(tmp_path / "bazel", "echo downloading >&2; sleep 300"),
-            Deadline.after(0.5),
+            Deadline.after(2.0),
             environ={"PATH": "/usr/bin:/bin"},
         )
     assert caught.value.code == "bazel.hung"

@@ -76,7 +76,7 @@ echo $pid > "$base/../../pid"
 echo 'Starting local Bazel server' >&2
 wait"""
     with pytest.raises(BazelError) as caught, server(tmp_path, body) as bazel:
-        bazel.run("info", [], Deadline.after(1.0))
+        bazel.run("info", [], Deadline.after(3.0))
     assert caught.value.code == "bazel.hung"
     assert "Starting local Bazel server" in caught.value.hints[0]
     assert ProcessId.of(int((tmp_path / "work" / "pid").read_text())) is None

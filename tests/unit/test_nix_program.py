@@ -93,7 +93,7 @@ def test_what_it_said_is_passed_on(tmp_path):
 def test_a_nix_that_hangs_is_ended_at_the_deadline_with_all_that_it_started(tmp_path):
     path = script(tmp_path / "nix", f"sleep 600 & echo $! > {tmp_path}/child; wait")
     with pytest.raises(NixError) as caught:
-        identify(path, Deadline.after(0.5))
+        identify(path, Deadline.after(2.0))
     assert caught.value.code == "nix.hung"
     child = int((tmp_path / "child").read_text())
     waited = Deadline.after(SECONDS)
