@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.agent import supervisor
+from gfattach.agent.clients import HOLD_SECONDS
 from gfattach.agent.listener import Listener, bind_unix
 from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.deadline import Deadline
@@ -70,7 +71,7 @@ class TestWaysIn:
                 client.channel.close()
         finally:
             trial.stop(desk.root / "trial")
-        assert desk.wait("down", "grpc") < 1.0
+        assert desk.wait("down", "grpc") < 3.0  # by its connection: it is asked every 5 s
 
     def test_sockets_are_private_whatever_the_umask_is(self, desk, nix):
         for mask in (0o000, 0o077):
@@ -147,15 +148,15 @@ class TestDown:
         (forward,) = desk.register(nix_forward(nix.port))
         desk.wait("up")
         nix.stop()
-        desk.wait("down", seconds=2)
+        desk.wait("down")
         began = time.monotonic()
         with pytest.raises(OSError):
             assert get(forward, way) == b"never"
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < HOLD_SECONDS / 2
         assert desk.forward().refused == 1
         assert "refused" in desk.forward().last_error
         nix.start()
-        desk.wait("up", seconds=2)
+        desk.wait("up")
         assert b"StoreDir" in get(forward, way)
 
     def test_a_cut_in_the_middle_is_an_error_and_never_a_short_answer(self, desk):
@@ -176,7 +177,7 @@ class TestDown:
             with pytest.raises(ConnectionResetError):
                 drain(connection)
         carrier.close()
-        assert desk.wait("down", "carrier") < 2
+        assert desk.wait("down", "carrier") < 3.0
 
     def test_a_client_is_held_while_its_upstream_is_away_for_a_moment(self, desk):
         """The port refuses for a while, before health has said so: the connection is not lost."""

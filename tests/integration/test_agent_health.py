@@ -57,10 +57,10 @@ class TestGrpc:
             assert "gRPC status 12 (unimplemented)" in ask(port, Health("grpc"))[0]
 
     def test_a_slow_one_is_not_and_the_next_question_is_a_new_one(self):
-        with reapi(Faults(slow={"GetCapabilities": 5.0})) as (port, state):
+        with reapi(Faults(slow={"GetCapabilities": 30.0})) as (port, state):
             began = time.monotonic()
             assert "no answer within 2 s" in ask(port, Health("grpc"))[0]
-            assert time.monotonic() - began < ANSWER_SECONDS + 0.5
+            assert time.monotonic() - began < ANSWER_SECONDS + 5
             state.faults.slow = {}
             assert ask(port, Health("grpc")) == [""]
 

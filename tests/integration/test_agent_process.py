@@ -99,12 +99,12 @@ class TestLife:
     def test_it_ends_when_the_record_is_gone(self, desk, nix):
         desk.register(nix_forward(nix.port))
         desk.record.unlink()
-        wait_for(lambda: desk.processes() == [], 12)
+        wait_for(lambda: desk.processes() == [])
         assert not desk.directory.exists()
 
     def test_it_ends_when_nobody_registers(self, desk):
         desk.ensure()
-        wait_for(lambda: desk.processes() == [], 10)
+        wait_for(lambda: desk.processes() == [])
 
     def test_it_ends_with_its_lease_which_use_renews(self, desk, nix):
         (forward,) = desk.register(nix_forward(nix.port))
@@ -114,7 +114,7 @@ class TestLife:
             time.sleep(1)
             get(forward, "tcp")
         assert desk.status().lease_left_seconds > 1
-        wait_for(lambda: desk.processes() == [], 6)
+        wait_for(lambda: desk.processes() == [])
         assert "lease" in log_file(desk.directory).read_text()
 
     def test_a_killed_one_is_replaced_and_its_forwards_resumed(self, desk, nix):
@@ -255,7 +255,7 @@ class TestStorage:
         kept = desk.root / "log"
         os.link(log_file(desk.directory), kept)
         desk.record.unlink()
-        wait_for(lambda: desk.processes() == [], 12)
+        wait_for(lambda: desk.processes() == [])
         said = kept.read_text()
         assert "cannot" in said
         assert "Traceback" not in said
