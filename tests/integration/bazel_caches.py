@@ -113,7 +113,7 @@ def tls_socket(path: Path, port: int, certificate: Path, key: Path) -> Iterator[
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # the other thread has ended TLS
         while content := source.recv(65536):
             sink.sendall(content)
     with contextlib.suppress(OSError):

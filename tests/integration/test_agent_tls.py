@@ -256,8 +256,6 @@ def test_the_wire_behind_the_agent_holds_nothing_in_the_clear(desk, pki):
     server = TlsCarrier(lambda connection, first: connection.sendall(first), context)
     tap = socket.create_server(("127.0.0.1", 0))
 
-    opened = []
-
     def pump(source, sink):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
@@ -266,13 +264,17 @@ def test_the_wire_behind_the_agent_holds_nothing_in_the_clear(desk, pki):
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
     def accept():
         with contextlib.suppress(OSError):
             while True:
                 near, _ = tap.accept()
-                far = socket.create_connection(("127.0.0.1", server.port))
-                opened.extend((near, far))
+                try:
+                    far = socket.create_connection(("127.0.0.1", server.port))
+                except OSError:
+                    near.close()
+                    raise
                 for pair in ((near, far), (far, near)):
                     threading.Thread(target=pump, args=pair, daemon=True).start()
 
@@ -286,8 +288,6 @@ def test_the_wire_behind_the_agent_holds_nothing_in_the_clear(desk, pki):
         client.sendall(b"authorization: Bearer a-token-of-somebody")
         assert client.recv(100).endswith(b"a-token-of-somebody")
     assert b"a-token-of-somebody" not in seen
-    for each in (*opened, tap):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-        each.close()
+    tap.shutdown(socket.SHUT_RDWR)
+    tap.close()
     server.close()
