@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -63,5 +64,5 @@ def test_one_that_is_stopped_is_left_to_the_other_and_ends_with_the_last(machine
         machine.json("down", *other)
         wait_for(lambda: machine.processes() == [])
     finally:
-        if Path(f"/proc/{pid}").exists():
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
