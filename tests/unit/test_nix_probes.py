@@ -14,7 +14,7 @@ from gfattach.endpoint import parse_endpoint
 from gfattach.finding import Probe, Status
 from gfattach.probes.nix import STAGE, NixSubject
 from tests.unit.fake_nix import VERSION, fake_nix, script, showing
-from tests.unit.nix_room import HURRIED, SETTINGS, TARGET, URL, machine
+from tests.unit.nix_room import SETTINGS, TARGET, URL, hurried, machine
 
 __all__ = ["machine"]
 
@@ -98,7 +98,7 @@ def test_a_nix_that_cannot_be_started_fails(machine, tmp_path):
 def test_a_nix_that_hangs_fails_within_the_time_of_the_probe(machine, tmp_path):
     """The probe itself has its say: it is not the engine that gives it up."""
     path = script(tmp_path / "nix", "exec sleep 600")
-    finding = machine.probe(NixSubject(str(path), TARGET), HURRIED)["nix.program"]
+    finding = machine.probe(NixSubject(str(path), TARGET), hurried("nix.program"))["nix.program"]
     assert (finding.code, finding.status) == ("nix.program.hung", Status.FAIL)
 
 
@@ -144,7 +144,7 @@ def test_what_nix_shows_of_secrets_is_not_kept(machine):
 )
 def test_a_nix_that_does_not_show_its_settings_fails_by_kind(machine, tmp_path, body, code):
     nix = fake_nix(tmp_path / "bin", body)
-    stage = HURRIED if "sleep" in body else STAGE
+    stage = hurried("nix.starts") if "sleep" in body else STAGE
     finding = machine.probe(NixSubject(str(nix.path), TARGET), stage)["nix.starts"]
     assert (finding.code, finding.status) == (code, Status.FAIL)
 
