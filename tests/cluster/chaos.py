@@ -15,6 +15,7 @@ import argparse
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -73,9 +74,10 @@ class Outcome:
 
     def __str__(self) -> str:
         verdict = "kept" if self.kept else "LOST"
+        busy = f" ({self.busy:4.2f} s with nothing broken)" if self.busy else ""
         return (
             f"{verdict}  {self.fault:<22} away {self.down:5.2f} s  {self.hits:>2} of {HITS} hits, "
-            f"{self.seconds:4.2f} s after the return; build under way: {self.under_way}"
+            f"{self.seconds:4.2f} s after the return{busy}; build under way: {self.under_way}"
         )
 
 
@@ -113,7 +115,7 @@ class Field:
         outcome = self._once(fault, act)
         if outcome.seconds > RECOVERY_SECONDS:
             undisturbed = [self._once("nothing broken", lambda: None).seconds for _ in range(3)]
-            outcome = replace(outcome, busy=max(undisturbed))
+            outcome = replace(outcome, busy=statistics.median(undisturbed))
         self.outcomes.append(outcome)
         return outcome
 
