@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,7 +18,6 @@ from gfattach.finding import Status
 from gfattach.firsthit import nix as nix_hit
 from gfattach.firsthit.measure import Measurement
 from gfattach.fragments import nixconf
-from gfattach.nix.config import known_settings
 from gfattach.nix.program import Nix
 from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
@@ -44,13 +43,13 @@ class NixFound:
 
     `nix` is None when there is none to prove with, with the `reason`; `failed` says that one is
     there, or was named, and cannot be used. `settings` are those that the probes look at, as they are
-    without the fragment.
+    without the fragment; None without a Nix.
     """
 
     nix: Nix | None
     reason: str = ""
     failed: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] | None = None
 
 
 def ask_certificate(target: SubstituterTarget, run: Run) -> bool:
@@ -100,8 +99,7 @@ def ask_substituter(target: SubstituterTarget, run: Run) -> bool:
 
 def render_fragment(target: SubstituterTarget, found: NixFound, netrc_file: Path | None = None) -> str:
     """The text of the fragment for this substituter, this Nix, and the netrc that holds its token."""
-    known = None if found.nix is None else known_settings(found.nix)
-    return nixconf.render(target, known, own=found.settings, netrc_file=netrc_file)
+    return nixconf.render(target, found.settings, netrc_file=netrc_file)
 
 
 def hit(

@@ -9,7 +9,7 @@ Nix 2.8.0).
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,23 +67,22 @@ def substituter_url(endpoint: Endpoint) -> str:
 
 def render(
     target: SubstituterTarget,
-    known: Container[str] | None,
+    own: Mapping[str, Any] | None,
     *,
-    own: Mapping[str, Any] | None = None,
     netrc_file: Path | None = None,
 ) -> str:
     """The fragment that adds `target` to what Nix has.
 
-    `known` are the names of the settings that the Nix knows; None stands for a Nix that nobody
-    could ask. `own` is what the user has without the fragment, by name: a bound that is stricter there
-    stays. `netrc_file` replaces the user's own, so it has to hold that too.
+    `own` are the settings without the fragment, by name, at least those of UNIVERSAL_SETTINGS that the Nix
+    knows: others are not written, and a bound that is stricter stays. None stands for a Nix that nobody
+    could ask. `netrc_file` replaces the user's own, so it has to hold that too.
 
     What an endpoint and a key may be is held where they are read (`endpoint`, `site.values`): neither has a
     parameter, white space or a #. Raises UsageError for a netrc at a path that nix.conf cannot hold.
     """
     url = substituter_url(target.endpoint)
     assert all(_WORD.fullmatch(word) for word in (url, *target.public_keys))
-    settings = UNIVERSAL_SETTINGS if known is None else known
+    settings = UNIVERSAL_SETTINGS if own is None else own
     values: Mapping[str, str | None] = {
         "substituters": url,
         "trusted-public-keys": " ".join(target.public_keys) or None,

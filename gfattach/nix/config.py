@@ -7,7 +7,6 @@ a fragment is fitted to the Nix at hand. Neither opens the store.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 from gfattach.deadline import Deadline
 from gfattach.errors import NixError
-from gfattach.nix.program import NOWHERE, Nix, error_line, run, unconfigured
+from gfattach.nix.program import NOWHERE, Nix, error_line, run
 
 #: Seconds for a question that Nix answers in 0.03.
 CONFIG_SECONDS = 10.0
@@ -81,12 +80,6 @@ def system_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` for a Nix that reads the system's configuration alone, as a daemon does."""
     kept = {name: value for name, value in environ.items() if name != "NIX_CONFIG"}
     return kept | {"NIX_USER_CONF_FILES": f"{NOWHERE}/nix.conf"}
-
-
-@functools.cache
-def known_settings(nix: Nix) -> frozenset[str]:
-    """The names of the settings that `nix` knows, whatever is configured. Raises NixError."""
-    return read_settings(nix, environ=unconfigured(os.environ)).known
 
 
 def _parse(nix: Nix, text: str) -> dict[str, Any]:

@@ -24,19 +24,13 @@ END_SECONDS = 4.0
 #: The netrc of a Nix that is told of no other.
 DEFAULT_NETRC = "/etc/nix/netrc"
 
-#: The settings that the probes look at; the others stay out of what is written and shown.
+#: The settings that the probes and the fragment look at; the others stay out of what is written and shown.
 LOOKED_AT = (
-    "connect-timeout",
-    "download-attempts",
-    "narinfo-cache-negative-ttl",
-    "netrc-file",
+    *sorted(nixconf.UNIVERSAL_SETTINGS),
     "require-sigs",
     "ssl-cert-file",
-    "stalled-download-timeout",
     "store",
     "substitute",
-    "substituters",
-    "trusted-public-keys",
     "trusted-substituters",
 )
 
@@ -82,7 +76,7 @@ class NixSubject:
         environ = dict(self.environment)
         if self.target is None:
             return environ
-        text = nixconf.render(self.target, settings.known, own=settings.values)
+        text = nixconf.render(self.target, settings.values)
         lines = environ.get(nixconf.VARIABLE, "").splitlines()
         if self.activated():
             lines = [part for line in lines for part in ((line, text) if self._includes(line) else (line,))]

@@ -104,7 +104,7 @@ def test_bounds_of_the_users_that_are_stricter_are_as_before(user: User) -> None
     strict = "connect-timeout = 1\nnarinfo-cache-negative-ttl = 0\nstalled-download-timeout = 900"
     fragment = user.root / "nix.conf"
     known = user.settings(strict)
-    fragment.write_text(nixconf.render(TARGET, known, own=known))
+    fragment.write_text(nixconf.render(TARGET, known))
     found = user.settings(f"{strict}\n{nixconf.include_line(fragment)}")
     assert (found["connect-timeout"], found["narinfo-cache-negative-ttl"]) == (1, 0)
     assert found["stalled-download-timeout"] == nixconf.STALLED_SECONDS

@@ -14,7 +14,7 @@ from gfattach.endpoint import parse_endpoint
 from gfattach.engine import Run
 from gfattach.finding import Finding, Status
 from gfattach.fragments import nixconf
-from gfattach.nix.config import known_settings, read_settings
+from gfattach.nix.config import read_settings
 from gfattach.nix.program import Nix, nix_store, run
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.nix import STAGE, NixSubject
@@ -61,8 +61,8 @@ def test_asking_makes_no_store(nix, environ, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_every_setting_of_the_fragment_is_one_that_this_nix_knows(nix):
-    known = known_settings(nix)
+def test_every_setting_of_the_fragment_is_one_that_this_nix_knows(nix, environ):
+    known = read_settings(nix, Deadline.after(NIX_SECONDS), environ).known
     assert known >= nixconf.UNIVERSAL_SETTINGS
     assert "no-such-setting" not in known
 

@@ -52,19 +52,22 @@ def test_a_cache_that_is_away_costs_seconds():
     ],
 )
 def test_a_bound_of_the_users_own_stays_where_it_is_stricter(name, own, written):
-    found = settings(nixconf.render(TARGET, None, own={name: own}))
+    everything = dict.fromkeys(nixconf.UNIVERSAL_SETTINGS)
+    found = settings(nixconf.render(TARGET, everything | {name: own}))
     assert found == settings(nixconf.render(TARGET, None)) | {name: str(written)}
 
 
 def test_only_known_settings_are_written():
-    found = settings(nixconf.render(TARGET, {"substituters", "connect-timeout"}))
+    found = settings(nixconf.render(TARGET, {"substituters": [], "connect-timeout": 0}))
     assert set(found) == {"extra-substituters", "connect-timeout"}
 
 
 def test_a_netrc_is_named_when_given_and_known():
     netrc = Path("/h/netrc")
-    assert settings(nixconf.render(TARGET, {"netrc-file"}, netrc_file=netrc)) == {"netrc-file": "/h/netrc"}
-    assert "netrc-file" not in settings(nixconf.render(TARGET, {"substituters"}, netrc_file=netrc))
+    assert settings(nixconf.render(TARGET, {"netrc-file": ""}, netrc_file=netrc)) == {
+        "netrc-file": "/h/netrc"
+    }
+    assert "netrc-file" not in settings(nixconf.render(TARGET, {"substituters": []}, netrc_file=netrc))
 
 
 def test_without_keys_none_are_added():

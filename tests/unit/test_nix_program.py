@@ -10,10 +10,10 @@ import pytest
 
 from gfattach.deadline import Deadline
 from gfattach.errors import ExitCode, NixError, ProgramMissingError
-from gfattach.nix.config import known_settings, read_settings
+from gfattach.nix.config import read_settings
 from gfattach.nix.program import Flavour, Nix, identify, locate, nix_store, unconfigured
 from gfattach.process import ProcessId
-from tests.unit.fake_nix import fake_nix, script, showing
+from tests.unit.fake_nix import fake_nix, script
 
 SECONDS = 10.0
 
@@ -199,14 +199,6 @@ def test_a_nix_that_does_not_show_its_settings_is_told_apart(tmp_path, body, cod
     with pytest.raises(NixError) as caught:
         read_settings(fake_nix(tmp_path, body), Deadline.after(0.5 if code == "nix.hung" else SECONDS))
     assert caught.value.code == code
-
-
-def test_known_settings_do_not_depend_on_what_is_configured(tmp_path, monkeypatch):
-    monkeypatch.setenv("NIX_CONFIG", "garbage")
-    refuse = 'if [ -n "$NIX_CONFIG" ]; then echo "error: garbage" >&2; exit 1; fi\n'
-    nix = showing(tmp_path, {"netrc-file": "", "connect-timeout": 0})
-    nix.path.write_text(nix.path.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{refuse}"))
-    assert known_settings(nix) == {"netrc-file", "connect-timeout"}
 
 
 def test_a_nix_that_is_to_read_nothing_is_pointed_nowhere():
