@@ -50,7 +50,7 @@
           pythonImportsCheck = [
             "gfattach"
             "gfattach.__main__"
-            "gfattach.attach.up"
+            "gfattach.attach.up.up"
             "gfattach.cli.main"
             "gfattach.nixcache.client"
             "gfattach.probes.codes"

@@ -9,10 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from gfattach.agent import supervisor
-from gfattach.agent.state import read_state
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.state import read_state
 from gfattach.cluster.connection import ClusterRef
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     record.touch()
     client = supervisor.ensure(directory, ClusterRef((kubeconfig,), "bed"), deadline=Deadline.after(10))
     # What the start of an agent does not need was loaded meanwhile, and is not waited for.
-    from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+    from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 
     raw, cache = (PodUpstream("nix-cache", "bazel-cache", port) for port in ("http", "grpc"))
     forwards = (ForwardSpec("cache", cache, Health("grpc")), ForwardSpec("raw", raw, Health("http", "/")))

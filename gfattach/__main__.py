@@ -44,7 +44,7 @@ def _redacted(kind: type[BaseException], error: BaseException, trace: object) ->
     """What Python shows of a defect that somebody asked to see (GFATTACH_DEBUG), without secrets in it."""
     import traceback
 
-    from gfattach.redact import redact
+    from gfattach.core.redact import redact
 
     sys.stderr.write(redact("".join(traceback.format_exception(error))))
 

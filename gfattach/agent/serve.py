@@ -15,18 +15,24 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach import files
-from gfattach.agent import listener
 from gfattach.agent.clock import Clock
-from gfattach.agent.control import ControlServer
-from gfattach.agent.holder import Holder
-from gfattach.agent.log import LOG, log_to
-from gfattach.agent.operations import Operations
-from gfattach.agent.state import AgentState, clear_sockets, make_socket_directory, state_file, write_state
-from gfattach.agent.supervisor import discard
+from gfattach.agent.control.holder import Holder
+from gfattach.agent.control.operations import Operations
+from gfattach.agent.control.server import ControlServer
+from gfattach.agent.forward import listener
+from gfattach.agent.launch.supervisor import discard
+from gfattach.agent.model.log import LOG, log_to
+from gfattach.agent.model.state import (
+    AgentState,
+    clear_sockets,
+    make_socket_directory,
+    state_file,
+    write_state,
+)
 from gfattach.cluster.connection import ClusterRef
-from gfattach.first_words import tell_parent
-from gfattach.process import ProcessId
+from gfattach.core import files
+from gfattach.core.first_words import tell_parent
+from gfattach.core.process import ProcessId
 
 #: Seconds between looks at the records, the lease and the clock.
 TICK_SECONDS = 1.0

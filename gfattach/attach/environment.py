@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach import attachment as records
-from gfattach.attach.hazards import workspace_hazards
-from gfattach.attachment import Attachment
+from gfattach.attach.model import record as records
+from gfattach.attach.model.record import Attachment
 from gfattach.contract.environment import Assign, Exports, attached, change, detached
-from gfattach.contract.hazards import environment_hazards
+from gfattach.contract.hazards.environment import environment_hazards
+from gfattach.contract.hazards.workspace import workspace_hazards
 from gfattach.contract.localfile import local_values
 from gfattach.contract.localfile import write_local_file as write_file
-from gfattach.contract.manifest import read_manifest
+from gfattach.contract.model.manifest import read_manifest
 from gfattach.contract.substrate import Verdict, classify
-from gfattach.errors import UsageError
-from gfattach.finding import Finding
-from gfattach.paths import resolve_home
+from gfattach.core.errors import UsageError
+from gfattach.core.finding import Finding
+from gfattach.core.paths import resolve_home
 from gfattach.site.load import load_site
 
 
@@ -45,7 +45,7 @@ def shell(workspace: Path | None) -> Shell:
     before = dict(os.environ)
     record = records.load(resolve_home(workspace, Path.cwd()))
     if record is not None and record.agent is not None:
-        from gfattach.attach.agents import keep_watched
+        from gfattach.attach.route.agents import keep_watched
 
         keep_watched(record)
     after = detached(before) if record is None else attached(before, exports(record))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach.agent import supervisor
-from gfattach.agent.state import log_file
-from gfattach.attach import agents
-from gfattach.attach.agents import ANSWER_SECONDS
-from gfattach.deadline import Deadline
-from gfattach.errors import AgentError, UsageError
-from gfattach.files import read_bytes
-from gfattach.paths import resolve_home
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.state import log_file
+from gfattach.attach.route import agents
+from gfattach.attach.route.agents import ANSWER_SECONDS
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import AgentError, UsageError
+from gfattach.core.files import read_bytes
+from gfattach.core.paths import resolve_home
 
 #: Seconds between two looks at a file that is followed.
 FOLLOW_SECONDS = 0.5

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach import attachment as records
-from gfattach.agent.status import AgentStatus
-from gfattach.attach import agents, forwards
-from gfattach.attachment import Attachment
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Report, Run
-from gfattach.errors import CredentialError, ExitCode
-from gfattach.finding import Finding, fail, ok
+from gfattach.agent.model.status import AgentStatus
+from gfattach.attach.model import record as records
+from gfattach.attach.model.record import Attachment
+from gfattach.attach.route import agents, forwards
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Report, Run
+from gfattach.core.errors import CredentialError, ExitCode
+from gfattach.core.finding import Finding, fail, ok
+from gfattach.core.paths import Home, resolve_home
 from gfattach.fragments import nixconf
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.paths import Home, resolve_home
 from gfattach.reapi.target import CacheTarget
 
 #: Seconds for the agent to meet what a cache that does not answer has shown here.
@@ -131,7 +131,8 @@ def _behind_dead_forward(endpoint: Endpoint, socket: Path | None, agent: AgentSt
 
 def _ask_cache(target: CacheTarget, run: Run) -> None:
     """Ask it with its token, as `_ask_substituter` does."""
-    from gfattach.attach import bazel_side, bazel_token
+    from gfattach.attach.bazel import checks as bazel_side
+    from gfattach.attach.bazel import token as bazel_token
 
     with contextlib.suppress(CredentialError):
         target = bazel_token.ask_with_token(target, run)
@@ -141,7 +142,8 @@ def _ask_cache(target: CacheTarget, run: Run) -> None:
 
 def _ask_substituter(target: SubstituterTarget, run: Run) -> None:
     """Ask it with its token, or, where that is no good, without: the checklist has said so by then."""
-    from gfattach.attach import nix_side, nix_token
+    from gfattach.attach.nix import checks as nix_side
+    from gfattach.attach.nix import token as nix_token
 
     with contextlib.suppress(CredentialError):
         target = nix_token.with_token(target, run)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gfattach.agent.status import AgentStatus, ForwardStatus
-from gfattach.attach import agents
-from gfattach.paths import resolve_home
+from gfattach.agent.model.status import AgentStatus, ForwardStatus
+from gfattach.attach.route import agents
+from gfattach.core.paths import resolve_home
 
 #: Seconds between two looks.
 WATCH_SECONDS = 1.0

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gfattach.errors import StorageError
-from gfattach.files import locked, make_private_directory, read_json, write_json
+from gfattach.core.errors import StorageError
+from gfattach.core.files import locked, make_private_directory, read_json, write_json
 
 #: How many programs' answers are kept.
 KEPT_PROGRAMS = 8

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gfattach.errors import BazelError
-from gfattach.files import make_private_directory, remove, storage_error, write_atomic
+from gfattach.core.errors import BazelError
+from gfattach.core.files import make_private_directory, remove, storage_error, write_atomic
 
 #: Bytes of an event file that are read. What is looked for stands at both ends of it, and the file
 #: of a build with 100 000 targets has about 60 MB.

@@ -20,9 +20,9 @@ from pathlib import Path
 from gfattach.bazel.answers import Answers
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import EXIT_USAGE, Server
-from gfattach.deadline import Deadline
-from gfattach.errors import BazelError
-from gfattach.files import make_private_directory
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError
+from gfattach.core.files import make_private_directory
 
 #: Seconds that all questions together may take: a cold server on a small machine, with room to spare.
 PROBE_SECONDS = 60.0

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gfattach.errors import BazelError
-from gfattach.files import storage_error
+from gfattach.core.errors import BazelError
+from gfattach.core.files import storage_error
 
 #: The flag that asks for the log, by its names, the present one first.
 LOG_FLAGS = ("--remote_grpc_log", "--experimental_remote_grpc_log")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from gfattach.bazel.events import Options, private_files, read_events
 from gfattach.bazel.run import Server
-from gfattach.deadline import Deadline
-from gfattach.errors import BazelError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError
 
 #: A strategy that only an executor provides is an error as soon as there is none.
 _QUIET = (

@@ -14,8 +14,8 @@ import string
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.errors import UsageError
-from gfattach.files import make_private_directory, write_atomic
+from gfattach.core.errors import UsageError
+from gfattach.core.files import make_private_directory, write_atomic
 
 #: How many actions the probe has: enough that one odd one is 5 %.
 ACTIONS = 20

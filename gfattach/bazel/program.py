@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gfattach import process
-from gfattach.deadline import Deadline
-from gfattach.errors import BazelError, ProgramMissingError
+from gfattach.core import process
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError, ProgramMissingError
 
 #: How to get a Bazel.
 INSTALL_HINT = "install Bazel: apt-get install bazel-bootstrap"

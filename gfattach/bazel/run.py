@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from gfattach import process
 from gfattach.bazel.crash import crash_cause
 from gfattach.bazel.program import Bazel, plain_environment
-from gfattach.deadline import Deadline
-from gfattach.errors import BazelError, StorageError
-from gfattach.files import make_private_directory, remove_tree
-from gfattach.process import Completed, ProcessId
+from gfattach.core import process
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError, StorageError
+from gfattach.core.files import make_private_directory, remove_tree
+from gfattach.core.process import Completed, ProcessId
 
 #: Seconds after which a server ends by itself, should gfattach be killed before it could end it.
 IDLE_SECONDS = 120

@@ -21,9 +21,9 @@ from gfattach.bazel.answers import Answers
 from gfattach.bazel.preflight import error_line
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
-from gfattach.deadline import Deadline
-from gfattach.errors import BazelError
-from gfattach.files import make_private_directory
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError
+from gfattach.core.files import make_private_directory
 
 #: The name that Bazel asks for over the socket; nothing resolves it.
 NAME = "gfattach-trial.invalid"

@@ -13,10 +13,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from gfattach import process
 from gfattach.bazel.run import Server
-from gfattach.deadline import Deadline
-from gfattach.files import make_private_directory, read_bytes, remove_tree, write_atomic
+from gfattach.core import process
+from gfattach.core.deadline import Deadline
+from gfattach.core.files import make_private_directory, read_bytes, remove_tree, write_atomic
 
 #: Where a workspace has it.
 WRAPPER = "tools/bazel"

@@ -12,6 +12,6 @@ def bazel(words: tuple[str, ...]) -> None:
 
     What the contract refuses ends with 3. Everything else is Bazel's: this process becomes it.
     """
-    from gfattach.attach.bazel_command import become, prepare
+    from gfattach.attach.bazel.command import become, prepare
 
     become(prepare(words))

@@ -14,7 +14,7 @@ from gfattach.cli.execute import execute, output_options
 @click.pass_context
 def down(ctx: click.Context, workspace: Path | None, verbose: bool, output: str) -> None:
     """Undo everything that `up` did, byte for byte. Twice is fine."""
-    from gfattach.attach.down import detach
+    from gfattach.attach.down.down import detach
     from gfattach.cli.outcomes import detached
 
     ctx.exit(execute("down", output, verbose, lambda run: detached(detach(workspace, run))))

@@ -58,8 +58,8 @@ def env(ctx: click.Context, kind: str, write: Path | None, workspace: Path | Non
 
 
 def _append_for_github(text: str) -> None:
-    from gfattach.errors import UsageError
-    from gfattach.files import storage_error
+    from gfattach.core.errors import UsageError
+    from gfattach.core.files import storage_error
 
     name = os.environ.get("GITHUB_ENV")
     if not name:
@@ -79,9 +79,9 @@ def _append_for_github(text: str) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def exec_(workspace: Path | None, command: tuple[str, ...]) -> None:
     """Run COMMAND in the attached environment, in place of this process."""
-    from gfattach import process
     from gfattach.attach.environment import shell
-    from gfattach.errors import ProgramMissingError, UsageError
+    from gfattach.core import process
+    from gfattach.core.errors import ProgramMissingError, UsageError
 
     found = shell(workspace)
     if found.attachment is None:

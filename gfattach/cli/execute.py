@@ -15,9 +15,9 @@ import click
 
 from gfattach.cli.interrupts import end_as_interrupted
 from gfattach.cli.streams import can_draw
-from gfattach.engine import Observer, Report, Run
-from gfattach.errors import ExitCode, GfattachError
-from gfattach.redact import redact
+from gfattach.core.engine import Observer, Report, Run
+from gfattach.core.errors import ExitCode, GfattachError
+from gfattach.core.redact import redact
 
 OUTPUTS = ("text", "plain", "json", "github")
 
@@ -122,7 +122,7 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
         for line in error_lines(error.fact, error.hints):
             print(line, file=sys.stderr)
     if output == "github":
-        from gfattach.files import storage_error
+        from gfattach.core.files import storage_error
         from gfattach.report.github import step_summary, workflow_commands
 
         for line in workflow_commands(report, error):

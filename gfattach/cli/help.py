@@ -14,7 +14,7 @@ from gfattach.cli.main import COMMANDS
 
 def exit_codes() -> Iterator[str]:
     """The table of exit codes."""
-    from gfattach.errors import EXIT_CODE_MEANING
+    from gfattach.core.errors import EXIT_CODE_MEANING
 
     yield "Every command ends with one of these:"
     for code, meaning in EXIT_CODE_MEANING.items():
@@ -23,7 +23,7 @@ def exit_codes() -> Iterator[str]:
 
 def exit_codes_for_programs() -> dict[str, Any]:
     """The same for programs."""
-    from gfattach.errors import EXIT_CODE_MEANING
+    from gfattach.core.errors import EXIT_CODE_MEANING
 
     return {"exit_codes": [{"exit": int(code), "meaning": said} for code, said in EXIT_CODE_MEANING.items()]}
 
@@ -126,7 +126,7 @@ def help_(ctx: click.Context, words: tuple[str, ...], output: str) -> None:
     if output == "json":
         if topic is None:
             raise click.UsageError(f"only topics and codes are there as JSON: {', '.join(TOPICS)}")
-        from gfattach.errors import ExitCode
+        from gfattach.core.errors import ExitCode
         from gfattach.report.document import document
 
         click.echo(json.dumps(document("help", None, ExitCode.GOOD, topic.for_programs()), indent=2))

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gfattach.cli.execute import Outcome, execute
-from gfattach.engine import Run
+from gfattach.core.engine import Run
 
 
 @click.command()

@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from gfattach import __version__
-from gfattach.errors import ExitCode, GfattachError, UsageError
-from gfattach.redact import redact
+from gfattach.core.errors import ExitCode, GfattachError, UsageError
+from gfattach.core.redact import redact
 
 #: Commands in the order in which help lists them: where each is, and what it does in one line.
 COMMANDS: dict[str, tuple[str, str]] = {

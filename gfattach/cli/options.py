@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gfattach.attach.options import ClientOptions
+from gfattach.attach.model.options import ClientOptions
 
 #: Options that name a site's settings: the option's words, what stands behind them, the setting, the help.
 _SITE = (

@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gfattach.cli.execute import Outcome
-from gfattach.errors import ExitCode
+from gfattach.core.errors import ExitCode
 from gfattach.report.text import headline, seconds, size
 
 if TYPE_CHECKING:
-    from gfattach.agent.status import ForwardStatus
-    from gfattach.attach.down import Detached
-    from gfattach.attach.publish import Linted, Published
-    from gfattach.attach.site import ShownSite
+    from gfattach.agent.model.status import ForwardStatus
+    from gfattach.attach.down.down import Detached
+    from gfattach.attach.model.record import Attachment
     from gfattach.attach.status import Inspection
-    from gfattach.attach.up import Attached
+    from gfattach.attach.up.up import Attached
     from gfattach.attach.watch import Look
-    from gfattach.attachment import Attachment
-    from gfattach.firsthit.evidence import Leg
-    from gfattach.firsthit.proof import Proof
+    from gfattach.operator.publish import Linted, Published
+    from gfattach.operator.site import ShownSite
+    from gfattach.proof.evidence import Leg
+    from gfattach.proof.record import Proof
 
 
 def attached(done: Attached) -> Outcome:
@@ -189,7 +189,7 @@ def linted(done: Linted) -> Outcome:
 def published(done: Published) -> Outcome:
     """What `site publish` wrote and how to undo it, or with --dry-run the manifest alone."""
     if done.server is None:
-        from gfattach.attach.publish import as_yaml
+        from gfattach.operator.publish import as_yaml
 
         return Outcome(ExitCode.GOOD, done.as_json(), as_yaml(done.manifest).splitlines())
     lines = [f"published: the ConfigMap {done.name} on {done.server}", f"  to undo it: {done.undo}"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from gfattach.attach.credentials import Kept
 from gfattach.cli.execute import Outcome
+from gfattach.core.errors import ExitCode
 from gfattach.credential.jwt import Claims, duration
-from gfattach.errors import ExitCode
+from gfattach.operator.credentials import Kept
 
 
 def logged_in(kept: Kept) -> Outcome:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gfattach.attach.options import ClientOptions
+from gfattach.attach.model.options import ClientOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, nix_path_option
 
@@ -41,8 +41,8 @@ def prove(
     In the control leg the endpoint is withheld, and the hits have to vanish. Ends with 4 when
     anything was left unproved.
     """
+    from gfattach.attach.prove import ProveOptions, prove_attachment
     from gfattach.cli.outcomes import proved
-    from gfattach.prove import ProveOptions, prove_attachment
 
     options = ProveOptions(workspace, clients, labels, evidence, nix_paths)
     ctx.exit(execute("prove", output, verbose, lambda run: proved(prove_attachment(options, run))))

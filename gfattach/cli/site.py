@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gfattach.attach.options import ClientOptions
+from gfattach.attach.model.options import ClientOptions
 from gfattach.cli.execute import Outcome, execute, output_options
 from gfattach.cli.main import Group
 from gfattach.cli.options import client_options, cluster_options, site_options
 
 if TYPE_CHECKING:
-    from gfattach.engine import Run
+    from gfattach.core.engine import Run
 
 
 @click.group(cls=Group)
@@ -35,8 +35,8 @@ def show(
     output: str,
 ) -> None:
     """Show every setting of the site, its value, and where the value comes from."""
-    from gfattach.attach.site import show_site
     from gfattach.cli.outcomes import shown_site
+    from gfattach.operator.site import show_site
 
     def work(run: Run) -> Outcome:
         return shown_site(show_site(workspace, site, run, ask_cluster=cluster))
@@ -53,8 +53,8 @@ def lint(ctx: click.Context, file: Path | None, workspace: Path | None, verbose:
 
     Ends with 0 when there is none and with 2 when there is one. No cluster is asked.
     """
-    from gfattach.attach.publish import lint_site
     from gfattach.cli.outcomes import linted
+    from gfattach.operator.publish import lint_site
 
     ctx.exit(execute("site lint", output, verbose, lambda run: linted(lint_site(workspace, file, run))))
 
@@ -81,8 +81,8 @@ def publish(
     FILE is the workspace's gfattach.toml without one. What it says of one machine (the kubeconfig, the
     context) says where to publish, and is not published. Needs the right to get, create and patch it.
     """
-    from gfattach.attach.publish import PublishOptions, publish_site
     from gfattach.cli.outcomes import published
+    from gfattach.operator.publish import PublishOptions, publish_site
 
     options = PublishOptions(workspace, file, site, dry_run)
     ctx.exit(execute("site publish", output, verbose, lambda run: published(publish_site(options, run))))
@@ -112,8 +112,8 @@ def warm(
     The protocol's probe action hits for every client afterwards, the Bazel probe for every
     Bazel like the one at hand.
     """
-    from gfattach.attach.site import WarmOptions, warm_site
     from gfattach.cli.outcomes import warmed
+    from gfattach.operator.site import WarmOptions, warm_site
 
     options = WarmOptions(workspace, site, clients, upload)
     ctx.exit(execute("site warm", output, verbose, lambda run: warmed(warm_site(options, run))))

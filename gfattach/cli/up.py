@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gfattach.attach.options import LEASE_HOURS, ClientOptions, TrialOptions, UpOptions
+from gfattach.attach.model.options import LEASE_HOURS, ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, nix_path_option, site_options, words_of
 from gfattach.fragments.bazelrc import OnCacheDown
@@ -118,7 +118,7 @@ def up(
         allow_plaintext_loopback=allow_plaintext_loopback,
     )
 
-    from gfattach.attach.up import attach
+    from gfattach.attach.up.up import attach
     from gfattach.cli.outcomes import attached
 
     ctx.exit(execute("up", output, verbose, lambda run: attached(attach(options, run))))

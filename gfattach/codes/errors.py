@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from gfattach.errors import ExitCode
+from gfattach.core.errors import ExitCode
 
 ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
     {

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gfattach.contract.model.terms import Reason
+from gfattach.contract.model.variables import value_of
 from gfattach.contract.substrate import classify
-from gfattach.contract.terms import Reason
-from gfattach.contract.variables import value_of
-from gfattach.errors import RefusedError, UsageError
+from gfattach.core.errors import RefusedError, UsageError
 
 #: The profiles of the call, and the profile state that each becomes.
 PROFILES: Mapping[str, str] = {

@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.contract.variables import BY_NAME
-from gfattach.endpoint import Endpoint
-from gfattach.errors import UsageError
+from gfattach.contract.model.variables import BY_NAME
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.errors import UsageError
 
 #: What was set, as JSON: by `gfattach env`, and by a local environment file.
 MEMORY = "GFATTACH_SET"

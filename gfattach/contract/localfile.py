@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gfattach import git
 from gfattach.contract.environment import FILE_MEMORY, contract_values, memory_text
+from gfattach.contract.model.variables import BY_NAME, Secrecy
 from gfattach.contract.shells import quote
-from gfattach.contract.variables import BY_NAME, Secrecy
-from gfattach.endpoint import Endpoint
-from gfattach.errors import RefusedError, UsageError
-from gfattach.files import write_atomic
-from gfattach.git import Standing
+from gfattach.core import git
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.errors import RefusedError, UsageError
+from gfattach.core.files import write_atomic
+from gfattach.core.git import Standing
 
 FILE_NAME = ".env.flywheel.local"
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gfattach.contract.rules_endpoint import stale_host
-from gfattach.contract.variables import value_of
+from gfattach.contract.model.variables import value_of
+from gfattach.contract.rules.endpoint import stale_host
 
 
 class NixState(StrEnum):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gfattach.contract.environment import NIX_CONFIG, SAVED, Assign, Reference
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 
 SCHEMA = "gfattach.env/1"
 

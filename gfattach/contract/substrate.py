@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gfattach.contract.codes import SCRIPT_ACCEPTED, SCRIPT_DOES_NOT_KNOW, SCRIPT_REFUSED, SCRIPT_USAGE
-from gfattach.contract.display import shown
-from gfattach.contract.manifest import declared_mode
+from gfattach.contract.model.codes import SCRIPT_ACCEPTED, SCRIPT_DOES_NOT_KNOW, SCRIPT_REFUSED, SCRIPT_USAGE
+from gfattach.contract.model.display import shown
+from gfattach.contract.model.manifest import declared_mode
+from gfattach.contract.model.terms import ProfileState, Reading, Reason, Substrate, derive
+from gfattach.contract.model.variables import VARIABLES, value_of
 from gfattach.contract.nix_state import NixState, nix_state
-from gfattach.contract.rules_endpoint import endpoint_rules
-from gfattach.contract.rules_executor import executor_rules
-from gfattach.contract.rules_mode import mode_rules, profile_rules
-from gfattach.contract.rules_values import upload_rules, value_rules
-from gfattach.contract.terms import ProfileState, Reading, Reason, Substrate, derive
-from gfattach.contract.variables import VARIABLES, value_of
-from gfattach.errors import ExitCode, RefusedError
+from gfattach.contract.rules.endpoint import endpoint_rules
+from gfattach.contract.rules.executor import executor_rules
+from gfattach.contract.rules.mode import mode_rules, profile_rules
+from gfattach.contract.rules.values import upload_rules, value_rules
+from gfattach.core.errors import ExitCode, RefusedError
 
 if TYPE_CHECKING:
     from gfattach.site.site import Site

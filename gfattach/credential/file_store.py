@@ -10,9 +10,9 @@ import os
 import stat
 from pathlib import Path
 
-from gfattach import files
-from gfattach.errors import CredentialError
-from gfattach.paths import state_directory
+from gfattach.core import files
+from gfattach.core.errors import CredentialError
+from gfattach.core.paths import state_directory
 
 
 def credential_directory() -> Path:

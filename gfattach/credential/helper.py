@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from gfattach.errors import CredentialError, GfattachError
-from gfattach.redact import redact
+from gfattach.core.errors import CredentialError, GfattachError
+from gfattach.core.redact import redact
 
 #: The wrapper's name in the directory that it is written to.
 HELPER_NAME = "credential-helper"
@@ -95,7 +95,7 @@ def write_helper(directory: Path, host: str = "", port: int | None = None) -> Pa
 
     Bazel's flag takes one path and no arguments. `host` and `port` are as for `answer`. Raises StorageError.
     """
-    from gfattach.files import make_private_directory, write_atomic
+    from gfattach.core.files import make_private_directory, write_atomic
 
     # -P keeps the directory that Bazel runs it in, a workspace, from being imported from.
     program = "from gfattach.__main__ import main; main()"

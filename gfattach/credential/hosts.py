@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gfattach.errors import CredentialError
+from gfattach.core.errors import CredentialError
 
 #: A host name or an IPv4 address (RFC 1123), or an IPv6 address without its brackets.
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?|[0-9a-f:]{2,39}(?:%[a-z0-9_.-]{1,20})?")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach import files
+from gfattach.core import files
 from gfattach.credential.file_store import credential_directory
 from gfattach.credential.jwt import Claims
 from gfattach.credential.store import STORES

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from gfattach.errors import CredentialError
+from gfattach.core.errors import CredentialError
 
 #: Seconds that a token has to be good for yet: a build that starts with less loses the cache midway.
 MARGIN_SECONDS = 60.0

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gfattach.errors import CredentialError
+from gfattach.core.errors import CredentialError
 
 Answer = TypeVar("Answer")
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from gfattach.core.errors import CredentialError
+from gfattach.core.redact import register
 from gfattach.credential.hosts import is_cell
-from gfattach.errors import CredentialError
-from gfattach.redact import register
 
 #: The variables that name, or hold, the token for a REAPI cell, and the file that is there without them.
 FILE_VARIABLE = "GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gfattach.errors import CredentialError
+from gfattach.core.errors import CredentialError
 
 #: The stores by name, the one that is used unless another is asked for first.
 STORES = ("keyring", "file")

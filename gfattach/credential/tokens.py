@@ -11,12 +11,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gfattach.core.errors import CredentialError
 from gfattach.credential import index
 from gfattach.credential.hosts import host_of
 from gfattach.credential.jwt import Claims, demand_valid, read_claims
 from gfattach.credential.sources import Token, cell_file, cell_variables, check
 from gfattach.credential.store import open_store
-from gfattach.errors import CredentialError
 
 
 @dataclass(frozen=True)

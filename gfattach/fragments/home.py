@@ -8,10 +8,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from gfattach import git
-from gfattach.credential.helper import HELPER_NAME
-from gfattach.errors import RefusedError, StorageError
-from gfattach.files import (
+from gfattach.core import git
+from gfattach.core.errors import RefusedError, StorageError
+from gfattach.core.files import (
     PRIVATE_DIRECTORY,
     make_private_directory,
     read_bytes,
@@ -20,9 +19,10 @@ from gfattach.files import (
     storage_error,
     write_atomic,
 )
-from gfattach.git import Standing
-from gfattach.journal import ORIGINALS
-from gfattach.paths import Home
+from gfattach.core.git import Standing
+from gfattach.core.paths import Home
+from gfattach.credential.helper import HELPER_NAME
+from gfattach.undo.journal import ORIGINALS
 
 #: The file by which the home ignores itself, and all that is in it.
 IGNORE_FILE = ".gitignore"

@@ -10,14 +10,15 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach import git, marked
-from gfattach.errors import RefusedError, StorageError
-from gfattach.files import read_bytes
+from gfattach.core import git
+from gfattach.core.errors import RefusedError, StorageError
+from gfattach.core.files import read_bytes
+from gfattach.core.git import Standing
+from gfattach.core.paths import Home
 from gfattach.fragments.rcfile import WORKSPACE, WORKSPACE_FILES, imports, quote
-from gfattach.git import Standing
-from gfattach.journal import Journal
-from gfattach.marked import DamagedBlockError
-from gfattach.paths import Home
+from gfattach.undo import marked
+from gfattach.undo.journal import Journal
+from gfattach.undo.marked import DamagedBlockError
 
 #: The rc file that is a user's own in a workspace.
 USER_RC = "user.bazelrc"

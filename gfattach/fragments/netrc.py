@@ -13,9 +13,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.errors import StorageError
-from gfattach.files import make_private_directory, read_bytes, remove, write_atomic
-from gfattach.finding import Finding, fail, ok, warn
+from gfattach.core.errors import StorageError
+from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
+from gfattach.core.finding import Finding, fail, ok, warn
 from gfattach.nix import netrc
 
 #: Machines that are everybody's on this machine.

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gfattach.endpoint import PORTS, Endpoint
-from gfattach.errors import UsageError
+from gfattach.core.endpoint import PORTS, Endpoint
+from gfattach.core.errors import UsageError
+from gfattach.core.paths import Home, state_directory
 from gfattach.fragments.template import render as render_template
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.paths import Home, state_directory
 
 #: The variable by which Nix is given configuration.
 VARIABLE = "NIX_CONFIG"

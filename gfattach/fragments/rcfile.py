@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 
 #: What a path in an import may begin with: the root of the workspace, as Bazel finds it.
 WORKSPACE = "%workspace%"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 from gfattach.reapi.target import CacheTarget
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.nix.config import Settings, read_settings, system_environment
 from gfattach.nix.program import Nix
 

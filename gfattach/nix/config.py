@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gfattach.deadline import Deadline
-from gfattach.errors import NixError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import NixError
 from gfattach.nix.program import NOWHERE, Nix, error_line, run
 
 #: Seconds for a question that Nix answers in 0.03.

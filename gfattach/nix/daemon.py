@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gfattach.deadline import Deadline
-from gfattach.errors import NixError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import NixError
 from gfattach.nix.config import ENABLE_COMMANDS, UNKNOWN_COMMAND, Settings
 from gfattach.nix.program import Nix, error_line, plain, run
 

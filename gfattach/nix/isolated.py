@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from gfattach.errors import UsageError
-from gfattach.files import make_private_directory, remove_tree, storage_error, write_atomic
+from gfattach.core.errors import UsageError
+from gfattach.core.files import make_private_directory, remove_tree, storage_error, write_atomic
 
 #: Variables of the user's that go along: what finds programs, what names a language, and which
 #: certificate authorities to trust.

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gfattach import process
-from gfattach.deadline import Deadline
-from gfattach.errors import NixError, ProgramMissingError
+from gfattach.core import process
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import NixError, ProgramMissingError
 
 #: How to get a Nix.
 INSTALL_HINT = "install Nix: apt-get install nix-bin, or see https://nixos.org/download"

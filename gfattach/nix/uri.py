@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gfattach.endpoint import EndpointError, parse_endpoint
+from gfattach.core.endpoint import EndpointError, parse_endpoint
 
 
 def same_cache(said: str, uri: str) -> bool:

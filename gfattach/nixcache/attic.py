@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from gfattach.core.endpoint import Endpoint
 from gfattach.credential.jwt import read_payload
-from gfattach.endpoint import Endpoint
 from gfattach.nixcache.errors import FormatError
 
 #: Bytes of a cache's configuration.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.nixcache import attic, cacheinfo, narinfo
 from gfattach.nixcache.cacheinfo import CacheInfo
 from gfattach.nixcache.decompress import PIECE, Readable, checkable, opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from gfattach.errors import GfattachError
+from gfattach.core.errors import GfattachError
 
 
 class Kind(StrEnum):

@@ -13,7 +13,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from gfattach.endpoint import is_localhost
+from gfattach.core.endpoint import is_localhost
 
 
 def proxy_of(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gfattach import __version__
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.nixcache.decompress import PIECE
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.proxy import proxy_for

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.nixcache.errors import Kind, NixCacheError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
 from gfattach.nixcache.errors import Kind, NixCacheError
 
 #: An address as `socket` has it: family, and what `connect` takes.

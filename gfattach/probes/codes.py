@@ -5,11 +5,19 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from gfattach.asking import ENGINE_CODES
-from gfattach.finding import Stage
+from gfattach.core.asking import ENGINE_CODES
+from gfattach.core.finding import Stage
 
 #: The modules that hold a `STAGE`, in the order in which an attach asks them.
-STAGE_MODULES = ("cluster", "cluster_services", "certificates", "cache", "bazel", "substituter", "nix")
+STAGE_MODULES = (
+    "cluster.stage",
+    "cluster.services",
+    "certificates.stage",
+    "cache.stage",
+    "bazel.stage",
+    "substituter.stage",
+    "nix.stage",
+)
 
 
 def all_stages() -> list[Stage[Any]]:

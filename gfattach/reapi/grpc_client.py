@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from gfattach import __version__
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.headers import headers_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 from gfattach.reapi.target import CacheTarget
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gfattach.endpoint import Endpoint
+from gfattach.core.endpoint import Endpoint
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.reapi.speech import Heard, Speech, classify, is_enough
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import Tls, context

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gfattach import __version__
-from gfattach.engine import Report, StageResult
-from gfattach.errors import GfattachError
-from gfattach.finding import Finding
-from gfattach.redact import redacted
+from gfattach.core.engine import Report, StageResult
+from gfattach.core.errors import GfattachError
+from gfattach.core.finding import Finding
+from gfattach.core.redact import redacted
 
 SCHEMA = "gfattach.report/1"
 

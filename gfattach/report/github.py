@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gfattach.engine import Report
-from gfattach.errors import GfattachError
-from gfattach.finding import Status
-from gfattach.redact import redact
+from gfattach.core.engine import Report
+from gfattach.core.errors import GfattachError
+from gfattach.core.finding import Status
+from gfattach.core.redact import redact
 from gfattach.report.text import headline, seconds
 
 _LEVEL = {Status.FAIL: "error", Status.WARN: "warning"}

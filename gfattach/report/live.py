@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from gfattach.engine import StageResult
-from gfattach.finding import Finding, Status
-from gfattach.redact import redact
+from gfattach.core.engine import StageResult
+from gfattach.core.finding import Finding, Status
+from gfattach.core.redact import redact
 from gfattach.report.text import NAME_WIDTH, detail_lines, finding_lines, stage_summary
 
 _MARKS = {

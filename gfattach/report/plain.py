@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TextIO
 
-from gfattach.engine import StageResult
-from gfattach.finding import Finding, Status
-from gfattach.redact import redact
+from gfattach.core.engine import StageResult
+from gfattach.core.finding import Finding, Status
+from gfattach.core.redact import redact
 from gfattach.report.text import detail_lines, finding_lines, stage_line
 
 

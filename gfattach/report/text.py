@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gfattach.engine import StageResult
-from gfattach.finding import Finding, Status
-from gfattach.redact import redact
+from gfattach.core.engine import StageResult
+from gfattach.core.finding import Finding, Status
+from gfattach.core.redact import redact
 
 #: Width of the column that holds stage names.
 NAME_WIDTH = 12

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gfattach.cluster.api_fields import one_line
-from gfattach.cluster.objects import Service, ServicePort
-from gfattach.contract.rules_endpoint import stale_host
-from gfattach.errors import ClusterError, UsageError
+from gfattach.cluster.api.fields import one_line
+from gfattach.cluster.api.objects import Service, ServicePort
+from gfattach.contract.rules.endpoint import stale_host
+from gfattach.core.errors import ClusterError, UsageError
 from gfattach.site.settings import NAMESPACE
 from gfattach.site.site import NamedService
 

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 from gfattach.site.secrets import secret_name
 from gfattach.site.settings import BY_KEY
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from gfattach.contract.hazards_files import tracked_text_hazards
-from gfattach.errors import UsageError
-from gfattach.finding import Finding, fail, warn
+from gfattach.contract.hazards.files import tracked_text_hazards
+from gfattach.core.errors import UsageError
+from gfattach.core.finding import Finding, fail, warn
 from gfattach.site.document import entries, read_tables
 from gfattach.site.secrets import refuse_secret, secret_in
 from gfattach.site.settings import BY_KEY

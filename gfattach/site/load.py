@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gfattach.errors import UsageError
-from gfattach.files import read_bytes
-from gfattach.paths import config_directory
+from gfattach.core.errors import UsageError
+from gfattach.core.files import read_bytes
+from gfattach.core.paths import config_directory
 from gfattach.site.document import raw_values, read_tables
 from gfattach.site.settings import BY_KEY, SETTINGS
 from gfattach.site.site import Site, Value

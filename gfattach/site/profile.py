@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gfattach.errors import UsageError
-from gfattach.files import read_bytes
+from gfattach.core.errors import UsageError
+from gfattach.core.files import read_bytes
 from gfattach.site.document import raw_values, read_tables
 from gfattach.site.settings import BY_KEY, SETTINGS
 from gfattach.site.site import Site, as_raw

@@ -2,7 +2,7 @@
 
 A site is published, committed and shown: whatever is here is refused before anything else is said of
 it, and never shown. Shapes that are certain are looked for, not entropy: a public key is as random as
-a token. (`gfattach.redact` is the other way round: it takes out too much rather than too little.)
+a token. (`gfattach.core.redact` is the other way round: it takes out too much rather than too little.)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 
 _NAME = re.compile(
     r"(^|[._-])(token|password|passwd|passphrase|secret|secrets|credential|credentials|api_?key|private_?key"

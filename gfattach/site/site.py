@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.cluster.connection import ClusterRef
-from gfattach.endpoint import Endpoint
-from gfattach.files import write_atomic
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.files import write_atomic
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.settings import SETTINGS

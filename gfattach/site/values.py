@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gfattach.contract.rules_endpoint import stale_host
-from gfattach.endpoint import Endpoint, parse_endpoint
-from gfattach.errors import UsageError
+from gfattach.contract.rules.endpoint import stale_host
+from gfattach.core.endpoint import Endpoint, parse_endpoint
+from gfattach.core.errors import UsageError
 
 #: RFC 1123 label and RFC 1035 label, as Kubernetes asks them of namespaces and of Services, and the
 #: subdomain that it asks of other objects (kubernetes.io, "Object Names and IDs").

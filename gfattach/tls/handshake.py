@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.tls.certificate import Certificate, missing_issuer, read_der
 from gfattach.tls.context import blind
 from gfattach.tls.fault import Fault, NotConnectedError, fault_of, words_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from gfattach.finding import Finding, Status
+from gfattach.core.finding import Finding, Status
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from gfattach.errors import UsageError
-from gfattach.files import storage_error
+from gfattach.core.errors import UsageError
+from gfattach.core.files import storage_error
 
 
 class PemError(UsageError):

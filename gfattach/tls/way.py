@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 
 #: Makes a connection by a deadline. Raises OSError.
 Way = Callable[[Deadline], socket.socket]

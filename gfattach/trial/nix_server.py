@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from gfattach import files
-from gfattach.errors import StorageError
+from gfattach.core import files
+from gfattach.core.errors import StorageError
 from gfattach.nixcache import signature
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.signature import SecretKey

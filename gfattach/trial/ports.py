@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
 

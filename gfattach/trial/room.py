@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from gfattach.files import PRIVATE_DIRECTORY, PRIVATE_FILE, make_private_directory
+from gfattach.core.files import PRIVATE_DIRECTORY, PRIVATE_FILE, make_private_directory
 from gfattach.trial.room_files import BLOCK_BYTES, WellFormed, directory_bytes, swept
 
 #: Bytes of a directory that an entry can take: a name of up to 85 characters, and half of it unused.

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from gfattach import files
-from gfattach.endpoint import Endpoint
-from gfattach.errors import UsageError
-from gfattach.first_words import tell_parent
-from gfattach.process import ProcessId
+from gfattach.core import files
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.errors import UsageError
+from gfattach.core.first_words import tell_parent
+from gfattach.core.process import ProcessId
 from gfattach.trial.cache_server import CacheServer
 from gfattach.trial.nix_server import NixCacheServer
 from gfattach.trial.ports import LOOPBACK, PortError

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach import __version__, files
-from gfattach.endpoint import Endpoint
-from gfattach.process import ProcessId
+from gfattach import __version__
+from gfattach.core import files
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.process import ProcessId
 from gfattach.trial.ports import LOOPBACK
 
 #: Bytes on disk that the Bazel cache may take unless it is told otherwise.

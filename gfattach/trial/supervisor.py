@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gfattach import __version__, files
-from gfattach.background import begin, environment, stuck
-from gfattach.deadline import Deadline
-from gfattach.errors import ExitCode, GfattachError, StorageError, UsageError
+from gfattach import __version__
+from gfattach.core import files
+from gfattach.core.background import begin, environment, stuck
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ExitCode, GfattachError, StorageError, UsageError
 from gfattach.trial.ports import LOOPBACK, PortError, check_port
 from gfattach.trial.state import (
     DEFAULT_MAX_BYTES,

@@ -25,9 +25,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gfattach.agent import supervisor
-from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
-from gfattach.deadline import Deadline
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.core.deadline import Deadline
 from tests.integration.conftest import Machine
 
 from .cluster import Cluster

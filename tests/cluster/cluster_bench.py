@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gfattach.agent.spec import PodUpstream
+from gfattach.agent.model.spec import PodUpstream
 from gfattach.cluster.connection import ClusterRef
-from gfattach.probes.cluster import ClusterSubject
+from gfattach.probes.cluster.stage import ClusterSubject
 from tests.integration import faults
 from tests.integration.faults import Authority
 

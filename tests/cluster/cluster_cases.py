@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from gfattach.cluster.connection import ClusterRef
-from gfattach.probes.cluster import ClusterSubject
+from gfattach.probes.cluster.stage import ClusterSubject
 
 from .cluster_bench import SECRET, Bench
 from .middlebox import page

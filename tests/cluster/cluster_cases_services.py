@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 
-from gfattach.agent.spec import PodUpstream
+from gfattach.agent.model.spec import PodUpstream
 from tests.integration import faults
 
 from .cluster_bench import GRPC

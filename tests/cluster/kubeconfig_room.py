@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
-from gfattach.cluster.resolve import resolve
-from gfattach.deadline import Deadline
-from gfattach.errors import ClusterError
+from gfattach.cluster.kubeconfig.resolve import resolve
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ClusterError
 
 from .cluster import Cluster
 from .manifests import NAMESPACE

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gfattach.agent import supervisor
-from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.cli.outcomes import forward_line
 from gfattach.cluster.connection import ClusterRef
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from tests.integration.agents import SECONDS, Desk, connect, desk, wait_for
 from tests.ports import free_port
 

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from gfattach.agent import supervisor
-from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from tests.integration.agents import SECONDS, connect, desk, wait_for
 
 from .manifests import NAMESPACE, POD, RUNTIME_NODE, SERVICE

@@ -10,10 +10,10 @@ import os
 import pytest
 import yaml
 
-from gfattach.agent import supervisor
-from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from tests.integration.agents import SECONDS, desk
 from tests.integration.cluster_dials import NAME
 from tests.integration.pki import pki, server_context

@@ -7,12 +7,12 @@ import pytest
 import yaml
 
 from gfattach.cluster.connection import ClusterRef
-from gfattach.cluster.resolve import resolve
-from gfattach.deadline import Deadline
-from gfattach.engine import Run
-from gfattach.finding import Status
-from gfattach.probes.certificates import stage_of
-from gfattach.probes.certificates_subject import Purpose, of_api_server
+from gfattach.cluster.kubeconfig.resolve import resolve
+from gfattach.core.deadline import Deadline
+from gfattach.core.engine import Run
+from gfattach.core.finding import Status
+from gfattach.probes.certificates.stage import stage_of
+from gfattach.probes.certificates.subject import Purpose, of_api_server
 from gfattach.tls.context import verifying
 from tests.integration.pki import Pki
 

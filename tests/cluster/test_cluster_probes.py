@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 import gfattach.cluster
-from gfattach.cluster import in_cluster
 from gfattach.cluster.connection import ClusterRef
-from gfattach.engine import Run
-from gfattach.finding import Status
-from gfattach.probes.cluster import SERVICE_STAGE, STAGE, ClusterSubject
-from gfattach.probes.cluster_subject import STAGE_SECONDS
+from gfattach.cluster.kubeconfig import in_cluster
+from gfattach.core.engine import Run
+from gfattach.core.finding import Status
+from gfattach.probes.cluster.stage import SERVICE_STAGE, STAGE, ClusterSubject
+from gfattach.probes.cluster.subject import STAGE_SECONDS
 from tests.integration import faults
 from tests.integration.faults import Authority
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gfattach.cluster.connection import ClusterRef
-from gfattach.cluster.resolve import resolve
-from gfattach.deadline import Deadline
+from gfattach.cluster.kubeconfig.resolve import resolve
+from gfattach.core.deadline import Deadline
 
 from .kubeconfig_room import ACCOUNT, V1, Arrange, Room, account_token, needs_kubectl, room
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.files import remove_tree
+from gfattach.core.files import remove_tree
 from gfattach.fragments import nixconf
 from tests.integration.agents import wait_for
 from tests.integration.nixes import hold_guard_to, private_environment

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from gfattach.files import remove_tree
+from gfattach.core.files import remove_tree
 from gfattach.fragments import nixconf
 from tests.integration import nix_caches
 from tests.integration.attics import KEY, SIGNED, attic, sent, token

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 
 from .field import developer_machine, leaving_nothing
 from .manifests import POD

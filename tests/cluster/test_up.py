@@ -97,9 +97,9 @@ def test_two_workspaces_share_the_forwards_of_one_site(machine):
 
 
 def test_status_speaks_of_this_workspaces_forwards_and_not_of_those_that_share_its_agent(machine):
-    from gfattach.agent import supervisor
-    from gfattach.agent.spec import ForwardSpec, Health, PodUpstream, Registration
-    from gfattach.deadline import Deadline
+    from gfattach.agent.launch import supervisor
+    from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
+    from gfattach.core.deadline import Deadline
 
     machine.json("up", "--no-bazel", "--no-nix")
     [directory] = (machine.root / "home/.local/state/gfattach/agents").iterdir()

@@ -8,7 +8,7 @@ import shlex
 import pytest
 import yaml
 
-from gfattach.probes.cluster_rights import RULES
+from gfattach.probes.cluster.rights import RULES
 
 from .field import developer_machine
 from .manifests import DEVELOPER_RULES, NAMESPACE, SERVICE

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.forward_errors import ChannelError
-from gfattach.cluster.http import Client, Request, request
-from gfattach.cluster.portforward import PodChannel, open_channel
-from gfattach.cluster.relay import Counters, relay
-from gfattach.cluster.stream import Stream
-from gfattach.deadline import Deadline
+from gfattach.cluster.wire.forward_errors import ChannelError
+from gfattach.cluster.wire.http import Client, Request, request
+from gfattach.cluster.wire.portforward import PodChannel, open_channel
+from gfattach.cluster.wire.relay import Counters, relay
+from gfattach.cluster.wire.stream import Stream
+from gfattach.core.deadline import Deadline
 from tests.ports import free_port
 
 from .api import Api

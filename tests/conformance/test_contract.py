@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.contract.codes import REFUSALS
+from gfattach.contract.model.codes import REFUSALS
 from gfattach.contract.substrate import classify
 
 TABLE = tomllib.loads((Path(__file__).parent / "contract.toml").read_text(encoding="utf-8"))

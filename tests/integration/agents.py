@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent import supervisor
-from gfattach.agent.client import AgentClient
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
-from gfattach.agent.status import AgentStatus, ForwardStatus
-from gfattach.deadline import Deadline
+from gfattach.agent.launch import supervisor
+from gfattach.agent.launch.client import AgentClient
+from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
+from gfattach.agent.model.status import AgentStatus, ForwardStatus
+from gfattach.core.deadline import Deadline
 from gfattach.trial.nix_server import NixCacheServer
 
 SECONDS = 20.0

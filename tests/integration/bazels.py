@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.program import Bazel, identify
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 
 UPSTREAM_VERSION = "2.1.0"
 UPSTREAM_PACKAGE = f"@bazel/bazel-linux_x64@{UPSTREAM_VERSION}"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Run
-from gfattach.probes.cache import STAGE
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Run
+from gfattach.probes.cache.stage import STAGE
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
 from tests.integration.faults import Authority

@@ -10,12 +10,9 @@ from typing import Any
 
 import pytest
 
-from gfattach.engine import Run
-from gfattach.probes.certificates import stage_of
-from gfattach.probes.certificates_subject import (
-    CertificateSubject,
-    Purpose,
-)
+from gfattach.core.engine import Run
+from gfattach.probes.certificates.stage import stage_of
+from gfattach.probes.certificates.subject import CertificateSubject, Purpose
 from gfattach.tls.way import to_host
 from tests.integration.pki import DAY, Pki, answering, server_context
 

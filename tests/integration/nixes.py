@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.files import remove_tree
+from gfattach.core.deadline import Deadline
+from gfattach.core.files import remove_tree
 from gfattach.nix.program import Nix, identify, nix_store
 from gfattach.nixcache.target import PROBE_PATH
 from tests.integration import faults

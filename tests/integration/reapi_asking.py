@@ -4,8 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import ReapiError

@@ -9,12 +9,12 @@ from dataclasses import replace
 import httpx  # noqa: F401  a first import would count against the shortened deadlines
 import pytest
 
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Run
-from gfattach.finding import Stage
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Run
+from gfattach.core.finding import Stage
 from gfattach.nixcache.signature import PublicKey
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.substituter import STAGE
+from gfattach.probes.substituter.stage import STAGE
 from tests.integration import faults
 from tests.integration.nix_caches import (
     KEY,

@@ -6,8 +6,8 @@ import socket
 import threading
 import time
 
-from gfattach.agent.control import IDLE_SECONDS, REQUEST_BYTES
-from gfattach.deadline import Deadline
+from gfattach.agent.control.server import IDLE_SECONDS, REQUEST_BYTES
+from gfattach.core.deadline import Deadline
 from tests.integration.agents import SECONDS, desk, wait_for
 
 __all__ = ["desk"]

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health, Registration
-from gfattach.deadline import Deadline
-from gfattach.errors import AgentError
+from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health, Registration
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import AgentError
 from tests.integration.agents import desk, nix, nix_forward
 from tests.ports import free_port
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent import guardian, supervisor
-from gfattach.agent.spec import ForwardSpec, GuardedFile, Health, PodUpstream, Registration
+from gfattach.agent.guard import watchdog as guardian
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import ForwardSpec, GuardedFile, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
-from gfattach.deadline import Deadline
-from gfattach.errors import ClusterError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ClusterError
 from tests.integration.agents import SECONDS, desk, nix, nix_forward, wait_for
 from tests.ports import free_port
 

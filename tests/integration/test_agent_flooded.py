@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
+from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
 from tests.integration.agents import desk
 
 __all__ = ["desk"]

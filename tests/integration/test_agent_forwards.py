@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent import supervisor
-from gfattach.agent.clients import HOLD_SECONDS
-from gfattach.agent.listener import Listener, bind_unix
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
-from gfattach.deadline import Deadline
-from gfattach.errors import AgentError
+from gfattach.agent.forward.clients import HOLD_SECONDS
+from gfattach.agent.forward.listener import Listener, bind_unix
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import AgentError
 from gfattach.trial import supervisor as trial
 from tests.integration.agents import (
     SECONDS,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent import guardian, supervisor
-from gfattach.agent.spec import GuardedFile
-from gfattach.agent.state import log_file
+from gfattach.agent.guard import watchdog as guardian
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import GuardedFile
+from gfattach.agent.model.state import log_file
 from tests.integration.agents import desk, nix, nix_forward, wait_for
 
 __all__ = ["desk", "nix"]

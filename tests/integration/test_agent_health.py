@@ -9,10 +9,10 @@ import time
 import grpc
 import pytest
 
-from gfattach.agent.health import ANSWER_SECONDS, HealthCheck
-from gfattach.agent.spec import DirectUpstream, Health
-from gfattach.agent.upstream import DirectWay
-from gfattach.deadline import Deadline
+from gfattach.agent.health.check import ANSWER_SECONDS, HealthCheck
+from gfattach.agent.model.spec import DirectUpstream, Health
+from gfattach.agent.upstream.upstream import DirectWay
+from gfattach.core.deadline import Deadline
 from tests.integration import faults
 from tests.integration.reapi_server import Faults, reapi
 

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent import supervisor
-from gfattach.agent.listener import bind_tcp, bind_unix
-from gfattach.agent.ports import Ports
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, PodUpstream, Registration
-from gfattach.deadline import Deadline
-from gfattach.errors import AgentError
+from gfattach.agent.forward.listener import bind_tcp, bind_unix
+from gfattach.agent.forward.ports import Ports
+from gfattach.agent.launch import supervisor
+from gfattach.agent.model.spec import (
+    DirectUpstream,
+    ForwardSpec,
+    GuardedFile,
+    Health,
+    PodUpstream,
+    Registration,
+)
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import AgentError
 from tests.integration.agents import (
     SECONDS,
     Carrier,

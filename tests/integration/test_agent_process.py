@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent import log, supervisor
-from gfattach.agent.client import AgentClient
-from gfattach.agent.control import IDLE_SECONDS, REQUEST_BYTES
-from gfattach.agent.state import log_file, read_state, state_file, to_document, write_state
-from gfattach.deadline import Deadline
-from gfattach.errors import AgentError, GfattachError
-from gfattach.process import ProcessId
+from gfattach.agent.control.server import IDLE_SECONDS, REQUEST_BYTES
+from gfattach.agent.launch import supervisor
+from gfattach.agent.launch.client import AgentClient
+from gfattach.agent.model import log
+from gfattach.agent.model.state import log_file, read_state, state_file, to_document, write_state
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import AgentError, GfattachError
+from gfattach.core.process import ProcessId
 from tests.integration.agents import SECONDS, desk, get, nix, nix_forward, wait_for
 
 __all__ = ["desk", "nix"]
@@ -62,8 +63,8 @@ class TestLife:
 
     def test_many_processes_that_start_it_at_once_get_the_same_one(self, desk):
         script = (
-            "import sys;from pathlib import Path;from gfattach.agent import supervisor;"
-            "from gfattach.deadline import Deadline;"
+            "import sys;from pathlib import Path;from gfattach.agent.launch import supervisor;"
+            "from gfattach.core.deadline import Deadline;"
             "c=supervisor.ensure(Path(sys.argv[1]),None,deadline=Deadline.after(20));"
             "print(c.status(Deadline.after(5)).pid)"
         )
@@ -264,7 +265,7 @@ class TestStorage:
 class TestLog:
     def test_two_files_of_a_bounded_size(self, desk):
         script = (
-            "import sys;from pathlib import Path;from gfattach.agent import log;"
+            "import sys;from pathlib import Path;from gfattach.agent.model import log;"
             "log.log_to(Path(sys.argv[1]));[log.LOG.info('x' * 900) for _ in range(5000)];"
             "sys.stderr.write('a word of a library\\n')"
         )

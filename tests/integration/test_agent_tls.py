@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
+from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
 from tests.integration.agents import Carrier, connect, desk, drain, wait_for
 from tests.integration.pki import DAY, Pki, pki, server_context
 

@@ -7,14 +7,14 @@ import socket
 import pytest
 from websockets.frames import Frame, Opcode
 
-from gfattach.agent import ahead
-from gfattach.agent.ahead import Ahead, Opened
-from gfattach.cluster import portforward
+from gfattach.agent.upstream import ahead
+from gfattach.agent.upstream.ahead import Ahead, Opened
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.forward_errors import ChannelError
-from gfattach.cluster.portforward import PodChannel
-from gfattach.cluster.stream import Stream
-from gfattach.deadline import Deadline
+from gfattach.cluster.wire import portforward
+from gfattach.cluster.wire.forward_errors import ChannelError
+from gfattach.cluster.wire.portforward import PodChannel
+from gfattach.cluster.wire.stream import Stream
+from gfattach.core.deadline import Deadline
 
 PORT = 9092
 WHERE = ClusterConnection("127.0.0.1", 6443, "nix-cache")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.background import begin
-from gfattach.deadline import Deadline
-from gfattach.process import ProcessId
+from gfattach.core.background import begin
+from gfattach.core.deadline import Deadline
+from gfattach.core.process import ProcessId
 
 #: Says who it is and how much it was handed, and stays for a while.
 READS = """

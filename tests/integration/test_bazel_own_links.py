@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.firsthit.bazel import measure_target
-from gfattach.firsthit.measure import describe
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.proof.bazel.legs import measure_target
+from gfattach.proof.measure import describe
 from gfattach.reapi.target import CacheTarget
 from gfattach.trial.cache_server import CacheServer
 from tests.integration.bazels import BUILD_SECONDS, debian

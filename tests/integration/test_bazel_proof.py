@@ -16,11 +16,11 @@ import pytest
 
 from gfattach.bazel.probe_workspace import ACTIONS
 from gfattach.bazel.program import Bazel
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint, parse_endpoint
-from gfattach.firsthit.bazel import BazelLegs
-from gfattach.firsthit.evidence import Leg, LegName
-from gfattach.firsthit.verdict import Verdict, judge
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint, parse_endpoint
+from gfattach.proof.bazel.legs import BazelLegs
+from gfattach.proof.evidence import Leg, LegName
+from gfattach.proof.verdict import Verdict, judge
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
 from tests.integration.bazel_caches import http_cache, make_certificate, tls_socket

@@ -13,13 +13,13 @@ from gfattach.bazel.answers import Answers
 from gfattach.bazel.probe_workspace import ACTIONS, LABEL, write_probe
 from gfattach.bazel.run import Server
 from gfattach.bazel.transport import remembered, try_transport, with_natives
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.engine import Run
-from gfattach.errors import BazelError
-from gfattach.finding import Status
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.engine import Run
+from gfattach.core.errors import BazelError
+from gfattach.core.finding import Status
 from gfattach.fragments.bazelrc import render
-from gfattach.probes.bazel import STAGE, BazelSubject
+from gfattach.probes.bazel.stage import STAGE, BazelSubject
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
 from tests.integration import faults

@@ -14,15 +14,15 @@ from gfattach.bazel.preflight import effective_options
 from gfattach.bazel.probe_workspace import ACTIONS, LABEL, write_probe
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Run
-from gfattach.errors import BazelError, RefusedError
-from gfattach.finding import Status
-from gfattach.firsthit.bazel import measure_target
-from gfattach.firsthit.bazel_options import ProofOptions
-from gfattach.firsthit.evidence import Leg
-from gfattach.probes.bazel import STAGE, BazelSubject
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Run
+from gfattach.core.errors import BazelError, RefusedError
+from gfattach.core.finding import Status
+from gfattach.probes.bazel.stage import STAGE, BazelSubject
+from gfattach.proof.bazel.legs import measure_target
+from gfattach.proof.bazel.options import ProofOptions
+from gfattach.proof.evidence import Leg
 from gfattach.reapi.target import CacheTarget
 from gfattach.trial.cache_server import CacheServer
 from tests.integration.bazels import BAZELS, BUILD_SECONDS, debian

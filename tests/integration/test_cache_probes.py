@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Run
-from gfattach.finding import Inquiry, Status
-from gfattach.firsthit import protocol
-from gfattach.probes.cache import STAGE
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Run
+from gfattach.core.finding import Inquiry, Status
+from gfattach.probes.cache.stage import STAGE
+from gfattach.proof import protocol
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from tests.integration import faults
 from tests.integration.cache_answers import ANSWERS

@@ -5,17 +5,12 @@ from dataclasses import replace
 import pytest
 
 from gfattach.cluster.connection import ClusterConnection, Proxy
-from gfattach.endpoint import parse_endpoint
-from gfattach.engine import Run
-from gfattach.finding import Status
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.engine import Run
+from gfattach.core.finding import Status
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.certificates import STAGE, stage_of
-from gfattach.probes.certificates_subject import (
-    Purpose,
-    of_api_server,
-    of_cache,
-    of_substituter,
-)
+from gfattach.probes.certificates.stage import STAGE, stage_of
+from gfattach.probes.certificates.subject import Purpose, of_api_server, of_cache, of_substituter
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.tls.context import verifying
 from gfattach.tls.way import to_socket

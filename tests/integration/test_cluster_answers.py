@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from gfattach.cluster.forward_errors import ChannelError
-from gfattach.cluster.http import HttpError, Request, request
-from gfattach.cluster.portforward import open_channel
-from gfattach.deadline import Deadline
+from gfattach.cluster.wire.forward_errors import ChannelError
+from gfattach.cluster.wire.http import HttpError, Request, request
+from gfattach.cluster.wire.portforward import open_channel
+from gfattach.core.deadline import Deadline
 from tests.integration import faults
 from tests.integration.cluster_dials import to
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.cluster.dial import dial, dial_direct
-from gfattach.cluster.dial_errors import DialError
-from gfattach.deadline import Deadline
+from gfattach.cluster.wire.dial import dial, dial_direct
+from gfattach.cluster.wire.dial_errors import DialError
+from gfattach.core.deadline import Deadline
 from tests.integration import faults
 from tests.integration.agents import wait_for
 from tests.integration.cluster_dials import NAME, failure, server, status, to

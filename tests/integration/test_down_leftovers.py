@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from gfattach.paths import Home
+from gfattach.core.paths import Home
 
 
 def ended_process():

@@ -10,9 +10,9 @@ import stat
 import pytest
 
 from gfattach.bazel.run import Server
-from gfattach.deadline import Deadline
-from gfattach.errors import RefusedError
-from gfattach.firsthit.no_executor import refuse_executors
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import RefusedError
+from gfattach.proof.bazel.no_executor import refuse_executors
 from tests.integration.bazels import BUILD_SECONDS, debian
 from tests.integration.executor_ways import NOT_REFUSED, REAL, REFUSED, Way
 

@@ -18,7 +18,7 @@ import pytest
 
 from gfattach import __version__
 from gfattach.nix.program import Flavour, Nix
-from gfattach.probes import nix_trust
+from gfattach.probes.nix import trust as nix_trust
 from gfattach.site.load import load_site
 from tests.integration.conftest import ROOT
 from tests.integration.nixes import untouched  # noqa: F401

@@ -21,17 +21,17 @@ from gfattach.bazel.flags import accepted_flags
 from gfattach.bazel.grpc_log import CallLog, read_calls
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.paths import Home
+from gfattach.core.process import Completed
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS, UNIVERSAL_FLAGS, accepted_names, render
 from gfattach.fragments.home import BAZELRC, create_home
 from gfattach.fragments.link import import_line, link
 from gfattach.fragments.rcfile import words
-from gfattach.journal import Journal, Undone
-from gfattach.paths import Home
-from gfattach.process import Completed
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
+from gfattach.undo.journal import Journal, Undone
 from tests.integration.bazel_caches import make_certificate, tls_socket
 from tests.integration.bazels import BAZELS, BUILD_SECONDS, upstream
 

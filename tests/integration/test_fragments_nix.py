@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.endpoint import parse_endpoint
+from gfattach.core.endpoint import parse_endpoint
 from gfattach.fragments import nixconf
 from gfattach.nix import netrc
 from gfattach.nix.program import Nix

@@ -20,12 +20,12 @@ PRELUDE = """
 import os, subprocess, sys
 from pathlib import Path
 from gfattach import attachment, marked
-from gfattach.attachment import Attachment
-from gfattach.changes import read_changes
-from gfattach.errors import StorageError
+from gfattach.attach.model.record import Attachment
+from gfattach.undo.changes import read_changes
+from gfattach.core.errors import StorageError
 from gfattach.fragments.home import create_home, remove_home
-from gfattach.journal import ORIGINALS, Journal, Undone
-from gfattach.paths import Home
+from gfattach.undo.journal import ORIGINALS, Journal, Undone
+from gfattach.core.paths import Home
 
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "none", disk], check=True)

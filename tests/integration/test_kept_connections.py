@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from gfattach.cluster import http
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.http import Client, HttpError, Request
-from gfattach.deadline import Deadline
+from gfattach.cluster.wire import http
+from gfattach.cluster.wire.http import Client, HttpError, Request
+from gfattach.core.deadline import Deadline
 
 ASKED = Request("GET", "/version")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.finding import Status
+from gfattach.core.finding import Status
 from gfattach.nix.isolated import IsolatedStore
 from gfattach.nixcache import narinfo
 from tests.integration.nix_caches import ARCHIVE, KEY, SIGNED, answer, publishing, signed, signed_info

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.engine import Run
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.engine import Run
 from gfattach.fragments import nixconf
 from gfattach.nix import netrc
 from gfattach.nix.program import run
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.nix import STAGE, NixSubject
+from gfattach.probes.nix.stage import STAGE, NixSubject
 from tests.integration.attics import KEY, SIGNED, attic, sent, token
 from tests.integration.nixes import NIX_SECONDS, NOBODY, daemon, real_nix, untouched  # noqa: F401
 from tests.integration.test_nix_trust import as_somebody, place, somebody

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.files import remove_tree
+from gfattach.core.files import remove_tree
 from gfattach.fragments import nixconf
 from gfattach.nix.program import nix_store
 from tests.integration.agents import wait_for

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.engine import Run
-from gfattach.finding import Finding, Status
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.engine import Run
+from gfattach.core.finding import Finding, Status
 from gfattach.fragments import nixconf
 from gfattach.nix.config import read_settings
 from gfattach.nix.program import Nix, nix_store, run
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.nix import STAGE, NixSubject
+from gfattach.probes.nix.stage import STAGE, NixSubject
 from tests.integration import nix_caches
 from tests.integration.nixes import NIX_SECONDS, private_environment, real_nix, untouched  # noqa: F401
 

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import ProgramMissingError, UnprovedError, UsageError
-from gfattach.firsthit.evidence import Client, LegName
-from gfattach.firsthit.nix import control, hit
-from gfattach.firsthit.verdict import Verdict, judge
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import ProgramMissingError, UnprovedError, UsageError
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
+from gfattach.proof.evidence import Client, LegName
+from gfattach.proof.nix.legs import control, hit
+from gfattach.proof.verdict import Verdict, judge
 from gfattach.trial.nix_server import NixCacheServer
 from tests.integration import faults, nix_caches
 from tests.integration.nixes import (
@@ -332,9 +332,9 @@ def test_a_nix_without_nix_store_is_said(nix, served, tmp_path):
 _AS_SOMEBODY = """
 import json, sys
 from pathlib import Path
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.firsthit.nix import hit
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.proof.nix.legs import hit
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
 program, version, url, key, path, work = sys.argv[1:]

@@ -21,11 +21,11 @@ PACKAGE = Path(gfattach.__file__).parent
 SPEAKERS = (
     "nixcache/*.py",
     "nix/*.py",
-    "probes/nix*.py",
-    "probes/substituter*.py",
-    "firsthit/nix*.py",
+    "probes/nix/*.py",
+    "probes/substituter/*.py",
+    "proof/nix/*.py",
     "fragments/nixconf.py",
-    "attach/nix_side.py",
+    "attach/nix/checks.py",
 )
 
 #: How HTTP writes, and how Nix and Attic are told to.

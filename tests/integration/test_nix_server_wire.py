@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.errors import GfattachError, StorageError
+from gfattach.core.errors import GfattachError, StorageError
 from gfattach.nixcache import narinfo
 from gfattach.nixcache.nar import hash_of
 from gfattach.nixcache.signature import (

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import UnprovedError
-from gfattach.firsthit import nix as nix_hit
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import UnprovedError
 from gfattach.nixcache.storepath import parse_base_name
 from gfattach.nixcache.target import SubstituterTarget
+from gfattach.proof.nix import legs as nix_hit
 from tests.integration.nix_caches import (
     KEY,
     OTHER_KEY,

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
-from gfattach.engine import Run
-from gfattach.files import remove_tree
-from gfattach.finding import Finding, Status
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.engine import Run
+from gfattach.core.files import remove_tree
+from gfattach.core.finding import Finding, Status
 from gfattach.fragments import nixconf
 from gfattach.nix.program import Nix, run
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.nix import STAGE, NixSubject
+from gfattach.probes.nix.stage import STAGE, NixSubject
 from tests.integration.nixes import (
     NIX_SECONDS,
     NOBODY,

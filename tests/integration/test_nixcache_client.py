@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import parse_endpoint
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import parse_endpoint
 from gfattach.nixcache.client import NixCache
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.nar import hash_of

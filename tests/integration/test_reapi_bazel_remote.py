@@ -4,12 +4,12 @@ import base64
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Run
-from gfattach.finding import Status
-from gfattach.firsthit import protocol
-from gfattach.probes.cache import STAGE
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Run
+from gfattach.core.finding import Status
+from gfattach.probes.cache.stage import STAGE
+from gfattach.proof import protocol
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from tests.integration.bazel_remotes import bazel_remote, password_file

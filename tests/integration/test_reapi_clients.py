@@ -7,8 +7,8 @@ import grpc
 import pytest
 
 from gfattach import __version__
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind
@@ -258,8 +258,8 @@ def test_what_fails_is_said_by_errors_alone(authority):
     """gRPC's own log would be written across what a person is shown."""
     with reapi(credentials=authority.credentials("127.0.0.1")) as (port, _):
         program = f"""
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
 from gfattach.reapi.errors import ReapiError
 from gfattach.reapi.grpc_client import GrpcCache
 from gfattach.reapi.target import CacheTarget

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind
 from tests.integration import faults

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import grpc
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.errors import RefusedError
-from gfattach.firsthit import protocol
-from gfattach.firsthit.evidence import Client, LegName
-from gfattach.firsthit.measure import describe
-from gfattach.firsthit.verdict import Verdict, judge
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.errors import RefusedError
+from gfattach.proof import protocol
+from gfattach.proof.evidence import Client, LegName
+from gfattach.proof.measure import describe
+from gfattach.proof.verdict import Verdict, judge
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer

@@ -13,13 +13,13 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from gfattach.cluster import portforward
-from gfattach.cluster import relay as relays
-from gfattach.cluster.forward_errors import ChannelError
-from gfattach.cluster.portforward import PodChannel
-from gfattach.cluster.relay import Counters, Direct, relay
-from gfattach.cluster.stream import Stream
-from gfattach.deadline import Deadline
+from gfattach.cluster.wire import portforward
+from gfattach.cluster.wire import relay as relays
+from gfattach.cluster.wire.forward_errors import ChannelError
+from gfattach.cluster.wire.portforward import PodChannel
+from gfattach.cluster.wire.relay import Counters, Direct, relay
+from gfattach.cluster.wire.stream import Stream
+from gfattach.core.deadline import Deadline
 
 PORT = 9092
 RESET = struct.pack("ii", 1, 0)

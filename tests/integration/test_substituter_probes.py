@@ -2,10 +2,10 @@
 
 import pytest
 
-from gfattach.endpoint import parse_endpoint
-from gfattach.finding import Status
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.finding import Status
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.substituter import STAGE
+from gfattach.probes.substituter.stage import STAGE
 from gfattach.trial.nix_server import NixCacheServer
 from tests.integration import faults
 from tests.integration.nix_caches import (

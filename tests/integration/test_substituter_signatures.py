@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gfattach.finding import Status
+from gfattach.core.finding import Status
 from tests.integration.nix_caches import (
     KEY,
     OTHER_KEY,

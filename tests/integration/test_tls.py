@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.tls import explain as parts
 from gfattach.tls import way
 from gfattach.tls.certificate import now

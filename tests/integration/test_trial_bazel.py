@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.run import Server
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.trial import supervisor
 from gfattach.trial.cache_server import CacheServer
 from tests.integration.bazels import BAZELS, BUILD_SECONDS

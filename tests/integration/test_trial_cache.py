@@ -5,7 +5,7 @@ import threading
 import grpc
 import pytest
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial.cache_server import CacheServer

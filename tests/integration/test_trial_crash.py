@@ -13,7 +13,7 @@ import time
 import grpc
 import pytest
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial import supervisor
@@ -122,8 +122,8 @@ print("as it should be")
 _START = """
 import sys
 from pathlib import Path
-from gfattach.deadline import Deadline
-from gfattach.errors import StorageError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import StorageError
 from gfattach.trial import supervisor
 
 try:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gfattach import process
-from gfattach.deadline import Deadline
-from gfattach.errors import GfattachError, StorageError, UsageError
-from gfattach.process import ProcessId
+from gfattach.core import process
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import GfattachError, StorageError, UsageError
+from gfattach.core.process import ProcessId
 from gfattach.trial import supervisor
 from gfattach.trial.state import log_file, read_state
 from tests.integration.trial_processes import (
@@ -117,7 +117,7 @@ class TestWhatItIsGiven:
 
     def test_it_outlives_the_command_that_started_it(self, directory):
         script = (
-            "import sys; from pathlib import Path; from gfattach.deadline import Deadline;"
+            "import sys; from pathlib import Path; from gfattach.core.deadline import Deadline;"
             "from gfattach.trial import supervisor;"
             "print(supervisor.start(Path(sys.argv[1]), deadline=Deadline.after(30)).process.pid)"
         )

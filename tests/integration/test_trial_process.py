@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.process import ProcessId
+from gfattach.core.process import ProcessId
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial import state as trial_state

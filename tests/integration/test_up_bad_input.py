@@ -291,7 +291,7 @@ def test_an_attached_cache_that_died_is_not_pointed_at_any_more_and_comes_back(m
 def test_an_interrupt_before_the_first_question_leaves_nothing(machine, moment):
     """From the first file on, what was made is taken away again."""
     script = (
-        "import sys\nfrom gfattach.attach import up\nfrom gfattach.cli.main import run\n"
+        "import sys\nfrom gfattach.attach.up import up\nfrom gfattach.cli.main import run\n"
         f"def interrupt(*_): {moment} = before; raise KeyboardInterrupt\n"
         f"before, {moment} = {moment}, interrupt\n"
         "sys.exit(run(['up', '--trial']))\n"

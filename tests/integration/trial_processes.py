@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 from gfattach.reapi.digest import Digest
 from gfattach.trial import supervisor
 from gfattach.trial.state import TrialState

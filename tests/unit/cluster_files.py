@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
-from gfattach.cluster.resolve import resolve
-from gfattach.deadline import Deadline
+from gfattach.cluster.kubeconfig.resolve import resolve
+from gfattach.core.deadline import Deadline
 
 V1 = "client.authentication.k8s.io/v1"
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gfattach import paths, redact
+from gfattach.core import paths, redact
 
 
 def jwt(**claims):

@@ -5,9 +5,9 @@ A module that uses `home` imports the fixture by name.
 
 import pytest
 
-from gfattach.changes import read_changes
-from gfattach.journal import ORIGINALS, Journal
-from gfattach.paths import Home
+from gfattach.core.paths import Home
+from gfattach.undo.changes import read_changes
+from gfattach.undo.journal import ORIGINALS, Journal
 
 LINE = "try-import %workspace%/.gfattach/bazelrc"
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.endpoint import parse_endpoint
-from gfattach.engine import Run
-from gfattach.finding import Finding, Stage
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.engine import Run
+from gfattach.core.finding import Finding, Stage
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes.nix import STAGE, NixSubject
-from gfattach.probes.nix_subject import END_SECONDS
+from gfattach.probes.nix.stage import STAGE, NixSubject
+from gfattach.probes.nix.subject import END_SECONDS
 from tests.unit.fake_nix import showing
 
 URL = "http://127.0.0.1:8123/main"

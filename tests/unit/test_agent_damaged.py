@@ -9,12 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.agent.ports import Ports
-from gfattach.agent.registry import Registry
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, PodUpstream, Registration
-from gfattach.agent.state import AgentState, read_state, to_document
+from gfattach.agent.forward.ports import Ports
+from gfattach.agent.model.registry import Registry
+from gfattach.agent.model.spec import (
+    DirectUpstream,
+    ForwardSpec,
+    GuardedFile,
+    Health,
+    PodUpstream,
+    Registration,
+)
+from gfattach.agent.model.state import AgentState, read_state, to_document
 from gfattach.cluster.connection import ClusterRef
-from gfattach.process import ProcessId
+from gfattach.core.process import ProcessId
 
 RECORD = Path("/w/.gfattach/attachment.json")
 FORWARDS = (

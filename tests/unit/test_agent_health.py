@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from gfattach.agent.health_grpc import GrpcQuestion, grpc_status
-from gfattach.agent.health_http import HttpQuestion
+from gfattach.agent.health.grpc import GrpcQuestion, grpc_status
+from gfattach.agent.health.http import HttpQuestion
 
 
 def frame(kind, flags, stream, payload=b""):

@@ -8,17 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent import clock, guard
-from gfattach.agent.cluster_session import EARLY_SECONDS, _renewal
-from gfattach.agent.environment import at_once, later
-from gfattach.agent.listener import socket_name
-from gfattach.agent.ports import Ports, RememberedPort
-from gfattach.agent.registry import Registry
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, PodUpstream, Registration
-from gfattach.agent.state import SOCKET_PATH_BYTES, agent_directory, make_socket_directory, socket_directory
-from gfattach.agent.status import AgentStatus, ForwardStatus
+from gfattach.agent import clock
+from gfattach.agent.forward.listener import socket_name
+from gfattach.agent.forward.ports import Ports, RememberedPort
+from gfattach.agent.guard import fragment as guard
+from gfattach.agent.launch.environment import at_once, later
+from gfattach.agent.model.registry import Registry
+from gfattach.agent.model.spec import (
+    DirectUpstream,
+    ForwardSpec,
+    GuardedFile,
+    Health,
+    PodUpstream,
+    Registration,
+)
+from gfattach.agent.model.state import (
+    SOCKET_PATH_BYTES,
+    agent_directory,
+    make_socket_directory,
+    socket_directory,
+)
+from gfattach.agent.model.status import AgentStatus, ForwardStatus
+from gfattach.agent.upstream.session import EARLY_SECONDS, _renewal
 from gfattach.cluster.connection import ClusterRef
-from gfattach.errors import AgentError, ClusterError, StorageError
+from gfattach.core.errors import AgentError, ClusterError, StorageError
 
 
 def forward(name="grpc", port=9092):

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gfattach.agent.cluster_session import ClusterSession
-from gfattach.cluster import resolve as resolving
+from gfattach.agent.upstream.session import ClusterSession
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
-from gfattach.errors import ClusterError
+from gfattach.cluster.kubeconfig import resolve as resolving
+from gfattach.core.errors import ClusterError
 
 REFUSED = ClusterError("401", code="cluster.api.unauthorized")
 UNREACHABLE = ClusterError("no answer", code="cluster.dial.silent")

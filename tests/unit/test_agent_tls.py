@@ -6,9 +6,9 @@ import ssl
 
 import pytest
 
-from gfattach.agent.spec import DirectUpstream, ForwardSpec, Health
-from gfattach.agent.tls import TlsChannel, context_for, server_name
-from gfattach.cluster.forward_errors import ChannelError, lost
+from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
+from gfattach.agent.upstream.tls import TlsChannel, context_for, server_name
+from gfattach.cluster.wire.forward_errors import ChannelError, lost
 from tests.integration.pki import pki, server_context
 
 __all__ = ["pki"]

@@ -2,10 +2,10 @@
 
 import os
 
-from gfattach.agent.state import AgentState, write_state
-from gfattach.attach import forwards
-from gfattach.attachment import Attachment
-from gfattach.process import ProcessId
+from gfattach.agent.model.state import AgentState, write_state
+from gfattach.attach.model.record import Attachment
+from gfattach.attach.route import forwards
+from gfattach.core.process import ProcessId
 
 
 def test_an_agent_that_runs_and_is_silent_is_not_said_to_have_ended(tmp_path):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gfattach.attach.headers import sweep, write_headers
+from gfattach.attach.bazel.headers import sweep, write_headers
 
 
 @pytest.fixture(params=["runtime", "gone"])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gfattach import attachment
-from gfattach.attachment import Attachment, RecordError
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import ExitCode, StorageError
+from gfattach.attach.model import record as attachment
+from gfattach.attach.model.record import Attachment, RecordError
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import ExitCode, StorageError
+from gfattach.core.paths import Home
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.paths import Home
 from gfattach.reapi.target import CacheTarget, TlsFiles
 
 FULL = Attachment(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.contract.bazel_arguments import arguments, header_rc, may_upload, split
-from gfattach.contract.bazel_flags import known_names, questions, uncertain_flags
-from gfattach.errors import RefusedError, UsageError
+from gfattach.contract.bazel.arguments import arguments, header_rc, may_upload, split
+from gfattach.contract.bazel.flags import known_names, questions, uncertain_flags
+from gfattach.core.errors import RefusedError, UsageError
 
 CACHE = {"BAZEL_REMOTE_CACHE": "grpc://cache:9092"}
 EXECUTOR = {**CACHE, "BAZEL_REMOTE_EXECUTOR": "grpc://cache:9092"}

@@ -6,9 +6,9 @@ import pytest
 
 from gfattach.bazel.events import BuildEvents, Options, Spawns
 from gfattach.bazel.grpc_log import CallLog
-from gfattach.firsthit.bazel_evidence import Build, clock_offset, leg_of
-from gfattach.firsthit.bazel_options import Access
-from gfattach.firsthit.evidence import Client, LegName
+from gfattach.proof.bazel.evidence import Build, clock_offset, leg_of
+from gfattach.proof.bazel.options import Access
+from gfattach.proof.evidence import Client, LegName
 
 ENDPOINT = "grpc://127.0.0.1:9092"
 

@@ -6,7 +6,7 @@ import pytest
 
 from gfattach.bazel import grpc_log
 from gfattach.bazel.grpc_log import CallLog, read_calls
-from gfattach.errors import BazelError
+from gfattach.core.errors import BazelError
 from gfattach.reapi.remote_cache_pb2 import LogEntry, RequestMetadata, Status, Timestamp
 
 DATA = Path(__file__).parent / "data" / "bazel"

@@ -6,10 +6,10 @@ import pytest
 
 from gfattach.bazel.probe_workspace import ACTIONS, write_probe
 from gfattach.bazel.program import Bazel
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import BazelError, RefusedError, UsageError
-from gfattach.firsthit.bazel import BazelLegs, measure_target
-from gfattach.firsthit.bazel_options import Access, ProofOptions, endpoint_options
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import BazelError, RefusedError, UsageError
+from gfattach.proof.bazel.legs import BazelLegs, measure_target
+from gfattach.proof.bazel.options import Access, ProofOptions, endpoint_options
 from gfattach.reapi.target import CacheTarget, TlsFiles
 
 BAZEL = Bazel(Path("/usr/bin/bazel"), "8.1.1")
@@ -100,7 +100,7 @@ def test_a_bazel_without_natives_is_not_sent_into_its_crash(url, socket):
 
 
 def test_a_fill_is_refused_where_nothing_may_be_stored(tmp_path):
-    from gfattach.deadline import Deadline
+    from gfattach.core.deadline import Deadline
 
     with (
         BazelLegs(BAZEL, target("grpc://127.0.0.1:1"), tmp_path) as legs,
@@ -111,7 +111,7 @@ def test_a_fill_is_refused_where_nothing_may_be_stored(tmp_path):
 
 
 def test_a_measurement_without_a_target_is_a_mistake(tmp_path):
-    from gfattach.deadline import Deadline
+    from gfattach.core.deadline import Deadline
 
     with pytest.raises(UsageError):
         measure_target(

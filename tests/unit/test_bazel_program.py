@@ -4,8 +4,8 @@ import pytest
 
 from gfattach.bazel import program
 from gfattach.bazel.program import Bazel, identify, locate
-from gfattach.deadline import Deadline
-from gfattach.errors import BazelError, ExitCode, ProgramMissingError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError, ExitCode, ProgramMissingError
 
 
 def script(path, body):

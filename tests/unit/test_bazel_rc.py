@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.contract.bazel_arguments import split
-from gfattach.contract.bazel_rc import joined_rc, without_rc_files
-from gfattach.errors import UsageError
+from gfattach.contract.bazel.arguments import split
+from gfattach.contract.bazel.rc import joined_rc, without_rc_files
+from gfattach.core.errors import UsageError
 
 
 @pytest.mark.parametrize(

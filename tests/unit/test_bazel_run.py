@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.run import Server, remove_tree
-from gfattach.deadline import Deadline
-from gfattach.errors import BazelError
-from gfattach.process import ProcessId
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError
+from gfattach.core.process import ProcessId
 from tests.unit.fake_bazel import fake_bazel
 
 

@@ -1,9 +1,9 @@
 """Which legs of Bazel are worth their time."""
 
-from gfattach.attach import bazel_side
-from gfattach.engine import Run
-from gfattach.firsthit.evidence import Client, Leg, LegName
-from gfattach.firsthit.measure import Measurement
+from gfattach.attach.bazel import checks as bazel_side
+from gfattach.core.engine import Run
+from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.measure import Measurement
 
 
 class Counted:

@@ -4,10 +4,10 @@ import stat
 
 import pytest
 
-from gfattach.attach.bazel_token import offer, with_token
+from gfattach.attach.bazel.token import offer, with_token
+from gfattach.core.endpoint import parse_endpoint
 from gfattach.credential import index
 from gfattach.credential.file_store import FileStore
-from gfattach.endpoint import parse_endpoint
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS, accepted_names, render
 from gfattach.reapi.target import CacheTarget
 from tests.unit.credentials import place  # noqa: F401
@@ -109,7 +109,7 @@ def test_gfattach_bazel_puts_the_token_into_the_private_rc_of_what_builds(
     tmp_path, monkeypatch, command, given
 ):
     """And hands the variable that holds a token on no more, where a header has it."""
-    from gfattach.attach import bazel_command
+    from gfattach.attach.bazel import command as bazel_command
 
     workspace = tmp_path / "workspace"
     workspace.mkdir()

@@ -7,7 +7,7 @@ import pytest
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
 from gfattach.bazel.wrapper import WRAPPER, seen_by_bazel
-from gfattach.deadline import Deadline
+from gfattach.core.deadline import Deadline
 
 #: A launcher as bazelisk is one: it runs the wrapper of the workspace, and names the real Bazel to it.
 LAUNCHER = """#!/bin/sh

@@ -4,12 +4,12 @@ import socket
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Run
-from gfattach.finding import Inquiry
-from gfattach.probes.cache import STAGE
-from gfattach.probes.cache_speech import judge_speech
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Run
+from gfattach.core.finding import Inquiry
+from gfattach.probes.cache.speech import judge_speech
+from gfattach.probes.cache.stage import STAGE
 from gfattach.reapi.speech import Heard, Speech
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import Tls

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from gfattach.cli import main
-from gfattach.errors import EXIT_CODE_MEANING, ExitCode
+from gfattach.core.errors import EXIT_CODE_MEANING, ExitCode
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())
 
@@ -126,7 +126,7 @@ def test_a_defect_is_a_sentence_and_a_traceback_only_on_request(capsys, monkeypa
     def broken(*args, **kwargs):
         raise ZeroDivisionError("made to fail")
 
-    monkeypatch.setattr("gfattach.attach.site.show_site", broken)
+    monkeypatch.setattr("gfattach.operator.site.show_site", broken)
     code, _, err = run(capsys, "site", "show")
     assert code == ExitCode.FAILED
     assert "a defect of gfattach: ZeroDivisionError: made to fail" in err

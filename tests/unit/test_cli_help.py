@@ -12,7 +12,7 @@ import pytest
 from gfattach.cli import main
 from gfattach.cli.help import TOPICS
 from gfattach.codes.catalogue import groups
-from gfattach.errors import EXIT_CODE_MEANING, ExitCode
+from gfattach.core.errors import EXIT_CODE_MEANING, ExitCode
 from gfattach.site.settings import SETTINGS
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from gfattach.agent.status import ForwardStatus
+from gfattach.agent.model.status import ForwardStatus
 from gfattach.cli import main
 from gfattach.cli.outcomes import forward_line
 from gfattach.contract.environment import MEMORY

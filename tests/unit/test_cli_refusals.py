@@ -9,7 +9,7 @@ import pytest
 
 from gfattach.attach import logs as work
 from gfattach.cli import main
-from gfattach.errors import ExitCode
+from gfattach.core.errors import ExitCode
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())
 

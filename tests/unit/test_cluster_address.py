@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.cluster.address import Address, proxy_towards, server_address
 from gfattach.cluster.connection import Proxy
-from gfattach.cluster.entries import Cluster
-from gfattach.errors import ClusterError
+from gfattach.cluster.kubeconfig.address import Address, proxy_towards, server_address
+from gfattach.cluster.kubeconfig.entries import Cluster
+from gfattach.core.errors import ClusterError
 
 
 def cluster(server="https://api.example:6443", proxy_url=""):

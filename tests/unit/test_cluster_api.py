@@ -15,19 +15,20 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gfattach.cluster import background, questions
-from gfattach.cluster.api import Api, ApiError, path_of, read
-from gfattach.cluster.api_fields import MESSAGE_LIMIT
-from gfattach.cluster.background import now
+from gfattach.cluster.api import loop as background
+from gfattach.cluster.api import reviews as questions
+from gfattach.cluster.api.client import Api, ApiError, path_of, read
+from gfattach.cluster.api.fields import MESSAGE_LIMIT
+from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.reviews import Right
+from gfattach.cluster.api.services import ReadyPod, ready_pods, survey
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
-from gfattach.cluster.http import Response
-from gfattach.cluster.questions import Right
-from gfattach.cluster.services import ReadyPod, ready_pods, survey
-from gfattach.deadline import Deadline
-from gfattach.errors import ClusterError
-from gfattach.finding import Inquiry
-from gfattach.probes.cluster_rights import RULES, needed, role_hints
-from gfattach.probes.cluster_subject import SERVICE_STAGE_SECONDS, STAGE_SECONDS, ClusterSubject, until
+from gfattach.cluster.wire.http import Response
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ClusterError
+from gfattach.core.finding import Inquiry
+from gfattach.probes.cluster.rights import RULES, needed, role_hints
+from gfattach.probes.cluster.subject import SERVICE_STAGE_SECONDS, STAGE_SECONDS, ClusterSubject, until
 from tests.integration import faults
 
 
@@ -372,7 +373,7 @@ def test_what_belongs_to_a_forgotten_owner_is_closed():
 def test_a_process_ends_quietly_and_at_once_whatever_still_waits():
     script = (
         "import asyncio, threading, time\n"
-        "from gfattach.cluster import background\n"
+        "from gfattach.cluster.api import loop as background\n"
         "threading.Thread(target=lambda: background.now(asyncio.sleep(60)), daemon=True).start()\n"
         "time.sleep(0.2)\n"
     )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.cluster import trust
-from gfattach.errors import ClusterError
+from gfattach.cluster.kubeconfig import trust
+from gfattach.core.errors import ClusterError
 
 from .cluster_files import certificate, encoded, exec_user, kubeconfig, resolved
 

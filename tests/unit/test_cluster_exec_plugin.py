@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gfattach.cluster import exec_plugin, handouts
-from gfattach.errors import ClusterError
+from gfattach.cluster.kubeconfig import exec_cache as handouts
+from gfattach.cluster.kubeconfig import exec_plugin
+from gfattach.core.errors import ClusterError
 
 from .cluster_files import V1, certificate, exec_user, handout, kubeconfig, plugin, resolved
 
@@ -274,8 +275,8 @@ class TestUsingItAgain:
 
     def test_after_a_refusal_it_is_run_anew(self, ask, tmp_path):
         from gfattach.cluster.connection import ClusterRef
-        from gfattach.cluster.resolve import resolve
-        from gfattach.deadline import Deadline
+        from gfattach.cluster.kubeconfig.resolve import resolve
+        from gfattach.core.deadline import Deadline
 
         script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
         ask(script)

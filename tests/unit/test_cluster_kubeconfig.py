@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.cluster import in_cluster
 from gfattach.cluster.connection import ClusterRef
-from gfattach.cluster.kubeconfig import FILE_BYTES
-from gfattach.cluster.resolve import find_files, read_kubeconfig, resolve, select
-from gfattach.deadline import Deadline
-from gfattach.errors import ClusterError
+from gfattach.cluster.kubeconfig import in_cluster
+from gfattach.cluster.kubeconfig.files import FILE_BYTES
+from gfattach.cluster.kubeconfig.resolve import find_files, read_kubeconfig, resolve, select
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ClusterError
 
 from .cluster_files import kubeconfig, resolved
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.yamltext import YamlError, parse
-from gfattach.errors import ClusterError
+from gfattach.cluster.kubeconfig.yamltext import YamlError, parse
+from gfattach.core.errors import ClusterError
 
 from .cluster_files import resolved
 
@@ -147,7 +147,7 @@ def test_the_worst_of_a_few_megabytes_ends_in_a_child_with_little_memory(piece, 
     limit = 700 * 1024 * 1024
     script = (
         f"import resource, sys\nresource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))\n"
-        "from gfattach.cluster.yamltext import parse, YamlError\n"
+        "from gfattach.cluster.kubeconfig.yamltext import parse, YamlError\n"
         "try:\n    parse(sys.stdin.buffer.read())\nexcept YamlError:\n    pass\n"
     )
     done = subprocess.run(

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gfattach.cluster import objects
-from gfattach.cluster.api_fields import ITEM_LIMIT, MESSAGE_LIMIT, one_line
-from gfattach.cluster.choose import (
+from gfattach.cluster.api import objects
+from gfattach.cluster.api.choose import (
     ReadyPod,
     choose_port,
     from_pods,
@@ -17,8 +16,9 @@ from gfattach.cluster.choose import (
     label_selector,
     none_ready,
 )
-from gfattach.cluster.pod_state import worst
-from gfattach.errors import ClusterError
+from gfattach.cluster.api.fields import ITEM_LIMIT, MESSAGE_LIMIT, one_line
+from gfattach.cluster.api.pod_state import worst
+from gfattach.core.errors import ClusterError
 
 SERVICE = {
     "metadata": {"name": "bazel-cache", "namespace": "nix-cache", "labels": {"a": "b"}},

@@ -21,6 +21,6 @@ def measured(modules):
 
 def test_forwarding_loads_nothing_heavy_and_little_beyond_asyncio():
     _, before = measured("asyncio, ssl")
-    heavy, memory = measured("gfattach.cluster.portforward, gfattach.cluster.relay")
+    heavy, memory = measured("gfattach.cluster.wire.portforward, gfattach.cluster.wire.relay")
     assert heavy == "[]"
     assert memory - before < 4

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import gfattach
 from gfattach.cli import main
-from gfattach.cluster import api
+from gfattach.cluster.api import client as api
 from gfattach.codes.catalogue import groups
 from gfattach.codes.errors import ALSO, ERRORS
 from gfattach.codes.steps import STEPS
-from gfattach.contract import codes as contract
+from gfattach.contract.model import codes as contract
+from gfattach.core.errors import ExitCode
 from gfattach.credential.codes import CODES as TOKENS
-from gfattach.errors import ExitCode
-from gfattach.firsthit.measure import CODES as LEGS
-from gfattach.journal import Undone
 from gfattach.nixcache.errors import Kind
 from gfattach.probes.codes import all_codes
+from gfattach.proof.measure import CODES as LEGS
 from gfattach.site.lint import CODES as LINT
+from gfattach.undo.journal import Undone
 
 ROOT = Path(gfattach.__file__).parent
 TREES = {
@@ -71,11 +71,12 @@ COMPOSED = {
     "cluster.http.": lambda: kinds("HttpError", 0),
     "cluster.dial.": lambda: kinds("DialError", 0),
     "cluster.forward.": lambda: kinds("ChannelError", 0),
-    "cluster.context.": lambda: kinds("_dangling", 1, "cluster/resolve.py"),
+    "cluster.context.": lambda: kinds("_dangling", 1, "cluster/kubeconfig/resolve.py"),
     "cluster.credential.": lambda: (
-        kinds("_fault", 1, "cluster/credentials.py") | kinds("PemError", 1, "cluster/trust.py")
+        kinds("_fault", 1, "cluster/kubeconfig/credentials.py")
+        | kinds("PemError", 1, "cluster/kubeconfig/trust.py")
     ),
-    "cluster.credential.plugin-": lambda: kinds("_fault", 1, "cluster/exec_plugin.py"),
+    "cluster.credential.plugin-": lambda: kinds("_fault", 1, "cluster/kubeconfig/exec_plugin.py"),
     "nix-cache.": lambda: {kind.value for kind in Kind},
     "nix.": lambda: kinds("_error", 0, "nix/program.py"),
     "undo.": lambda: {result.value for result in Undone},
@@ -83,9 +84,9 @@ COMPOSED = {
 
 #: Modules that give codes through the name `code`, and what those begin with. They are spelt out there.
 THROUGH_A_NAME = {
-    "contract/hazards.py": "hazard.",
-    "firsthit/nix_evidence.py": "nix.",
-    "firsthit/no_executor.py": "prove.executor.",
+    "contract/hazards/environment.py": "hazard.",
+    "proof/nix/evidence.py": "nix.",
+    "proof/bazel/no_executor.py": "prove.executor.",
     "fragments/link.py": "link.",
     "site/lint.py": "site.lint.",
 }
@@ -94,7 +95,7 @@ THROUGH_A_NAME = {
 HANDED_ON = {"error.code", "finding.code", "first.code", "reason.code", "said['code']", "str(said['code'])"}
 
 #: What only looks like it: the constructors of findings, and the errors' own.
-NOT_GIVEN = {"finding.py", "tls/part.py"}
+NOT_GIVEN = {"core/finding.py", "tls/part.py"}
 
 
 def spelt_out(path):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.probes import bazel, nix
+from gfattach.probes.bazel import stage as bazel
+from gfattach.probes.nix import stage as nix
 
 TESTS = Path(__file__).parents[1]
 DECLARED = [code for stage in (bazel.STAGE, nix.STAGE) for probe in stage.probes for code in probe.codes]

@@ -5,7 +5,7 @@ import pytest
 from gfattach.contract.consumer import PROFILES, ConsumerRequest, consumer_values
 from gfattach.contract.localfile import render
 from gfattach.contract.substrate import classify
-from gfattach.errors import RefusedError, UsageError
+from gfattach.core.errors import RefusedError, UsageError
 
 CACHE = "grpcs://cache.example.internal:9092"
 CELL = "grpcs://cell.example.internal:8980"

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from gfattach.contract.display import shown, shown_text
+from gfattach.contract.model.display import shown, shown_text
 from gfattach.contract.substrate import classify
 
 

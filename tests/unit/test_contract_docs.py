@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 
 from gfattach.codes.errors import ERRORS
-from gfattach.contract import codes, environment
+from gfattach.contract import environment
 from gfattach.contract.consumer import PROFILES
+from gfattach.contract.model import codes
+from gfattach.contract.model.terms import ProfileState, Substrate
+from gfattach.contract.model.variables import VARIABLES
 from gfattach.contract.nix_state import NixState
-from gfattach.contract.rules_endpoint import stale_host
-from gfattach.contract.terms import ProfileState, Substrate
-from gfattach.contract.variables import VARIABLES
+from gfattach.contract.rules.endpoint import stale_host
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/contract.md").read_text(encoding="utf-8")
 #: Who writes codes of the contract: the package, and the verb that takes its environment on.
-WRITERS = (*(ROOT / "gfattach/contract").glob("*.py"), ROOT / "gfattach/attach/environment.py")
+WRITERS = (*(ROOT / "gfattach/contract").rglob("*.py"), ROOT / "gfattach/attach/environment.py")
 SOURCES = {path: path.read_text(encoding="utf-8") for path in WRITERS}
 
 MEANINGS = {

@@ -21,10 +21,10 @@ from gfattach.contract.environment import (
     include_line,
 )
 from gfattach.contract.localfile import local_values
+from gfattach.contract.model.variables import BY_NAME
 from gfattach.contract.substrate import classify
-from gfattach.contract.variables import BY_NAME
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import UsageError
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import UsageError
 
 FORWARD = parse_endpoint("grpc://127.0.0.1:49152")
 OTHER_FORWARD = parse_endpoint("http://127.0.0.1:49153")

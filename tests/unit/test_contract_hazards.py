@@ -4,20 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.contract.codes import HAZARDS
+from gfattach.contract.bazel.rctext import RcFile
 from gfattach.contract.environment import Exports, attached
-from gfattach.contract.hazards import environment_hazards
-from gfattach.contract.hazards_files import (
+from gfattach.contract.hazards.environment import environment_hazards
+from gfattach.contract.hazards.files import (
     envrc_hazards,
     stale_hazards,
     tracked_path_hazards,
     tracked_text_hazards,
     wrapper_hazards,
 )
-from gfattach.contract.hazards_rc import rc_hazards
-from gfattach.contract.rctext import RcFile
-from gfattach.endpoint import parse_endpoint
-from gfattach.finding import Status
+from gfattach.contract.hazards.rc import rc_hazards
+from gfattach.contract.model.codes import HAZARDS
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.finding import Status
 
 FORWARD = parse_endpoint("grpc://127.0.0.1:49152")
 ATTACHED = attached({}, Exports(cache=FORWARD))

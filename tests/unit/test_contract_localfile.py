@@ -8,8 +8,8 @@ import pytest
 
 from gfattach.contract.localfile import FILE_NAME, local_values, render, write_local_file
 from gfattach.contract.substrate import classify
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import ExitCode, RefusedError, UsageError
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import ExitCode, RefusedError, UsageError
 from tests.unit.gits import no_user_configuration
 
 __all__ = ["no_user_configuration"]

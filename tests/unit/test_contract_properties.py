@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from gfattach.contract import shells
 from gfattach.contract.consumer import PROFILES, ConsumerRequest, consumer_values
 from gfattach.contract.environment import Exports, attached, change, detached
-from gfattach.contract.hazards import environment_hazards
+from gfattach.contract.hazards.environment import environment_hazards
 from gfattach.contract.localfile import render
-from gfattach.contract.rules_executor import executor_reasons
-from gfattach.contract.rules_values import disk_reasons
+from gfattach.contract.model.variables import BY_NAME, VARIABLES, Secrecy
+from gfattach.contract.rules.executor import executor_reasons
+from gfattach.contract.rules.values import disk_reasons
 from gfattach.contract.substrate import Substrate, classify
-from gfattach.contract.variables import BY_NAME, VARIABLES, Secrecy
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import GfattachError
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import GfattachError
 
 CANARY = "hunter2"
 

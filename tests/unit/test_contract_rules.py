@@ -2,13 +2,13 @@
 
 import pytest
 
-from gfattach.contract.codes import NO_EXECUTOR
-from gfattach.contract.manifest import read_manifest
+from gfattach.contract.model.codes import NO_EXECUTOR
+from gfattach.contract.model.manifest import read_manifest
 from gfattach.contract.nix_state import NixState, nix_state
-from gfattach.contract.rules_executor import executor_reasons
-from gfattach.contract.rules_values import disk_reasons, injected_repositories, needs_reapi_token
+from gfattach.contract.rules.executor import executor_reasons
+from gfattach.contract.rules.values import disk_reasons, injected_repositories, needs_reapi_token
 from gfattach.contract.substrate import classify
-from gfattach.errors import RefusedError, UsageError
+from gfattach.core.errors import RefusedError, UsageError
 from gfattach.site.load import load_site
 
 CACHE = {"BAZEL_REMOTE_CACHE": "grpc://cache.example:9092"}

@@ -22,9 +22,9 @@ from gfattach.contract.environment import (
     change,
     detached,
 )
-from gfattach.contract.variables import BY_NAME
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import UsageError
+from gfattach.contract.model.variables import BY_NAME
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import UsageError
 
 FORWARD = Exports(parse_endpoint("grpc://127.0.0.1:49152"), Path("/w/.gfattach/nix.conf"))
 OTHER = Exports(parse_endpoint("http://127.0.0.1:49153"), Path("/w/it's/$HOME/nix.conf"))

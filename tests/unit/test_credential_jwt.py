@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
+from gfattach.core.errors import CredentialError
 from gfattach.credential.jwt import Claims, demand_valid, duration, read_claims, rfc3339
-from gfattach.errors import CredentialError
 from tests.unit.credentials import jwt
 
 NOW = 1_800_000_000

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.contract.variables import BY_NAME
+from gfattach.contract.model.variables import BY_NAME
+from gfattach.core.errors import CredentialError
+from gfattach.core.redact import MASK, redact
 from gfattach.credential import sources
 from gfattach.credential.hosts import host_of, is_cell, is_loopback
-from gfattach.errors import CredentialError
-from gfattach.redact import MASK, redact
 from tests.unit.credentials import place  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("place")

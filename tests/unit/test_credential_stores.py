@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
+from gfattach.core.errors import CredentialError, StorageError
 from gfattach.credential import index, sources, tokens
 from gfattach.credential.codes import CODES
 from gfattach.credential.file_store import FileStore, credential_directory
 from gfattach.credential.jwt import Claims
 from gfattach.credential.store import STORES, open_store
-from gfattach.errors import CredentialError, StorageError
 from tests.unit.credentials import good_jwt, jwt, place  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("place")
@@ -201,7 +201,7 @@ def test_every_code_that_the_sources_write_has_a_meaning_and_every_meaning_a_cod
 
     root = Path(gfattach.__file__).parent
     files = [*(root / "credential").glob("*.py"), root / "fragments/netrc.py"]
-    files += [root / "attach/credentials.py", root / "attach/bazel_token.py"]
+    files += [root / "operator/credentials.py", root / "attach/bazel/token.py"]
     text = "".join(f.read_text() for f in files if f.name != "codes.py")
     written = set(re.findall(r'"((?:credential|nix\.netrc)\.[a-z.-]+)"', text))
     assert written - {"nix.netrc.unreadable"} == set(CODES)  # that one is a probe's too

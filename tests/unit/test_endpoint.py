@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.endpoint import Endpoint, EndpointError, is_localhost, parse_endpoint
+from gfattach.core.endpoint import Endpoint, EndpointError, is_localhost, parse_endpoint
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from gfattach import asking
-from gfattach.asking import ENGINE_CODES
-from gfattach.engine import Run
-from gfattach.errors import StorageError
-from gfattach.finding import Finding, Probe, Stage, Status, fail, ok, skip
+from gfattach.core import asking
+from gfattach.core.asking import ENGINE_CODES
+from gfattach.core.engine import Run
+from gfattach.core.errors import StorageError
+from gfattach.core.finding import Finding, Probe, Stage, Status, fail, ok, skip
 
 CODES = {"t.good": "good", "t.bad": "bad", "t.none": "not asked"}
 

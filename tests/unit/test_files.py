@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from gfattach import files
-from gfattach.errors import ExitCode, StorageError
+from gfattach.core import files
+from gfattach.core.errors import ExitCode, StorageError
 
 
 def mode(path):
@@ -84,7 +84,7 @@ def test_a_lock_that_another_process_holds_is_waited_for_and_then_named(tmp_path
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from gfattach.files import locked\n"
+            "import sys; from pathlib import Path; from gfattach.core.files import locked\n"
             f"with locked(Path({str(lock)!r})): print('held', flush=True); sys.stdin.read()",
         ],
         stdin=subprocess.PIPE,

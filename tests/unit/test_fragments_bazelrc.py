@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import UsageError
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import UsageError
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS, UNIVERSAL_FLAGS, accepted_names, render
 from gfattach.fragments.rcfile import words
 from gfattach.reapi.target import CacheTarget, TlsFiles

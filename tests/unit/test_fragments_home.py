@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.errors import RefusedError, StorageError
+from gfattach.core.errors import RefusedError, StorageError
+from gfattach.core.paths import Home
 from gfattach.fragments.home import IGNORE, create_home, remove_home
-from gfattach.journal import ORIGINALS
-from gfattach.paths import Home
+from gfattach.undo.journal import ORIGINALS
 from tests.unit.gits import no_user_configuration
 
 __all__ = ["no_user_configuration"]

@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
-from gfattach.errors import ExitCode, RefusedError, StorageError
+from gfattach.core.errors import ExitCode, RefusedError, StorageError
+from gfattach.core.paths import Home
 from gfattach.fragments.link import import_line, link, offer, user_rc_is_read
-from gfattach.journal import Journal, Undone
-from gfattach.marked import BEGIN
-from gfattach.paths import Home
+from gfattach.undo.journal import Journal, Undone
+from gfattach.undo.marked import BEGIN
 from tests.unit.gits import no_user_configuration
 
 __all__ = ["no_user_configuration"]

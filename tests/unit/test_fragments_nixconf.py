@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import UsageError
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import UsageError
+from gfattach.core.paths import Home
 from gfattach.fragments import nixconf
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.paths import Home
 
 TARGET = SubstituterTarget(parse_endpoint("http://127.0.0.1:8080/main"), ("main:AAAA=", "other:BBBB="))
 

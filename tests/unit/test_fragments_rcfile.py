@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 from gfattach.fragments.rcfile import imports, quote, words
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.endpoint import parse_endpoint
-from gfattach.errors import UsageError
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.errors import UsageError
 from gfattach.fragments.road import Road, choose
 from gfattach.reapi.target import CacheTarget
 

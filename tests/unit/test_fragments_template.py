@@ -2,7 +2,7 @@
 
 import pytest
 
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
 from gfattach.fragments import template
 from gfattach.fragments.template import render
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.git import Standing, ask
+from gfattach.core.deadline import Deadline
+from gfattach.core.git import Standing, ask
 from tests.unit.gits import no_user_configuration
 
 __all__ = ["no_user_configuration"]

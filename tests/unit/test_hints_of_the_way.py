@@ -11,13 +11,13 @@ from dataclasses import replace
 import pytest
 
 from gfattach.cluster.connection import ClusterRef
-from gfattach.endpoint import Endpoint
-from gfattach.engine import Run
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.engine import Run
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes import cache as cache_probes
-from gfattach.probes import cluster as cluster_probes
-from gfattach.probes import substituter as substituter_probes
-from gfattach.probes.cluster_subject import ClusterSubject
+from gfattach.probes.cache import stage as cache_probes
+from gfattach.probes.cluster import stage as cluster_probes
+from gfattach.probes.cluster.subject import ClusterSubject
+from gfattach.probes.substituter import stage as substituter_probes
 from gfattach.reapi.target import CacheTarget
 
 

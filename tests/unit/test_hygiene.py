@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach import paths
+from gfattach.core import paths
 from tests import conftest
 
 

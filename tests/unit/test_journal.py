@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gfattach import marked
-from gfattach.errors import StorageError
-from gfattach.journal import ORIGINALS, Journal, Undone
-from gfattach.paths import Home
+from gfattach.core.errors import StorageError
+from gfattach.core.paths import Home
+from gfattach.undo import marked
+from gfattach.undo.journal import ORIGINALS, Journal, Undone
 from tests.unit.journals import LINE, changed, home, results
 
 __all__ = ["home"]

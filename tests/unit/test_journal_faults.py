@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gfattach import files, journal
-from gfattach.changes import JournalError
-from gfattach.errors import ExitCode, StorageError
-from gfattach.journal import ORIGINALS, Journal, Undone
-from gfattach.paths import Home
+from gfattach.core import files
+from gfattach.core.errors import ExitCode, StorageError
+from gfattach.core.paths import Home
+from gfattach.undo import journal
+from gfattach.undo.changes import JournalError
+from gfattach.undo.journal import ORIGINALS, Journal, Undone
 from tests.unit.journals import changed, home, results
 
 __all__ = ["home"]

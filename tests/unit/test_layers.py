@@ -9,17 +9,16 @@ ROOT = Path(gfattach.__file__).parent
 
 #: From the ground up; names in one row may import one another.
 LAYERS = (
-    ("errors", "deadline", "files", "process", "paths", "endpoint", "finding", "marked", "_templates"),
-    ("redact", "background", "first_words"),
-    ("asking", "engine"),
+    ("core", "_templates"),
+    ("undo",),
     ("tls",),
-    ("reapi", "nixcache", "bazel", "nix", "git", "cluster", "credential"),
+    ("reapi", "nixcache", "bazel", "nix", "cluster", "credential"),
     ("agent",),
-    ("changes", "journal", "attachment"),
-    ("firsthit", "fragments", "site", "trial", "contract"),
+    ("proof", "fragments", "site", "trial", "contract"),
     ("probes",),
     ("attach",),
-    ("prove", "codes"),
+    ("operator",),
+    ("codes",),
     ("report",),
     ("cli",),
     ("__main__",),

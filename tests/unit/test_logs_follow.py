@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gfattach.attach import logs
-from gfattach.files import remove_tree
+from gfattach.core.files import remove_tree
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from gfattach.errors import ExitCode, NixError, UnprovedError
-from gfattach.firsthit.evidence import Client, LegName
-from gfattach.firsthit.nix_evidence import NOTHING_TO_HIT, leg_of
-from gfattach.firsthit.nix_realisation import Realisation
-from gfattach.firsthit.verdict import Verdict, judge
+from gfattach.core.errors import ExitCode, NixError, UnprovedError
 from gfattach.nix.activity import ActivityLog
 from gfattach.nix.narinfo_cache import Entry
+from gfattach.proof.evidence import Client, LegName
+from gfattach.proof.nix.evidence import NOTHING_TO_HIT, leg_of
+from gfattach.proof.nix.realisation import Realisation
+from gfattach.proof.verdict import Verdict, judge
 from tests.unit.test_nix_activity import DATA, PROBE, SIGNED, VERSIONS
 
 STARTED = 99.0

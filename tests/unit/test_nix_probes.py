@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.endpoint import parse_endpoint
-from gfattach.finding import Probe, Status
-from gfattach.probes.nix import STAGE, NixSubject
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.finding import Probe, Status
+from gfattach.probes.nix.stage import STAGE, NixSubject
 from tests.unit.fake_nix import VERSION, fake_nix, script, showing
 from tests.unit.nix_room import SETTINGS, TARGET, URL, hurried, machine
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.endpoint import parse_endpoint
-from gfattach.finding import Status
+from gfattach.core.endpoint import parse_endpoint
+from gfattach.core.finding import Status
 from gfattach.nix.authorities import BUNDLES
 from gfattach.nix.daemon import UNLISTED
 from gfattach.nixcache.target import PROBE_PATH
-from gfattach.probes import nix_files
-from gfattach.probes.nix import NixSubject
+from gfattach.probes.nix import files as nix_files
+from gfattach.probes.nix.stage import NixSubject
 from tests.unit.fake_nix import script, showing
 from tests.unit.nix_room import SETTINGS, TARGET, URL, Machine, daemon, machine
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.finding import Status
-from gfattach.probes.nix import NixSubject
+from gfattach.core.finding import Status
+from gfattach.probes.nix.stage import NixSubject
 from tests.unit.fake_nix import showing
 from tests.unit.nix_room import KEY, SETTINGS, TARGET, URL, machine
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.finding import Status
+from gfattach.core.finding import Status
 from gfattach.nix import daemon as nix_daemon
 from gfattach.nix.daemon import UNLISTED
 from gfattach.nix.program import Flavour, Nix
-from gfattach.probes import nix_trust
+from gfattach.probes.nix import trust as nix_trust
 from tests.unit.nix_room import KEY, TARGET, URL, daemon, machine
 
 __all__ = ["daemon", "machine"]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.errors import ExitCode, NixError, ProgramMissingError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ExitCode, NixError, ProgramMissingError
+from gfattach.core.process import ProcessId
 from gfattach.nix.config import read_settings
 from gfattach.nix.program import Flavour, Nix, identify, locate, nix_store, unconfigured
-from gfattach.process import ProcessId
 from tests.unit.fake_nix import fake_nix, script
 
 SECONDS = 10.0

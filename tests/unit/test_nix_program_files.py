@@ -8,8 +8,8 @@ import stat
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.errors import NixError, StorageError, UsageError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import NixError, StorageError, UsageError
 from gfattach.nix import authorities, narinfo_cache, netrc
 from gfattach.nix.config import Settings
 from gfattach.nix.daemon import UNLISTED, Mode, access, ask_trust

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.agent.spec import ForwardSpec, Health, PodUpstream
-from gfattach.attach import nix_token
-from gfattach.endpoint import Endpoint
+from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
+from gfattach.attach.nix import token as nix_token
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.paths import Home
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.paths import Home
 from tests.unit.fake_nix import showing
 
 SPEC = ForwardSpec("nix-cache/attic:80", PodUpstream("nix-cache", "attic", "80"), Health("nix", "/main"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.endpoint import parse_endpoint
+from gfattach.core.endpoint import parse_endpoint
 from gfattach.nixcache import attic
 from gfattach.nixcache.errors import FormatError
 

@@ -3,9 +3,9 @@
 import pytest
 
 from gfattach.bazel.events import Options
-from gfattach.contract.rctext import RcFile
-from gfattach.errors import RefusedError
-from gfattach.firsthit.no_executor import (
+from gfattach.contract.bazel.rctext import RcFile
+from gfattach.core.errors import RefusedError
+from gfattach.proof.bazel.no_executor import (
     executor_options,
     read_rc_files,
     read_wrapper,

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from gfattach.bazel.events import read_events
-from gfattach.errors import RefusedError
-from gfattach.firsthit.no_executor import read_rc_files, refuse_effective_executor
+from gfattach.core.errors import RefusedError
+from gfattach.proof.bazel.no_executor import read_rc_files, refuse_effective_executor
 
 EXECUTOR = "--remote_executor=grpc://farm:1"
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from gfattach import process
-from gfattach.deadline import Deadline
-from gfattach.process import ProcessId
+from gfattach.core import process
+from gfattach.core.deadline import Deadline
+from gfattach.core.process import ProcessId
 
 
 def sh(script, seconds=20.0, **options):

@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from gfattach.endpoint import Endpoint
+from gfattach.core.endpoint import Endpoint
 from gfattach.reapi.headers import HeaderError, headers_of
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.reapi.tls import TlsFileError, client_certificate, context, read_pem, root_certificates

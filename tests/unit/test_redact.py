@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from gfattach import redact as module
-from gfattach.redact import MASK, redact, redacted, register
+from gfattach.core import redact as module
+from gfattach.core.redact import MASK, redact, redacted, register
 
 SECRET = "c4naryS3cretValue12345"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.AbCdEf-_123"

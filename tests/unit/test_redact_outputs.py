@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from gfattach.engine import Run
-from gfattach.errors import GfattachError
-from gfattach.finding import fail
-from gfattach.firsthit.evidence import Client, Leg, LegName
-from gfattach.firsthit.proof import conclude
+from gfattach.core.engine import Run
+from gfattach.core.errors import GfattachError
+from gfattach.core.finding import fail
+from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.record import conclude
 from gfattach.report.document import document
 from gfattach.report.github import step_summary, workflow_commands
 from gfattach.report.live import LiveObserver

@@ -9,11 +9,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from gfattach.engine import Run
-from gfattach.errors import RefusedError
-from gfattach.finding import Probe, Stage, fail, ok, skip, warn
-from gfattach.probes.certificates import stage_of
-from gfattach.probes.certificates_subject import Purpose
+from gfattach.core.engine import Run
+from gfattach.core.errors import RefusedError
+from gfattach.core.finding import Probe, Stage, fail, ok, skip, warn
+from gfattach.probes.certificates.stage import stage_of
+from gfattach.probes.certificates.subject import Purpose
 from gfattach.probes.codes import all_stages
 from gfattach.report import document, github, text
 from gfattach.report.plain import PlainObserver

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from gfattach.attach import headers
+from gfattach.attach.bazel import headers
 from gfattach.credential import index
 from gfattach.credential.file_store import FileStore
 from gfattach.credential.helper import HELPER_NAME
 from gfattach.fragments.home import BAZELRC, NETRC, NIX_CONF
-from gfattach.journal import ORIGINALS
+from gfattach.undo.journal import ORIGINALS
 
 PAGE = (Path(__file__).parents[2] / "docs/security.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and "mode" not in line]

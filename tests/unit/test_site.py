@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gfattach.cli.options import _CLUSTER, _SERVICES, _SITE, service_settings
 from gfattach.cli.up import up
 from gfattach.cluster.connection import ClusterRef
-from gfattach.errors import StorageError, UsageError
+from gfattach.core.errors import StorageError, UsageError
 from gfattach.site.load import load_site, read_site_file
 from gfattach.site.settings import BY_KEY, SETTINGS
 

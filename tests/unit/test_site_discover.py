@@ -2,8 +2,8 @@
 
 import pytest
 
-from gfattach.cluster.objects import Service, ServicePort
-from gfattach.errors import UsageError
+from gfattach.cluster.api.objects import Service, ServicePort
+from gfattach.core.errors import UsageError
 from gfattach.site.discover import choose, discover, nothing_found
 
 PORTS = {"grpc": 9092, "http": 8080}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gfattach.probes.cluster_rights import RULES
+from gfattach.probes.cluster.rights import RULES
 from gfattach.site.lint import CODES, lint
 from gfattach.site.settings import BY_KEY, SETTINGS
 

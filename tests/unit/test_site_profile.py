@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gfattach.attach.publish import as_yaml
-from gfattach.errors import UsageError
+from gfattach.core.errors import UsageError
+from gfattach.operator.publish import as_yaml
 from gfattach.site.load import load_site, read_alone
 from gfattach.site.profile import ENTRY, parse_profile, profile_name, render_profile, with_inline_authorities
 from gfattach.site.settings import SETTINGS

@@ -4,15 +4,16 @@ import itertools
 
 import pytest
 
-from gfattach.deadline import Deadline
-from gfattach.endpoint import Endpoint
-from gfattach.finding import Inquiry, Status, warn
+from gfattach.core.deadline import Deadline
+from gfattach.core.endpoint import Endpoint
+from gfattach.core.finding import Inquiry, Status, warn
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.narinfo import parse
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.probes import substituter_nar, substituter_signature
-from gfattach.probes.substituter import STAGE
-from gfattach.probes.substituter_faults import DOCUMENT_FAULTS, fault, fault_codes
+from gfattach.probes.substituter import nar as substituter_nar
+from gfattach.probes.substituter import signature as substituter_signature
+from gfattach.probes.substituter.faults import DOCUMENT_FAULTS, fault, fault_codes
+from gfattach.probes.substituter.stage import STAGE
 from tests.unit.test_nixcache_narinfo import RECORDED
 
 ENDPOINT = Endpoint("http", "cache.example", 80)

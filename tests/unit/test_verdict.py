@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.engine import Report, StageResult
-from gfattach.firsthit.evidence import Client, Leg, LegName
-from gfattach.firsthit.measure import describe
-from gfattach.firsthit.proof import conclude
-from gfattach.firsthit.verdict import Verdict, first_hit, judge
+from gfattach.core.engine import Report, StageResult
+from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.measure import describe
+from gfattach.proof.record import conclude
+from gfattach.proof.verdict import Verdict, first_hit, judge
 
 
 def leg(name=LegName.HIT, client=Client.BAZEL, asked=20, hits=20, first=1.0, violations=()):

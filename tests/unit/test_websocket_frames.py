@@ -7,8 +7,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from gfattach.cluster import websocket
-from gfattach.cluster.websocket import BINARY, CLOSE, HEADER, PING, PONG, TEXT, Decoder, WebSocketError
+from gfattach.cluster.wire import websocket
+from gfattach.cluster.wire.websocket import BINARY, CLOSE, HEADER, PING, PONG, TEXT, Decoder, WebSocketError
 
 KEYS = st.binary(min_size=4, max_size=4)
 

@@ -1,0 +1,1 @@
+"""Forwards: listeners, ports and clients' connections."""

@@ -1,0 +1,1 @@
+"""The fragment switch and the watchdog that outlives the agent."""

@@ -1,0 +1,1 @@
+"""Health checks of an upstream over one kept connection."""

@@ -1,0 +1,1 @@
+"""The agent's data: forward specifications, registrations, state directory, status, log files."""

@@ -1,0 +1,157 @@
+"""Where agents live, and what one that runs says of itself.
+
+`agent.json` in its directory is there while it serves, and names the process and its control socket.
+`registrations.json` stays, so that an agent that is started again resumes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfattach import __version__
+from gfattach.cluster.connection import ClusterRef
+from gfattach.core import files
+from gfattach.core.errors import StorageError
+from gfattach.core.process import ProcessId
+
+#: Bytes of the path of a unix socket that every system takes (macOS: 104 with the zero byte).
+SOCKET_PATH_BYTES = 103
+
+#: Bytes that the name of a socket takes at most, with the separator.
+_SOCKET_NAME_BYTES = 38
+
+
+@dataclass(frozen=True)
+class AgentState:
+    """The process that serves, and the path of its control socket."""
+
+    process: ProcessId
+    control: Path
+    ref: ClusterRef | None
+    version: str = __version__
+
+
+def agent_directory(ref: ClusterRef | None) -> Path:
+    """The directory of the agent that reaches this cluster as this user; None: of the one without a cluster.
+
+    A reference without a context stands for whatever the kubeconfig has at the time: give one with the
+    context's name, or a change of it would redirect what is attached.
+    """
+    from gfattach.core import paths
+
+    return paths.state_directory() / "agents" / _key(ref)
+
+
+def _key(ref: ClusterRef | None) -> str:
+    if ref is None:
+        identity = "direct"
+    else:
+        from gfattach.cluster.kubeconfig.resolve import find_files
+
+        found = [str(path.absolute()) for path in find_files(ref)]
+        identity = json.dumps([found, ref.context])
+    return _digest(identity.encode())
+
+
+def _digest(identity: bytes) -> str:
+    import hashlib  # most of what is asked of a state has no use for it
+
+    return hashlib.sha256(identity).hexdigest()[:8]
+
+
+def socket_directory(directory: Path) -> Path:
+    """Where the sockets of the agent in `directory` are: there, or in a place with a shorter path."""
+    if len(os.fsencode(directory)) + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
+        return directory
+    name = f"gfattach-{os.geteuid()}-{_digest(os.fsencode(directory))}"
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
+    fits = len(os.fsencode(runtime)) + len(name) + 1 + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES
+    return (runtime if fits and runtime.is_dir() else Path("/tmp")) / name
+
+
+def make_socket_directory(directory: Path) -> Path:
+    """The place of `socket_directory`, made, 0700. Raises StorageError for one that is somebody else's."""
+    place = socket_directory(directory)
+    if place == directory:
+        return files.make_private_directory(directory)
+    try:
+        place.mkdir(mode=files.PRIVATE_DIRECTORY)
+    except FileExistsError:
+        pass  # it is looked at below: in a directory for everybody anyone may have made it
+    except OSError as error:
+        raise files.storage_error("make the directory", place, error) from error
+    status = place.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise StorageError(
+            f"{place} is not this user's directory", f"see whose it is, and remove it: ls -ld {place}"
+        )
+    place.chmod(files.PRIVATE_DIRECTORY)
+    return place
+
+
+def clear_sockets(directory: Path, place: Path) -> None:
+    """Remove the sockets in `place` of an agent in `directory` that has ended, and the place made for them.
+
+    It is where they were made: by now the environment, or what is there of it, may say another one.
+    """
+    for path in place.glob("*.sock"):
+        files.remove(path)
+    if place != directory:
+        with contextlib.suppress(OSError):
+            place.rmdir()
+
+
+def state_file(directory: Path) -> Path:
+    """Where an agent in `directory` says that it serves."""
+    return directory / "agent.json"
+
+
+def log_file(directory: Path) -> Path:
+    """Where the agent of `directory` logs; the older half is beside it, with `.1` at its end."""
+    return directory / "agent.log"
+
+
+def read_state(directory: Path) -> AgentState | None:
+    """What is written there, whether or not it still runs; None for nothing, and for what is damaged."""
+    content = files.read_bytes(state_file(directory))
+    try:
+        return None if content is None else from_document(json.loads(content))
+    except (ValueError, RecursionError):
+        return None
+
+
+def write_state(directory: Path, state: AgentState) -> None:
+    """Say that `state` serves. Raises StorageError."""
+    # A machine that loses power loses the process as well.
+    files.write_json(state_file(directory), to_document(state), durable=False)
+
+
+def to_document(state: AgentState) -> dict[str, Any]:
+    """`state` as JSON."""
+    return {
+        "pid": state.process.pid,
+        "born": state.process.born,
+        "control": str(state.control),
+        "ref": None if state.ref is None else state.ref.as_json(),
+        "version": state.version,
+    }
+
+
+def from_document(document: Any) -> AgentState | None:
+    """The state that `document` describes; None when it is not one."""
+    try:
+        ref = document["ref"]
+        return AgentState(
+            ProcessId(int(document["pid"]), str(document["born"])),
+            Path(document["control"]),
+            None if ref is None else ClusterRef.from_json(ref),
+            str(document["version"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None

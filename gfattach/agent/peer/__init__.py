@@ -1,0 +1,1 @@
+"""Peer credentials of TCP connections: whose a socket is."""

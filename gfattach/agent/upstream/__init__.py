@@ -1,0 +1,1 @@
+"""Upstream connections: pods, channels, TLS and prewarmed connections."""

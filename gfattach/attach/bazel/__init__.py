@@ -1,0 +1,1 @@
+"""The Bazel client of an attach."""

@@ -1,0 +1,116 @@
+"""Bazel with the attachment's rc and every variable of the contract, in place of this process.
+
+The environment that counts is the shell's own: what the contract refuses there is refused. Headers
+(BAZEL_REMOTE_HEADER, BAZEL_REMOTE_CACHE_HEADER, BAZEL_REMOTE_EXEC_HEADER) are secrets: they reach
+Bazel in a private rc file (`gfattach.attach.bazel.headers`), never as arguments, and the variables are
+not handed on. So does the token for the cache, where this Bazel cannot ask a credential helper for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from gfattach.attach.bazel import contract as bazel_contract
+from gfattach.attach.bazel import headers
+from gfattach.attach.model import record as records
+from gfattach.attach.route import agents
+from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.contract.bazel import arguments as bazel_arguments
+from gfattach.contract.bazel import flags as bazel_flags
+from gfattach.contract.bazel.arguments import Invocation
+from gfattach.contract.bazel.rc import joined_rc, without_rc_files
+from gfattach.core import process
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError, ProgramMissingError
+from gfattach.core.files import remove_tree
+from gfattach.core.paths import Home, cache_directory, resolve_home
+from gfattach.fragments.rcfile import imports
+from gfattach.site.load import load_site
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What this process becomes: the program, what stands behind its name, its environment."""
+
+    program: Path
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def prepare(words: Sequence[str]) -> Replacement:
+    """The Bazel of this shell and directory, with a person's own `words` behind what the contract says.
+
+    Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
+    Bazel, UsageError for a value that this Bazel cannot take or a shell that names another cache
+    than the attachment's, CredentialError for a token that is there and no good, AgentError when the
+    forwards cannot be had again, BazelError and StorageError.
+    """
+    environment: Mapping[str, str] = os.environ
+    home = resolve_home(None, Path.cwd())
+    site = load_site({}, {}, home.workspace)
+    bazel_contract.demand(environment, home, site)
+    program = locate(environ=environment)
+    if program is None:
+        raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
+    record = records.load(home)
+    if record is not None and record.cache_by_agent:
+        agents.revive(record)
+    invocation = bazel_arguments.split(words)
+    fragment = None if record is None else bazel_contract.fragment_of(record, environment)
+    rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []
+    contracted = bazel_contract.contracted(
+        environment,
+        invocation.command,
+        record,
+        fragment,
+        lambda needed: _names(needed, program, home, environment),
+        may_upload=site.may_upload,
+    )
+    headers.sweep()
+    bare, own = without_rc_files(invocation)
+    if contracted.header_rc or (rc and own):
+        files = [*rc, *(Path.cwd() / name for name in own)]
+        rc, invocation = [headers.write_headers(joined_rc(files, contracted.header_rc))], bare
+    left = contracted.environment
+    line = bazel_arguments.arguments(
+        invocation, left, names=contracted.names, rc=rc, upload=contracted.upload
+    )
+    return Replacement(program, tuple(line), left)
+
+
+def become(replacement: Replacement) -> NoReturn:
+    """Replace this process: exit code, signals and terminal are the program's from here on."""
+    program = replacement.program
+    try:
+        process.replace(program, [str(program), *replacement.arguments], replacement.environment)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
+
+
+def _is_read(fragment: Path, home: Home, invocation: Invocation) -> bool:
+    """Whether the workspace imports the fragment: Bazel warns, every time, of a file that it reads twice."""
+    if home.workspace is None or "--noworkspace_rc" in invocation.startup:
+        return False
+    return fragment in imports(home.workspace / ".bazelrc", home.workspace)
+
+
+def _names(
+    needed: Sequence[str], program: Path, home: Home, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """How this Bazel calls `needed`."""
+    from gfattach.bazel.flags import accepted_flags
+
+    bazel = identify(program, Deadline.after(IDENTIFY_SECONDS), workspace=home.workspace, environ=environment)
+    work = home.flags_work
+    try:
+        accepted = accepted_flags(
+            bazel, bazel_flags.questions(needed), work=work, cache=cache_directory() / "bazel-flags.json"
+        )
+    finally:
+        remove_tree(work)
+    return bazel_flags.known_names(needed, accepted, bazel.label)

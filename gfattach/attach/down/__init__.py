@@ -1,0 +1,1 @@
+"""Detaching: `down`, and the undoing of what an attach wrote."""

@@ -1,0 +1,1 @@
+"""The data of an attach: its record, options and tokens."""

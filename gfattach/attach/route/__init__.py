@@ -1,0 +1,1 @@
+"""Route selection: through the trial, directly, or by forwards into a cluster."""

@@ -1,0 +1,115 @@
+"""The ways in: how an attachment reaches its caches.
+
+A way yields two targets, either of which may be missing. The trial's caches run beside the
+attachment; a direct site's are dialled as they are named; those in a cluster are reached through
+forwards (`cluster_way`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from gfattach.attach.model.options import UpOptions
+from gfattach.attach.route.route import Way, ending_tls, refuse_executor, trial_way
+from gfattach.cluster.kubeconfig.resolve import find_files
+from gfattach.core.deadline import Deadline
+from gfattach.core.engine import Run
+from gfattach.core.errors import ClusterError, UsageError
+from gfattach.core.finding import Finding, ok
+from gfattach.core.paths import Home
+from gfattach.site.load import FILE_NAME
+from gfattach.site.site import Site
+
+if TYPE_CHECKING:
+    from gfattach.trial.state import TrialState
+
+#: Seconds that the embedded caches may take to be ready.
+TRIAL_SECONDS = 15.0
+
+
+def kind_of(options: UpOptions, site: Site) -> str:
+    """The kind of way that `options` and what is said of the site ask for.
+
+    A cluster is meant when something names it or a Service in it, and when nothing names an endpoint
+    and there is a kubeconfig. Raises UsageError when there is nothing at all to go by.
+    """
+    if options.trial is not None:
+        return "trial"
+    said = ("cache.service", "nix.service", "cluster.kubeconfig", "cluster.context")
+    if any(site.get(key) is not None for key in said):
+        return "forward"
+    if site.get("cache.endpoint") is not None or site.get("nix.substituter") is not None:
+        return "direct"
+    try:
+        find_files(site.cluster)
+    except ClusterError as error:
+        into = "to go into a cluster: gfattach up --kubeconfig FILE"
+        trial = "to try gfattach without any: gfattach up --trial"
+        raise UsageError(
+            f"nothing says where the caches are, and {error.fact}",
+            *((into, trial) if os.environ.get("KUBECONFIG") else (trial, into)),
+            "or name the caches: gfattach up --cache grpc://HOST:PORT --substituter https://HOST/CACHE",
+            f"or describe the site in {FILE_NAME}: gfattach help site",
+            code="site.empty",
+        ) from None
+    return "forward"
+
+
+def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
+    """The way of `kind_of` these.
+
+    Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
+    probes, and RefusedError when something names an executor, or asks for one where a Bazel would prove.
+    """
+    refuse_executor(site, os.environ, proves_bazel=options.clients.use_bazel)
+    kind = kind_of(options, site)
+    if kind == "trial":
+        return _trial(options, home, run)
+    if kind == "forward":
+        # What asks a cluster is not needed by the other kinds.
+        from gfattach.attach.route.cluster import cluster_way
+
+        return cluster_way(options, site, home, run)
+    site = site.with_authorities(home.directory)
+    cache = site.cache_target()
+    plain = ending_tls(cache, None) if options.allow_plaintext_loopback else None
+    way = Way("direct", cache, site.substituter_target(), plain_forward=plain)
+    run.step("site", "read what is said of the site", lambda progress: {"site": _describe(way, site)})
+    return way
+
+
+def _describe(way: Way, site: Site) -> Finding:
+    named = [
+        f"{what} {target.endpoint.url} (from {site.source(key)})"
+        for what, target, key in (
+            ("cache", way.cache, "cache.endpoint"),
+            ("substituter", way.substituter, "nix.substituter"),
+        )
+        if target is not None
+    ]
+    return ok("site.direct", " · ".join(named), site=site.as_json())
+
+
+def _trial(options: UpOptions, home: Home, run: Run) -> Way:
+    from gfattach.trial import supervisor
+
+    assert options.trial is not None
+    trial = options.trial
+    found: list[TrialState] = []
+
+    def start(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+        state = supervisor.start(
+            home.trial,
+            bazel_port=trial.bazel_port,
+            nix_port=trial.nix_port,
+            max_bytes=trial.max_bytes,
+            deadline=Deadline.after(TRIAL_SECONDS),
+        )
+        found.append(state)
+        seen = f"embedded caches at {state.cache_endpoint.url} and {state.nix_endpoint.url}"
+        return {"trial": ok("trial.started", seen, pid=state.process.pid)}
+
+    run.step("trial", "start the embedded caches", start)
+    return trial_way(found[0], home.trial)

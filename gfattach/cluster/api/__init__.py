@@ -1,0 +1,1 @@
+"""The Kubernetes API: REST, Status objects, access reviews, endpoint selection."""

@@ -1,0 +1,1 @@
+"""Kubeconfig resolution: files, merging, credentials, exec plugins, trust."""

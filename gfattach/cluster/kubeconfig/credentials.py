@@ -1,0 +1,204 @@
+"""Who we are to an API server: the credential of a kubeconfig's user, and whom they impersonate.
+
+As in kubectl, a token, a password or a client certificate of the entry comes before its plugin, a
+readable token file before a token beside it, and nothing at all is sent to a server without TLS.
+"""
+
+from __future__ import annotations
+
+import base64
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gfattach.cluster.kubeconfig.bounded import read_bounded
+from gfattach.cluster.kubeconfig.entries import Cluster, User
+from gfattach.cluster.kubeconfig.trust import PEM_BYTES, PemError, not_after
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ClusterError
+
+#: Tokens in files are replaced under the hands of who reads them: they are read anew after this long.
+TOKEN_FILE_READ_AGAIN = timedelta(seconds=60)
+
+#: Characters of a header's name (RFC 9110); the others of an extra's key, and %, are percent-encoded.
+_NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "!#$&'*+-.^_`|~")
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What is shown to the API server.
+
+    `authorization` is the header's whole value, `certificate` and `key` are PEM; `source` names, for
+    people, what it comes from; `expires` is when it has to be had anew, None for never.
+    """
+
+    source: str = "nothing"
+    authorization: str | None = field(default=None, repr=False)
+    certificate: bytes = field(default=b"", repr=False)
+    key: bytes = field(default=b"", repr=False)
+    impersonate: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    expires: datetime | None = None
+
+
+def credential_of(
+    user: User, cluster: Cluster, deadline: Deadline, environ: Mapping[str, str], anew: bool = False
+) -> Credential:
+    """The credential of `user`; `anew` asks a plugin again though what it handed out has not expired.
+
+    Raises ClusterError (cluster.credential.*).
+    """
+    _check(user)
+    certificate, key, expires = _certificate(user)
+    source = "a client certificate"
+    authorization: str | None = None
+    if user.token_file is not None:
+        token = _token_from(user, user.token_file)
+        source, authorization = f"the token file {user.token_file}", _bearer(user, token)
+        again = datetime.now(UTC) + TOKEN_FILE_READ_AGAIN
+        expires = min(expires or again, again)
+    elif user.token:
+        source, authorization = "a token", _bearer(user, user.token)
+    elif user.username or user.password:
+        pair = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
+        source, authorization = "a user name and password", f"Basic {pair}"
+    elif user.exec is not None and not certificate:
+        from gfattach.cluster.kubeconfig.exec_plugin import hand_out
+
+        plugin = user.exec
+        handout = hand_out(user, plugin, cluster, deadline, environ, anew)
+        source, expires = f"the plugin {plugin.command}", handout.expires
+        certificate, key = handout.certificate, handout.key
+        if certificate:
+            ends = _still_valid(certificate, f"the certificate that the plugin {plugin.command!r} handed out")
+            expires = min(expires or ends, ends)
+        authorization = _bearer(user, handout.token) if handout.token else None
+    elif not certificate:
+        raise _fault(
+            user,
+            "none",
+            "has no credential: no token, certificate, password or plugin",
+            "log in again with what made the kubeconfig, or name another with --context",
+        )
+    return Credential(source, authorization, certificate, key, _impersonation(user), expires)
+
+
+def _fault(user: User, name: str, fact: str, *hints: str) -> ClusterError:
+    return ClusterError(
+        f"the user {user.name!r} in {user.origin} {fact}", *hints, code=f"cluster.credential.{name}"
+    )
+
+
+def _check(user: User) -> None:
+    """Refuse what kubectl refuses too."""
+    if user.auth_provider is not None:
+        raise _fault(
+            user,
+            "auth-provider",
+            f"has the auth-provider {user.auth_provider!r}, which is not spoken here",
+            "use an exec plugin instead (kubelogin, gke-gcloud-auth-plugin, ...), or a token",
+        )
+    if user.token and (user.username or user.password):
+        raise _fault(
+            user, "several", "has a token and a user name: only one can be sent", "remove one of them"
+        )
+    if user.certificate is not None and user.certificate_data:
+        raise _fault(
+            user, "several", "has client-certificate and client-certificate-data", "remove one of them"
+        )
+    if user.key is not None and user.key_data:
+        raise _fault(user, "several", "has client-key and client-key-data", "remove one of them")
+    if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
+        raise _fault(user, "impersonation", "impersonates a uid, groups or extras of nobody", "add: as: NAME")
+
+
+def _certificate(user: User) -> tuple[bytes, bytes, datetime | None]:
+    """The entry's own certificate and key, and when it ends; empty where there is none."""
+    certificate = _content(user, user.certificate, user.certificate_data)
+    if not certificate:
+        return b"", b"", None
+    key = _content(user, user.key, user.key_data)
+    if not key:
+        raise _fault(
+            user, "key", "has a client certificate without a key", "add client-key or client-key-data"
+        )
+    return certificate, key, _still_valid(certificate, f"the client certificate of the user {user.name!r}")
+
+
+def _content(user: User, file: Path | None, data: bytes) -> bytes:
+    if file is None:
+        return data
+    try:
+        content = read_bounded(file, PEM_BYTES)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise _fault(
+            user, "file", f"names {file}, which cannot be read: {reason}", f"look: ls -l {file}"
+        ) from None
+    except ValueError as error:
+        raise _fault(user, "file", f"names {file}, which is {error}") from None
+    if not content.strip():
+        raise _fault(user, "file", f"names {file}, which is empty")
+    return content
+
+
+def _still_valid(certificate: bytes, what: str) -> datetime:
+    """When a certificate ends. Raises ClusterError when it has, or cannot be read."""
+    try:
+        ends = not_after(certificate)
+    except PemError as error:
+        raise ClusterError(f"{what} {error.fact}", code=f"cluster.credential.{error.code}") from None
+    if ends <= datetime.now(UTC):
+        raise ClusterError(
+            f"{what} expired on {ends:%Y-%m-%d %H:%M} UTC",
+            "get a new one from who runs the cluster, and check this machine's clock",
+            code="cluster.credential.expired",
+        )
+    return ends
+
+
+def _token_from(user: User, file: Path) -> str:
+    try:
+        token = read_bounded(file, PEM_BYTES).decode("ascii").strip()
+        if token:
+            return token
+        problem = "is empty"
+    except OSError as error:
+        problem = f"cannot be read: {(error.strerror or str(error)).lower()}"
+    except ValueError:
+        problem = "holds no token"
+    if user.token:
+        return user.token
+    raise _fault(
+        user, "token-file", f"has the token file {file}, which {problem}", f"look at it: ls -l {file}"
+    )
+
+
+def _bearer(user: User, token: str) -> str:
+    token = token.rstrip(" \t")  # which is no part of a header's value
+    if not _fits_header(token):
+        raise _fault(user, "token", "has a token with characters that no header can hold", "get a new token")
+    return f"Bearer {token}"
+
+
+def _fits_header(value: str) -> bool:
+    return value.isascii() and value.isprintable() and value.strip() == value
+
+
+def _impersonation(user: User) -> tuple[tuple[str, str], ...]:
+    """The headers by which the API server takes us for another."""
+    found = [("Impersonate-User", user.impersonate)] if user.impersonate else []
+    if user.impersonate_uid:
+        found.append(("Impersonate-Uid", user.impersonate_uid))
+    found += [("Impersonate-Group", group) for group in user.impersonate_groups]
+    for key, values in user.impersonate_extra:
+        name = "".join(c if c in _NAME_CHARACTERS else _percent(c) for c in key)
+        found += [(f"Impersonate-Extra-{name}", value) for value in values]
+    if not all(value.isprintable() and value.strip() == value for _, value in found):
+        raise _fault(user, "impersonation", "impersonates a name with characters that no header can hold")
+    return tuple(found)
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,113 @@
+"""What exec plugins handed out, used again until shortly before it expires.
+
+Within this process it is held in memory; for the next command it goes into a private file, where the user
+has a directory that is itself in memory (XDG_RUNTIME_DIR), or else with the rest of gfattach's state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gfattach.core.errors import StorageError
+from gfattach.core.files import make_private_directory, write_atomic
+from gfattach.core.paths import state_directory
+
+#: What a plugin hands out is not used in its last minute: it has to hold for a while yet.
+MARGIN = timedelta(seconds=60)
+
+#: A credential is a token or a certificate with its key: one that is larger is none.
+ANSWER_BYTES = 1024 * 1024
+
+_held: dict[str, Handout] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Handout:
+    """What a plugin handed out; `expires` None when it did not say."""
+
+    token: str = field(default="", repr=False)
+    certificate: bytes = field(default=b"", repr=False)
+    key: bytes = field(default=b"", repr=False)
+    expires: datetime | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it holds for longer than the margin."""
+        return self.expires is None or self.expires > datetime.now(UTC) + MARGIN
+
+
+def find(key: str, environ: Mapping[str, str]) -> Handout | None:
+    """What is kept under `key` and holds for a while yet."""
+    with _lock:
+        held = _held.get(key)
+        if held is None or not held.fresh:
+            held = _load(_file(key, environ))
+    return held if held is not None and held.fresh else None
+
+
+def keep(key: str, handout: Handout, environ: Mapping[str, str]) -> None:
+    """Keep a credential under `key`, in a file only if it says how long it holds."""
+    with _lock:
+        _held[key] = handout
+        _save(_file(key, environ), handout)
+
+
+def moment(text: str) -> datetime:
+    """A time of RFC 3339. Raises ValueError for what is none."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("without a zone")
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("before the first year, or after the last") from error
+
+
+def _file(key: str, environ: Mapping[str, str]) -> Path:
+    """Where the credential is kept for the next command: in memory, where the user has such a directory."""
+    runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
+    usable = runtime.is_absolute() and runtime.is_dir()
+    return (
+        (runtime / "gfattach" if usable else state_directory()) / "cluster-credentials" / f"{key[:32]}.json"
+    )
+
+
+def _load(file: Path) -> Handout | None:
+    """A kept credential; None unless this user alone can have written and read it."""
+    try:
+        with file.open("rb") as opened:
+            known = os.fstat(opened.fileno())
+            if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) & 0o077:
+                return None
+            kept = json.loads(opened.read(2 * ANSWER_BYTES))
+        return Handout(
+            kept["token"], kept["certificate"].encode(), kept["key"].encode(), moment(kept["expires"])
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _save(file: Path, handout: Handout) -> None:
+    """Keep a credential that says how long it holds. One that cannot be kept is asked for again."""
+    if handout.expires is None or not handout.fresh:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+        return
+    kept = {
+        "token": handout.token,
+        "certificate": handout.certificate.decode(),
+        "key": handout.key.decode(),
+        "expires": handout.expires.isoformat(),
+    }
+    with contextlib.suppress(StorageError):
+        make_private_directory(file.parent)
+        write_atomic(file, json.dumps(kept).encode())

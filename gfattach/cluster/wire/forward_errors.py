@@ -1,0 +1,98 @@
+"""Why a forward to a pod was not opened, or ended: the codes `cluster.forward.*`."""
+
+from __future__ import annotations
+
+import json
+
+from gfattach.cluster.wire.http import Response
+from gfattach.core.errors import ClusterError
+
+#: Every code, without its prefix, with its meaning.
+FORWARD_CODES = {
+    "refused": "the node could not connect to the port in the pod, or that connection failed",
+    "upgrade": "something on the way does not let a websocket through",
+    "unauthorized": "the credential is refused, or has expired",
+    "forbidden": "the user may not forward to pods",
+    "gone": "the pod is not there any more",
+    "kubelet": "the API server cannot reach the pod's node",
+    "lost": "an open forward was cut",
+}
+
+
+class ChannelError(ClusterError):
+    """A forward was not opened, or did not end in an orderly way. `kind` is a key of FORWARD_CODES."""
+
+    def __init__(self, kind: str, fact: str, *hints: str) -> None:
+        super().__init__(fact, *hints, code=f"cluster.forward.{kind}")
+        self.kind = kind
+
+
+def lost(pod: str, said: str) -> ChannelError:
+    """An open forward to `pod` ("namespace/name") was cut."""
+    return ChannelError("lost", f"the forward to pod {pod} was lost: {said}")
+
+
+def refused(pod: str, port: int, text: str) -> ChannelError:
+    """What came on the error channel of a forward to `pod`."""
+    said = " ".join(text.split())
+    namespace, _, name = pod.partition("/")
+    if "connection refused" in said:
+        return ChannelError(
+            "refused",
+            f"nothing listens on port {port} of pod {pod}",
+            f"look at it: kubectl logs -n {namespace} {name}",
+        )
+    return ChannelError("refused", f"the forward to port {port} of pod {pod} failed: {said}")
+
+
+def upgrade_error(authority: str, pod: str, namespace: str, answer: Response) -> ChannelError:
+    """What an answer to the upgrade other than 101 comes to."""
+    message = _message(answer)
+    status = answer.status
+    if status == 401:
+        return ChannelError("unauthorized", f"{authority} refuses the credential: {message}")
+    if status == 403:
+        return _forbidden(pod, namespace, message)
+    if status == 404:
+        return ChannelError("gone", f"pod {pod} is gone: {message}")
+    if status == 500 and "error dialing backend" in message:
+        return ChannelError(
+            "kubelet",
+            f"the API server cannot reach the node of pod {pod}: {message}",
+            "look at the node: kubectl get nodes",
+        )
+    if status in (200, 400, 426) or "upgrade" in message.lower():
+        return ChannelError(
+            "upgrade",
+            f"something before {authority} strips the websocket upgrade (HTTP {status}: {message})",
+            "a proxy or load balancer on the way has to pass Upgrade headers on",
+        )
+    return ChannelError("upgrade", f"{authority} did not open the forward (HTTP {status}: {message})")
+
+
+def _forbidden(pod: str, namespace: str, message: str) -> ChannelError:
+    """Forwarding takes the verbs get and, since Kubernetes 1.35, create; a missing create goes unnamed.
+
+    The message is then `pods "NAME" is forbidden: ` and ends there.
+    """
+    verb = "create" if message.rstrip().endswith("is forbidden:") else "get"
+    if "pods/portforward" not in message and verb == "get":
+        return ChannelError("forbidden", f"the forward to pod {pod} is forbidden: {message}")
+    return ChannelError(
+        "forbidden",
+        f"the user may not {verb} pods/portforward in namespace {namespace}",
+        f"ask for it: kubectl auth can-i {verb} pods/portforward -n {namespace}",
+        'the role needs: resources ["pods/portforward"], verbs ["get", "create"]',
+    )
+
+
+def _message(answer: Response) -> str:
+    """A Status object's message, or the beginning of whatever came."""
+    try:
+        document = json.loads(answer.body)
+        if isinstance(document, dict) and isinstance(document.get("message"), str):
+            return " ".join(document["message"].split(" "))
+    except ValueError:
+        pass
+    text = " ".join(answer.body.decode("utf-8", "replace").split())
+    return (text[:200] or "no text").strip()

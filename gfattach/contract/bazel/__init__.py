@@ -1,0 +1,1 @@
+"""Bazel's rc files and arguments, as the environment contract judges them."""

@@ -1,0 +1,1 @@
+"""The contract's rules: endpoint, executor, mode, values."""

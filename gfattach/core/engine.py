@@ -1,0 +1,171 @@
+"""The one loop that runs stages and steps, and accounts for the time they take.
+
+A `Run` is a sequence of stages. The time between two stage ends belongs to the later
+one, so the stages of a run add up to its wall time by construction, whatever happens
+between them. Observers are told of every start and end and render it; the run itself
+prints nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from gfattach.core.asking import ask_all
+from gfattach.core.errors import GfattachError
+from gfattach.core.finding import Finding, Stage, Status, fail
+
+Subject = TypeVar("Subject")
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage found. `started` and `seconds` are measured from the run's start."""
+
+    name: str
+    title: str
+    findings: Mapping[str, Finding]
+    started: float
+    seconds: float
+
+    @property
+    def status(self) -> Status:
+        """The worst status; one that only took time is good, one in which all was skipped is skipped."""
+        if not self.findings:
+            return Status.OK
+        statuses = {finding.status for finding in self.findings.values()}
+        for status in (Status.FAIL, Status.WARN, Status.OK):
+            if status in statuses:
+                return status
+        return Status.SKIP
+
+
+class Observer(Protocol):
+    """What is told of a run as it goes. Called from the run's own thread only."""
+
+    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+        """A stage begins; `questions` maps probe names to what they ask."""
+
+    def probe_finished(self, stage: str, probe: str, finding: Finding) -> None:
+        """A probe gave its finding."""
+
+    def progress(self, stage: str, text: str) -> None:
+        """A long step says what it is doing now."""
+
+    def stage_finished(self, result: StageResult) -> None:
+        """A stage ended."""
+
+
+class SilentObserver:
+    """An observer that shows nothing."""
+
+    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+        """Nothing is shown."""
+
+    def probe_finished(self, stage: str, probe: str, finding: Finding) -> None:
+        """Nothing is shown."""
+
+    def progress(self, stage: str, text: str) -> None:
+        """Nothing is shown."""
+
+    def stage_finished(self, result: StageResult) -> None:
+        """Nothing is shown."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All stages of a run in order; `seconds` is its wall time so far."""
+
+    stages: tuple[StageResult, ...]
+    seconds: float
+
+    @property
+    def findings(self) -> dict[str, Finding]:
+        """Every finding by the name of its probe."""
+        return {name: finding for stage in self.stages for name, finding in stage.findings.items()}
+
+    def having(self, status: Status) -> list[Finding]:
+        """The findings of one status, in order."""
+        return [finding for finding in self.findings.values() if finding.status is status]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any finding failed."""
+        return bool(self.having(Status.FAIL))
+
+
+#: A step's work: it is handed a function that shows progress, and returns its findings by name.
+Step = Callable[[Callable[[str], None]], Mapping[str, Finding]]
+
+
+class Run:
+    """One going-through of stages and steps, with one clock.
+
+    `origin` is the moment, on `time.monotonic()`, from which the run's time counts: that of
+    the process's start, when the caller knows it, so that start-up is accounted for too.
+    """
+
+    def __init__(self, observer: Observer | None = None, origin: float | None = None) -> None:
+        self.observer: Observer = observer or SilentObserver()
+        self.origin = time.monotonic() if origin is None else origin
+        self._mark = self.origin
+        self._stages: list[StageResult] = []
+        self._findings: dict[str, Finding] = {}
+
+    def elapsed(self) -> float:
+        """Seconds since the run's origin."""
+        return time.monotonic() - self.origin
+
+    @property
+    def findings(self) -> Mapping[str, Finding]:
+        """Every finding so far, by the name of its probe."""
+        return self._findings
+
+    def report(self) -> Report:
+        """What was found so far."""
+        return Report(tuple(self._stages), self.elapsed())
+
+    def stage(self, stage: Stage[Subject], subject: Subject) -> StageResult:
+        """Ask every probe of `stage`, each as soon as what it needs is known."""
+        self.observer.stage_started(stage.name, stage.title, {p.name: p.question for p in stage.probes})
+        found: dict[str, Finding] = {}
+        for probe, finding in ask_all(stage.probes, subject, dict(self._findings)):
+            found[probe.name] = finding
+            self.observer.probe_finished(stage.name, probe.name, finding)
+        ordered = {probe.name: found[probe.name] for probe in stage.probes}
+        return self._close(stage.name, stage.title, ordered)
+
+    def step(self, name: str, title: str, work: Step) -> StageResult:
+        """Do work that is no probing (start a server, write a fragment, run a build) as a stage.
+
+        A `GfattachError` of the work becomes the stage's failed finding and is raised again:
+        the checklist shows where the run ended, and the caller decides what that means.
+        """
+        self.observer.stage_started(name, title, {})
+        before = time.monotonic()
+        try:
+            found = work(lambda text: self.observer.progress(name, text))
+        except GfattachError as error:
+            finding = fail(error.code, error.fact, "", *error.hints).timed(time.monotonic() - before)
+            self.observer.probe_finished(name, name, finding)
+            self._close(name, title, {name: finding})
+            raise
+        for probe, finding in found.items():
+            self.observer.probe_finished(name, probe, finding)
+        return self._close(name, title, dict(found))
+
+    def account(self, name: str, title: str) -> StageResult:
+        """Book the time since the last stage's end under `name`: what was done outside any stage."""
+        self.observer.stage_started(name, title, {})
+        return self._close(name, title, {})
+
+    def _close(self, name: str, title: str, findings: Mapping[str, Finding]) -> StageResult:
+        now = time.monotonic()
+        result = StageResult(name, title, findings, self._mark - self.origin, now - self._mark)
+        self._mark = now
+        self._stages.append(result)
+        self._findings.update(findings)
+        self.observer.stage_finished(result)
+        return result

@@ -1,0 +1,43 @@
+"""What a process that outlives its starter says to it, and to nobody else: one JSON document, and no more.
+
+It stands on the first line of standard output, which is closed after it: `{"ready": ...}` when the process
+serves, `{"error": {...}}` when it cannot. Whoever started it reads that in `gfattach.core.background`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gfattach.core import files
+from gfattach.core.errors import GfattachError
+
+
+def tell_parent(document: Mapping[str, Any]) -> None:
+    """Write `document` to standard output as one line, and close it: the parent waits for its end."""
+    with contextlib.suppress(OSError):  # a parent that is gone need not be told
+        os.write(1, (json.dumps(document) + "\n").encode())
+    handle = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(handle, 1)
+    os.close(handle)
+
+
+def served(serve: Callable[[], None], directory: Path) -> int:
+    """`serve` to the end, and return the exit code; an error is told to the parent.
+
+    `directory` is what an OSError is about.
+    """
+    try:
+        try:
+            serve()
+        except OSError as error:
+            raise files.storage_error("use", directory, error) from error
+    except GfattachError as error:
+        said = {"code": error.code, "fact": error.fact, "hints": list(error.hints), "exit": error.exit_code}
+        tell_parent({"error": said})
+        return error.exit_code
+    return 0

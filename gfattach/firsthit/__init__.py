@@ -1,1 +1,0 @@
-"""Proofs of a first cache hit, by client."""

@@ -1,0 +1,1 @@
+"""The operator's verbs: publish, lint and show a site; store credentials."""

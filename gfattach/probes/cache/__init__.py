@@ -1,0 +1,1 @@
+"""The stage that asks the Bazel cache."""

@@ -1,0 +1,1 @@
+"""The stage that asks for certificates and trust stores."""

@@ -1,0 +1,137 @@
+"""The certificate of one endpoint: the cause of a failed handshake first, and who else will not trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gfattach.core.finding import Finding, Probe, Stage, fail, ok, skip
+from gfattach.probes.certificates.files import FILES, KEY
+from gfattach.probes.certificates.stores import STORES
+from gfattach.probes.certificates.subject import (
+    CertificateFileError,
+    CertificateInquiry,
+    CertificateSubject,
+    Purpose,
+    inspected,
+    probe_name,
+)
+from gfattach.tls import explain
+from gfattach.tls.certificate import now
+from gfattach.tls.explain_time import validity
+from gfattach.tls.explain_trust import trust
+from gfattach.tls.handshake import inspect, look
+from gfattach.tls.inspection import Inspection
+from gfattach.tls.part import Part
+
+
+def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
+    subject = inquiry.subject
+    if not subject.tls:
+        return _plain(inquiry)
+    try:
+        context = subject.verified()
+    except CertificateFileError as error:
+        return fail("certificates.handshake.file", error.fact, "no handshake is possible", *error.hints)
+    found = inspect(
+        subject.way,
+        subject.name,
+        context,
+        inquiry.deadline,
+        alpn=subject.alpn,
+        identified=subject.identified or subject.certificate is not None,
+    )
+    return explain.handshake(found, subject.where).finding("certificates", inspection=found.as_json())
+
+
+def _plain(inquiry: CertificateInquiry) -> Finding:
+    subject = inquiry.subject
+    found = look(subject.way, Inspection(subject.name), inquiry.deadline, subject.alpn)
+    if not found.version:
+        return ok("certificates.handshake.plain", f"{subject.where} speaks no TLS, as its scheme says")
+    return fail(
+        "certificates.handshake.tls",
+        f"{subject.where} speaks TLS, and its scheme is plaintext",
+        "Bazel says only: Network closed for unknown reason",
+        "use the scheme with TLS: grpcs:// or https://",
+    )
+
+
+def _judging(topic: str, judge: Callable[[Inspection, str], Part]) -> Callable[[CertificateInquiry], Finding]:
+    def ask(inquiry: CertificateInquiry) -> Finding:
+        subject = inquiry.subject
+        if not subject.tls:
+            return skip(f"certificates.{topic}.plain", f"{subject.where} is plaintext")
+        return judge(inspected(inquiry), subject.where).finding("certificates")
+
+    return ask
+
+
+def _valid(inspection: Inspection, where: str) -> Part:
+    return validity(inspection, where, now())
+
+
+def _probe(topic: str, question: str, judge: Callable[[Inspection, str], Part]) -> Probe[CertificateSubject]:
+    return Probe(
+        f"certificates.{topic}",
+        question,
+        _judging(topic, judge),
+        {
+            **explain.codes("certificates", topic),
+            f"certificates.{topic}.plain": "a plaintext endpoint has no certificate",
+        },
+        ("certificates.handshake",),
+    )
+
+
+_PROBES: tuple[Probe[CertificateSubject], ...] = (
+    FILES,
+    KEY,
+    Probe(
+        "certificates.handshake",
+        "is TLS spoken there",
+        _ask_handshake,
+        {
+            **explain.codes("certificates", "handshake"),
+            "certificates.handshake.file": "a TLS file cannot be used",
+            "certificates.handshake.plain": "no TLS is spoken at a plaintext endpoint",
+            "certificates.handshake.tls": "TLS is spoken at what was given as a plaintext endpoint",
+        },
+        ("certificates.files", "certificates.key"),
+        seconds=12.0,
+    ),
+    _probe("trust", "does an authority that is trusted vouch for it", trust),
+    _probe("name", "is the certificate for this name", explain.name),
+    _probe("validity", "is it valid now, and for a while", _valid),
+    _probe("client", "does it take this client", explain.client),
+    STORES,
+)
+
+_NAMES = {
+    Purpose.API_SERVER: "server-tls",
+    Purpose.CACHE: "cache-tls",
+    Purpose.SUBSTITUTER: "nix-tls",
+}
+
+_TITLES = {
+    Purpose.API_SERVER: "Certificate of the API server",
+    Purpose.CACHE: "Certificate of the Bazel cache",
+    Purpose.SUBSTITUTER: "Certificate of the Nix cache",
+}
+
+
+def stage_of(purpose: Purpose) -> Stage[CertificateSubject]:
+    """The stage for an endpoint of this purpose. One run may ask several: each has probes of its own name."""
+    probes = (
+        replace(
+            probe,
+            name=probe_name(purpose, probe.name),
+            needs=tuple(probe_name(purpose, need) for need in probe.needs),
+        )
+        for probe in _PROBES
+    )
+    return Stage(_NAMES[purpose], _TITLES[purpose], tuple(probes))
+
+
+#: For the documentation of codes, which are the same for every purpose.
+STAGE = stage_of(Purpose.CACHE)

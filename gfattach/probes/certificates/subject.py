@@ -1,0 +1,147 @@
+"""What the stage of certificates is given: one endpoint, the way to it, and who is to trust it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from gfattach.bazel.program import Bazel
+from gfattach.cluster.connection import ClusterConnection
+from gfattach.core.finding import Inquiry
+from gfattach.nixcache.target import SubstituterTarget
+from gfattach.reapi.target import CacheTarget
+from gfattach.tls.context import verifying
+from gfattach.tls.inspection import Inspection
+from gfattach.tls.pem import PemError
+from gfattach.tls.way import Way, through_proxy, to_host, to_socket
+
+
+class CertificateFileError(PemError):
+    """A TLS file of the endpoint that cannot be used."""
+
+    default_code = "certificates.file"
+
+
+class Purpose(StrEnum):
+    """What an endpoint is for."""
+
+    API_SERVER = "api-server"
+    CACHE = "cache"
+    SUBSTITUTER = "substituter"
+
+
+@dataclass(frozen=True)
+class CertificateSubject:
+    """One endpoint.
+
+    `name` is what its certificate has to be for; `where` is what a sentence calls it; `way` leads to it.
+    `tls` False is a plaintext endpoint, of which only that is asked. `ca_file` is whom to trust, None for the
+    platform's authorities; `certificate` and `key` say who we are.
+    `context` is one that exists already, with all of that in it (`identified`: a certificate of ours too).
+    `alpn` are the protocols to offer. `for_bazel` says that Bazel will use it, `bazel` is the one at hand
+    where that is known.
+    """
+
+    purpose: Purpose
+    name: str
+    where: str
+    way: Way = field(repr=False, compare=False)
+    tls: bool = True
+    alpn: tuple[str, ...] = ()
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    identified: bool = False
+    for_bazel: bool = False
+    bazel: Bazel | None = None
+
+    def verified(self) -> ssl.SSLContext:
+        """The context to shake hands with. Raises CertificateFileError."""
+        return self.context or verifying(
+            self.ca_file,
+            certificate=self.certificate,
+            key=self.key,
+            alpn=self.alpn,
+            error=CertificateFileError,
+        )
+
+
+CertificateInquiry = Inquiry[CertificateSubject]
+
+
+def probe_name(purpose: Purpose, name: str) -> str:
+    """The name of the probe `certificates.TOPIC` when it is asked of an endpoint of this purpose."""
+    return f"certificates.{purpose}.{name.removeprefix('certificates.')}"
+
+
+def inspected(inquiry: CertificateInquiry) -> Inspection:
+    """What the handshake showed: its finding keeps it."""
+    handshake = probe_name(inquiry.subject.purpose, "certificates.handshake")
+    return Inspection.from_json(inquiry.known(handshake, "inspection"))
+
+
+def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubject:
+    """The endpoint of a Bazel cache; through its socket, where there is one."""
+    endpoint, files = target.endpoint, target.tls
+    return CertificateSubject(
+        Purpose.CACHE,
+        endpoint.host,
+        f"the cache {endpoint.authority}",
+        to_host(endpoint.host, endpoint.port) if target.socket is None else to_socket(target.socket),
+        tls=endpoint.tls,
+        alpn=("h2", "http/1.1") if endpoint.grpc else ("http/1.1",),
+        ca_file=files.ca_file,
+        certificate=files.certificate,
+        key=files.key,
+        identified=files.certificate is not None,
+        for_bazel=True,
+        bazel=bazel,
+    )
+
+
+def of_substituter(
+    target: SubstituterTarget, way: Way | None = None, environ: Mapping[str, str] = os.environ
+) -> CertificateSubject:
+    """The endpoint of a Nix cache; `way` leads to it where that is not its name and port.
+
+    Whom Nix itself trusts is asked in its own stage.
+    """
+    endpoint = target.endpoint
+    # As Nix does, so that what is verified here is what Nix will verify.
+    named = environ.get("NIX_SSL_CERT_FILE") or environ.get("SSL_CERT_FILE")
+    return CertificateSubject(
+        Purpose.SUBSTITUTER,
+        endpoint.host,
+        f"the substituter {endpoint.authority}",
+        way or to_host(endpoint.host, endpoint.port),
+        tls=endpoint.tls,
+        alpn=("http/1.1",),
+        ca_file=target.ca_file or (Path(named) if named else None),
+    )
+
+
+def of_api_server(connection: ClusterConnection) -> CertificateSubject | None:
+    """The endpoint of an API server; None behind a proxy that is no plain HTTP one."""
+    proxy = connection.proxy
+    way = to_host(connection.host, connection.port)
+    if proxy is not None:
+        if proxy.scheme != "http":
+            return None
+        secret = f"{proxy.username}:{proxy.password or ''}".encode() if proxy.username else b""
+        authorization = f"Basic {base64.b64encode(secret).decode()}" if secret else None
+        way = through_proxy(to_host(proxy.host, proxy.port), connection.host, connection.port, authorization)
+    return CertificateSubject(
+        Purpose.API_SERVER,
+        connection.server_name or connection.host,
+        f"the API server {connection.authority}",
+        way,
+        tls=connection.tls is not None,
+        context=connection.tls,
+        identified=connection.identified,
+    )

@@ -1,0 +1,163 @@
+"""The way to the API server: name, proxy and port, then its certificate, then its clock."""
+
+from __future__ import annotations
+
+import shlex
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from gfattach.cluster.api import reviews as questions
+from gfattach.cluster.api.loop import now
+from gfattach.cluster.connection import ClusterConnection
+from gfattach.cluster.wire.dial import dial
+from gfattach.cluster.wire.dial_errors import DialError
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ClusterError
+from gfattach.core.finding import Finding, Probe, fail, ok, skip, warn
+from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
+from gfattach.tls.explain_time import SOON_DAYS
+
+#: Seconds that clocks may differ: tokens and certificates are given out with about this much to spare.
+SKEW_SECONDS = 5.0
+
+_REACH_CODES = {
+    "cluster.reach.open": "the API server's port takes connections",
+    "cluster.reach.dns": "the API server's name has no address",
+    "cluster.reach.refused": "nothing listens on the API server's port",
+    "cluster.reach.silent": "the API server, or the proxy before it, does not answer",
+    "cluster.reach.unreachable": "there is no way to the API server's network",
+    "cluster.reach.proxy-refused": "nothing listens on the proxy's port",
+    "cluster.reach.proxy-auth": "the proxy wants other credentials",
+    "cluster.reach.proxy-failed": "the proxy does not connect to the API server, or is none",
+    "cluster.reach.proxy-tls": "the proxy is reached over TLS, and its certificate is not accepted",
+}
+
+
+def _dialled(connection: ClusterConnection, deadline: Deadline) -> Mapping[str, object]:
+    """Connect and close; the certificate, where one was verified. Raises DialError."""
+
+    async def connect() -> Mapping[str, object]:
+        stream = await dial(connection, deadline)
+        stream.close()
+        return stream.certificate
+
+    return now(connect())
+
+
+def _reach(inquiry: ClusterInquiry) -> Finding:
+    connection = inquiry.subject.connection
+    proxy = connection.proxy
+    by = f", by the proxy {proxy.host}:{proxy.port}" if proxy else ""
+    try:
+        _dialled(replace(connection, tls=None), until(inquiry))
+    except DialError as error:
+        code = "proxy-tls" if error.kind.startswith("tls-") else error.kind
+        why = "nothing of the cluster can be asked: neither the caches nor why they are not there"
+        context = f" --context {shlex.quote(connection.context)}" if connection.context else ""
+        look = f"see where the kubeconfig says that it is: kubectl config view --minify{context}"
+        return fail(f"cluster.reach.{code}", error.fact, why, *error.hints, look)
+    return ok(
+        "cluster.reach.open", f"{connection.authority} takes connections{by}", proxied=proxy is not None
+    )
+
+
+REACH = Probe(
+    "cluster.reach",
+    "does the API server's port answer",
+    _reach,
+    _REACH_CODES,
+    ("cluster.credential",),
+    seconds=4.0,
+)
+
+_TLS_CODES = {
+    "cluster.tls.trusted": "the API server's certificate is accepted",
+    "cluster.tls.soon": "the API server's certificate expires in less than two weeks",
+    "cluster.tls.unchecked": "the kubeconfig switches the check of certificates off",
+    "cluster.tls.none": "the API server is spoken to without TLS",
+    "cluster.tls.untrusted": "the certificate is signed by an authority that is not trusted",
+    "cluster.tls.name": "the certificate is for another name",
+    "cluster.tls.expired": "the certificate has expired",
+    "cluster.tls.not-yet": "the certificate is not valid yet",
+    "cluster.tls.client-certificate": "a client certificate is wanted, or another one",
+    "cluster.tls.plain": "the port does not speak TLS",
+    "cluster.tls.failed": "the TLS handshake fails in another way",
+    "cluster.tls.lost": "the port that answered a moment ago does not any more",
+}
+
+
+def _tls(inquiry: ClusterInquiry) -> Finding:
+    connection = inquiry.subject.connection
+    if connection.tls is None:
+        return ok("cluster.tls.none", f"{connection.server} is spoken to without TLS")
+    try:
+        certificate = _dialled(connection, until(inquiry))
+    except DialError as error:
+        kind = error.kind.removeprefix("tls-") if error.kind.startswith("tls-") else "lost"
+        why = "credentials are shown to nobody whose certificate is not accepted"
+        return failure(f"cluster.tls.{kind}", error, why, "ask again; if it stays: kubectl version")
+    if connection.insecure:
+        return ok(
+            "cluster.tls.unchecked", f"{connection.authority} speaks TLS; its certificate is not looked at"
+        )
+    end = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+    days = (end - time.time()) / 86400.0
+    data = {"expires": datetime.fromtimestamp(end, UTC).isoformat(), "days_left": round(days, 2)}
+    if days < SOON_DAYS:
+        left = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+        return warn(
+            "cluster.tls.soon",
+            f"the certificate of {connection.authority} expires in {left}",
+            "from then on nobody can ask the cluster anything, and every forward into it ends",
+            "tell the operator; on a cluster of kubeadm: kubeadm certs check-expiration",
+            **data,
+        )
+    return ok("cluster.tls.trusted", f"the certificate of {connection.authority} is accepted", **data)
+
+
+TLS = Probe("cluster.tls", "is its certificate accepted", _tls, _TLS_CODES, ("cluster.reach",), seconds=4.0)
+
+_CLOCK_CODES = {
+    "cluster.clock.same": "this machine's clock and the API server's agree",
+    "cluster.clock.ahead": "this machine's clock is ahead of the API server's",
+    "cluster.clock.behind": "this machine's clock is behind the API server's",
+    "cluster.clock.unknown": "the API server's answer has no date, or there was none",
+}
+
+
+def _clock(inquiry: ClusterInquiry) -> Finding:
+    subject = inquiry.subject
+    try:
+        found = now(questions.clock(subject.api, until(inquiry)))
+    except ClusterError as error:
+        return skip("cluster.clock.unknown", f"the clocks were not compared: {error.fact}")
+    if found.ahead is None:
+        return skip("cluster.clock.unknown", "the answer of the API server has no date")
+    seconds = abs(found.ahead)
+    data = {"ahead_seconds": round(found.ahead, 2), "doubt_seconds": round(found.doubt, 2)}
+    if seconds <= SKEW_SECONDS + found.doubt:
+        return ok("cluster.clock.same", "the clocks agree, to a few seconds", **data)
+    side = "behind" if found.ahead > 0 else "ahead"
+    return warn(
+        f"cluster.clock.{side}",
+        f"this machine's clock is {seconds:.0f} s {side} of the API server's"
+        if side == "ahead"
+        else f"this machine's clock is {seconds:.0f} s behind the API server's",
+        "tokens and certificates that are new, or about to end, are refused by one side and not the other",
+        "see which is wrong, and set it: timedatectl status"
+        if not _is_mac()
+        else "set it: sudo sntp -sS time.apple.com",
+        **data,
+    )
+
+
+def _is_mac() -> bool:
+    import sys
+
+    return sys.platform == "darwin"
+
+
+CLOCK = Probe("cluster.clock", "do the clocks agree", _clock, _CLOCK_CODES, ("cluster.tls",), seconds=4.0)

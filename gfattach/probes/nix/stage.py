@@ -1,0 +1,24 @@
+"""Nix on this machine: is it there, does it start, does what it is told count?
+
+A Nix that is missing is skipped: an attachment is of use without it. What keeps a working Nix from
+using the substituter is warned of and ends nothing: the cache itself is proved in a store of its own,
+and the fragment counts as soon as the cause is gone.
+"""
+
+from __future__ import annotations
+
+from gfattach.core.finding import Stage
+from gfattach.probes.nix.files import CA, NEGATIVE_CACHE
+from gfattach.probes.nix.netrc import NETRC
+from gfattach.probes.nix.program import MODE, PROGRAM, STARTS
+from gfattach.probes.nix.settings import KEYS, SUBSTITUTERS, TIMEOUTS
+from gfattach.probes.nix.subject import NixSubject
+from gfattach.probes.nix.trust import TRUST
+
+__all__ = ["STAGE", "NixSubject"]
+
+STAGE: Stage[NixSubject] = Stage(
+    "nix",
+    "Nix on this machine",
+    (PROGRAM, STARTS, MODE, TRUST, SUBSTITUTERS, KEYS, TIMEOUTS, NETRC, NEGATIVE_CACHE, CA),
+)

@@ -1,0 +1,1 @@
+"""Proofs of a cache hit: evidence, measure, verdict, record."""

@@ -1,0 +1,69 @@
+"""Runs one build of a proof, and gathers what Bazel leaves of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gfattach.bazel.events import parse_summary, private_files, read_events
+from gfattach.bazel.grpc_log import read_calls
+from gfattach.bazel.preflight import error_line
+from gfattach.bazel.run import Server
+from gfattach.core.deadline import Deadline
+from gfattach.proof.bazel.evidence import Build, clock_offset
+from gfattach.proof.bazel.options import Access, ProofOptions
+from gfattach.proof.evidence import LegName
+
+
+def run_build(
+    server: Server,
+    options: ProofOptions,
+    name: LegName,
+    access: Access,
+    flags: Sequence[str],
+    labels: Sequence[str],
+    directory: Path,
+    deadline: Deadline,
+    *,
+    log_expected: bool,
+    detail: Mapping[str, Any],
+) -> Build:
+    """Build `labels` with `flags` (which name the endpoint) and the options of a proof behind them.
+
+    The files that Bazel writes go to `directory` and do not outlive this call. `log_expected`
+    says that the endpoint is one whose calls Bazel logs. Raises BazelError and StorageError.
+    """
+    bazel = server.bazel
+    arrivals: list[float] = []
+
+    def arrived(line: str, moment: float) -> None:
+        if parse_summary(line) is not None:
+            arrivals.append(moment)
+
+    with private_files(directory, "events.json", "calls.log") as (events_file, log_file):
+        warm = server.running
+        arguments = [*flags, *options.common(access, events_file, log_file), "--", *labels]
+        before, started = clock_offset(), time.monotonic()
+        answer = server.run("build", arguments, deadline, on_stderr_line=arrived)
+        after = clock_offset()
+        events = read_events(events_file)
+        log = read_calls(log_file) if log_expected and options.log_flag is not None else None
+    endpoint = next(flag for flag in reversed(flags) if flag.startswith("--remote_cache="))
+    return Build(
+        name=name,
+        access=access,
+        endpoint=endpoint.partition("=")[2],
+        started=started,
+        seconds=answer.seconds,
+        warm=warm,
+        exit_code=answer.returncode,
+        last_words="" if answer.good else error_line(answer.stderr) or answer.last_words(),
+        events=events,
+        log=log,
+        summary=parse_summary(answer.stderr),
+        summary_at=arrivals[-1] if arrivals else None,
+        offsets=(before, after),
+        detail={"bazel": bazel.label, "program": str(bazel.path), **detail},
+    )

@@ -1,0 +1,161 @@
+"""From what Bazel left of a build to a leg: counts from two sources, and what voids them. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gfattach.bazel.events import BuildEvents, Spawns
+from gfattach.bazel.grpc_log import CallLog
+from gfattach.proof.bazel.options import Access
+from gfattach.proof.evidence import Client, Leg, LegName
+
+#: Seconds by which the wall clock may move against the monotonic one during a leg unremarked.
+CLOCK_TOLERANCE = 0.05
+
+
+def clock_offset() -> float:
+    """The wall clock minus `time.monotonic()`, in seconds."""
+    before = time.monotonic()
+    wall = time.time()
+    return wall - (before + time.monotonic()) / 2
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build, as it was run and as Bazel tells it.
+
+    `summary` is the line that counts processes, and what it counts; `summary_at` the moment of
+    its arrival on `time.monotonic()`. `offsets` are the wall clock minus the monotonic one,
+    before and after. `log` is None where there can be none: an HTTP cache, a Bazel without it.
+    """
+
+    name: LegName
+    access: Access
+    endpoint: str
+    started: float
+    seconds: float
+    warm: bool
+    exit_code: int | None
+    last_words: str
+    events: BuildEvents
+    log: CallLog | None
+    summary: tuple[Spawns, str] | None
+    summary_at: float | None
+    offsets: tuple[float, float]
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spawns(self) -> Spawns:
+        """The counts of processes: from the event file, or else from the summary."""
+        if self.events.spawns is not None:
+            return self.events.spawns
+        return self.summary[0] if self.summary is not None else Spawns()
+
+
+def leg_of(build: Build, *, novel: bool = False) -> Leg:
+    """The leg that `build` is. `novel` says that nobody can have stored what it asked for."""
+    spawns, log = build.spawns, build.log
+    counted = log is not None and build.access is not Access.WITHHELD
+    asked = log.asked if counted and log is not None else spawns.total
+    hits = min(log.hits, spawns.remote_hits) if counted and log is not None else spawns.remote_hits
+    violations = [*_failures(build), *_executors(build), *_local_caches(build), *_disagreements(build)]
+    if novel and hits:
+        violations.append(f"{hits} of {asked} came from a cache, although nobody can have stored them")
+    return Leg(
+        client=Client.BAZEL,
+        name=build.name,
+        started=build.started,
+        seconds=build.seconds,
+        asked=asked,
+        hits=hits,
+        local=spawns.local,
+        first_hit=_first_hit(build) if hits else None,
+        warm=build.warm,
+        rpcs=dict(log.counts) if log is not None else {},
+        violations=tuple(violations),
+        detail={**build.detail, **_detail(build)},
+    )
+
+
+def _first_hit(build: Build) -> float | None:
+    """The end of the first look-up that hit; without a log of calls, the latest that it can have been."""
+    if build.log is None:
+        return build.summary_at
+    if build.log.hit_at is None:
+        return None
+    # The log counts in whole milliseconds of another clock: keep the moment inside the leg.
+    moment = build.log.hit_at - sum(build.offsets) / 2
+    return min(max(moment, build.started), build.started + build.seconds)
+
+
+def _detail(build: Build) -> dict[str, Any]:
+    moved = build.offsets[1] - build.offsets[0]
+    detail: dict[str, Any] = {
+        "endpoint": build.endpoint,
+        "exit_code": build.exit_code,
+        "processes": None if build.summary is None else build.summary[1],
+        "runners": dict(build.spawns.runners),
+    }
+    if build.log is None:
+        detail["source"] = (
+            "Bazel's summary: there is no log of calls here, and the first hit was no later than that line"
+        )
+    else:
+        detail["source"] = "Bazel's log of calls"
+        detail["actions"] = list(build.log.actions)
+        if build.log.truncated:
+            detail["log_truncated"] = True
+    if abs(moved) > CLOCK_TOLERANCE:
+        detail["clock_moved"] = round(moved, 3)
+    return detail
+
+
+def _failures(build: Build) -> Iterator[str]:
+    if build.log is not None and build.access is not Access.WITHHELD:
+        status = build.log.capabilities
+        if status is None:
+            yield f"not attached: Bazel never asked {build.endpoint} for its capabilities"
+        elif status != "OK":
+            yield f"not attached: {build.endpoint} answered Bazel with {status}"
+    if build.exit_code != 0:
+        said = f": {build.last_words}" if build.last_words else ""
+        yield f"bazel exited with {build.exit_code}{said}"
+    elif build.events.options is None:
+        yield "bazel did not say with which options it built"
+
+
+def _executors(build: Build) -> Iterator[str]:
+    options = build.events.options
+    if options is not None and (executor := options.effective("remote_executor")):
+        yield f"an executor was configured: {executor}"
+    if build.log is not None and build.log.executions:
+        yield f"an executor was called {build.log.executions} times"
+    if build.spawns.remote:
+        yield f"{build.spawns.remote} processes ran on an executor"
+
+
+def _local_caches(build: Build) -> Iterator[str]:
+    options = build.events.options
+    if options is not None and (disk := options.effective("disk_cache")):
+        yield f"a disk cache was configured: {disk}"
+    if build.spawns.disk_hits:
+        yield f"{build.spawns.disk_hits} hits came from a disk cache"
+
+
+def _disagreements(build: Build) -> Iterator[str]:
+    spawns, log, options = build.spawns, build.log, build.events.options
+    if options is not None and options.effective("remote_cache") not in (build.endpoint, None):
+        yield f"another cache than the one to prove was asked: {options.effective('remote_cache')}"
+    if log is not None and spawns.remote_hits > log.hits:
+        served = f"{spawns.remote_hits} hits, and the remote cache served {log.hits}"
+        yield f"bazel counts {served}: the others came from a disk cache or were served before"
+    elif log is not None and log.hits > spawns.remote_hits and build.exit_code == 0:
+        usable = f"{spawns.remote_hits} of the {log.hits} results that the cache knew could be used"
+        yield f"{usable}: it has lost blobs of the others"
+    if log is not None and build.access is Access.READ and log.uploads:
+        yield f"{log.uploads} uploads were made in a leg that only reads"
+    if build.access is Access.WITHHELD and build.exit_code == 0 and spawns.local != spawns.total:
+        yield f"only {spawns.local} of {spawns.total} processes ran here with the endpoint withheld"

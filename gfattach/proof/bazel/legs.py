@@ -1,0 +1,248 @@
+"""Proves a first hit with Bazel: the legs, each a real build against the real endpoint.
+
+`BazelLegs` builds the probe (`gfattach.bazel.probe_workspace`) with a private server: nothing
+of the user's is read, kept or touched. `measure_target` builds targets of the user's own
+workspace, reading only, with an output base that is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from gfattach.bazel.flags import accepted_flags
+from gfattach.bazel.preflight import error_line
+from gfattach.bazel.probe_workspace import LABEL, write_probe
+from gfattach.bazel.program import Bazel
+from gfattach.bazel.run import Server
+from gfattach.contract.bazel.rc import joined_rc
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError, RefusedError, UsageError
+from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
+from gfattach.fragments.rcfile import quote
+from gfattach.proof.bazel.build import run_build
+from gfattach.proof.bazel.evidence import leg_of
+from gfattach.proof.bazel.no_executor import refuse_executors
+from gfattach.proof.bazel.options import Access, ProofOptions, endpoint_options
+from gfattach.proof.bazel.own_links import with_remedy
+from gfattach.proof.evidence import Leg, LegName
+from gfattach.reapi.target import CacheTarget
+
+#: What a module-aware Bazel writes into a workspace that it builds in.
+_LOCK_FILE = "MODULE.bazel.lock"
+
+
+class BazelLegs:
+    """The legs of one proof with the probe. Use it in a `with`: it leaves no server behind.
+
+    `work` is a directory for servers and output bases, without white space in its path (older
+    Bazels refuse that); `nonce` makes actions that nobody has asked for yet, and without it
+    they are the same on every machine; `flag_cache` is a file in which the flags that this
+    Bazel knows are kept.
+    """
+
+    def __init__(
+        self,
+        bazel: Bazel,
+        target: CacheTarget,
+        work: Path,
+        *,
+        nonce: str = "",
+        flag_cache: Path | None = None,
+    ) -> None:
+        self._bazel = bazel
+        self._target = target
+        self._work = work
+        self._flag_cache = flag_cache
+        self._endpoint = endpoint_options(target, bazel)
+        self._probe = write_probe(work / "probe", nonce)
+        self._rc = write_header_rc(target, work)
+        self._server = Server(bazel, self._probe.directory, work, "proof", rc=self._rc)
+        self._options: ProofOptions | None = None
+
+    def __enter__(self) -> BazelLegs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.forget()
+        for file in self._rc:
+            remove(file)
+
+    def fill(self, deadline: Deadline) -> Leg:
+        """Build the probe and store it, with the server that runs, if one does.
+
+        Raises RefusedError where nothing may be stored, and BazelError.
+        """
+        if not self._target.may_write:
+            raise RefusedError(
+                f"nothing may be stored in {self._target.endpoint.url} from here",
+                "the probe is stored by a lane that may write: gfattach site warm --upload",
+            )
+        return self._leg(LegName.FILL, Access.WRITE, deadline, warm=True)
+
+    def hit(self, deadline: Deadline, *, warm: bool = False) -> Leg:
+        """Build the probe with nothing kept from before, and store nothing.
+
+        `warm` keeps the server that an earlier leg started, and has it forget what it built.
+        Raises BazelError.
+        """
+        return self._leg(LegName.HIT, Access.READ, deadline, warm=warm)
+
+    def control(self, deadline: Deadline) -> Leg:
+        """Build the probe with the endpoint withheld: what was a hit has to be built here.
+
+        The endpoint is replaced by a loopback port that refuses. Bazels that do not build
+        without the cache that they were told of (2, and 8.0 to 8.5) are told of none then.
+        Raises BazelError.
+        """
+        with _refusing_port() as port:
+            refused = f"grpc://127.0.0.1:{port}"
+            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=True, instead=refused)
+        if leg.detail["exit_code"] != 0:
+            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=True, instead="")
+        return leg
+
+    def _leg(
+        self, name: LegName, access: Access, deadline: Deadline, *, warm: bool, instead: str | None = None
+    ) -> Leg:
+        options = self._proof_options(deadline)
+        if not warm:
+            self._server.forget()
+        elif self._server.running:
+            self._clean(deadline)
+        where = self._endpoint if instead is None else [f"--remote_cache={instead}"]
+        detail: dict[str, Any] = {"nonce": bool(self._probe.nonce)}
+        if instead is not None:
+            detail["withheld"] = "a port that refuses" if instead else "no endpoint"
+        build = run_build(
+            self._server,
+            options,
+            name,
+            access,
+            [*options.probe(), *where],
+            [LABEL],
+            self._work / "leg",
+            deadline,
+            log_expected=self._target.endpoint.grpc,
+            detail=detail,
+        )
+        return leg_of(build, novel=bool(self._probe.nonce) and name is LegName.FILL)
+
+    def _clean(self, deadline: Deadline) -> None:
+        answer = self._server.run("clean", [], deadline)
+        if not answer.good:
+            said = error_line(answer.stderr) or answer.last_words()
+            raise BazelError("bazel clean failed in the probe's workspace", f"it said: {said}")
+
+    def _proof_options(self, deadline: Deadline) -> ProofOptions:
+        if self._options is None:
+            accepted = accepted_flags(
+                self._bazel,
+                ProofOptions.candidates(),
+                work=self._work,
+                cache=self._flag_cache,
+                deadline=deadline,
+                server=self._server,
+            )
+            self._options = ProofOptions(accepted)
+        return self._options
+
+
+def measure_target(
+    bazel: Bazel,
+    workspace: Path,
+    labels: Sequence[str],
+    rc: Sequence[Path],
+    target: CacheTarget,
+    *,
+    work: Path,
+    deadline: Deadline,
+    flags: Sequence[str] = (),
+    flag_cache: Path | None = None,
+    environ: Mapping[str, str],
+    header_rc: str = "",
+) -> Leg:
+    """Build `labels` of `workspace` as its user would, and measure what `target` serves of them.
+
+    The user's rc files, `rc` on top of them, and `environ` are honoured: they are part of the
+    keys. Nothing is stored, neither in the cache nor in the workspace, and the output base is
+    thrown away, so everything has to be hit or built. `flags` stand before all that a proof needs,
+    `header_rc` is the text of a private rc file; `environ`, which a Bazel writes into a log, holds no
+    secret. Raises RefusedError when the effective options hold an executor, UsageError for no labels,
+    and BazelError.
+    """
+    if not labels:
+        raise UsageError("no target was named", "name one: gfattach prove --target //some:target")
+    where = endpoint_options(target, bazel)
+    kept = read_bytes(workspace / _LOCK_FILE)
+    private = write_header_rc(target, work, rc, header_rc)
+    rc = private or rc
+    with Server(bazel, workspace, work, "target", environ=environ, rc=rc) as server:
+        try:
+            accepted = accepted_flags(
+                bazel,
+                ProofOptions.candidates(),
+                work=work,
+                cache=flag_cache,
+                deadline=deadline,
+            )
+            options = ProofOptions(accepted)
+            refuse_executors(server, work / "leg", deadline, environ=environ, rc=rc, accepted=accepted)
+            build = run_build(
+                server,
+                options,
+                LegName.HIT,
+                Access.READ,
+                [*flags, *where],
+                labels,
+                work / "leg",
+                deadline,
+                log_expected=target.endpoint.grpc,
+                detail={"targets": list(labels)},
+            )
+        finally:
+            _put_back(workspace / _LOCK_FILE, kept)
+            for file in private:
+                remove(file)
+    return with_remedy(leg_of(build), workspace, labels)
+
+
+def write_header_rc(
+    target: CacheTarget, work: Path, rc: Sequence[Path] = (), text: str = ""
+) -> tuple[Path, ...]:
+    """An rc file (0600, below `work`) with the target's headers and `text`, if any: they are never arguments.
+
+    It imports `rc`: an older Bazel reads one `--bazelrc` alone. Every Bazel knows the flag, while a helper
+    would need the home that a proof's Bazel has not. Raises StorageError, and UsageError for a header
+    that no rc file can hold.
+    """
+    if not target.headers and not text:
+        return ()
+    lines = [f"build {quote(f'--remote_cache_header={name}={value}')}\n" for name, value in target.headers]
+    file = make_private_directory(work) / "headers.bazelrc"
+    write_atomic(file, joined_rc(rc, "".join([*lines, text])).encode())
+    return (file,)
+
+
+@contextlib.contextmanager
+def _refusing_port() -> Iterator[int]:
+    """A loopback port that refuses for as long as it is held: bound, and never listened on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    """Leave `path` as it was."""
+    if read_bytes(path) == content:
+        return
+    if content is None:
+        remove(path)
+    else:
+        write_atomic(path, content, mode=path.stat().st_mode & 0o777)

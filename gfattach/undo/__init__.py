@@ -1,0 +1,1 @@
+"""The undoing of changes to files: managed blocks, earlier contents, the journal."""
