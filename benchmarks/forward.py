@@ -2,7 +2,7 @@
 
     python benchmarks/forward.py [ROUNDS] [--json FILE]
 
-Needs kubectl and the programs of the test cluster (`python -m tests.cluster.bed build`). Each round
+Needs kubectl and the programs of the test cluster (`python -m tests.harness.cluster.bed build`). Each round
 measures both, in turn and in an order that alternates; what counts is the ratio, round by round, and
 its median. Ratios are written so that above 1 gfattach is the better one. Nothing outside a temporary
 directory is touched, all of it is on 127.0.0.1.
@@ -70,7 +70,7 @@ class Forwarder:
 @contextlib.contextmanager
 def kubectl(kubeconfig: Path, place: Path) -> Iterator[Forwarder]:
     """`kubectl port-forward` with two ports, one process."""
-    from tests.cluster.manifests import NAMESPACE, POD
+    from tests.harness.cluster.manifests import NAMESPACE, POD
 
     asked = time.perf_counter()
     child = subprocess.Popen(
@@ -241,8 +241,8 @@ def main() -> int:
     import grpc  # noqa: F401, loaded before any clock runs
 
     from gfattach.reapi import remote_cache_pb2  # noqa: F401
-    from tests.cluster.cluster import Cluster
-    from tests.cluster.manifests import POD, RUNTIME_NODE
+    from tests.harness.cluster.cluster import Cluster
+    from tests.harness.cluster.manifests import POD, RUNTIME_NODE
 
     source = subprocess.Popen(
         [sys.executable, str(ROOT / "benchmarks/forward_source.py")],

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from . import build
-from .cluster import Cluster
+from tests.harness.cluster import build
+from tests.harness.cluster.cluster import Cluster
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

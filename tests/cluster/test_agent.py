@@ -18,10 +18,9 @@ from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registra
 from gfattach.cli.outcomes import forward_line
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.deadline import Deadline
-from tests.integration.agents import SECONDS, Desk, connect, desk, wait_for
-from tests.ports import free_port
-
-from .manifests import NAMESPACE, RUNTIME_NODE, SERVICE
+from tests.harness.cluster.agents import SECONDS, Desk, connect, desk, wait_for
+from tests.harness.cluster.manifests import NAMESPACE, RUNTIME_NODE, SERVICE
+from tests.harness.machine.ports import free_port
 
 __all__ = ["desk"]
 

@@ -13,9 +13,8 @@ from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.deadline import Deadline
-from tests.integration.agents import SECONDS, connect, desk, wait_for
-
-from .manifests import NAMESPACE, POD, RUNTIME_NODE, SERVICE
+from tests.harness.cluster.agents import SECONDS, connect, desk, wait_for
+from tests.harness.cluster.manifests import NAMESPACE, POD, RUNTIME_NODE, SERVICE
 
 __all__ = ["desk"]
 

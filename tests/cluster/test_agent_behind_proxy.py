@@ -14,12 +14,11 @@ from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.deadline import Deadline
-from tests.integration.agents import SECONDS, desk
-from tests.integration.cluster_dials import NAME
-from tests.integration.pki import pki, server_context
+from tests.harness.certificates.pki import pki, server_context
+from tests.harness.cluster.agents import SECONDS, desk
+from tests.harness.cluster.dials import NAME
+from tests.harness.cluster.manifests import NAMESPACE, SERVICE
 from tests.integration.test_cluster_proxies import connect_proxy, socks_proxy
-
-from .manifests import NAMESPACE, SERVICE
 
 __all__ = ["desk", "pki"]
 

@@ -12,10 +12,9 @@ import time
 import jsonschema
 import pytest
 
-from tests.integration.agents import wait_for
-from tests.integration.conftest import ROOT, findings
-
-from .field import alive, developer_machine, leaving_nothing
+from tests.harness.cluster.agents import wait_for
+from tests.harness.cluster.developer import alive, developer_machine, leaving_nothing
+from tests.harness.machine.developer import ROOT, findings
 
 SCHEMA, WATCH, LOG = (
     json.loads((ROOT / f"docs/schema/{name}-v1.json").read_text()) for name in ("report", "watch", "log")

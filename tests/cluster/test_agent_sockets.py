@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import wait_for
-
-from .field import alive, developer_machine
+from tests.harness.cluster.agents import wait_for
+from tests.harness.cluster.developer import alive, developer_machine
 
 ATTACH = ("up", "--no-bazel", "--no-nix")
 

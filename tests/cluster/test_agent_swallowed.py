@@ -11,10 +11,9 @@ from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.deadline import Deadline
-from tests.integration.agents import SECONDS, desk
-
-from .manifests import NAMESPACE, SERVICE
-from .wire import wire
+from tests.harness.cluster.agents import SECONDS, desk
+from tests.harness.cluster.manifests import NAMESPACE, SERVICE
+from tests.harness.cluster.wire.wire import wire
 
 __all__ = ["desk"]
 

@@ -17,14 +17,13 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.ports import free_port
-
-from .api import ApiError
-from .build import Programs
-from .cluster import Cluster
-from .daemon import BedError, wait_until
-from .manifests import DEVELOPER_RULES, KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
-from .portforward import DATA, PodConnection, to_pod
+from tests.harness.cluster.api import ApiError
+from tests.harness.cluster.build import Programs
+from tests.harness.cluster.cluster import Cluster
+from tests.harness.cluster.daemon import BedError, wait_until
+from tests.harness.cluster.manifests import DEVELOPER_RULES, KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
+from tests.harness.cluster.wire.portforward import DATA, PodConnection, to_pod
+from tests.harness.machine.ports import free_port
 
 HTTP, GRPC = 8080, 9092
 SLICE = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices/bazel-cache-bed"
@@ -245,7 +244,7 @@ def test_a_bed_whose_owner_is_killed_ends_with_it(programs: Programs, tmp_path: 
     """SIGKILL lets nobody clean up; the programs and files go all the same."""
     directory = tmp_path / "bed"
     script = (
-        "import sys, time, pathlib; from tests.cluster.cluster import Cluster;"
+        "import sys, time, pathlib; from tests.harness.cluster.cluster import Cluster;"
         "c = Cluster(pathlib.Path(sys.argv[1])); c.start();"
         "print(*[d.pid for d in c.daemons], flush=True); time.sleep(600)"
     )
@@ -271,7 +270,7 @@ def test_the_command_line_starts_shows_and_stops_one_bed(programs: Programs, tmp
 
     def bed(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "tests.cluster.bed", command], capture_output=True, text=True,
+            [sys.executable, "-m", "tests.harness.cluster.bed", command], capture_output=True, text=True,
             timeout=300, cwd=Path(__file__).parents[2], env=environment,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from . import build
+from tests.harness.cluster import build
 
 
 def _program(directory: Path, name: str, output: str = "") -> Path:
@@ -33,7 +33,7 @@ def test_programs_that_are_nowhere_are_named_with_the_command_that_builds_them()
     with pytest.raises(build.BuildError) as error:
         build.locate()
     assert all(name in str(error.value) for name in build.PACKAGES)
-    assert "python -m tests.cluster.bed build" in str(error.value)
+    assert "python -m tests.harness.cluster.bed build" in str(error.value)
 
 
 @pytest.mark.usefixtures("nothing_installed")

@@ -14,9 +14,8 @@ from gfattach.core.finding import Status
 from gfattach.probes.certificates.stage import stage_of
 from gfattach.probes.certificates.subject import Purpose, of_api_server
 from gfattach.tls.context import verifying
-from tests.integration.pki import Pki
-
-from .field import developer_machine
+from tests.harness.certificates.pki import Pki
+from tests.harness.cluster.developer import developer_machine
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What breaks on the way to the cache breaks no build, loses no byte, and is over when it is back.
 
-A few runs of each fault; `python -m tests.cluster.chaos 100` is the same a hundred times and with a
+A few runs of each fault; `python -m tests.harness.cluster.chaos 100` is the same a hundred times and with a
 stop of the agent for a minute.
 """
 
@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from .chaos import attached_field
+from tests.harness.cluster.chaos import attached_field
 
 RUNS = int(os.environ.get("GFATTACH_CHAOS_RUNS", "10"))
 

@@ -17,14 +17,24 @@ from gfattach.core.engine import Run
 from gfattach.core.finding import Status
 from gfattach.probes.cluster.stage import SERVICE_STAGE, STAGE, ClusterSubject
 from gfattach.probes.cluster.subject import STAGE_SECONDS
-from tests.integration import faults
-from tests.integration.faults import Authority
-
-from .cluster_bench import GRPC, HTTP, SECRET, Bench
-from .cluster_cases import BROKEN, CONTEXT_CASES, CREDENTIAL_CASES, KUBECONFIG_CASES
-from .cluster_cases_services import CACHE_CASES, RIGHTS_CASES, SERVICE_CASES, UPGRADE_CASES
-from .cluster_cases_way import CLOCK_CASES, IDENTITY_CASES, PROFILE_CASES, REACH_CASES, TLS_CASES
-from .manifests import NAMESPACE, POD, SERVICE
+from tests.harness.cluster.manifests import NAMESPACE, POD, SERVICE
+from tests.harness.cluster.probes.cases_files import BROKEN, CONTEXT_CASES, CREDENTIAL_CASES, KUBECONFIG_CASES
+from tests.harness.cluster.probes.cases_reach import (
+    CLOCK_CASES,
+    IDENTITY_CASES,
+    PROFILE_CASES,
+    REACH_CASES,
+    TLS_CASES,
+)
+from tests.harness.cluster.probes.cases_services import (
+    CACHE_CASES,
+    RIGHTS_CASES,
+    SERVICE_CASES,
+    UPGRADE_CASES,
+)
+from tests.harness.cluster.probes.kubeconfigs import GRPC, HTTP, SECRET, Bench
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.machine.faulty_servers import Authority
 
 #: No run of both stages may take longer, whatever is silent.
 LONGEST_SECONDS = 30.0

@@ -16,8 +16,7 @@ import pytest
 from gfattach.cluster.connection import ClusterRef
 from gfattach.cluster.kubeconfig.resolve import resolve
 from gfattach.core.deadline import Deadline
-
-from .kubeconfig_room import ACCOUNT, V1, Arrange, Room, account_token, needs_kubectl, room
+from tests.harness.cluster.kubeconfigs import ACCOUNT, V1, Arrange, Room, account_token, needs_kubectl, room
 
 __all__ = ["account_token", "room"]
 

@@ -10,9 +10,9 @@ import datetime
 
 import pytest
 
-from .certs import CertificateAuthority
-from .cluster import Cluster
-from .kubeconfig_room import V1, Arrange, Room, account_token, needs_kubectl, room
+from tests.harness.cluster.certs import CertificateAuthority
+from tests.harness.cluster.cluster import Cluster
+from tests.harness.cluster.kubeconfigs import V1, Arrange, Room, account_token, needs_kubectl, room
 
 __all__ = ["account_token", "room"]
 

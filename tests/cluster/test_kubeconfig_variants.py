@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .kubeconfig_room import V1, Room, account_token, needs_kubectl, room
+from tests.harness.cluster.kubeconfigs import V1, Room, account_token, needs_kubectl, room
 
 __all__ = ["account_token", "room"]
 

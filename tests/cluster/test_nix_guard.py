@@ -13,11 +13,10 @@ import pytest
 
 from gfattach.core.files import remove_tree
 from gfattach.fragments import nixconf
-from tests.integration.agents import wait_for
-from tests.integration.nixes import hold_guard_to, private_environment
-
-from .field import developer_machine, leaving_nothing, nix_cache, start_nix_cache
-from .manifests import RUNTIME_NODE
+from tests.harness.cluster.agents import wait_for
+from tests.harness.cluster.developer import developer_machine, leaving_nothing, nix_cache, start_nix_cache
+from tests.harness.cluster.manifests import RUNTIME_NODE
+from tests.harness.machine.nixes import hold_guard_to, private_environment
 
 pytestmark = [
     pytest.mark.nix,

@@ -11,13 +11,12 @@ import pytest
 
 from gfattach.core.files import remove_tree
 from gfattach.fragments import nixconf
-from tests.integration import nix_caches
-from tests.integration.attics import KEY, SIGNED, attic, sent, token
-from tests.integration.conftest import findings
-from tests.integration.nixes import private_environment
-
-from .field import ATTIC, ATTIC_LABELS, ATTIC_POD, ATTIC_PORT, developer_machine
-from .manifests import NAMESPACE, service
+from tests.harness.cluster.developer import ATTIC, ATTIC_LABELS, ATTIC_POD, ATTIC_PORT, developer_machine
+from tests.harness.cluster.manifests import NAMESPACE, service
+from tests.harness.machine.developer import findings
+from tests.harness.machine.nixes import private_environment
+from tests.harness.substituters import binary_caches as nix_caches
+from tests.harness.substituters.attic import KEY, SIGNED, attic, sent, token
 
 pytestmark = [
     pytest.mark.nix,

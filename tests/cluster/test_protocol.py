@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.ports import free_port
-
-from .cluster import Cluster
-from .manifests import KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
-from .portforward import DATA, ERROR, PodConnection, to_pod
+from tests.harness.cluster.cluster import Cluster
+from tests.harness.cluster.manifests import KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
+from tests.harness.cluster.wire.portforward import DATA, ERROR, PodConnection, to_pod
+from tests.harness.machine.ports import free_port
 
 HTTP, GRPC = 8080, 9092
 EITHER_NODE = pytest.mark.parametrize("node", [KWOK_NODE, RUNTIME_NODE])

@@ -13,9 +13,8 @@ import pytest
 import yaml
 
 from gfattach.cli import main
-
-from .cluster import Cluster
-from .manifests import NAMESPACE
+from tests.harness.cluster.cluster import Cluster
+from tests.harness.cluster.manifests import NAMESPACE
 
 CA = Path(__file__).parents[1] / "unit/data/site-ca.pem"
 KEY = "main:" + "A" * 43 + "="

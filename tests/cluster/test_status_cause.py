@@ -7,9 +7,8 @@ import json
 import pytest
 
 from gfattach.core.deadline import Deadline
-
-from .field import developer_machine, leaving_nothing
-from .manifests import POD
+from tests.harness.cluster.developer import developer_machine, leaving_nothing
+from tests.harness.cluster.manifests import POD
 
 
 @pytest.fixture

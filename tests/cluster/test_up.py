@@ -11,9 +11,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.integration.conftest import ROOT
-
-from .field import developer_machine, fill, leaving_nothing, nix_cache
+from tests.harness.cluster.developer import developer_machine, fill, leaving_nothing, nix_cache
+from tests.harness.machine.developer import ROOT
 
 SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
 BAZEL = pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")

@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from gfattach.probes.cluster.rights import RULES
-
-from .field import developer_machine
-from .manifests import DEVELOPER_RULES, NAMESPACE, SERVICE
+from tests.harness.cluster.developer import developer_machine
+from tests.harness.cluster.manifests import DEVELOPER_RULES, NAMESPACE, SERVICE
 
 
 @pytest.fixture

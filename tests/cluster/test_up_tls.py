@@ -10,13 +10,12 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.integration.bazels import debian, upstream
-from tests.integration.pki import DAY, pki
-from tests.integration.reapi_server import Faults, reapi
-from tests.integration.tls_front import front
-
-from .field import developer_machine, fill, leaving_nothing
-from .manifests import PORTS
+from tests.harness.caches.reapi_server import Faults, reapi
+from tests.harness.certificates.pki import DAY, pki
+from tests.harness.certificates.tls_front import front
+from tests.harness.cluster.developer import developer_machine, fill, leaving_nothing
+from tests.harness.cluster.manifests import PORTS
+from tests.harness.machine.bazels import debian, upstream
 
 __all__ = ["pki"]
 

@@ -22,11 +22,10 @@ from gfattach.cluster.wire.portforward import PodChannel, open_channel
 from gfattach.cluster.wire.relay import Counters, relay
 from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
-from tests.ports import free_port
-
-from .api import Api
-from .cluster import Cluster
-from .manifests import KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
+from tests.harness.cluster.api import Api
+from tests.harness.cluster.cluster import Cluster
+from tests.harness.cluster.manifests import KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE
+from tests.harness.machine.ports import free_port
 
 HTTP, GRPC = 8080, 9092
 MIB = 2**20

@@ -8,7 +8,7 @@ import time
 
 from gfattach.agent.control.server import IDLE_SECONDS, REQUEST_BYTES
 from gfattach.core.deadline import Deadline
-from tests.integration.agents import SECONDS, desk, wait_for
+from tests.harness.cluster.agents import SECONDS, desk, wait_for
 
 __all__ = ["desk"]
 

@@ -10,8 +10,8 @@ import pytest
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health, Registration
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError
-from tests.integration.agents import desk, nix, nix_forward
-from tests.ports import free_port
+from tests.harness.cluster.agents import desk, nix, nix_forward
+from tests.harness.machine.ports import free_port
 
 __all__ = ["desk", "nix"]
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.integration.agents import SECONDS, Carrier, connect, desk, wait_for
+from tests.harness.cluster.agents import SECONDS, Carrier, connect, desk, wait_for
 
 __all__ = ["desk"]
 

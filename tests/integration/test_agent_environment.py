@@ -17,8 +17,8 @@ from gfattach.agent.model.spec import ForwardSpec, GuardedFile, Health, PodUpstr
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
-from tests.integration.agents import SECONDS, desk, nix, nix_forward, wait_for
-from tests.ports import free_port
+from tests.harness.cluster.agents import SECONDS, desk, nix, nix_forward, wait_for
+from tests.harness.machine.ports import free_port
 
 __all__ = ["desk", "nix"]
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
-from tests.integration.agents import desk
+from tests.harness.cluster.agents import desk
 
 __all__ = ["desk"]
 

@@ -20,7 +20,8 @@ from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError
 from gfattach.trial import supervisor as trial
-from tests.integration.agents import (
+from tests.harness.caches.trial_clients import Client
+from tests.harness.cluster.agents import (
     SECONDS,
     Carrier,
     as_stranger,
@@ -32,7 +33,6 @@ from tests.integration.agents import (
     nix_forward,
     wait_for,
 )
-from tests.integration.trial_clients import Client
 
 __all__ = ["desk", "nix"]
 

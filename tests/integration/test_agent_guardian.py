@@ -12,7 +12,7 @@ from gfattach.agent.guard import watchdog as guardian
 from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import GuardedFile
 from gfattach.agent.model.state import log_file
-from tests.integration.agents import desk, nix, nix_forward, wait_for
+from tests.harness.cluster.agents import desk, nix, nix_forward, wait_for
 
 __all__ = ["desk", "nix"]
 

@@ -13,8 +13,8 @@ from gfattach.agent.health.check import ANSWER_SECONDS, HealthCheck
 from gfattach.agent.model.spec import DirectUpstream, Health
 from gfattach.agent.upstream.upstream import DirectWay
 from gfattach.core.deadline import Deadline
-from tests.integration import faults
-from tests.integration.reapi_server import Faults, reapi
+from tests.harness.caches.reapi_server import Faults, reapi
+from tests.harness.machine import faulty_servers as faults
 
 
 def ask(port, health, times=1):

@@ -21,17 +21,8 @@ from gfattach.agent.model.spec import (
 )
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError
-from tests.integration.agents import (
-    SECONDS,
-    Carrier,
-    connect,
-    desk,
-    get,
-    nix,
-    nix_forward,
-    wait_for,
-)
-from tests.ports import free_port
+from tests.harness.cluster.agents import SECONDS, Carrier, connect, desk, get, nix, nix_forward, wait_for
+from tests.harness.machine.ports import free_port
 
 __all__ = ["desk", "nix"]
 

@@ -22,7 +22,7 @@ from gfattach.agent.model.state import log_file, read_state, state_file, to_docu
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError, GfattachError
 from gfattach.core.process import ProcessId
-from tests.integration.agents import SECONDS, desk, get, nix, nix_forward, wait_for
+from tests.harness.cluster.agents import SECONDS, desk, get, nix, nix_forward, wait_for
 
 __all__ = ["desk", "nix"]
 

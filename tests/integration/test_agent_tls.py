@@ -11,8 +11,8 @@ import threading
 import pytest
 
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
-from tests.integration.agents import Carrier, connect, desk, drain, wait_for
-from tests.integration.pki import DAY, Pki, pki, server_context
+from tests.harness.certificates.pki import DAY, Pki, pki, server_context
+from tests.harness.cluster.agents import Carrier, connect, desk, drain, wait_for
 
 __all__ = ["desk", "pki"]
 

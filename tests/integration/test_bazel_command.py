@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.probe_workspace import ACTIONS, LABEL, write_probe
-from tests.integration.conftest import make_machine
+from tests.harness.machine.developer import make_machine
 
 pytestmark = [
     pytest.mark.bazel,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integration.bazels import BAZELS
+from tests.harness.machine.bazels import BAZELS
 
 pytestmark = pytest.mark.bazel
 

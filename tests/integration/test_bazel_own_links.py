@@ -13,7 +13,7 @@ from gfattach.proof.bazel.legs import measure_target
 from gfattach.proof.measure import describe
 from gfattach.reapi.target import CacheTarget
 from gfattach.trial.cache_server import CacheServer
-from tests.integration.bazels import BUILD_SECONDS, debian
+from tests.harness.machine.bazels import BUILD_SECONDS, debian
 
 pytestmark = pytest.mark.bazel
 

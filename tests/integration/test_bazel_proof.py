@@ -23,8 +23,8 @@ from gfattach.proof.evidence import Leg, LegName
 from gfattach.proof.verdict import Verdict, judge
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
-from tests.integration.bazel_caches import http_cache, make_certificate, tls_socket
-from tests.integration.bazels import BAZELS, BUILD_SECONDS, debian, upstream
+from tests.harness.caches.bazel_caches import http_cache, make_certificate, tls_socket
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, debian, upstream
 
 pytestmark = pytest.mark.bazel
 

@@ -11,7 +11,7 @@ import shutil
 import grpc
 import pytest
 
-from tests.integration.reapi_server import reapi
+from tests.harness.caches.reapi_server import reapi
 
 pytestmark = [
     pytest.mark.bazel,

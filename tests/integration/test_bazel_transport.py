@@ -22,11 +22,11 @@ from gfattach.fragments.bazelrc import render
 from gfattach.probes.bazel.stage import STAGE, BazelSubject
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
-from tests.integration import faults
-from tests.integration.bazel_caches import tls_socket
-from tests.integration.bazels import BUILD_SECONDS, debian, upstream
-from tests.integration.natives import natives
-from tests.integration.pki import Pki
+from tests.harness.caches.bazel_caches import tls_socket
+from tests.harness.certificates.pki import Pki
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.machine.bazels import BUILD_SECONDS, debian, upstream
+from tests.harness.machine.natives import natives
 
 pytestmark = pytest.mark.bazel
 

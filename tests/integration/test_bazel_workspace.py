@@ -25,7 +25,7 @@ from gfattach.proof.bazel.options import ProofOptions
 from gfattach.proof.evidence import Leg
 from gfattach.reapi.target import CacheTarget
 from gfattach.trial.cache_server import CacheServer
-from tests.integration.bazels import BAZELS, BUILD_SECONDS, debian
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, debian
 
 pytestmark = pytest.mark.bazel
 

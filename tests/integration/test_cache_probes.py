@@ -11,11 +11,11 @@ from gfattach.core.finding import Inquiry, Status
 from gfattach.probes.cache.stage import STAGE
 from gfattach.proof import protocol
 from gfattach.reapi.target import CacheTarget, TlsFiles
-from tests.integration import faults
-from tests.integration.cache_answers import ANSWERS
-from tests.integration.cache_room import ask, bench, serving, trial
-from tests.integration.cache_ways import WAYS
-from tests.integration.reapi_server import Faults, capable, reapi
+from tests.harness.caches.cases import ask, bench, serving, trial
+from tests.harness.caches.cases_answers import ANSWERS
+from tests.harness.caches.cases_reach import WAYS
+from tests.harness.caches.reapi_server import Faults, capable, reapi
+from tests.harness.machine import faulty_servers as faults
 
 __all__ = ["bench"]
 

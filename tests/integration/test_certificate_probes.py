@@ -14,9 +14,9 @@ from gfattach.probes.certificates.subject import Purpose, of_api_server, of_cach
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.tls.context import verifying
 from gfattach.tls.way import to_socket
-from tests.integration.certificate_cases import CASES
-from tests.integration.certificate_room import NAME, ask, bench, endpoint
-from tests.integration.pki import answering, others, pki, server_context
+from tests.harness.certificates.authorities import NAME, ask, bench, endpoint
+from tests.harness.certificates.cases import CASES
+from tests.harness.certificates.pki import answering, others, pki, server_context
 
 __all__ = ["bench", "others", "pki"]
 

@@ -8,8 +8,8 @@ from gfattach.cluster.wire.forward_errors import ChannelError
 from gfattach.cluster.wire.http import HttpError, Request, request
 from gfattach.cluster.wire.portforward import open_channel
 from gfattach.core.deadline import Deadline
-from tests.integration import faults
-from tests.integration.cluster_dials import to
+from tests.harness.cluster.dials import to
+from tests.harness.machine import faulty_servers as faults
 
 # HTTP.
 

@@ -12,11 +12,11 @@ import pytest
 from gfattach.cluster.wire.dial import dial, dial_direct
 from gfattach.cluster.wire.dial_errors import DialError
 from gfattach.core.deadline import Deadline
-from tests.integration import faults
-from tests.integration.agents import wait_for
-from tests.integration.cluster_dials import NAME, failure, server, status, to
-from tests.integration.pki import DAY, Pki, answering, pki, server_context
-from tests.ports import free_port
+from tests.harness.certificates.pki import DAY, Pki, answering, pki, server_context
+from tests.harness.cluster.agents import wait_for
+from tests.harness.cluster.dials import NAME, failure, server, status, to
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.machine.ports import free_port
 
 __all__ = ["pki", "server"]
 

@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from gfattach.cluster.connection import Proxy
-from tests.integration import faults
-from tests.integration.cluster_dials import NAME, failure, server, status, to
-from tests.integration.pki import pki, server_context
-from tests.ports import free_port
+from tests.harness.certificates.pki import pki, server_context
+from tests.harness.cluster.dials import NAME, failure, server, status, to
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.machine.ports import free_port
 
 __all__ = ["pki", "server"]
 

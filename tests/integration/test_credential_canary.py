@@ -102,7 +102,7 @@ def planted(machine):
         "ATTIC_TOKEN": CANARIES["attic"],
         **dict.fromkeys(PROXIES, f"http://me:{CANARIES['proxy']}@127.0.0.1:1"),
         "no_proxy": "127.0.0.1,localhost",
-        "PYTHON_KEYRING_BACKEND": "tests.integration.keyrings.Working",
+        "PYTHON_KEYRING_BACKEND": "tests.harness.machine.keyrings.Working",
         "TEST_KEYRING": str(machine.root / "keyring.json"),
     }
 

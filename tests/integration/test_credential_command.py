@@ -13,8 +13,8 @@ import pytest
 
 from gfattach.credential.helper import write_helper
 from gfattach.credential.jwt import rfc3339
-from tests.integration.conftest import make_machine
-from tests.unit.credentials import good_jwt, jwt
+from tests.harness.machine.credentials import good_jwt, jwt
+from tests.harness.machine.developer import make_machine
 
 CANARY = "canary-1f0c9a"
 EXCHANGES = json.loads((Path(__file__).parent / "data/credential_helper.json").read_text())["exchanges"]
@@ -29,7 +29,7 @@ class Shell:
     def __call__(self, *args, stdin="", keyring=None, seconds=60, **variables):
         environment = {**self.machine.environment, **variables}
         if keyring:
-            environment["PYTHON_KEYRING_BACKEND"] = f"tests.integration.keyrings.{keyring}"
+            environment["PYTHON_KEYRING_BACKEND"] = f"tests.harness.machine.keyrings.{keyring}"
             environment["TEST_KEYRING"] = str(self.machine.root / "keyring.json")
         command = [sys.executable, "-m", "gfattach", "credential", *args]
         return subprocess.run(

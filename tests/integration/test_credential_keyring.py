@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import make_machine
+from tests.harness.machine.developer import make_machine
 from tests.integration.test_credential_command import CANARY, Shell
 
 
@@ -37,7 +37,7 @@ def test_the_keyring_that_took_a_token_is_asked_for_it_and_no_other_is_looked_fo
     question = '{"uri": "https://cache.example/"}'
     assert gfattach("login", "cache.example", stdin=CANARY, keyring="Working").returncode == 0
     noted = json.loads(note(gfattach).read_text())["hosts"]["cache.example"]
-    assert noted["backend"] == "tests.integration.keyrings.Working"
+    assert noted["backend"] == "tests.harness.machine.keyrings.Working"
     answer = gfattach("get", stdin=question, TEST_KEYRING=ring)
     assert json.loads(answer.stdout) == {"headers": {"Authorization": [f"Bearer {CANARY}"]}}
     assert gfattach("logout", "cache.example", TEST_KEYRING=ring).returncode == 0

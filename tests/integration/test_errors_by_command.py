@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gfattach.trial.nix_server import NixCacheServer
-from tests.integration.conftest import findings
-from tests.integration.reapi_server import reapi
+from tests.harness.caches.reapi_server import reapi
+from tests.harness.machine.developer import findings
 
 QUICK = ("--no-bazel", "--no-nix")
 

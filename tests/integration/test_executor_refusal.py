@@ -13,8 +13,8 @@ from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import RefusedError
 from gfattach.proof.bazel.no_executor import refuse_executors
-from tests.integration.bazels import BUILD_SECONDS, debian
-from tests.integration.executor_ways import NOT_REFUSED, REAL, REFUSED, Way
+from tests.harness.machine.bazels import BUILD_SECONDS, debian
+from tests.harness.machine.executors import NOT_REFUSED, REAL, REFUSED, Way
 
 pytestmark = pytest.mark.bazel
 

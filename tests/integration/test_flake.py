@@ -20,8 +20,8 @@ from gfattach import __version__
 from gfattach.nix.program import Flavour, Nix
 from gfattach.probes.nix import trust as nix_trust
 from gfattach.site.load import load_site
-from tests.integration.conftest import ROOT
-from tests.integration.nixes import untouched  # noqa: F401
+from tests.harness.machine.developer import ROOT
+from tests.harness.machine.nixes import untouched  # noqa: F401
 
 pytestmark = [
     pytest.mark.nix,

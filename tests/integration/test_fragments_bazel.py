@@ -32,8 +32,8 @@ from gfattach.fragments.rcfile import words
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
 from gfattach.undo.journal import Journal, Undone
-from tests.integration.bazel_caches import make_certificate, tls_socket
-from tests.integration.bazels import BAZELS, BUILD_SECONDS, upstream
+from tests.harness.caches.bazel_caches import make_certificate, tls_socket
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, upstream
 
 pytestmark = [
     pytest.mark.bazel,

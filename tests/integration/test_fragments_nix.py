@@ -17,16 +17,15 @@ from gfattach.fragments import nixconf
 from gfattach.nix import netrc
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
-from tests.integration import nix_caches
-from tests.integration.nixes import (
+from tests.harness.machine.nixes import (
     NIX_SECONDS,
     BinaryCache,
     make_cache,
     private_environment,
     real_nix,
     serving_files,
-    untouched,  # noqa: F401
 )
+from tests.harness.substituters import binary_caches as nix_caches
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

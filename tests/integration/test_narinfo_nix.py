@@ -15,8 +15,16 @@ import pytest
 from gfattach.core.finding import Status
 from gfattach.nix.isolated import IsolatedStore
 from gfattach.nixcache import narinfo
-from tests.integration.nix_caches import ARCHIVE, KEY, SIGNED, answer, publishing, signed, signed_info
-from tests.integration.substituter_room import PATHS, ask, authority, rig
+from tests.harness.substituters.binary_caches import (
+    ARCHIVE,
+    KEY,
+    SIGNED,
+    answer,
+    publishing,
+    signed,
+    signed_info,
+)
+from tests.harness.substituters.stage import PATHS, ask, authority, rig
 
 __all__ = ["authority", "rig"]
 

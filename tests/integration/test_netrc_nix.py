@@ -8,7 +8,7 @@ import pytest
 
 from gfattach.nix import netrc
 from gfattach.nix.isolated import IsolatedStore
-from tests.integration.nix_caches import INFO, SIGNED, answer, serving
+from tests.harness.substituters.binary_caches import INFO, SIGNED, answer, serving
 
 pytestmark = [
     pytest.mark.nix,

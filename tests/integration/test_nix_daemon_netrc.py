@@ -15,8 +15,8 @@ from gfattach.nix import netrc
 from gfattach.nix.program import run
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.nix.stage import STAGE, NixSubject
-from tests.integration.attics import KEY, SIGNED, attic, sent, token
-from tests.integration.nixes import NIX_SECONDS, NOBODY, daemon, real_nix, untouched  # noqa: F401
+from tests.harness.machine.nixes import NIX_SECONDS, NOBODY, daemon, real_nix, untouched  # noqa: F401
+from tests.harness.substituters.attic import KEY, SIGNED, attic, sent, token
 from tests.integration.test_nix_trust import as_somebody, place, somebody
 
 __all__ = ["place"]

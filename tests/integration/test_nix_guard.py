@@ -21,17 +21,16 @@ import pytest
 from gfattach.core.files import remove_tree
 from gfattach.fragments import nixconf
 from gfattach.nix.program import nix_store
-from tests.integration.agents import wait_for
-from tests.integration.conftest import ROOT
-from tests.integration.nixes import (
+from tests.harness.cluster.agents import wait_for
+from tests.harness.machine.developer import ROOT
+from tests.harness.machine.nixes import (
     BUILD_SECONDS,
     FOLLOWED_SECONDS,
     hold_guard_to,
     private_environment,
     real_nix,
-    untouched,  # noqa: F401
 )
-from tests.ports import free_port
+from tests.harness.machine.ports import free_port
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

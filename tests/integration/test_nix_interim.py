@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.integration.agents import nix
-from tests.integration.conftest import findings
-from tests.integration.nixes import private_environment, real_nix
+from tests.harness.cluster.agents import nix
+from tests.harness.machine.developer import findings
+from tests.harness.machine.nixes import private_environment, real_nix
 
 __all__ = ["nix"]
 

@@ -18,8 +18,8 @@ from gfattach.nix.config import read_settings
 from gfattach.nix.program import Nix, nix_store, run
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.nix.stage import STAGE, NixSubject
-from tests.integration import nix_caches
-from tests.integration.nixes import NIX_SECONDS, private_environment, real_nix, untouched  # noqa: F401
+from tests.harness.machine.nixes import NIX_SECONDS, private_environment, real_nix, untouched  # noqa: F401
+from tests.harness.substituters import binary_caches as nix_caches
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

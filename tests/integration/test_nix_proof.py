@@ -26,8 +26,8 @@ from gfattach.proof.evidence import Client, LegName
 from gfattach.proof.nix.legs import control, hit
 from gfattach.proof.verdict import Verdict, judge
 from gfattach.trial.nix_server import NixCacheServer
-from tests.integration import faults, nix_caches
-from tests.integration.nixes import (
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.machine.nixes import (
     NIX_SECONDS,
     NOBODY,
     UNPUBLISHED,
@@ -35,8 +35,8 @@ from tests.integration.nixes import (
     make_cache,
     real_nix,
     serving_files,
-    untouched,  # noqa: F401
 )
+from tests.harness.substituters import binary_caches as nix_caches
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

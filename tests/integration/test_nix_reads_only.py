@@ -12,8 +12,8 @@ import pytest
 
 import gfattach
 from gfattach.nix.isolated import IsolatedStore
-from tests.integration.nix_caches import KEY, probe_info, publishing, serving, signed, signed_info
-from tests.integration.nixes import real_files, untouched  # noqa: F401
+from tests.harness.machine.nixes import real_files, untouched  # noqa: F401
+from tests.harness.substituters.binary_caches import KEY, probe_info, publishing, serving, signed, signed_info
 
 PACKAGE = Path(gfattach.__file__).parent
 

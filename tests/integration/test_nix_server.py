@@ -21,7 +21,7 @@ from gfattach.nixcache.signature import (
 )
 from gfattach.nixcache.storepath import content_addressed_path, parse_store_path
 from gfattach.trial.nix_documents import SIGNED, SIGNED_TREE
-from tests.integration.trial_nix import server
+from tests.harness.caches.trial_nix import server
 
 __all__ = ["server"]
 

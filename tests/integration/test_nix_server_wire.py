@@ -29,7 +29,7 @@ from gfattach.nixcache.target import PROBE_PATH
 from gfattach.trial import nix_server
 from gfattach.trial.nix_documents import SIGNED
 from gfattach.trial.nix_server import NixCacheServer
-from tests.integration.trial_nix import server
+from tests.harness.caches.trial_nix import server
 
 __all__ = ["server"]
 

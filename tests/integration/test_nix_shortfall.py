@@ -11,7 +11,8 @@ from gfattach.core.errors import UnprovedError
 from gfattach.nixcache.storepath import parse_base_name
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.proof.nix import legs as nix_hit
-from tests.integration.nix_caches import (
+from tests.harness.machine.nixes import real_nix, untouched  # noqa: F401
+from tests.harness.substituters.binary_caches import (
     KEY,
     OTHER_KEY,
     PROBE,
@@ -22,7 +23,6 @@ from tests.integration.nix_caches import (
     signed,
     signed_info,
 )
-from tests.integration.nixes import real_nix, untouched  # noqa: F401
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

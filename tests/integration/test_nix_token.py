@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from tests.integration.attics import KEY, SIGNED, attic, sent, token
-from tests.integration.conftest import findings
-from tests.integration.nixes import real_nix, untouched  # noqa: F401
+from tests.harness.machine.developer import findings
+from tests.harness.machine.nixes import real_nix, untouched  # noqa: F401
+from tests.harness.substituters.attic import KEY, SIGNED, attic, sent, token
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

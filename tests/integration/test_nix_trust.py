@@ -23,7 +23,7 @@ from gfattach.fragments import nixconf
 from gfattach.nix.program import Nix, run
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.nix.stage import STAGE, NixSubject
-from tests.integration.nixes import (
+from tests.harness.machine.nixes import (
     NIX_SECONDS,
     NOBODY,
     BinaryCache,
@@ -31,7 +31,6 @@ from tests.integration.nixes import (
     make_cache,
     real_nix,
     serving_files,
-    untouched,  # noqa: F401
 )
 
 pytestmark = [

@@ -8,15 +8,10 @@ import pytest
 
 from gfattach.fragments import nixconf
 from gfattach.nix.authorities import BUNDLES
-from tests.integration import nix_caches
-from tests.integration.conftest import findings
-from tests.integration.nixes import (
-    daemon,
-    private_environment,
-    real_nix,
-    untouched,  # noqa: F401
-)
-from tests.integration.pki import pki, server_context
+from tests.harness.certificates.pki import pki, server_context
+from tests.harness.machine.developer import findings
+from tests.harness.machine.nixes import daemon, private_environment, real_nix
+from tests.harness.substituters import binary_caches as nix_caches
 
 __all__ = ["pki"]
 

@@ -17,8 +17,8 @@ from gfattach.nixcache.client import NixCache
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.nar import hash_of
 from gfattach.nixcache.target import SubstituterTarget
-from tests.integration import faults
-from tests.integration.nix_caches import (
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.substituters.binary_caches import (
     ARCHIVE,
     INFO,
     PROBE,

@@ -6,13 +6,7 @@ import shutil
 
 import pytest
 
-from tests.integration.nixes import (
-    UNPUBLISHED,
-    make_cache,
-    real_nix,
-    serving_files,
-    untouched,  # noqa: F401
-)
+from tests.harness.machine.nixes import UNPUBLISHED, make_cache, real_nix, serving_files
 
 pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
 

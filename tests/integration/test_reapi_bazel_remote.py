@@ -12,8 +12,8 @@ from gfattach.probes.cache.stage import STAGE
 from gfattach.proof import protocol
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.target import CacheTarget, TlsFiles
-from tests.integration.bazel_remotes import bazel_remote, password_file
-from tests.integration.faults import Authority
+from tests.harness.caches.bazel_remote import bazel_remote, password_file
+from tests.harness.machine.faulty_servers import Authority
 
 NONCE = "a nonce of this test"
 

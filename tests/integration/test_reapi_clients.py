@@ -16,10 +16,10 @@ from gfattach.reapi.grpc_client import GrpcCache
 from gfattach.reapi.headers import HeaderError
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.reapi.tls import TlsFileError
-from tests.integration import faults
-from tests.integration.faults import Authority
-from tests.integration.reapi_asking import ACTION, CONTENT, LARGE, RESULT, failing_with, http_at, soon
-from tests.integration.reapi_server import NOT_SERVING, Faults, capable, reapi
+from tests.harness.caches.reapi_requests import ACTION, CONTENT, LARGE, RESULT, failing_with, http_at, soon
+from tests.harness.caches.reapi_server import NOT_SERVING, Faults, capable, reapi
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.machine.faulty_servers import Authority
 
 #: What a client may take to notice that nobody answers; what bounds it is the deadline given to it.
 PATIENCE = 60.0

@@ -7,8 +7,8 @@ import pytest
 from gfattach.core.deadline import Deadline
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind
-from tests.integration import faults
-from tests.integration.reapi_asking import ACTION, CONTENT, LARGE, RESULT, failing_with, http_at, soon
+from tests.harness.caches.reapi_requests import ACTION, CONTENT, LARGE, RESULT, failing_with, http_at, soon
+from tests.harness.machine import faulty_servers as faults
 
 # over HTTP
 

@@ -17,9 +17,9 @@ from gfattach.proof.verdict import Verdict, judge
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
-from tests.integration import faults
-from tests.integration.faults import Authority
-from tests.integration.reapi_server import Faults, reapi
+from tests.harness.caches.reapi_server import Faults, reapi
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.machine.faulty_servers import Authority
 
 
 def soon():

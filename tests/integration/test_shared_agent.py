@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gfattach.trial.nix_server import NixCacheServer
-from tests.integration.agents import wait_for
-from tests.integration.conftest import Machine, findings
+from tests.harness.cluster.agents import wait_for
+from tests.harness.machine.developer import Machine, findings
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 

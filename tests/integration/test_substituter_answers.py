@@ -5,8 +5,8 @@ import lzma
 import pytest
 
 from gfattach.nixcache.hashes import Hash
-from tests.integration import faults
-from tests.integration.nix_caches import (
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.substituters.binary_caches import (
     ARCHIVE,
     KEY,
     SIGNED,
@@ -17,9 +17,9 @@ from tests.integration.nix_caches import (
     signed,
     signed_info,
 )
-from tests.integration.substituter_cases import CASES
-from tests.integration.substituter_contents import ELSEWHERE
-from tests.integration.substituter_room import BAD_HOST, HTML, PATHS, ask, authority, rig
+from tests.harness.substituters.cases import CASES
+from tests.harness.substituters.cases_content import ELSEWHERE
+from tests.harness.substituters.stage import BAD_HOST, HTML, PATHS, ask, authority, rig
 
 __all__ = ["authority", "rig"]
 

@@ -9,19 +9,11 @@ import pytest
 
 from gfattach.nix.isolated import IsolatedStore
 from gfattach.trial.nix_documents import SIGNED as DERIVATION
-from tests.integration import faults
-from tests.integration.nix_caches import (
-    INFO,
-    KEY,
-    PROBE,
-    SIGNED,
-    answer,
-    signed,
-    signed_info,
-)
-from tests.integration.substituter_cases import CASES
-from tests.integration.substituter_contents import SIGNATURE, nothing_published
-from tests.integration.substituter_room import TRUSTED, ask, authority, rig
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.substituters.binary_caches import INFO, KEY, PROBE, SIGNED, answer, signed, signed_info
+from tests.harness.substituters.cases import CASES
+from tests.harness.substituters.cases_content import SIGNATURE, nothing_published
+from tests.harness.substituters.stage import TRUSTED, ask, authority, rig
 
 __all__ = ["authority", "rig"]
 

@@ -7,15 +7,11 @@ from gfattach.core.finding import Status
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.substituter.stage import STAGE
 from gfattach.trial.nix_server import NixCacheServer
-from tests.integration import faults
-from tests.integration.nix_caches import (
-    INFO,
-    PROBE,
-    answer,
-)
-from tests.integration.substituter_cases import CASES
-from tests.integration.substituter_room import ask, authority, rig
-from tests.integration.substituter_ways import through_a_proxy
+from tests.harness.machine import faulty_servers as faults
+from tests.harness.substituters.binary_caches import INFO, PROBE, answer
+from tests.harness.substituters.cases import CASES
+from tests.harness.substituters.cases_reach import through_a_proxy
+from tests.harness.substituters.stage import ask, authority, rig
 
 __all__ = ["authority", "rig"]
 

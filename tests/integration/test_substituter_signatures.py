@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gfattach.core.finding import Status
-from tests.integration.nix_caches import (
+from tests.harness.substituters.binary_caches import (
     KEY,
     OTHER_KEY,
     PROBE,
@@ -12,8 +12,8 @@ from tests.integration.nix_caches import (
     signed,
     signed_info,
 )
-from tests.integration.substituter_cases import CASES
-from tests.integration.substituter_room import OTHER_KEY_SAME_NAME, TRUSTED, ask, authority, rig
+from tests.harness.substituters.cases import CASES
+from tests.harness.substituters.stage import OTHER_KEY_SAME_NAME, TRUSTED, ask, authority, rig
 
 __all__ = ["authority", "rig"]
 

@@ -18,8 +18,8 @@ from gfattach.tls.explain_trust import trust
 from gfattach.tls.fault import Fault
 from gfattach.tls.handshake import inspect
 from gfattach.tls.inspection import Inspection
-from tests.integration import faults
-from tests.integration.pki import DAY, Pki, answering, others, pki, server_context
+from tests.harness.certificates.pki import DAY, Pki, answering, others, pki, server_context
+from tests.harness.machine import faulty_servers as faults
 
 __all__ = ["others", "pki"]
 

@@ -10,7 +10,7 @@ from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.trial import supervisor
 from gfattach.trial.cache_server import CacheServer
-from tests.integration.bazels import BAZELS, BUILD_SECONDS
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS
 
 pytestmark = pytest.mark.bazel
 

@@ -6,7 +6,7 @@ import pytest
 
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
-from tests.integration.trial_clients import (
+from tests.harness.caches.trial_clients import (
     CALL_SECONDS,
     CONTENT,
     STREAM,

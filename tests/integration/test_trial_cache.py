@@ -10,7 +10,7 @@ from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial.cache_server import CacheServer
 from gfattach.trial.cache_services import MAX_BATCH_BYTES, SERVICES
-from tests.integration.trial_clients import (
+from tests.harness.caches.trial_clients import (
     CALL_SECONDS,
     CONTENT,
     INVALID,
@@ -24,7 +24,7 @@ from tests.integration.trial_clients import (
     serve,
     upload_name,
 )
-from tests.integration.trial_processes import wait_for
+from tests.harness.caches.trial_processes import wait_for
 
 __all__ = ["client", "serve"]
 

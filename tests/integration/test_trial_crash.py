@@ -17,8 +17,8 @@ from gfattach.core.deadline import Deadline
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial import supervisor
-from tests.integration.trial_clients import Client, blob_name
-from tests.integration.trial_processes import wait_for
+from tests.harness.caches.trial_clients import Client, blob_name
+from tests.harness.caches.trial_processes import wait_for
 
 READY_SECONDS = 30.0
 KILLS = 20
@@ -83,7 +83,7 @@ import sys
 from pathlib import Path
 from gfattach.reapi.digest import Digest
 from gfattach.trial.cache_server import CacheServer
-from tests.integration.trial_clients import Client, blob_name, refused
+from tests.harness.caches.trial_clients import Client, blob_name, refused
 
 disk = Path(sys.argv[1])
 server = CacheServer(disk / "bazel", max_bytes=64 * 1024 * 1024)

@@ -15,7 +15,7 @@ from gfattach.core.errors import GfattachError, StorageError, UsageError
 from gfattach.core.process import ProcessId
 from gfattach.trial import supervisor
 from gfattach.trial.state import log_file, read_state
-from tests.integration.trial_processes import (
+from tests.harness.caches.trial_processes import (
     READY_SECONDS,
     directory,
     needs_proc,
@@ -23,7 +23,7 @@ from tests.integration.trial_processes import (
     somebody_at,
     start,
 )
-from tests.ports import free_port
+from tests.harness.machine.ports import free_port
 
 __all__ = ["directory"]
 

@@ -20,8 +20,8 @@ from gfattach.trial import state as trial_state
 from gfattach.trial import supervisor
 from gfattach.trial.serve import LOG_BYTES, trim
 from gfattach.trial.state import log_file, state_file
-from tests.integration.trial_clients import Client, blob_name, upload_name
-from tests.integration.trial_processes import (
+from tests.harness.caches.trial_clients import Client, blob_name, upload_name
+from tests.harness.caches.trial_processes import (
     READY_SECONDS,
     directory,
     needs_proc,

@@ -9,11 +9,11 @@ import socket
 import grpc
 import pytest
 
-from tests.integration.bazels import debian
-from tests.integration.natives import natives
-from tests.integration.pki import DAY, pki
-from tests.integration.reapi_server import reapi
-from tests.integration.tls_front import front
+from tests.harness.caches.reapi_server import reapi
+from tests.harness.certificates.pki import DAY, pki
+from tests.harness.certificates.tls_front import front
+from tests.harness.machine.bazels import debian
+from tests.harness.machine.natives import natives
 
 __all__ = ["pki"]
 

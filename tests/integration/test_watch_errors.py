@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from tests.integration.conftest import ROOT
+from tests.harness.machine.developer import ROOT
 
 SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
 

@@ -9,7 +9,7 @@ import pytest
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.agent.upstream.tls import TlsChannel, context_for, server_name
 from gfattach.cluster.wire.forward_errors import ChannelError, lost
-from tests.integration.pki import pki, server_context
+from tests.harness.certificates.pki import pki, server_context
 
 __all__ = ["pki"]
 

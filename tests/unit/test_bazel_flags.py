@@ -5,7 +5,7 @@ import pytest
 from gfattach.bazel.answers import KEPT_PROGRAMS
 from gfattach.bazel.flags import accepted_flags, all_known
 from gfattach.core.errors import BazelError
-from tests.unit.fake_bazel import fake_bazel
+from tests.harness.machine.fake_bazel import fake_bazel
 
 #: Knows `--known*` and `--ok`, names the first other flag as Bazel does, and counts its runs.
 NAMING = """

@@ -7,7 +7,7 @@ import pytest
 from gfattach.core.engine import Run
 from gfattach.core.finding import Status
 from gfattach.probes.bazel.stage import END_SECONDS, STAGE, BazelSubject
-from tests.unit.fake_bazel import fake_bazel
+from tests.harness.machine.fake_bazel import fake_bazel
 
 #: Answers as a Bazel that knows everything but `--credential_helper` and `--remote_grpc_log`.
 WELL = """

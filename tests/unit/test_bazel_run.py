@@ -11,7 +11,7 @@ from gfattach.bazel.run import Server, remove_tree
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.process import ProcessId
-from tests.unit.fake_bazel import fake_bazel
+from tests.harness.machine.fake_bazel import fake_bazel
 
 
 def soon():

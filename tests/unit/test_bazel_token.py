@@ -10,7 +10,7 @@ from gfattach.credential import index
 from gfattach.credential.file_store import FileStore
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS, accepted_names, render
 from gfattach.reapi.target import CacheTarget
-from tests.unit.credentials import place  # noqa: F401
+from tests.harness.machine.credentials import place  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("place")
 

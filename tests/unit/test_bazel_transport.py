@@ -8,7 +8,7 @@ from gfattach.bazel.transport import remembered
 from gfattach.core.deadline import Deadline
 from gfattach.core.finding import Status
 from gfattach.probes.bazel.transport import TRANSPORT_CODES, judge_transport
-from tests.unit.fake_bazel import fake_bazel
+from tests.harness.machine.fake_bazel import fake_bazel
 
 #: Makes a call over TLS to 127.0.0.1, and by a unix socket fails as 5.3.0 does, before its call.
 LIKE_5_3_0 = f"""

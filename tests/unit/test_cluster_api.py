@@ -29,7 +29,7 @@ from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Inquiry
 from gfattach.probes.cluster.rights import RULES, needed, role_hints
 from gfattach.probes.cluster.subject import SERVICE_STAGE_SECONDS, STAGE_SECONDS, ClusterSubject, until
-from tests.integration import faults
+from tests.harness.machine import faulty_servers as faults
 
 
 def answer(body, status=200, kind="application/json"):

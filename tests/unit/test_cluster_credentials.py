@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from gfattach.cluster.kubeconfig import trust
 from gfattach.core.errors import ClusterError
-
-from .cluster_files import certificate, encoded, exec_user, kubeconfig, resolved
+from tests.harness.cluster.kubeconfig_files import certificate, encoded, exec_user, kubeconfig, resolved
 
 NO_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 SOME_CERTIFICATE = certificate()[0]

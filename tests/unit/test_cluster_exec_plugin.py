@@ -12,8 +12,15 @@ import pytest
 from gfattach.cluster.kubeconfig import exec_cache as handouts
 from gfattach.cluster.kubeconfig import exec_plugin
 from gfattach.core.errors import ClusterError
-
-from .cluster_files import V1, certificate, exec_user, handout, kubeconfig, plugin, resolved
+from tests.harness.cluster.kubeconfig_files import (
+    V1,
+    certificate,
+    exec_user,
+    handout,
+    kubeconfig,
+    plugin,
+    resolved,
+)
 
 BETA = "client.authentication.k8s.io/v1beta1"
 

@@ -12,8 +12,7 @@ from gfattach.cluster.kubeconfig.files import FILE_BYTES
 from gfattach.cluster.kubeconfig.resolve import find_files, read_kubeconfig, resolve, select
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
-
-from .cluster_files import kubeconfig, resolved
+from tests.harness.cluster.kubeconfig_files import kubeconfig, resolved
 
 
 def refusal(action):

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.kubeconfig.yamltext import YamlError, parse
 from gfattach.core.errors import ClusterError
-
-from .cluster_files import resolved
+from tests.harness.cluster.kubeconfig_files import resolved
 
 FUZZ = settings(max_examples=200)
 

@@ -10,7 +10,7 @@ from gfattach.contract.localfile import FILE_NAME, local_values, render, write_l
 from gfattach.contract.substrate import classify
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.errors import ExitCode, RefusedError, UsageError
-from tests.unit.gits import no_user_configuration
+from tests.harness.machine.git import no_user_configuration
 
 __all__ = ["no_user_configuration"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from gfattach.core.errors import CredentialError
 from gfattach.credential.jwt import Claims, demand_valid, duration, read_claims, rfc3339
-from tests.unit.credentials import jwt
+from tests.harness.machine.credentials import jwt
 
 NOW = 1_800_000_000
 

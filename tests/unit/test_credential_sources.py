@@ -11,7 +11,7 @@ from gfattach.core.errors import CredentialError
 from gfattach.core.redact import MASK, redact
 from gfattach.credential import sources
 from gfattach.credential.hosts import host_of, is_cell, is_loopback
-from tests.unit.credentials import place  # noqa: F401
+from tests.harness.machine.credentials import place  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("place")
 

@@ -14,7 +14,7 @@ from gfattach.credential.codes import CODES
 from gfattach.credential.file_store import FileStore, credential_directory
 from gfattach.credential.jwt import Claims
 from gfattach.credential.store import STORES, open_store
-from tests.unit.credentials import good_jwt, jwt, place  # noqa: F401
+from tests.harness.machine.credentials import good_jwt, jwt, place  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("place")
 

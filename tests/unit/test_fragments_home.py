@@ -12,7 +12,7 @@ from gfattach.core.errors import RefusedError, StorageError
 from gfattach.core.paths import Home
 from gfattach.fragments.home import IGNORE, create_home, remove_home
 from gfattach.undo.journal import ORIGINALS
-from tests.unit.gits import no_user_configuration
+from tests.harness.machine.git import no_user_configuration
 
 __all__ = ["no_user_configuration"]
 

@@ -11,7 +11,7 @@ from gfattach.core.paths import Home
 from gfattach.fragments.link import import_line, link, offer, user_rc_is_read
 from gfattach.undo.journal import Journal, Undone
 from gfattach.undo.marked import BEGIN
-from tests.unit.gits import no_user_configuration
+from tests.harness.machine.git import no_user_configuration
 
 __all__ = ["no_user_configuration"]
 

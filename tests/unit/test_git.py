@@ -7,7 +7,7 @@ import pytest
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.git import Standing, ask
-from tests.unit.gits import no_user_configuration
+from tests.harness.machine.git import no_user_configuration
 
 __all__ = ["no_user_configuration"]
 

@@ -12,7 +12,7 @@ from gfattach.core.errors import StorageError
 from gfattach.core.paths import Home
 from gfattach.undo import marked
 from gfattach.undo.journal import ORIGINALS, Journal, Undone
-from tests.unit.journals import LINE, changed, home, results
+from tests.harness.machine.journals import LINE, changed, home, results
 
 __all__ = ["home"]
 

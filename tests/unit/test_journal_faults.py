@@ -16,7 +16,7 @@ from gfattach.core.paths import Home
 from gfattach.undo import journal
 from gfattach.undo.changes import JournalError
 from gfattach.undo.journal import ORIGINALS, Journal, Undone
-from tests.unit.journals import changed, home, results
+from tests.harness.machine.journals import changed, home, results
 
 __all__ = ["home"]
 

@@ -13,8 +13,8 @@ import pytest
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.finding import Probe, Status
 from gfattach.probes.nix.stage import STAGE, NixSubject
-from tests.unit.fake_nix import VERSION, fake_nix, script, showing
-from tests.unit.nix_room import SETTINGS, TARGET, URL, hurried, machine
+from tests.harness.machine.fake_nix import VERSION, fake_nix, script, showing
+from tests.harness.machine.nix_home import SETTINGS, TARGET, URL, hurried, machine
 
 __all__ = ["machine"]
 

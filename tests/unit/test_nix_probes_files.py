@@ -18,8 +18,8 @@ from gfattach.nix.daemon import UNLISTED
 from gfattach.nixcache.target import PROBE_PATH
 from gfattach.probes.nix import files as nix_files
 from gfattach.probes.nix.stage import NixSubject
-from tests.unit.fake_nix import script, showing
-from tests.unit.nix_room import SETTINGS, TARGET, URL, Machine, daemon, machine
+from tests.harness.machine.fake_nix import script, showing
+from tests.harness.machine.nix_home import SETTINGS, TARGET, URL, Machine, daemon, machine
 
 __all__ = ["daemon", "machine"]
 

@@ -8,8 +8,8 @@ import pytest
 
 from gfattach.core.finding import Status
 from gfattach.probes.nix.stage import NixSubject
-from tests.unit.fake_nix import showing
-from tests.unit.nix_room import KEY, SETTINGS, TARGET, URL, machine
+from tests.harness.machine.fake_nix import showing
+from tests.harness.machine.nix_home import KEY, SETTINGS, TARGET, URL, machine
 
 __all__ = ["machine"]
 

@@ -16,7 +16,7 @@ from gfattach.nix import daemon as nix_daemon
 from gfattach.nix.daemon import UNLISTED
 from gfattach.nix.program import Flavour, Nix
 from gfattach.probes.nix import trust as nix_trust
-from tests.unit.nix_room import KEY, TARGET, URL, daemon, machine
+from tests.harness.machine.nix_home import KEY, TARGET, URL, daemon, machine
 
 __all__ = ["daemon", "machine"]
 

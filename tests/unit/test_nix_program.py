@@ -13,7 +13,7 @@ from gfattach.core.errors import ExitCode, NixError, ProgramMissingError
 from gfattach.core.process import ProcessId
 from gfattach.nix.config import read_settings
 from gfattach.nix.program import Flavour, Nix, identify, locate, nix_store, unconfigured
-from tests.unit.fake_nix import fake_nix, script
+from tests.harness.machine.fake_nix import fake_nix, script
 
 SECONDS = 10.0
 

@@ -16,7 +16,7 @@ from gfattach.nix.daemon import UNLISTED, Mode, access, ask_trust
 from gfattach.nix.isolated import IsolatedStore
 from gfattach.nix.narinfo_cache import NarInfoCacheError
 from gfattach.nix.uri import same_cache, shown, spelled_otherwise
-from tests.unit.fake_nix import fake_nix
+from tests.harness.machine.fake_nix import fake_nix
 
 PATH = "/nix/store/ahgq43xbag538xns9db82sb0a2nax7a8-gfattach-probe-v1"
 

@@ -11,7 +11,7 @@ from gfattach.attach.nix import token as nix_token
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.paths import Home
 from gfattach.nixcache.target import SubstituterTarget
-from tests.unit.fake_nix import showing
+from tests.harness.machine.fake_nix import showing
 
 SPEC = ForwardSpec("nix-cache/attic:80", PodUpstream("nix-cache", "attic", "80"), Health("nix", "/main"))
 TARGET = SubstituterTarget(Endpoint("http", "127.0.0.1", 0, "/main"), real_host="attic.nix-cache.svc")

@@ -1,0 +1,1 @@
+"""Bazel caches, right and wrong in one way each, and clients of them."""

@@ -1,0 +1,1 @@
+"""Certificate authorities, servers that show their certificates, and the cases of TLS."""

@@ -1,0 +1,1 @@
+"""A real Kubernetes cluster of a few programs, its users, and agents attached to it."""
