@@ -125,24 +125,26 @@ def gfattach(kubeconfig: Path, place: Path) -> Iterator[Forwarder]:
         subprocess.run([*call, "stop"], env=environment, check=True, capture_output=True)
 
 
-def measure(way: Forwarder) -> dict[str, float]:
+def measure(route: Forwarder) -> dict[str, float]:
     """Every figure of one forwarder."""
-    figures = {"start to first GetCapabilities": capabilities(way.cache) - way.asked}
+    figures = {"start to first GetCapabilities": capabilities(route.cache) - route.asked}
     time.sleep(1.0)
-    figures["idle memory, two forwards"] = memory(way.pid, "VmRSS")
+    figures["idle memory, two forwards"] = memory(route.pid, "VmRSS")
     for name, pause in (("now and then", PAUSE), ("in a row", 0.0)):
         figures[f"connection set-up, {name}"] = 1000 * statistics.median(
-            set_up(way.raw, pause) for _ in range(CONNECTIONS)
+            set_up(route.raw, pause) for _ in range(CONNECTIONS)
         )
-    figures["round trip, median"] = 1000 * statistics.median(round_trips(way.raw))
+    figures["round trip, median"] = 1000 * statistics.median(round_trips(route.raw))
     for name, command in (("download", b"D"), ("upload", b"U")):
-        before = processor(way.pid)
+        before = processor(route.pid)
         moved = 0
         for number in (1, 8):
-            figures[f"{name}, {number} connection{'s'[: number - 1]}"] = throughput(way.raw, command, number)
+            figures[f"{name}, {number} connection{'s'[: number - 1]}"] = throughput(
+                route.raw, command, number
+            )
             moved += SIZE
-        figures[f"processor time, {name}"] = (processor(way.pid) - before) / (moved / 1024 / MIB)
-    figures["peak memory"] = memory(way.pid, "VmHWM")
+        figures[f"processor time, {name}"] = (processor(route.pid) - before) / (moved / 1024 / MIB)
+    figures["peak memory"] = memory(route.pid, "VmHWM")
     return figures
 
 
@@ -252,7 +254,7 @@ def main() -> int:
     )
     assert source.stdout is not None
     rounds: dict[str, list[dict[str, float]]] = {"kubectl": [], "gfattach": []}
-    ways: dict[str, Callable[..., contextlib.AbstractContextManager[Forwarder]]] = {
+    routes: dict[str, Callable[..., contextlib.AbstractContextManager[Forwarder]]] = {
         "kubectl": kubectl,
         "gfattach": gfattach,
     }
@@ -263,12 +265,12 @@ def main() -> int:
             cluster.create_pod(POD, node=RUNTIME_NODE)
             cluster.forward_target(8080, "127.0.0.1", int(source.stdout.readline()))
             for number in range(options.rounds + 1):  # the first round warms up and is not counted
-                for name in sorted(ways, reverse=bool(number % 2)):
+                for name in sorted(routes, reverse=bool(number % 2)):
                     with (
                         tempfile.TemporaryDirectory(prefix="gfattach-bench.") as directory,
-                        ways[name](cluster.kubeconfig, Path(directory)) as way,
+                        routes[name](cluster.kubeconfig, Path(directory)) as route,
                     ):
-                        figures = measure(way)
+                        figures = measure(route)
                     if number:
                         rounds[name].append(figures)
     finally:

@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
 
     from gfattach.agent.serve import ServeOptions, serve
     from gfattach.cluster.connection import ClusterRef
-    from gfattach.core.first_words import served
+    from gfattach.core.readiness import served
 
     gc.freeze()
     gc.enable()

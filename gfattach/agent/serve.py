@@ -31,8 +31,8 @@ from gfattach.agent.model.state import (
 )
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core import files
-from gfattach.core.first_words import tell_parent
 from gfattach.core.process import ProcessId
+from gfattach.core.readiness import tell_parent
 
 #: Seconds between looks at the records, the lease and the clock.
 TICK_SECONDS = 1.0

@@ -1,7 +1,7 @@
-"""`prove`: the legs of a proof against what is attached, and the evidence.
+"""`prove`: the phases of a proof against what is attached, and the evidence.
 
-Where the cache may be filled (the trial's), the legs ask for something that nobody can have
-asked for before: a miss and a fill, hits, and the control leg. Elsewhere they only read, and
+Where the cache may be filled (the trial's), the phases ask for something that nobody can have
+asked for before: a miss and a fill, hits, and the control phase. Elsewhere they only read, and
 ask for what an operator has filled.
 """
 
@@ -23,7 +23,7 @@ from gfattach.attach.model.record import Attachment
 from gfattach.attach.nix import checks as nix_side
 from gfattach.attach.nix import token as nix_token
 from gfattach.attach.route import agents
-from gfattach.attach.route.route import Way, refuse_executor, trial_way
+from gfattach.attach.route.route import Route, refuse_executor, trial_route
 from gfattach.bazel.flags import accepted_flags
 from gfattach.contract.bazel import flags as bazel_flags
 from gfattach.core.deadline import Deadline
@@ -31,10 +31,10 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import GfattachError, ProgramMissingError, UnprovedError, UsageError
 from gfattach.core.files import locked, remove_tree, write_json
 from gfattach.core.paths import Home, resolve_home
-from gfattach.proof.bazel.legs import measure_target
-from gfattach.proof.evidence import Leg
+from gfattach.proof.bazel.phases import measure_target
+from gfattach.proof.evidence import Phase
 from gfattach.proof.measure import Measurement, Progress
-from gfattach.proof.nix import legs as nix_hit
+from gfattach.proof.nix import phases as nix_hit
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.load import load_site
 
@@ -58,7 +58,7 @@ class ProveOptions:
 
 
 def prove_attachment(options: ProveOptions, run: Run) -> Proof:
-    """Measure the legs and conclude. Raises UsageError when nothing is attached and for a store path that is
+    """Measure the phases and conclude. Raises UsageError when nothing is attached and for a store path that is
     none, GfattachError when its trial has ended, RefusedError when an executor is configured, UnprovedError
     when the endpoint does not pass its probes.
     """
@@ -76,20 +76,20 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
         )
     run.account("start", "start, and read the record")
     with locked(home.lock):
-        way = _way(record)
+        route = _route(record)
         measurement = Measurement(run)
         try:
             if options.labels:
-                _measure_labels(options, home, record, way, run, measurement)
+                _measure_labels(options, home, record, route, run, measurement)
             else:
-                _prove_bazel(options, home, way, run, measurement)
+                _prove_bazel(options, home, route, run, measurement)
             if options.nix_paths or not options.labels:
-                _prove_nix(options, home, record, way, run, measurement)
+                _prove_nix(options, home, record, route, run, measurement)
         finally:
             remove_tree(home.work)
-        targets = {"cache": way.cache, "substituter": way.substituter}
+        targets = {"cache": route.cache, "substituter": route.substituter}
         endpoints = {name: target.endpoint.url for name, target in targets.items() if target is not None}
-        proof = conclude(measurement.legs, run.report(), run.origin, endpoints)
+        proof = conclude(measurement.phases, run.report(), run.origin, endpoints)
         for path in (home.evidence, options.evidence):
             if path is not None:
                 write_json(path, proof.as_json())
@@ -106,10 +106,10 @@ def _check_place(evidence: Path | None) -> None:
         )
 
 
-def _way(record: Attachment) -> Way:
+def _route(record: Attachment) -> Route:
     agents.revive(record)
     if record.trial is None:
-        return Way(record.kind, record.cache, record.substituter)
+        return Route(record.kind, record.cache, record.substituter)
     from gfattach.trial import supervisor
 
     state = supervisor.find(record.trial)
@@ -117,15 +117,15 @@ def _way(record: Attachment) -> Way:
         raise GfattachError(
             "the embedded caches have ended", "start them again: gfattach up --trial", code="trial.ended"
         )
-    return trial_way(state, record.trial)
+    return trial_route(state, record.trial)
 
 
-def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurement: Measurement) -> None:
-    target = way.cache
+def _prove_bazel(options: ProveOptions, home: Home, route: Route, run: Run, measurement: Measurement) -> None:
+    target = route.cache
     if target is None:
         return
     target = bazel_token.ask_with_token(target, run)
-    way = replace(way, cache=target)
+    route = replace(route, cache=target)
     if not (bazel_side.ask_certificate(target, run) and bazel_side.ask_cache(target, run)):
         raise UnprovedError(
             "the cache did not pass its probes; nothing was measured",
@@ -134,20 +134,20 @@ def _prove_bazel(options: ProveOptions, home: Home, way: Way, run: Run, measurem
         )
     found = bazel_side.ask_bazel(target, options.clients, home, run)
     _require_usable(found.failed, found.reason, options.clients.bazel)
-    nonce = secrets.token_hex(8) if way.fills else ""
-    with bazel_side.legs_of(found, target, home, nonce) as legs:
-        if way.fills:
-            bazel_side.fill(way, legs, measurement, nonce)
-        bazel_side.hit(target, legs, measurement, warm=way.fills, nonce=nonce)
-        if legs is not None:
-            bazel_side.hit_again(legs, measurement, warm=not way.fills)
-        bazel_side.control(target, legs, measurement, nonce)
+    nonce = secrets.token_hex(8) if route.fills else ""
+    with bazel_side.phases_of(found, target, home, nonce) as phases:
+        if route.fills:
+            bazel_side.fill(route, phases, measurement, nonce)
+        bazel_side.hit(target, phases, measurement, warm=route.fills, nonce=nonce)
+        if phases is not None:
+            bazel_side.hit_again(phases, measurement, warm=not route.fills)
+        bazel_side.control(target, phases, measurement, nonce)
 
 
 def _prove_nix(
-    options: ProveOptions, home: Home, record: Attachment, way: Way, run: Run, measurement: Measurement
+    options: ProveOptions, home: Home, record: Attachment, route: Route, run: Run, measurement: Measurement
 ) -> None:
-    target, paths = way.substituter, options.nix_paths
+    target, paths = route.substituter, options.nix_paths
     if target is None:
         if paths:
             raise UsageError(
@@ -173,9 +173,9 @@ def _prove_nix(
 
 
 def _measure_labels(
-    options: ProveOptions, home: Home, record: Attachment, way: Way, run: Run, measurement: Measurement
+    options: ProveOptions, home: Home, record: Attachment, route: Route, run: Run, measurement: Measurement
 ) -> None:
-    if way.cache is None or record.bazelrc is None or home.workspace is None:
+    if route.cache is None or record.bazelrc is None or home.workspace is None:
         raise UsageError(
             "a target is measured in an attached workspace, and this is none",
             "attach the workspace that holds it: gfattach up --workspace DIR",
@@ -183,7 +183,7 @@ def _measure_labels(
     bazel_contract.demand(os.environ, home, load_site({}, {}, home.workspace))
     rc = bazel_contract.fragment_of(record, os.environ)
     assert rc is not None
-    target = replace(way.cache, may_write=False)
+    target = replace(route.cache, may_write=False)
     found = bazel_side.ask_bazel(target, options.clients, home, run)
     _require_usable(found.failed, found.reason, options.clients.bazel)
     bazel, workspace = found.bazel, home.workspace
@@ -191,11 +191,11 @@ def _measure_labels(
         raise ProgramMissingError(f"a target is built with Bazel: {found.reason}")
 
     def names_of(needed: Sequence[str]) -> dict[str, str]:
-        asked = bazel_flags.questions(needed)
+        asked = bazel_flags.reviews(needed)
         known = accepted_flags(bazel, asked, work=home.work / "bazel", cache=bazel_side.flag_cache())
         return bazel_flags.known_names(needed, known, bazel.label)
 
-    def work(progress: Progress) -> Leg:
+    def work(progress: Progress) -> Phase:
         progress(f"building {' '.join(options.labels)} apart from your own output base")
         contracted = bazel_contract.contracted(os.environ, "build", record, rc, names_of, may_upload=False)
         return measure_target(

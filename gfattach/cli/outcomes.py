@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gfattach.attach.watch import Look
     from gfattach.operator.publish import Linted, Published
     from gfattach.operator.site import ShownSite
-    from gfattach.proof.evidence import Leg
+    from gfattach.proof.evidence import Phase
     from gfattach.proof.record import Proof
 
 
@@ -58,27 +58,27 @@ def _store_lines(record: Attachment) -> Iterator[str]:
 
 def proved(proof: Proof) -> Outcome:
     """What `prove` came to."""
-    lines = [*_leg_lines(proof.legs), *_proof_lines(proof), *_headline_lines(proof)]
+    lines = [*_phase_lines(proof.phases), *_proof_lines(proof), *_headline_lines(proof)]
     return Outcome(proof.exit_code, proof.as_json(), lines)
 
 
 def warmed(proof: Proof) -> Outcome:
-    """What `site warm` came to: the same legs, read as filling."""
-    lines = [*_leg_lines(proof.legs), *_proof_lines(proof)]
+    """What `site warm` came to: the same phases, read as filling."""
+    lines = [*_phase_lines(proof.phases), *_proof_lines(proof)]
     return Outcome(proof.exit_code, proof.as_json(), lines)
 
 
-def _leg_lines(legs: Iterable[Leg]) -> Iterator[str]:
-    for leg in legs:
-        server = {None: "", True: ", warm server", False: ", cold server"}[leg.warm]
-        first = "" if leg.first_hit is None else f", first after {seconds(leg.first_hit - leg.started)}"
+def _phase_lines(phases: Iterable[Phase]) -> Iterator[str]:
+    for phase in phases:
+        server = {None: "", True: ", warm server", False: ", cold server"}[phase.warm]
+        first = "" if phase.first_hit is None else f", first after {seconds(phase.first_hit - phase.started)}"
         yield (
-            f"{leg.client.value:<9} {leg.name.value:<8} {leg.hits} of {leg.asked} from the cache"
-            f"{first}  ({seconds(leg.seconds)}{server})"
+            f"{phase.client.value:<9} {phase.name.value:<8} {phase.hits} of {phase.asked} from the cache"
+            f"{first}  ({seconds(phase.seconds)}{server})"
         )
-        if leg.hits and (stages := leg.detail.get("stages")):
+        if phase.hits and (stages := phase.detail.get("stages")):
             spans = " · ".join(f"{name} {span:.3f}" for name, span in stages.items())
-            yield f"{'':<18} {leg.detail.get('bytes', 0)} bytes of NARs ({spans})"
+            yield f"{'':<18} {phase.detail.get('bytes', 0)} bytes of NARs ({spans})"
 
 
 def _proof_lines(proof: Proof) -> Iterator[str]:
@@ -133,8 +133,8 @@ def forward_line(forward: ForwardStatus) -> str:
         )
     if forward.pods:
         line += f", through {' and '.join(forward.pods)}"
-    if forward.strangers:
-        line += f", {forward.strangers} of other users turned away"
+    if forward.rejected_peers:
+        line += f", {forward.rejected_peers} of other users turned away"
     return line if forward.state == "up" or not forward.last_error else f"{line}: {forward.last_error}"
 
 

@@ -36,9 +36,9 @@ def prove(
     verbose: bool,
     output: str,
 ) -> None:
-    """Prove the attachment with hits: fill (where writing is allowed), hit, and a control leg.
+    """Prove the attachment with hits: fill (where writing is allowed), hit, and a control phase.
 
-    In the control leg the endpoint is withheld, and the hits have to vanish. Ends with 4 when
+    In the control phase the endpoint is withheld, and the hits have to vanish. Ends with 4 when
     anything was left unproved.
     """
     from gfattach.attach.prove import ProveOptions, prove_attachment

@@ -14,7 +14,7 @@ from gfattach.contract.model import codes as contract
 from gfattach.core.errors import ExitCode
 from gfattach.credential.codes import CODES as TOKENS
 from gfattach.probes.codes import all_codes
-from gfattach.proof.measure import CODES as LEGS
+from gfattach.proof.measure import CODES as PHASES
 from gfattach.site.lint import CODES as LINT
 
 
@@ -47,7 +47,7 @@ def groups() -> tuple[Group, ...]:
     """Every code there is, in groups: findings first, then errors, then what the contract says."""
     return (
         Group("findings of probes", _entries(all_codes())),
-        Group("findings of steps", _entries({**STEPS, **LINT, **LEGS})),
+        Group("findings of steps", _entries({**STEPS, **LINT, **PHASES})),
         Group("tokens", _entries(TOKENS)),
         Group("errors", tuple(_errors())),
         Group("the contract: refusals", _entries(_meanings(), ExitCode.REFUSED)),

@@ -97,7 +97,7 @@ def begin(
     try:
         if meanwhile is not None:
             _hand_over(child, meanwhile, deadline)
-        said = _first_words(child, deadline)
+        said = _readiness(child, deadline)
     except BaseException:
         child.kill()
         child.wait()
@@ -127,7 +127,7 @@ def _hand_over(child: subprocess.Popen[bytes], made: Callable[[], bytes], deadli
                 content = content[os.write(handle, content) :]
 
 
-def _first_words(child: subprocess.Popen[bytes], deadline: Deadline) -> bytes | None:
+def _readiness(child: subprocess.Popen[bytes], deadline: Deadline) -> bytes | None:
     """What the child says before it closes its standard output; None when it takes too long."""
     assert child.stdout is not None
     said = b""

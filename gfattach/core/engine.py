@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from gfattach.core.asking import ask_all
 from gfattach.core.errors import GfattachError
 from gfattach.core.finding import Finding, Stage, Status, fail
+from gfattach.core.probe_runner import ask_all
 
 Subject = TypeVar("Subject")
 
@@ -45,7 +45,7 @@ class StageResult:
 class Observer(Protocol):
     """What is told of a run as it goes. Called from the run's own thread only."""
 
-    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+    def stage_started(self, name: str, title: str, reviews: Mapping[str, str]) -> None:
         """A stage begins; `questions` maps probe names to what they ask."""
 
     def probe_finished(self, stage: str, probe: str, finding: Finding) -> None:
@@ -61,7 +61,7 @@ class Observer(Protocol):
 class SilentObserver:
     """An observer that shows nothing."""
 
-    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+    def stage_started(self, name: str, title: str, reviews: Mapping[str, str]) -> None:
         """Nothing is shown."""
 
     def probe_finished(self, stage: str, probe: str, finding: Finding) -> None:

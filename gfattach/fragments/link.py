@@ -16,9 +16,9 @@ from gfattach.core.files import read_bytes
 from gfattach.core.git import Standing
 from gfattach.core.paths import Home
 from gfattach.fragments.rcfile import WORKSPACE, WORKSPACE_FILES, imports, quote
-from gfattach.undo import marked
+from gfattach.undo import managed_block as marked
 from gfattach.undo.journal import Journal
-from gfattach.undo.marked import DamagedBlockError
+from gfattach.undo.managed_block import DamagedBlockError
 
 #: The rc file that is a user's own in a workspace.
 USER_RC = "user.bazelrc"

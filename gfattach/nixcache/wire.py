@@ -33,7 +33,7 @@ _PLAIN_REFUSAL = re.compile(
 _REFUSAL_SECONDS = 1.0
 
 
-class Speech(StrEnum):
+class WireProtocol(StrEnum):
     """What a listener answers a plain HTTP request with."""
 
     HTTP = "http"
@@ -77,7 +77,7 @@ def request(endpoint: Endpoint) -> bytes:
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
-def speech(connection: socket.socket, endpoint: Endpoint, deadline: Deadline) -> Speech:
+def sniff(connection: socket.socket, endpoint: Endpoint, deadline: Deadline) -> WireProtocol:
     """What the other end of `connection` (plain, or TLS) answers an HTTP request with.
 
     Raises ssl.SSLError where TLS itself refuses.
@@ -96,19 +96,19 @@ def speech(connection: socket.socket, endpoint: Endpoint, deadline: Deadline) ->
             received += piece
     except TimeoutError:
         if not received:
-            return Speech.SILENT
+            return WireProtocol.SILENT
     except ssl.SSLError:
         raise
     except OSError:
         pass  # a reset: what was received before it counts
     if not received:
-        return Speech.CLOSED
+        return WireProtocol.CLOSED
     # A TLS alert (21) or handshake (22) record of version 3.x.
     if re.match(rb"[\x15\x16]\x03[\x00-\x04]", received):
-        return Speech.TLS
+        return WireProtocol.TLS
     if received.startswith(b"HTTP/"):
-        return Speech.TLS if _PLAIN_REFUSAL.search(received) else Speech.HTTP
-    return Speech.OTHER
+        return WireProtocol.TLS if _PLAIN_REFUSAL.search(received) else WireProtocol.HTTP
+    return WireProtocol.OTHER
 
 
 def _undecided(received: bytes) -> bool:
@@ -140,7 +140,7 @@ class TlsSession:
     """What a handshake agreed on."""
 
     version: str
-    speech: Speech
+    protocol: WireProtocol
 
 
 def shake_hands(
@@ -152,4 +152,4 @@ def shake_hands(
     """
     connection.settimeout(max(0.001, deadline.remaining()))
     with context.wrap_socket(connection, server_hostname=endpoint.host) as secured:
-        return TlsSession(secured.version() or "", speech(secured, endpoint, deadline))
+        return TlsSession(secured.version() or "", sniff(secured, endpoint, deadline))

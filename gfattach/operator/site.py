@@ -11,7 +11,7 @@ from typing import Any
 from gfattach.attach.bazel import checks as bazel_side
 from gfattach.attach.bazel import token as bazel_token
 from gfattach.attach.model.options import ClientOptions
-from gfattach.attach.route.route import Way
+from gfattach.attach.route.route import Route
 from gfattach.contract.environment import detached
 from gfattach.core.engine import Run
 from gfattach.core.errors import GfattachError, RefusedError, UsageError
@@ -99,9 +99,9 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
     try:
         found = bazel_side.ask_bazel(target, options.clients, work, run)
         measurement = Measurement(run)
-        with bazel_side.legs_of(found, target, work) as legs:
-            bazel_side.fill(Way("direct", target, None, fills=True), legs, measurement)
-            bazel_side.hit(target, legs, measurement, warm=True)
+        with bazel_side.phases_of(found, target, work) as phases:
+            bazel_side.fill(Route("direct", target, None, fills=True), phases, measurement)
+            bazel_side.hit(target, phases, measurement, warm=True)
     finally:
         remove_tree(work.work)
     substituter = site.substituter_target()
@@ -114,7 +114,7 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
         )
         run.step("nix", f"the probe paths of {url}", lambda progress: {"nix": finding})
     endpoints = {"cache": target.endpoint.url}
-    return conclude(measurement.legs, run.report(), run.origin, endpoints)
+    return conclude(measurement.phases, run.report(), run.origin, endpoints)
 
 
 def _refusal(site: Site, options: WarmOptions) -> RefusedError:

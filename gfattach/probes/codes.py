@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from gfattach.core.asking import ENGINE_CODES
 from gfattach.core.finding import Stage
+from gfattach.core.probe_runner import ENGINE_CODES
 
 #: The modules that hold a `STAGE`, in the order in which an attach asks them.
 STAGE_MODULES = (

@@ -1,6 +1,6 @@
 """The evidence of a first hit: what was asked, what was served from where, and when.
 
-A proof has legs. `fill` asks for what cannot be there yet and stores it, `hit` asks for it
+A proof has phases. `fill` asks for what cannot be there yet and stores it, `hit` asks for it
 again, `control` asks once more with the endpoint withheld. Moments are seconds on
 `time.monotonic()` of the process that measured; `record` turns them into seconds from an
 origin.
@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Any
 
 
-class LegName(StrEnum):
-    """What a leg is there to show."""
+class PhaseName(StrEnum):
+    """What a phase is there to show."""
 
     FILL = "fill"
     HIT = "hit"
@@ -32,19 +32,19 @@ class Client(StrEnum):
 
 
 @dataclass(frozen=True)
-class Leg:
-    """One leg of a proof, as measured.
+class Phase:
+    """One phase of a proof, as measured.
 
     `asked` counts actions (or store paths) that could have been served by the cache, `hits`
     those that were, `local` those that were built here. `first_hit` is the moment of the first
     one served, None when there was none. `warm` says whether the client's own server ran
     already; it is None for a client that has none. `rpcs` counts calls by method and outcome
-    (`GetActionResult OK`). `violations` are facts that void the leg as a proof of a cache:
+    (`GetActionResult OK`). `violations` are facts that void the phase as a proof of a cache:
     an executor's call, a disk cache, a remote spawn.
     """
 
     client: Client
-    name: LegName
+    name: PhaseName
     started: float
     seconds: float
     asked: int
@@ -72,10 +72,10 @@ class Leg:
         return ("to fill it, an operator runs, from a lane that may write: gfattach site warm --upload",)
 
     def record(self, origin: float) -> dict[str, Any]:
-        """The leg as a JSON object, its moments in seconds from `origin`."""
+        """The phase as a JSON object, its moments in seconds from `origin`."""
         return {
             "client": self.client.value,
-            "leg": self.name.value,
+            "phase": self.name.value,
             "warm": self.warm,
             "started": round(self.started - origin, 4),
             "seconds": round(self.seconds, 4),

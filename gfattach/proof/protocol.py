@@ -17,7 +17,7 @@ from typing import Any
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.errors import RefusedError
-from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.evidence import Client, Phase, PhaseName
 from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.target import CacheTarget
@@ -66,8 +66,8 @@ def open_cache(target: CacheTarget) -> Any:
     return HttpCache(target)
 
 
-class _Asking:
-    """The questions of one leg, and what came of them."""
+class _Requests:
+    """The questions of one phase, and what came of them."""
 
     def __init__(self, deadline: Deadline, nonce: str) -> None:
         self.probe = probe_action(nonce)
@@ -111,10 +111,10 @@ class _Asking:
         cache.update_action_result(self.probe.action, self.probe.result, self._deadline)
         self.rpcs["UpdateActionResult OK"] += 1
 
-    def leg(self, name: LegName) -> Leg:
+    def phase(self, name: PhaseName) -> Phase:
         """What was measured so far."""
         action = self.probe.action
-        return Leg(
+        return Phase(
             client=Client.PROTOCOL,
             name=name,
             started=self._started,
@@ -129,7 +129,7 @@ class _Asking:
         )
 
 
-def fill(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Leg:
+def fill(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Phase:
     """Store the probe action, unless it is there whole. Raises ReapiError, and RefusedError for a reader."""
     if not target.may_write:
         raise RefusedError(
@@ -137,43 +137,43 @@ def fill(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Leg:
             "an operator fills it, from a lane that may write: gfattach site warm --upload",
             code="cache.read-only",
         )
-    asking = _Asking(deadline, nonce)
+    requests = _Requests(deadline, nonce)
     with open_cache(target) as cache:
-        if not asking.ask(cache):
-            asking.store(cache)
+        if not requests.ask(cache):
+            requests.store(cache)
             # What was wrong with it before is mended now.
-            asking.violations.clear()
-    return asking.leg(LegName.FILL)
+            requests.violations.clear()
+    return requests.phase(PhaseName.FILL)
 
 
-def hit(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Leg:
+def hit(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Phase:
     """Ask for the probe action and read its output. A hit is one whose content has its digest.
 
     Raises ReapiError when the cache does not answer, or answers with an error.
     """
-    asking = _Asking(deadline, nonce)
+    requests = _Requests(deadline, nonce)
     with open_cache(target) as cache:
-        asking.ask(cache)
-    return asking.leg(LegName.HIT)
+        requests.ask(cache)
+    return requests.phase(PhaseName.HIT)
 
 
-def control(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Leg:
+def control(target: CacheTarget, deadline: Deadline, nonce: str = "") -> Phase:
     """Ask the same with the endpoint withheld: nothing may be served.
 
     Raises ReapiError when anything but the missing endpoint is what went wrong.
     """
-    asking = _Asking(deadline, nonce)
+    requests = _Requests(deadline, nonce)
     with withheld(target.endpoint) as endpoint:
         nowhere = replace(target, endpoint=endpoint, socket=None, headers=())
         try:
             with open_cache(nowhere) as cache:
-                asking.ask(cache)
+                requests.ask(cache)
         except ReapiError as error:
             if error.kind is not Kind.UNAVAILABLE:
                 raise
-            asking.rpcs["GetActionResult UNAVAILABLE"] += 1
-            asking.outcome = "withheld"
-    return asking.leg(LegName.CONTROL)
+            requests.rpcs["GetActionResult UNAVAILABLE"] += 1
+            requests.outcome = "withheld"
+    return requests.phase(PhaseName.CONTROL)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A proof: all legs of all clients, the verdicts, the headline, and the record that is kept."""
+"""A proof: all phases of all clients, the verdicts, the headline, and the record that is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gfattach import __version__
 from gfattach.core.engine import Report
 from gfattach.core.errors import ExitCode
 from gfattach.core.redact import redacted
-from gfattach.proof.evidence import Client, Leg
+from gfattach.proof.evidence import Client, Phase
 from gfattach.proof.verdict import ClientVerdict, Verdict, first_hit, judge
 
 #: The record's format; fields may be added within a version.
@@ -21,9 +21,9 @@ SCHEMA = "gfattach.first-hit/1"
 
 @dataclass(frozen=True)
 class Proof:
-    """What was measured and what it amounts to. Moments of legs count from `origin`."""
+    """What was measured and what it amounts to. Moments of phases count from `origin`."""
 
-    legs: Sequence[Leg]
+    phases: Sequence[Phase]
     clients: Sequence[ClientVerdict]
     first_hit: Mapping[str, Any] | None
     origin: float
@@ -68,22 +68,22 @@ class Proof:
                 {"client": c.client.value, "verdict": c.verdict.value, "reason": c.reason}
                 for c in self.clients
             ],
-            "legs": [leg.record(self.origin) for leg in self.legs],
+            "phases": [phase.record(self.origin) for phase in self.phases],
         }
         shown: dict[str, Any] = redacted(made)
         return shown
 
 
-def conclude(legs: Sequence[Leg], report: Report, origin: float, endpoints: Mapping[str, str]) -> Proof:
-    """The proof that these legs make. Only clients that were asked something are judged."""
-    asked = [client for client in Client if any(leg.client is client for leg in legs)]
-    clients = [judge(client, legs) for client in asked]
+def conclude(phases: Sequence[Phase], report: Report, origin: float, endpoints: Mapping[str, str]) -> Proof:
+    """The proof that these phases make. Only clients that were asked something are judged."""
+    asked = [client for client in Client if any(phase.client is client for phase in phases)]
+    clients = [judge(client, phases) for client in asked]
     empty = [client.client for client in clients if client.verdict is Verdict.NOTHING_TO_HIT]
-    remedies = [hint for leg in legs if leg.client in empty for hint in leg.remedies]
+    remedies = [hint for phase in phases if phase.client in empty for hint in phase.remedies]
     return Proof(
-        legs=tuple(legs),
+        phases=tuple(phases),
         clients=tuple(clients),
-        first_hit=first_hit(report, legs, origin),
+        first_hit=first_hit(report, phases, origin),
         origin=origin,
         endpoints=endpoints,
         hints=tuple(dict.fromkeys(remedies)),

@@ -1,4 +1,4 @@
-"""From legs to a verdict: what was proved, for whom, and what stands against it. Pure."""
+"""From phases to a verdict: what was proved, for whom, and what stands against it. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from gfattach.core.engine import Report
-from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.evidence import Client, Phase, PhaseName
 
 #: The share of what was asked that has to be served for a proof: one odd action out of twenty is
 #: an odd action, more is a cache that does not fit this client.
@@ -16,7 +16,7 @@ HIT_SHARE = 0.95
 
 
 class Verdict(StrEnum):
-    """What the legs of one client amount to, the worst last."""
+    """What the phases of one client amount to, the worst last."""
 
     PROVED = "proved"
     NOTHING_TO_HIT = "nothing-to-hit"
@@ -33,25 +33,25 @@ class ClientVerdict:
     reason: str
 
 
-def judge(client: Client, legs: Iterable[Leg]) -> ClientVerdict:
-    """The verdict that the legs of `client` allow. A single violation voids all of them."""
-    own = [leg for leg in legs if leg.client is client]
-    violations = [violation for leg in own for violation in leg.violations]
+def judge(client: Client, phases: Iterable[Phase]) -> ClientVerdict:
+    """The verdict that the phases of `client` allow. A single violation voids all of them."""
+    own = [phase for phase in phases if phase.client is client]
+    violations = [violation for phase in own for violation in phase.violations]
     if violations:
         return ClientVerdict(client, Verdict.VOID, violations[0])
-    controls = [leg for leg in own if leg.name is LegName.CONTROL]
-    if any(leg.hits for leg in controls):
+    controls = [phase for phase in own if phase.name is PhaseName.CONTROL]
+    if any(phase.hits for phase in controls):
         return ClientVerdict(
             client, Verdict.VOID, "hits came although the endpoint was withheld: something else served them"
         )
-    hits = [leg for leg in own if leg.name is LegName.HIT]
+    hits = [phase for phase in own if phase.name is PhaseName.HIT]
     if not hits:
         return ClientVerdict(client, Verdict.UNPROVED, "nothing was asked")
-    if all(leg.hits == 0 for leg in hits):
+    if all(phase.hits == 0 for phase in hits):
         what = "these targets" if "targets" in hits[0].detail else "the probe"
         empty = hits[0].detail.get("reason") or f"the cache answers and holds nothing of {what}"
         return ClientVerdict(client, Verdict.NOTHING_TO_HIT, empty)
-    least = min(hits, key=lambda leg: leg.hits / max(1, leg.asked))
+    least = min(hits, key=lambda phase: phase.hits / max(1, phase.asked))
     served = f"{least.hits} of {least.asked}"
     if least.hits < HIT_SHARE * least.asked:
         why = f": {reason}" if (reason := least.detail.get("reason")) else ""
@@ -60,7 +60,7 @@ def judge(client: Client, legs: Iterable[Leg]) -> ClientVerdict:
     return ClientVerdict(client, Verdict.PROVED, f"{served} came from the cache{vanished}")
 
 
-def first_hit(report: Report, legs: Iterable[Leg], origin: float) -> dict[str, Any] | None:
+def first_hit(report: Report, phases: Iterable[Phase], origin: float) -> dict[str, Any] | None:
     """When the first hit of the strongest client came, and which stages led there.
 
     The strongest is the build tool that a person will run: Bazel before Nix before the bare
@@ -71,7 +71,11 @@ def first_hit(report: Report, legs: Iterable[Leg], origin: float) -> dict[str, A
         client: min(times)
         for client in (Client.BAZEL, Client.NIX, Client.PROTOCOL)
         if (
-            times := [moment for leg in legs if leg.client is client and (moment := _moment(leg)) is not None]
+            times := [
+                moment
+                for phase in phases
+                if phase.client is client and (moment := _moment(phase)) is not None
+            ]
         )
     }
     for client, moment in moments.items():
@@ -85,6 +89,6 @@ def first_hit(report: Report, legs: Iterable[Leg], origin: float) -> dict[str, A
     return None
 
 
-def _moment(leg: Leg) -> float | None:
+def _moment(phase: Phase) -> float | None:
     """The moment of a first hit that counts."""
-    return leg.first_hit if leg.name is LegName.HIT and not leg.violations else None
+    return phase.first_hit if phase.name is PhaseName.HIT and not phase.violations else None

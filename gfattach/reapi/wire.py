@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from gfattach.core.deadline import Deadline
-from gfattach.reapi.speech import Heard, Speech, classify, is_enough
+from gfattach.reapi.sniff import SniffResult, WireProtocol, classify, is_enough
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import Tls, context
 from gfattach.tls.fault import Fault, fault_of, words_of
 from gfattach.tls.handshake import look
 from gfattach.tls.inspection import Inspection
-from gfattach.tls.way import to_host, to_socket
+from gfattach.tls.route import to_host, to_socket
 
 #: What an HTTP/2 client says first: the preface, and an empty SETTINGS frame (RFC 9113, 3.4).
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -31,22 +31,22 @@ TALK_SECONDS = 3.0
 ANSWER_BYTES = 4096
 
 
-def listen_to(target: CacheTarget, path: str, deadline: Deadline) -> Heard:
+def listen_to(target: CacheTarget, path: str, deadline: Deadline) -> SniffResult:
     """What the port (or socket) of `target` speaks; `path` is what HTTP is asked for.
 
     Raises OSError when it cannot be connected to, and TlsFileError.
     """
     endpoint = target.endpoint
-    promised = Speech.HTTP2 if endpoint.grpc else Speech.HTTP1
-    asking = Questions(target, path, deadline)
-    first = asking.tls() if endpoint.tls else asking.http2() if endpoint.grpc else asking.http1()
+    promised = WireProtocol.HTTP2 if endpoint.grpc else WireProtocol.HTTP1
+    sniffer = Sniffer(target, path, deadline)
+    first = sniffer.tls() if endpoint.tls else sniffer.http2() if endpoint.grpc else sniffer.http1()
     if first is None:  # no TLS here
-        others: list[Callable[[], Heard | None]] = [asking.http2, asking.http1]
-    elif first.tls or (first.speech is promised and first.status != 400):
+        others: list[Callable[[], SniffResult | None]] = [sniffer.http2, sniffer.http1]
+    elif first.tls or (first.protocol is promised and first.status != 400):
         return first
     else:
         # An HTTP 400 in plain text may come from a server that wants TLS.
-        others = [asking.blind_tls, asking.http1 if endpoint.grpc else asking.http2]
+        others = [sniffer.blind_tls, sniffer.http1 if endpoint.grpc else sniffer.http2]
     with ThreadPoolExecutor(len(others)) as pool:
         asked = [pool.submit(question) for question in others]
         answers = [answer.result() for answer in asked]
@@ -55,15 +55,22 @@ def listen_to(target: CacheTarget, path: str, deadline: Deadline) -> Heard:
     return max((heard for heard in candidates if heard is not None), key=_tells)
 
 
-_TELLS = (Speech.CLOSED, Speech.SILENT, Speech.UNKNOWN, Speech.HTTP1, Speech.HTTP2, Speech.TLS)
+_TELLS = (
+    WireProtocol.CLOSED,
+    WireProtocol.SILENT,
+    WireProtocol.UNKNOWN,
+    WireProtocol.HTTP1,
+    WireProtocol.HTTP2,
+    WireProtocol.TLS,
+)
 
 
-def _tells(heard: Heard) -> int:
+def _tells(heard: SniffResult) -> int:
     """How much an answer tells, for the choice between several."""
-    return _TELLS.index(Speech.TLS if heard.encrypted else heard.speech)
+    return _TELLS.index(WireProtocol.TLS if heard.encrypted else heard.protocol)
 
 
-class Questions:
+class Sniffer:
     """The conversations that can be had with one port."""
 
     def __init__(self, target: CacheTarget, path: str, deadline: Deadline) -> None:
@@ -75,32 +82,32 @@ class Questions:
             f"GET {path} HTTP/1.1\r\nHost: {endpoint.authority}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
         ).encode()
 
-    def http2(self) -> Heard | None:
+    def http2(self) -> SniffResult | None:
         """The HTTP/2 preface, in plain text."""
         return self._plain(PREFACE)
 
-    def http1(self) -> Heard | None:
+    def http1(self) -> SniffResult | None:
         """A GET, in plain text."""
         return self._plain(self._get)
 
-    def tls(self) -> Heard | None:
+    def tls(self) -> SniffResult | None:
         """A handshake that verifies, and within it what the scheme promises. None: no TLS is spoken."""
         try:
             heard = self._within_tls(PREFACE if self._target.endpoint.grpc else self._get)
-            if heard.speech is Speech.CLOSED:
+            if heard.protocol is WireProtocol.CLOSED:
                 # TLS 1.3 refuses a client after the handshake, and words of ours that are on their way
                 # then make the refusal's reason be lost: listen once without a word.
                 quiet = self._within_tls(b"")
-                heard = heard if quiet.speech is Speech.SILENT else quiet
+                heard = heard if quiet.protocol is WireProtocol.SILENT else quiet
         except OSError as error:  # ssl.SSLError is one
             fault = fault_of(error)
             if fault is None:
                 return None
             names = self._names() if fault is Fault.NAME else ()
-            return Heard(Speech.TLS, tls=Tls(fault=fault, detail=words_of(error), names=names))
+            return SniffResult(WireProtocol.TLS, tls=Tls(fault=fault, detail=words_of(error), names=names))
         return heard
 
-    def _within_tls(self, words: bytes) -> Heard:
+    def _within_tls(self, words: bytes) -> SniffResult:
         endpoint = self._target.endpoint
         talk = self._talk()
         trusting = context(self._target.tls, ("h2", "http/1.1") if endpoint.grpc else ("http/1.1",))
@@ -110,13 +117,13 @@ class Questions:
         ):
             agreed = Tls(alpn=session.selected_alpn_protocol())
             if endpoint.grpc and agreed.alpn != "h2":
-                return Heard(Speech.TLS, tls=agreed)
+                return SniffResult(WireProtocol.TLS, tls=agreed)
             return replace(_converse(session, words, talk), tls=agreed)
 
-    def blind_tls(self) -> Heard | None:
+    def blind_tls(self) -> SniffResult | None:
         """A handshake that believes anything, only to see that TLS is spoken. None: it is not."""
         seen = self._look()
-        return Heard(Speech.TLS, tls=Tls(alpn=seen.alpn)) if seen.version else None
+        return SniffResult(WireProtocol.TLS, tls=Tls(alpn=seen.alpn)) if seen.version else None
 
     def _names(self) -> tuple[str, ...]:
         """The names that the certificate is for: read only to say that another name was asked for."""
@@ -126,7 +133,7 @@ class Questions:
     def _look(self) -> Inspection:
         return look(self._connect, Inspection(self._target.endpoint.host), self._talk(), ("h2", "http/1.1"))
 
-    def _plain(self, words: bytes) -> Heard:
+    def _plain(self, words: bytes) -> SniffResult:
         talk = self._talk()
         with self._connect(talk) as connection:
             return _converse(connection, words, talk)
@@ -141,11 +148,11 @@ class Questions:
 def connect(target: CacheTarget, deadline: Deadline) -> socket.socket:
     """A connection to the target's socket, or else to its host and port. Raises OSError."""
     endpoint = target.endpoint
-    way = to_host(endpoint.host, endpoint.port) if target.socket is None else to_socket(target.socket)
-    return way(deadline)
+    route = to_host(endpoint.host, endpoint.port) if target.socket is None else to_socket(target.socket)
+    return route(deadline)
 
 
-def _converse(connection: socket.socket, words: bytes, talk: Deadline) -> Heard:
+def _converse(connection: socket.socket, words: bytes, talk: Deadline) -> SniffResult:
     """Say `words`, and classify what comes back once it is enough to tell, or no more comes in time.
 
     Raises ssl.SSLError for a TLS alert.

@@ -36,10 +36,10 @@ class LiveObserver:
         self._title = ""
         self._open: dict[str, str] = {}
 
-    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+    def stage_started(self, name: str, title: str, reviews: Mapping[str, str]) -> None:
         """A line with a spinner for the stage."""
         self._title = f"{name:<{NAME_WIDTH}} {title}"
-        self._open = dict(questions)
+        self._open = dict(reviews)
         self._started = time.monotonic()
         if self._live is None:
             self._live = Live(

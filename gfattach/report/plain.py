@@ -21,7 +21,7 @@ class PlainObserver:
         self.stream = stream
         self.verbose = verbose
 
-    def stage_started(self, name: str, title: str, questions: Mapping[str, str]) -> None:
+    def stage_started(self, name: str, title: str, reviews: Mapping[str, str]) -> None:
         """Nothing: the line comes when there is something to say."""
 
     def probe_finished(self, stage: str, probe: str, finding: Finding) -> None:

@@ -45,8 +45,8 @@ async def read_profile(site: Site, api: Api, deadline: Deadline) -> Profile | No
 def ask_cluster_for_profile(site: Site) -> Profile | None:
     """`read_profile` over a connection of its own. Raises ClusterError and UsageError."""
     from gfattach.cluster.api.client import Api
-    from gfattach.cluster.api.loop import now
+    from gfattach.cluster.api.loop import run_sync
     from gfattach.cluster.kubeconfig.resolve import resolve
 
     deadline = Deadline.after(PROFILE_SECONDS)
-    return now(read_profile(site, Api(resolve(site.cluster, deadline)), deadline))
+    return run_sync(read_profile(site, Api(resolve(site.cluster, deadline)), deadline))

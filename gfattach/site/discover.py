@@ -21,7 +21,7 @@ from gfattach.site.site import NamedService
 Half = Literal["cache", "nix"]
 
 #: What is spoken to a port behind a forward.
-Speech = Literal["grpc", "http"]
+WireProtocol = Literal["grpc", "http"]
 
 _NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 
@@ -63,7 +63,7 @@ class Chosen:
     """A Service with its port, what that port speaks, and why it was chosen, as half a sentence."""
 
     service: NamedService
-    speech: Speech
+    protocol: WireProtocol
     why: str
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ def discover(half: Half, services: Sequence[Service], namespace: str = NAMESPACE
         if fault:
             rejected.append(Rejected(_full_name(service), fault))
         else:
-            fitting.append((rank, choose(half, service, None, reason)))
+            fitting.append((rank, select_endpoint(half, service, None, reason)))
     if not fitting:
         return Discovery(None, tuple(rejected))
     best = min(rank for rank, _ in fitting)
@@ -126,7 +126,9 @@ def discover(half: Half, services: Sequence[Service], namespace: str = NAMESPACE
     return Discovery(finalists[0], tuple(rejected))
 
 
-def choose(half: Half, service: Service, wanted: str | None, reason: str = "as the site says") -> Chosen:
+def select_endpoint(
+    half: Half, service: Service, wanted: str | None, reason: str = "as the site says"
+) -> Chosen:
     """The port of `service` that `wanted` names, or that fits best when it is None.
 
     `reason` is why this Service. Raises UsageError when it has no such port.
@@ -139,10 +141,10 @@ def choose(half: Half, service: Service, wanted: str | None, reason: str = "as t
             code="site.service.port",
         )
     named = NamedService(service.namespace, service.name, port.name or str(port.port))
-    return Chosen(named, speech(half, port), f"{reason}; port {_shown(port)}")
+    return Chosen(named, protocol_of(half, port), f"{reason}; port {_shown(port)}")
 
 
-def speech(half: Half, port: ServicePort) -> Speech:
+def protocol_of(half: Half, port: ServicePort) -> WireProtocol:
     """What is spoken to that port: a Nix cache is HTTP; a Bazel cache is gRPC unless the port says http."""
     if half == "nix" or port.name.startswith("http"):
         return "http"

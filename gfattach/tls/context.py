@@ -52,7 +52,7 @@ def blind(alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     return made
 
 
-def hello(name: str, alpn: tuple[str, ...] = ()) -> bytes:
+def client_hello(name: str, alpn: tuple[str, ...] = ()) -> bytes:
     """What a client says first to the server `name`: every server of TLS answers it, if by an alert."""
     outgoing = ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):

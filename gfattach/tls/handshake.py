@@ -21,7 +21,7 @@ from gfattach.tls.certificate import Certificate, missing_issuer, read_der
 from gfattach.tls.context import blind
 from gfattach.tls.fault import Fault, NotConnectedError, fault_of, words_of
 from gfattach.tls.inspection import Inspection
-from gfattach.tls.way import Way
+from gfattach.tls.route import Route
 
 #: Seconds that a handshake, and each question after it, may take.
 TALK_SECONDS = 4.0
@@ -37,7 +37,7 @@ _CERTIFICATE_REQUEST = 13
 
 
 def inspect(
-    way: Way,
+    route: Route,
     name: str,
     context: ssl.SSLContext,
     deadline: Deadline,
@@ -54,7 +54,7 @@ def inspect(
     unchecked = context.verify_mode is ssl.CERT_NONE
     seen = Inspection(name, offered=alpn, identified=identified, unchecked=unchecked)
     try:
-        return _try_out(way, seen, context, _HTTP2 if alpn[:1] == ("h2",) else _head(name), deadline)
+        return _try_out(route, seen, context, _HTTP2 if alpn[:1] == ("h2",) else _head(name), deadline)
     except OSError as error:  # ssl.SSLError is one
         fault = fault_of(error)
         seen = replace(
@@ -65,11 +65,11 @@ def inspect(
         )
     if fault is Fault.UNREACHABLE:
         return seen
-    looked = look(way, seen, deadline, alpn)
+    looked = look(route, seen, deadline, alpn)
     if fault is None and not looked.encrypted:
-        return _listen(way, looked, deadline)
+        return _listen(route, looked, deadline)
     if fault is Fault.TIME and looked.alpn == "h2":
-        looked = replace(looked, clock=look(way, seen, deadline, ("http/1.1",)).clock)
+        looked = replace(looked, clock=look(route, seen, deadline, ("http/1.1",)).clock)
     if fault is Fault.HANDSHAKE and looked.asked:
         fault = Fault.CLIENT_CERTIFICATE
     if fault is Fault.UNTRUSTED:
@@ -77,7 +77,7 @@ def inspect(
     return replace(looked, fault=fault or Fault.HANDSHAKE, detail=seen.detail)
 
 
-def look(way: Way, seen: Inspection, deadline: Deadline, alpn: tuple[str, ...] = ()) -> Inspection:
+def look(route: Route, seen: Inspection, deadline: Deadline, alpn: tuple[str, ...] = ()) -> Inspection:
     """The second look: what the server of `seen` shows to one who believes anything.
 
     Where no TLS is spoken, the fault is SILENT or CLOSED, and there is no version.
@@ -95,7 +95,7 @@ def look(way: Way, seen: Inspection, deadline: Deadline, alpn: tuple[str, ...] =
     if watched:
         trial._msg_callback = watch  # type: ignore[attr-defined]
     try:
-        with _session(way, seen.name, trial, deadline.within(TALK_SECONDS)) as session:
+        with _session(route, seen.name, trial, deadline.within(TALK_SECONDS)) as session:
             seen = replace(_shown(seen, session), clock=_clock(session, seen.name, deadline))
     except NotConnectedError:  # it was the only connection that there is, or the server has just gone
         return seen
@@ -107,9 +107,9 @@ def look(way: Way, seen: Inspection, deadline: Deadline, alpn: tuple[str, ...] =
 
 
 @contextlib.contextmanager
-def _session(way: Way, name: str, context: ssl.SSLContext, talk: Deadline) -> Iterator[ssl.SSLSocket]:
+def _session(route: Route, name: str, context: ssl.SSLContext, talk: Deadline) -> Iterator[ssl.SSLSocket]:
     try:
-        connection = way(talk)
+        connection = route(talk)
     except OSError as error:
         raise NotConnectedError(error.errno or 0, words_of(error)) from error
     with connection:
@@ -119,20 +119,20 @@ def _session(way: Way, name: str, context: ssl.SSLContext, talk: Deadline) -> It
 
 
 def _try_out(
-    way: Way, seen: Inspection, context: ssl.SSLContext, words: bytes, deadline: Deadline
+    route: Route, seen: Inspection, context: ssl.SSLContext, words: bytes, deadline: Deadline
 ) -> Inspection:
     """A verified handshake and a word after it: with TLS 1.3 a client is refused only then.
 
     Raises OSError.
     """
-    shown, heard = _verified(way, seen, context, words, deadline)
+    shown, heard = _verified(route, seen, context, words, deadline)
     if heard == b"":
         # Words of ours that are on their way make the reason of a refusal be lost: listen without one.
         with contextlib.suppress(NotConnectedError):
-            shown, heard = _verified(way, seen, context, b"", deadline)
+            shown, heard = _verified(route, seen, context, b"", deadline)
     if heard != b"":
         return shown
-    asked = look(way, seen, deadline).asked
+    asked = look(route, seen, deadline).asked
     detail = "it closes the connection after the handshake"
     return replace(
         shown, fault=Fault.CLIENT_CERTIFICATE if asked else Fault.CLOSED, detail=detail, asked=asked
@@ -140,10 +140,10 @@ def _try_out(
 
 
 def _verified(
-    way: Way, seen: Inspection, context: ssl.SSLContext, words: bytes, deadline: Deadline
+    route: Route, seen: Inspection, context: ssl.SSLContext, words: bytes, deadline: Deadline
 ) -> tuple[Inspection, bytes | None]:
     """What a verified handshake shows, and the answer to `words`: None for none, b"" for a closed door."""
-    with _session(way, seen.name, context, deadline.within(TALK_SECONDS)) as session:
+    with _session(route, seen.name, context, deadline.within(TALK_SECONDS)) as session:
         return _shown(seen, session), _answer(session, words, deadline)
 
 
@@ -223,12 +223,12 @@ def _clock(session: ssl.SSLSocket, name: str, deadline: Deadline) -> datetime | 
     return None
 
 
-def _listen(way: Way, seen: Inspection, deadline: Deadline) -> Inspection:
+def _listen(route: Route, seen: Inspection, deadline: Deadline) -> Inspection:
     """What is spoken where no TLS is: asked in plain HTTP, in both its forms."""
     silent = seen.fault is Fault.SILENT
     for words in (_head(seen.name), _HTTP2):
         try:
-            with contextlib.closing(way(deadline.within(TALK_SECONDS))) as connection:
+            with contextlib.closing(route(deadline.within(TALK_SECONDS))) as connection:
                 first = _first_bytes(connection, words, deadline)
         except OSError as error:
             return replace(seen, fault=Fault.CLOSED, detail=words_of(error))

@@ -11,7 +11,7 @@ import os
 import re
 
 from gfattach.reapi.digest import Digest
-from gfattach.trial.room import Room
+from gfattach.trial.blob_store import Room
 
 KIND = "ac"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from gfattach.reapi.digest import Digest
-from gfattach.trial.room import Entry, Room
+from gfattach.trial.blob_store import Entry, Room
 
 KIND = "cas"
 

@@ -12,6 +12,7 @@ import grpc
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.trial import actions, blobs
 from gfattach.trial.actions import ActionStore
+from gfattach.trial.blob_store import Room
 from gfattach.trial.blobs import BlobStore
 from gfattach.trial.bytestream import ByteStream
 from gfattach.trial.cache_services import (
@@ -22,7 +23,6 @@ from gfattach.trial.cache_services import (
     check_health,
 )
 from gfattach.trial.ports import LOOPBACK, check_port, port_error
-from gfattach.trial.room import Room
 from gfattach.trial.rpc import Activity, answer, answer_stream
 from gfattach.trial.state import DEFAULT_MAX_BYTES
 

@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial.actions import ActionStore
+from gfattach.trial.blob_store import BlobStoreError
 from gfattach.trial.blobs import BlobStore, DigestError, checked
-from gfattach.trial.room import RoomError
 from gfattach.trial.rpc import Call, Refusal
 
 #: Bytes of blobs in one batch. With digests and framing it stays below gRPC's default limit of 4 MiB.
@@ -138,7 +138,7 @@ class ContentAddressableStorage:
                 self._blobs.put(digest, [one.data])
         except DigestError as error:
             return _status(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        except RoomError as error:
+        except BlobStoreError as error:
             return _status(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         return pb.Status()
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import grpc
 
+from gfattach.trial.blob_store import BlobStoreError
 from gfattach.trial.blobs import DigestError
 from gfattach.trial.resource_names import ResourceNameError
-from gfattach.trial.room import RoomError
 
 LOG = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _statuses(context: grpc.ServicerContext) -> Iterator[None]:
         context.abort(error.code, str(error))
     except (DigestError, ResourceNameError) as error:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    except RoomError as error:
+    except BlobStoreError as error:
         LOG.warning("refused for want of room: %s", error)
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
     except OSError as error:

@@ -22,8 +22,8 @@ from typing import TypeVar
 from gfattach.core import files
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.errors import UsageError
-from gfattach.core.first_words import tell_parent
 from gfattach.core.process import ProcessId
+from gfattach.core.readiness import tell_parent
 from gfattach.trial.cache_server import CacheServer
 from gfattach.trial.nix_server import NixCacheServer
 from gfattach.trial.ports import LOOPBACK, PortError

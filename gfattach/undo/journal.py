@@ -28,9 +28,9 @@ from gfattach.core.files import (
     write_atomic,
 )
 from gfattach.core.paths import Home
-from gfattach.undo import marked
+from gfattach.undo import managed_block as marked
 from gfattach.undo.changes import Change, digest, read_changes, write_changes
-from gfattach.undo.marked import DamagedBlockError
+from gfattach.undo.managed_block import DamagedBlockError
 
 #: The directory, in the home, that keeps the originals.
 ORIGINALS = "originals"

@@ -137,20 +137,20 @@ def impersonation(room: Room) -> None:
 
 @accepted_as(ACCOUNT)
 def a_plugin_beside_the_kubeconfig(room: Room) -> None:
-    room.write(room.plugin(room.handout(token=room.token)))
+    room.write(room.plugin(room.exec_credential(token=room.token)))
 
 
 @accepted_as(ACCOUNT)
 def a_plugin_of_v1beta1_without_an_interactive_mode(room: Room) -> None:
     beta = "client.authentication.k8s.io/v1beta1"
-    script = room.handout(beta, token=room.token)
+    script = room.exec_credential(beta, token=room.token)
     room.write(room.plugin(script, apiVersion=beta, interactiveMode=None))
 
 
 @accepted_as("admin")
 def a_plugin_that_hands_out_a_certificate(room: Room) -> None:
     status = {"clientCertificateData": room.certificate.read_text(), "clientKeyData": room.key.read_text()}
-    room.write(room.plugin(room.handout(**status)))
+    room.write(room.plugin(room.exec_credential(**status)))
 
 
 @accepted_as(ACCOUNT)
@@ -160,7 +160,7 @@ def a_plugin_that_uses_its_arguments_variables_and_the_cluster(room: Room) -> No
         'case "$KUBERNETES_EXEC_INFO" in *certificate-authority-data*) ;; *) exit 8;; esac\n'
     )
     env = [{"name": "WHO", "value": "me"}]
-    script = check + room.handout(token=room.token)
+    script = check + room.exec_credential(token=room.token)
     room.write(room.plugin(script, args=["--for"], env=env, provideClusterInfo=True))
 
 

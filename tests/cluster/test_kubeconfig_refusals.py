@@ -205,34 +205,36 @@ def a_plugin_that_fails(room: Room) -> None:
 @refused
 def a_plugin_of_v1alpha1(room: Room) -> None:
     room.write(
-        room.plugin(room.handout(token=room.token), apiVersion="client.authentication.k8s.io/v1alpha1")
+        room.plugin(
+            room.exec_credential(token=room.token), apiVersion="client.authentication.k8s.io/v1alpha1"
+        )
     )
 
 
 @refused
 def a_plugin_that_answers_in_another_version(room: Room) -> None:
     beta = "client.authentication.k8s.io/v1beta1"
-    room.write(room.plugin(room.handout(beta, token=room.token)))
+    room.write(room.plugin(room.exec_credential(beta, token=room.token)))
 
 
 @refused
 def a_plugin_without_an_interactive_mode(room: Room) -> None:
-    room.write(room.plugin(room.handout(token=room.token), interactiveMode=None))
+    room.write(room.plugin(room.exec_credential(token=room.token), interactiveMode=None))
 
 
 @refused
 def a_plugin_that_needs_a_terminal(room: Room) -> None:
-    room.write(room.plugin(room.handout(token=room.token), interactiveMode="Always"))
+    room.write(room.plugin(room.exec_credential(token=room.token), interactiveMode="Always"))
 
 
 @refused
 def a_plugin_that_hands_out_nothing(room: Room) -> None:
-    room.write(room.plugin(room.handout()))
+    room.write(room.plugin(room.exec_credential()))
 
 
 @refused
 def a_plugin_that_hands_out_a_certificate_without_a_key(room: Room) -> None:
-    room.write(room.plugin(room.handout(clientCertificateData=room.certificate.read_text())))
+    room.write(room.plugin(room.exec_credential(clientCertificateData=room.certificate.read_text())))
 
 
 @refused

@@ -40,8 +40,8 @@ def plugin(script: Part, **entry: Any) -> Part:
     return lambda room: room.plugin(script(room), **entry)
 
 
-def handout(**status: Any) -> Part:
-    return lambda room: room.handout(**{"token": room.token, **status})
+def exec_credential(**status: Any) -> Part:
+    return lambda room: room.exec_credential(**{"token": room.token, **status})
 
 
 USERS: dict[str, Part] = {
@@ -66,24 +66,30 @@ USERS: dict[str, Part] = {
     "a name of two lines that is impersonated": lambda r: r.pair | {"as": "a\nb"},
     "groups of nobody": lambda r: r.pair | {"as-groups": ["x"]},
     "a plugin that is null": lambda r: {"token": r.token, "exec": None},
-    "a plugin beside a certificate": lambda r: r.plugin(r.handout(token="void")) | r.pair,
-    "a plugin that is reached by way of a directory that is none": plugin(handout(), command="sub/../plugin"),
-    "a plugin of v1alpha1": plugin(handout(), apiVersion="client.authentication.k8s.io/v1alpha1"),
-    "a plugin with an unknown mode": plugin(handout(), interactiveMode="Sometimes"),
-    "a plugin without words": plugin(handout(), args=None, env=None),
+    "a plugin beside a certificate": lambda r: r.plugin(r.exec_credential(token="void")) | r.pair,
+    "a plugin that is reached by way of a directory that is none": plugin(
+        exec_credential(), command="sub/../plugin"
+    ),
+    "a plugin of v1alpha1": plugin(exec_credential(), apiVersion="client.authentication.k8s.io/v1alpha1"),
+    "a plugin with an unknown mode": plugin(exec_credential(), interactiveMode="Sometimes"),
+    "a plugin without words": plugin(exec_credential(), args=None, env=None),
     "a plugin that prints YAML": plugin(
         lambda r: f"echo 'apiVersion: {V1}\nkind: ExecCredential\nstatus: {{token: {r.token}}}'"
     ),
-    "a plugin that prints a byte order mark": plugin(lambda r: f"printf '\\357\\273\\277'\n{handout()(r)}"),
-    "a plugin that prints a word before": plugin(lambda r: f"echo hello\n{handout()(r)}"),
-    "a plugin that prints a word after": plugin(lambda r: f"{handout()(r)}\necho hello"),
-    "a plugin that prints two credentials": plugin(lambda r: f"{handout()(r)}\n{handout()(r)}"),
-    "a plugin that fails after its answer": plugin(lambda r: f"{handout()(r)}\nexit 1"),
-    "a plugin whose token has expired": plugin(handout(expirationTimestamp="2001-01-01T00:00:00Z")),
-    "a plugin whose time has no zone": plugin(handout(expirationTimestamp="2099-01-01T00:00:00")),
-    "a plugin with a token that is a number": plugin(handout(token=5)),
+    "a plugin that prints a byte order mark": plugin(
+        lambda r: f"printf '\\357\\273\\277'\n{exec_credential()(r)}"
+    ),
+    "a plugin that prints a word before": plugin(lambda r: f"echo hello\n{exec_credential()(r)}"),
+    "a plugin that prints a word after": plugin(lambda r: f"{exec_credential()(r)}\necho hello"),
+    "a plugin that prints two credentials": plugin(
+        lambda r: f"{exec_credential()(r)}\n{exec_credential()(r)}"
+    ),
+    "a plugin that fails after its answer": plugin(lambda r: f"{exec_credential()(r)}\nexit 1"),
+    "a plugin whose token has expired": plugin(exec_credential(expirationTimestamp="2001-01-01T00:00:00Z")),
+    "a plugin whose time has no zone": plugin(exec_credential(expirationTimestamp="2099-01-01T00:00:00")),
+    "a plugin with a token that is a number": plugin(exec_credential(token=5)),
     "a plugin with a certificate alone": plugin(
-        lambda r: r.handout(clientCertificateData=r.certificate.read_text())
+        lambda r: r.exec_credential(clientCertificateData=r.certificate.read_text())
     ),
 }
 

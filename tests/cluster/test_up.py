@@ -41,8 +41,8 @@ def test_a_kubeconfig_alone_ends_with_a_hit_of_a_real_bazel_through_the_forward(
     result = document["result"]
     assert (result["kind"], result["verdict"]) == ("forward", "proved")
     assert result["first_hit"]["client"] == "bazel"
-    [leg] = [leg for leg in result["legs"] if leg["client"] == "bazel" and leg["warm"] is False]
-    assert leg["hits"] >= 0.95 * leg["asked"] > 0 and leg["violations"] == []
+    [phase] = [phase for phase in result["phases"] if phase["client"] == "bazel" and phase["warm"] is False]
+    assert phase["hits"] >= 0.95 * phase["asked"] > 0 and phase["violations"] == []
     names = [stage["name"] for stage in document["stages"]]
     assert names.index("cluster") < names.index("forward") < names.index("cache") < names.index("bazelrc")
     rc = (machine.workspace / ".gfattach/bazelrc").read_text()

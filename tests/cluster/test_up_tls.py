@@ -66,8 +66,10 @@ def failed(document):
 
 
 def has_hits(document):
-    [leg] = [leg for leg in document["result"]["legs"] if leg["client"] == "bazel" and not leg["warm"]]
-    assert leg["hits"] >= 0.95 * leg["asked"] > 0 and leg["violations"] == []
+    [phase] = [
+        phase for phase in document["result"]["phases"] if phase["client"] == "bazel" and not phase["warm"]
+    ]
+    assert phase["hits"] >= 0.95 * phase["asked"] > 0 and phase["violations"] == []
     assert document["result"]["verdict"] == "proved"
 
 
@@ -177,9 +179,9 @@ def program(call):
 
 @pytest.mark.parametrize("road", ["socket", "plaintext"])
 def test_a_token_that_is_stored_for_the_caches_own_name_is_sent_on_either_road_and_nowhere_seen(
-    machine, private, pki, road
+    machine, private, pki, transport
 ):
-    bazel, option = (upstream(), ()) if road == "socket" else (debian(), ("--allow-plaintext-loopback",))
+    bazel, option = (upstream(), ()) if transport == "socket" else (debian(), ("--allow-plaintext-loopback",))
     refused = machine.json("up", *site(pki, bazel), *option, code=1)
     assert "cache.call.unauthenticated" in [f["code"] for f in failed(refused)]
     assert f"gfattach credential login {NAME}" in json.dumps(failed(refused))
@@ -192,7 +194,7 @@ def test_a_token_that_is_stored_for_the_caches_own_name_is_sent_on_either_road_a
         metadata = dict(context.invocation_metadata())
         if metadata.get("authorization") != f"Bearer {TOKEN}":
             without.add((program(metadata), name))
-            if (road, name, program(metadata)) == ("socket", "GetCapabilities", "grpc-java"):
+            if (transport, name, program(metadata)) == ("socket", "GetCapabilities", "grpc-java"):
                 return private.faults.capabilities  # Bazel 2.1.0 sends no header with this one call
         return serve(name, request, context)
 
@@ -201,7 +203,10 @@ def test_a_token_that_is_stored_for_the_caches_own_name_is_sent_on_either_road_a
     assert done.returncode == 0, done.stderr
     assert {"grpc-java", "grpc-python"} <= {program(call) for call in private.metadata}
     # The agent asks for health without it: that a cache refuses it says that it lives.
-    allowed = {("", "GetCapabilities"), *([("grpc-java", "GetCapabilities")] if road == "socket" else [])}
+    allowed = {
+        ("", "GetCapabilities"),
+        *([("grpc-java", "GetCapabilities")] if transport == "socket" else []),
+    }
     assert without <= allowed
     assert seen and all(TOKEN not in line and TOKEN not in environment for line, environment in seen)
     assert TOKEN not in done.stdout + done.stderr

@@ -30,13 +30,13 @@ def forward(desk):
 
 
 @contextlib.contextmanager
-def clients(forward, way, number):
+def clients(forward, route, number):
     """Connections that were taken, of `number` that were tried."""
     with contextlib.ExitStack() as stack:
         found = []
         for _ in range(number):
             with contextlib.suppress(OSError):
-                found.append(stack.enter_context(connect(forward, way)))
+                found.append(stack.enter_context(connect(forward, route)))
         yield found
 
 
@@ -51,10 +51,10 @@ def served(connections):
 
 
 @pytest.mark.parametrize("way", ["tcp", "unix"])
-def test_with_few_descriptors_it_turns_away_at_once_whom_it_cannot_serve(desk, forward, way):
+def test_with_few_descriptors_it_turns_away_at_once_whom_it_cannot_serve(desk, forward, route):
     resource.prlimit(desk.status().pid, resource.RLIMIT_NOFILE, (64, 64))
     since = desk.forward("carrier").since
-    with clients(forward, way, 60) as tried:
+    with clients(forward, route, 60) as tried:
         began = time.monotonic()
         count = served(tried)
         assert time.monotonic() - began < SECONDS / 2  # which is what a client waits for an answer
@@ -63,7 +63,7 @@ def test_with_few_descriptors_it_turns_away_at_once_whom_it_cannot_serve(desk, f
         assert status.rss_bytes is not None
         assert status.forward("carrier").refused == 60 - count
     wait_for(lambda: desk.forward("carrier").open_connections == 0)
-    with clients(forward, way, 1) as tried:
+    with clients(forward, route, 1) as tried:
         assert served(tried) == 1
     found = desk.forward("carrier")
     assert (found.state, found.since, found.last_error) == ("up", since, "")
@@ -71,12 +71,12 @@ def test_with_few_descriptors_it_turns_away_at_once_whom_it_cannot_serve(desk, f
 
 
 @pytest.mark.parametrize("way", ["tcp", "unix"])
-def test_of_many_that_came_while_it_stood_still_each_is_served_or_counted_as_refused(desk, forward, way):
+def test_of_many_that_came_while_it_stood_still_each_is_served_or_counted_as_refused(desk, forward, route):
     """It takes them all in one turn: who each one is has to be seen while there are descriptors to look."""
     pid = desk.status().pid
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
     os.kill(pid, signal.SIGSTOP)
-    with clients(forward, way, 100) as tried:
+    with clients(forward, route, 100) as tried:
         os.kill(pid, signal.SIGCONT)
         count = served(tried)
         assert 8 <= count < 32

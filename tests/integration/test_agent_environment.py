@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent.guard import watchdog as guardian
+from gfattach.agent.guard import watchdog
 from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import ForwardSpec, GuardedFile, Health, PodUpstream, Registration
 from gfattach.cluster.connection import ClusterRef
@@ -133,7 +133,7 @@ def test_who_guards_for_an_agent_shows_nothing_and_the_agent_that_it_starts_has_
     wait_for((desk.root / "seen").exists)
     wait_for(lambda: len(desk.processes()) == 2)
     assert b"canary-51c7" not in environments(desk)
-    time.sleep(guardian.LIVED_SECONDS)
+    time.sleep(watchdog.LIVED_SECONDS)
     first = client.status(soon()).pid
     (desk.root / "seen").unlink()
     os.kill(first, signal.SIGKILL)

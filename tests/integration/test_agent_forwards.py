@@ -43,16 +43,16 @@ __all__ = ["desk", "nix"]
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 
-WAYS = ("tcp", "unix")
-BOTH = pytest.mark.parametrize("way", WAYS)
+ROUTES = ("tcp", "unix")
+BOTH = pytest.mark.parametrize("way", ROUTES)
 
 
 class TestWaysIn:
     @BOTH
-    def test_a_real_binary_cache_answers_through_both(self, desk, nix, way):
+    def test_a_real_binary_cache_answers_through_both(self, desk, nix, route):
         (forward,) = desk.register(nix_forward(nix.port))
         desk.wait("up")
-        assert b"StoreDir: /nix/store" in get(forward, way)
+        assert b"StoreDir: /nix/store" in get(forward, route)
         held = desk.forward()
         assert held.total_connections == 1
         assert held.bytes_sent > 0
@@ -107,9 +107,9 @@ class TestWaysIn:
         content = os.urandom(1 << 20)
         failures = []
 
-        def one(way):
+        def one(route):
             try:
-                with connect(forward, way) as connection:
+                with connect(forward, route) as connection:
                     sender = threading.Thread(
                         target=lambda: (connection.sendall(content), connection.shutdown(socket.SHUT_WR))
                     )
@@ -120,7 +120,7 @@ class TestWaysIn:
             except Exception as error:
                 failures.append(error)
 
-        threads = [threading.Thread(target=one, args=(WAYS[i % 2],)) for i in range(16)]
+        threads = [threading.Thread(target=one, args=(ROUTES[i % 2],)) for i in range(16)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -144,20 +144,20 @@ class TestWaysIn:
 
 class TestDown:
     @BOTH
-    def test_a_connection_is_refused_at_once_and_taken_again_when_it_is_back(self, desk, nix, way):
+    def test_a_connection_is_refused_at_once_and_taken_again_when_it_is_back(self, desk, nix, route):
         (forward,) = desk.register(nix_forward(nix.port))
         desk.wait("up")
         nix.stop()
         desk.wait("down")
         began = time.monotonic()
         with pytest.raises(OSError):
-            assert get(forward, way) == b"never"
+            assert get(forward, route) == b"never"
         assert time.monotonic() - began < HOLD_SECONDS / 2
         assert desk.forward().refused == 1
         assert "refused" in desk.forward().last_error
         nix.start()
         desk.wait("up")
-        assert b"StoreDir" in get(forward, way)
+        assert b"StoreDir" in get(forward, route)
 
     def test_a_cut_in_the_middle_is_an_error_and_never_a_short_answer(self, desk):
         cut = threading.Event()
@@ -183,11 +183,11 @@ class TestDown:
         """The port refuses for a while, before health has said so: the connection is not lost."""
         served = []
 
-        def hello(connection, data):
+        def client_hello(connection, data):
             served.append(data)
             connection.sendall(b"hello")
 
-        carrier = Carrier(hello)
+        carrier = Carrier(client_hello)
         (forward,) = desk.register(carrier.spec())
         desk.wait("up", "carrier")
         # Connections that came while it was up are held; stop the agent so that it cannot learn of the end.
@@ -198,7 +198,7 @@ class TestDown:
             os.kill(pid, 18)
             connection.sendall(b"hi")
             time.sleep(0.3)
-            again = Carrier(hello, carrier.port)
+            again = Carrier(client_hello, carrier.port)
             assert drain(connection) == b"hello"
         assert served == [b"hi"]
         again.close()
@@ -225,7 +225,7 @@ class TestStrangers:
         for _ in range(10):
             done = as_stranger("/usr/bin/python3", "-c", self.CLIENT.format(ending=ending), str(forward.port))
             assert b"StoreDir" not in done.stdout
-        wait_for(lambda: desk.forward().strangers >= counted)
+        wait_for(lambda: desk.forward().rejected_peers >= counted)
         assert desk.forward().total_connections == 0
         assert b"StoreDir" in get(forward, "tcp")
 
@@ -235,7 +235,7 @@ class TestStrangers:
         for _ in range(10):
             socket.create_connection((forward.address, forward.port), 5).close()
         assert b"StoreDir" in get(forward, "tcp")
-        assert desk.forward().strangers == 0
+        assert desk.forward().rejected_peers == 0
 
     def test_another_user_is_turned_away_at_a_socket_that_its_modes_would_let_through(self, tmp_path):
         if not os.access("/usr/bin/python3", os.X_OK):
@@ -250,11 +250,11 @@ class TestStrangers:
             listener = Listener(bind_unix(path), lambda connection: (accepted.append(1), connection.close()))
             path.chmod(0o666)
             await asyncio.to_thread(as_stranger, "/usr/bin/python3", "-c", script)
-            assert (listener.strangers, accepted) == (1, [])
+            assert (listener.rejected_peers, accepted) == (1, [])
             with socket.socket(socket.AF_UNIX) as own:
                 own.connect(str(path))
                 await asyncio.sleep(0.05)
-            assert (listener.strangers, accepted) == (1, [1])
+            assert (listener.rejected_peers, accepted) == (1, [1])
             listener.close()
 
         try:
@@ -270,7 +270,7 @@ class TestStrangers:
             connection.connect((f"::ffff:{forward.address}", forward.port))
             connection.sendall(b"GET /nix-cache-info HTTP/1.0\r\n\r\n")
             assert b"StoreDir" in drain(connection)
-        assert desk.forward().strangers == 0
+        assert desk.forward().rejected_peers == 0
 
 
 def test_many_connections_that_come_and_go_leave_nothing(desk, nix):
@@ -279,7 +279,7 @@ def test_many_connections_that_come_and_go_leave_nothing(desk, nix):
     pid = desk.status().pid
     before = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     for number in range(200):
-        with contextlib.suppress(OSError), connect(forward, WAYS[number % 2]) as connection:
+        with contextlib.suppress(OSError), connect(forward, ROUTES[number % 2]) as connection:
             if number % 3:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.sendall(b"GET /nix-cache-info HTTP/1.0\r\n\r\n")

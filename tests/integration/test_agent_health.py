@@ -11,7 +11,7 @@ import pytest
 
 from gfattach.agent.health.check import ANSWER_SECONDS, HealthCheck
 from gfattach.agent.model.spec import DirectUpstream, Health
-from gfattach.agent.upstream.upstream import DirectWay
+from gfattach.agent.upstream.upstream import DirectRoute
 from gfattach.core.deadline import Deadline
 from tests.harness.caches.reapi_server import Faults, reapi
 from tests.harness.machine import faulty_servers as faults
@@ -21,12 +21,12 @@ def ask(port, health, times=1):
     """What the upstream at `port` is found to be, for each of so many questions; "" is well."""
 
     async def all_of_them():
-        way = DirectWay(DirectUpstream("127.0.0.1", port))
+        route = DirectRoute(DirectUpstream("127.0.0.1", port))
 
         async def dial():
-            return (await way.dial(Deadline.after(ANSWER_SECONDS))).channel
+            return (await route.dial(Deadline.after(ANSWER_SECONDS))).channel
 
-        check = HealthCheck(health, way.authority, dial, lambda: None)
+        check = HealthCheck(health, route.authority, dial, lambda: None)
         try:
             return [await check.ask() for _ in range(times)]
         finally:
@@ -120,12 +120,12 @@ class TestOther:
         told = []
 
         async def wait():
-            way = DirectWay(DirectUpstream("127.0.0.1", port))
+            route = DirectRoute(DirectUpstream("127.0.0.1", port))
 
             async def dial():
-                return (await way.dial(Deadline.after(ANSWER_SECONDS))).channel
+                return (await route.dial(Deadline.after(ANSWER_SECONDS))).channel
 
-            check = HealthCheck(Health("grpc"), way.authority, dial, lambda: told.append(time.monotonic()))
+            check = HealthCheck(Health("grpc"), route.authority, dial, lambda: told.append(time.monotonic()))
             assert await check.ask() == ""
             ended.close()
             while not told:

@@ -97,9 +97,9 @@ def echo(connection, first):
 
 @pytest.mark.parametrize("way", ["tcp", "unix"])
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_more_than_64_mib_arrive_whole_each_way(behind, way, newest):
+def test_more_than_64_mib_arrive_whole_each_way(behind, route, newest):
     forward = behind(echo, newest=newest)
-    with connect(forward, way) as client:
+    with connect(forward, route) as client:
         client.sendall(b"go")
 
         def send():

@@ -9,7 +9,7 @@ import pytest
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
-from gfattach.proof.bazel.legs import measure_target
+from gfattach.proof.bazel.phases import measure_target
 from gfattach.proof.measure import describe
 from gfattach.reapi.target import CacheTarget
 from gfattach.trial.cache_server import CacheServer
@@ -51,9 +51,9 @@ def measure(tmp_path):
 
 def test_the_link_that_such_a_pattern_fails_at_is_named_with_both_ways_out(measure):
     workspace, measured = measure
-    leg = measured("//...")
-    assert leg.violations[0].startswith("bazel exited with 1")
-    finding = describe(leg)
+    phase = measured("//...")
+    assert phase.violations[0].startswith("bazel exited with 1")
+    finding = describe(phase)
     assert finding.why == "what failed, or what something else could have served, proves nothing"
     assert [*finding.hints] == [
         "//... takes in bazel-app, which your own Bazel left: name the packages, as in //app/...",

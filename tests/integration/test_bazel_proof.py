@@ -1,6 +1,6 @@
 """The first hit with real Bazels: what one stored another hits, and withheld it is gone.
 
-Servers are costly to start, so each Bazel goes through its legs once, and the tests look at
+Servers are costly to start, so each Bazel goes through its phases once, and the tests look at
 what was measured.
 """
 
@@ -18,8 +18,8 @@ from gfattach.bazel.probe_workspace import ACTIONS
 from gfattach.bazel.program import Bazel
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint, parse_endpoint
-from gfattach.proof.bazel.legs import BazelLegs
-from gfattach.proof.evidence import Leg, LegName
+from gfattach.proof.bazel.phases import BazelPhases
+from gfattach.proof.evidence import Phase, PhaseName
 from gfattach.proof.verdict import Verdict, judge
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
@@ -37,19 +37,19 @@ def deadline() -> Deadline:
 
 @dataclass
 class Proof:
-    """One Bazel's legs, in the order in which they ran, and what was there when they had."""
+    """One Bazel's phases, in the order in which they ran, and what was there when they had."""
 
     bazel: Bazel
     cache: CacheServer
     flags: Path
-    fill: Leg
-    warm: Leg
-    control: Leg
-    elsewhere: Leg
+    fill: Phase
+    warm: Phase
+    control: Phase
+    elsewhere: Phase
     left_behind: list[Path]
 
     @property
-    def legs(self) -> list[Leg]:
+    def phases(self) -> list[Phase]:
         return [self.fill, self.warm, self.control, self.elsewhere]
 
 
@@ -73,18 +73,18 @@ def proof(
     cache.start()
     try:
         writing = target_of(cache, may_write=True)
-        with BazelLegs(bazel, writing, root / "here", nonce=NONCE, flag_cache=flags) as legs:
-            fill = legs.fill(deadline())
-            warm = legs.hit(deadline(), warm=True)
-            control = legs.control(deadline())
-        left_behind = [p for name in ("bases", "leg") for p in (root / "here" / name).iterdir()]
+        with BazelPhases(bazel, writing, root / "here", nonce=NONCE, flag_cache=flags) as phases:
+            fill = phases.fill(deadline())
+            warm = phases.hit(deadline(), warm=True)
+            control = phases.control(deadline())
+        left_behind = [p for name in ("bases", "phase") for p in (root / "here" / name).iterdir()]
         elsewhere = _hit_elsewhere(bazel, cache, root, flags)
         yield Proof(bazel, cache, flags, fill, warm, control, elsewhere, left_behind)
     finally:
         cache.stop()
 
 
-def _hit_elsewhere(bazel: Bazel, cache: CacheServer, root: Path, flags: Path) -> Leg:
+def _hit_elsewhere(bazel: Bazel, cache: CacheServer, root: Path, flags: Path) -> Phase:
     """A cold hit as on another machine: other directories, another user, another PATH."""
     other = root / "another" / "place"
     tools = root / "tools"
@@ -95,8 +95,8 @@ def _hit_elsewhere(bazel: Bazel, cache: CacheServer, root: Path, flags: Path) ->
         patch.setenv("USER", "somebody-else")
         patch.setenv("CC", "/opt/cc")
         patch.setenv("LANG", "tr_TR.UTF-8")
-        with BazelLegs(bazel, target_of(cache), other, nonce=NONCE, flag_cache=flags) as legs:
-            return legs.hit(deadline())
+        with BazelPhases(bazel, target_of(cache), other, nonce=NONCE, flag_cache=flags) as phases:
+            return phases.hit(deadline())
 
 
 def test_nothing_is_hit_before_it_was_stored(proof: Proof) -> None:
@@ -118,8 +118,8 @@ def test_what_was_stored_is_hit_by_a_cold_server_of_another_user_in_another_plac
 
 
 def test_a_leg_that_reads_stores_nothing(proof: Proof) -> None:
-    for leg in (proof.warm, proof.elsewhere):
-        assert not [call for call in leg.rpcs if call.startswith(("Update", "Write", "BatchUpdate"))]
+    for phase in (proof.warm, proof.elsewhere):
+        assert not [call for call in phase.rpcs if call.startswith(("Update", "Write", "BatchUpdate"))]
 
 
 def test_with_the_endpoint_withheld_everything_is_built_here(proof: Proof) -> None:
@@ -129,15 +129,15 @@ def test_with_the_endpoint_withheld_everything_is_built_here(proof: Proof) -> No
 
 
 def test_nothing_voids_the_legs_and_together_they_prove(proof: Proof) -> None:
-    assert [leg.violations for leg in proof.legs] == [()] * len(proof.legs)
-    assert judge(proof.fill.client, proof.legs).verdict is Verdict.PROVED
+    assert [phase.violations for phase in proof.phases] == [()] * len(proof.phases)
+    assert judge(proof.fill.client, proof.phases).verdict is Verdict.PROVED
 
 
 def test_the_first_hit_lies_within_its_leg(proof: Proof) -> None:
-    for leg in (proof.warm, proof.elsewhere):
-        assert leg.first_hit is not None
-        assert leg.started < leg.first_hit < leg.started + leg.seconds
-        assert leg.started + leg.seconds < time.monotonic()
+    for phase in (proof.warm, proof.elsewhere):
+        assert phase.first_hit is not None
+        assert phase.started < phase.first_hit < phase.started + phase.seconds
+        assert phase.started + phase.seconds < time.monotonic()
 
 
 def test_the_evidence_names_bazel_its_actions_and_its_own_count(proof: Proof) -> None:
@@ -153,28 +153,28 @@ def test_no_server_no_output_base_and_no_event_file_is_left_behind(proof: Proof)
 
 
 def test_a_cache_that_nobody_filled_is_asked_and_hits_nothing(proof: Proof, tmp_path: Path) -> None:
-    """And a port where nothing listens is no cache: the leg is void, and ends at once."""
+    """And a port where nothing listens is no cache: the phase is void, and ends at once."""
     gone = CacheTarget(parse_endpoint("grpc://127.0.0.1:1"))
     empty = target_of(proof.cache)
-    with BazelLegs(proof.bazel, empty, tmp_path / "w", nonce="f00d", flag_cache=proof.flags) as legs:
-        leg = legs.hit(deadline())
-        assert (leg.asked, leg.hits, leg.first_hit, leg.violations) == (ACTIONS, 0, None, ())
-        assert judge(leg.client, [leg]).verdict is Verdict.NOTHING_TO_HIT
-    with BazelLegs(proof.bazel, gone, tmp_path / "w", flag_cache=proof.flags) as legs:
-        leg = legs.hit(deadline(), warm=True)
-        assert leg.name is LegName.HIT and leg.hits == 0
-        assert leg.violations[0].startswith("not attached: grpc://127.0.0.1:1")
-        assert leg.detail["exit_code"] != 0
+    with BazelPhases(proof.bazel, empty, tmp_path / "w", nonce="f00d", flag_cache=proof.flags) as phases:
+        phase = phases.hit(deadline())
+        assert (phase.asked, phase.hits, phase.first_hit, phase.violations) == (ACTIONS, 0, None, ())
+        assert judge(phase.client, [phase]).verdict is Verdict.NOTHING_TO_HIT
+    with BazelPhases(proof.bazel, gone, tmp_path / "w", flag_cache=proof.flags) as phases:
+        phase = phases.hit(deadline(), warm=True)
+        assert phase.name is PhaseName.HIT and phase.hits == 0
+        assert phase.violations[0].startswith("not attached: grpc://127.0.0.1:1")
+        assert phase.detail["exit_code"] != 0
 
 
 def test_an_http_cache_is_proved_by_bazels_own_count(tmp_path: Path, flags: Path) -> None:
     bazel = debian()
     with http_cache() as url:
         target = CacheTarget(parse_endpoint(url), may_write=True)
-        with BazelLegs(bazel, target, tmp_path / "w", nonce=NONCE, flag_cache=flags) as legs:
-            fill = legs.fill(deadline())
-            hit = legs.hit(deadline(), warm=True)
-            control = legs.control(deadline())
+        with BazelPhases(bazel, target, tmp_path / "w", nonce=NONCE, flag_cache=flags) as phases:
+            fill = phases.fill(deadline())
+            hit = phases.hit(deadline(), warm=True)
+            control = phases.control(deadline())
     assert (fill.hits, hit.hits, control.hits) == (0, ACTIONS, 0)
     assert judge(hit.client, [fill, hit, control]).verdict is Verdict.PROVED
     assert hit.rpcs == {} and "no log of calls" in hit.detail["source"]
@@ -194,15 +194,15 @@ def test_tls_through_a_unix_socket_keeps_the_real_name(tmp_path: Path, flags: Pa
                 endpoint = Endpoint("grpcs", name, 9092)
                 return CacheTarget(endpoint, may_write=True, tls=TlsFiles(certificate), socket=path)
 
-            with BazelLegs(
+            with BazelPhases(
                 bazel, target("cache.invalid"), tmp_path / "w", nonce=NONCE, flag_cache=flags
-            ) as legs:
-                assert legs.fill(deadline()).violations == ()
-                hit = legs.hit(deadline(), warm=True)
+            ) as phases:
+                assert phases.fill(deadline()).violations == ()
+                hit = phases.hit(deadline(), warm=True)
                 assert (hit.hits, hit.violations) == (ACTIONS, ())
-            with BazelLegs(
+            with BazelPhases(
                 bazel, target("other.invalid"), tmp_path / "w", nonce=NONCE, flag_cache=flags
-            ) as legs:
-                assert legs.hit(deadline(), warm=True).violations[0].startswith("not attached")
+            ) as phases:
+                assert phases.hit(deadline(), warm=True).violations[0].startswith("not attached")
     finally:
         cache.stop()

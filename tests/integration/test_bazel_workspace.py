@@ -20,9 +20,9 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import BazelError, RefusedError
 from gfattach.core.finding import Status
 from gfattach.probes.bazel.stage import STAGE, BazelSubject
-from gfattach.proof.bazel.legs import measure_target
 from gfattach.proof.bazel.options import ProofOptions
-from gfattach.proof.evidence import Leg
+from gfattach.proof.bazel.phases import measure_target
+from gfattach.proof.evidence import Phase
 from gfattach.reapi.target import CacheTarget
 from gfattach.trial.cache_server import CacheServer
 from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, debian
@@ -54,7 +54,7 @@ class Home:
     flags: Path
     files: set[str]
 
-    def measure(self, cache: CacheServer) -> Leg:
+    def measure(self, cache: CacheServer) -> Phase:
         target = CacheTarget(Endpoint("grpc", "127.0.0.1", cache.port))
         return measure_target(
             self.bazel,
@@ -100,7 +100,7 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CacheServ
 
 
 @pytest.fixture(scope="module")
-def measured(home: Home, caches: tuple[CacheServer, CacheServer]) -> tuple[Leg, Leg]:
+def measured(home: Home, caches: tuple[CacheServer, CacheServer]) -> tuple[Phase, Phase]:
     """What each cache serves of a target that the user has built, into the disk cache and the full one."""
     empty, full = caches
     with Server(home.bazel, home.workspace, home.work, "own", environ=home.environ) as own:
@@ -114,25 +114,25 @@ def measured(home: Home, caches: tuple[CacheServer, CacheServer]) -> tuple[Leg, 
     return home.measure(empty), home.measure(full)
 
 
-def test_a_disk_cache_in_the_users_rc_is_never_counted_as_a_hit(measured: tuple[Leg, Leg]) -> None:
+def test_a_disk_cache_in_the_users_rc_is_never_counted_as_a_hit(measured: tuple[Phase, Phase]) -> None:
     """The disk cache holds everything, the remote one nothing: all is built, nothing is hit."""
     cold, _ = measured
     assert (cold.asked, cold.hits, cold.local, cold.violations) == (ACTIONS, 0, ACTIONS, ())
 
 
-def test_what_the_cache_holds_of_a_users_target_is_counted(measured: tuple[Leg, Leg]) -> None:
+def test_what_the_cache_holds_of_a_users_target_is_counted(measured: tuple[Phase, Phase]) -> None:
     _, filled = measured
     assert (filled.hits, filled.local, filled.violations) == (ACTIONS, 0, ())
     assert filled.first_hit is not None
     assert filled.detail["targets"] == [LABEL]
 
 
-def test_a_measurement_uploads_nothing_although_the_rc_says_so(measured: tuple[Leg, Leg]) -> None:
-    calls = [call for leg in measured for call in leg.rpcs]
+def test_a_measurement_uploads_nothing_although_the_rc_says_so(measured: tuple[Phase, Phase]) -> None:
+    calls = [call for phase in measured for call in phase.rpcs]
     assert not [call for call in calls if call.startswith(("Update", "Write", "BatchUpdate"))]
 
 
-def test_a_measurement_leaves_the_workspace_as_it_was(home: Home, measured: tuple[Leg, Leg]) -> None:
+def test_a_measurement_leaves_the_workspace_as_it_was(home: Home, measured: tuple[Phase, Phase]) -> None:
     assert {path.name for path in home.workspace.iterdir()} == home.files
 
 
@@ -158,9 +158,9 @@ def test_rc_files_that_bazel_does_not_take_are_named_as_the_cause(home: Home) ->
     try:
         with Server(home.bazel, home.workspace, home.work, "rc", environ=home.environ) as server:
             with pytest.raises(BazelError) as caught:
-                effective_options(server, home.work / "leg", deadline())
+                effective_options(server, home.work / "phase", deadline())
             rc.write_text(plain)
-            options = effective_options(server, home.work / "leg", deadline())
+            options = effective_options(server, home.work / "phase", deadline())
     finally:
         rc.write_text(plain)
     assert caught.value.code == "bazel.rc" and "no_such_flag" in caught.value.hints[0]

@@ -13,13 +13,13 @@ from gfattach.proof import protocol
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from tests.harness.caches.cases import ask, bench, serving, trial
 from tests.harness.caches.cases_answers import ANSWERS
-from tests.harness.caches.cases_reach import WAYS
+from tests.harness.caches.cases_reach import ROUTES
 from tests.harness.caches.reapi_server import Faults, capable, reapi
 from tests.harness.machine import faulty_servers as faults
 
 __all__ = ["bench"]
 
-CASES = [*WAYS, *ANSWERS]
+CASES = [*ROUTES, *ANSWERS]
 
 
 #: Earned where a real server cannot earn them: tests/unit/test_cache_probes.py.

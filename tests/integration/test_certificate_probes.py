@@ -13,7 +13,7 @@ from gfattach.probes.certificates.stage import STAGE, stage_of
 from gfattach.probes.certificates.subject import Purpose, of_api_server, of_cache, of_substituter
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.tls.context import verifying
-from gfattach.tls.way import to_socket
+from gfattach.tls.route import to_socket
 from tests.harness.certificates.authorities import NAME, ask, bench, endpoint
 from tests.harness.certificates.cases import CASES
 from tests.harness.certificates.pki import answering, others, pki, server_context
@@ -70,7 +70,7 @@ def test_a_substituter_is_verified_as_nix_would(pki, tmp_path):
     path = tmp_path / "s"
     environ = {"NIX_SSL_CERT_FILE": str(pki.ca)}
     with answering(server_context(pki.issue(NAME)), path=path):
-        found = ask(of_substituter(target, way=to_socket(path), environ=environ))
+        found = ask(of_substituter(target, route=to_socket(path), environ=environ))
     assert "Bazel" not in found["stores"].seen and "stores" not in found["stores"].data
     assert all(finding.status is Status.OK for finding in found.values())
 

@@ -14,7 +14,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import RefusedError
 from gfattach.proof.bazel.no_executor import refuse_executors
 from tests.harness.machine.bazels import BUILD_SECONDS, debian
-from tests.harness.machine.executors import NOT_REFUSED, REAL, REFUSED, Way
+from tests.harness.machine.executors import NOT_REFUSED, REAL, REFUSED, Route
 
 pytestmark = pytest.mark.bazel
 
@@ -26,26 +26,26 @@ def place(tmp_path_factory):
     for name in ("workspace", "home"):
         (root / name).mkdir()
     bazel = debian()
-    own = server(bazel, root, Way({}))
+    own = server(bazel, root, Route({}))
     with own:
         yield bazel, root
 
 
-def environment(root, way):
-    return {"PATH": os.environ["PATH"], "HOME": str(root / "home"), "USER": "dev", **way.variables}
+def environment(root, route):
+    return {"PATH": os.environ["PATH"], "HOME": str(root / "home"), "USER": "dev", **route.variables}
 
 
-def server(bazel, root, way):
+def server(bazel, root, route):
     """The one server, as a case calls it: it is the output base that makes it the same."""
-    given = [root / "workspace" / name for name in way.rc]
-    return Server(bazel, root / "workspace", root / "work", "one", environ=environment(root, way), rc=given)
+    given = [root / "workspace" / name for name in route.rc]
+    return Server(bazel, root / "workspace", root / "work", "one", environ=environment(root, route), rc=given)
 
 
-def ask(place, way):
+def ask(place, route):
     bazel, root = place
     workspace = root / "workspace"
     paths = {
-        name: root / "home" / name[2:] if name.startswith("~/") else workspace / name for name in way.files
+        name: root / "home" / name[2:] if name.startswith("~/") else workspace / name for name in route.files
     }
     startup = f"startup --output_user_root={root / 'user-root'}\n"
     (workspace / "WORKSPACE").touch()
@@ -53,17 +53,17 @@ def ask(place, way):
     try:
         for name, path in paths.items():
             path.parent.mkdir(exist_ok=True)
-            path.write_text(way.files[name])
+            path.write_text(route.files[name])
             if name == "tools/bazel":
                 path.chmod(stat.S_IRWXU)
         with (workspace / ".bazelrc").open("a") as file:
             file.write(startup)
-        rc_files = [workspace / name for name in way.rc]
+        rc_files = [workspace / name for name in route.rc]
         refuse_executors(
-            server(bazel, root, way),
-            root / "leg",
+            server(bazel, root, route),
+            root / "phase",
             Deadline.after(BUILD_SECONDS),
-            environ=environment(root, way),
+            environ=environment(root, route),
             rc=rc_files,
             accepted={"--experimental_remote_downloader="},
         )
@@ -74,12 +74,12 @@ def ask(place, way):
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_way_to_an_executor_is_refused_with_the_place_where_it_stands(place, name):
-    way = REFUSED[name]
+    route = REFUSED[name]
     with pytest.raises(RefusedError) as caught:
-        ask(place, way)
-    assert caught.value.code == way.code
+        ask(place, route)
+    assert caught.value.code == route.code
     assert caught.value.exit_code == 3
-    assert way.place in "\n".join((caught.value.fact, *caught.value.hints))
+    assert route.place in "\n".join((caught.value.fact, *caught.value.hints))
 
 
 @pytest.mark.parametrize("name", NOT_REFUSED)
@@ -120,7 +120,7 @@ def test_no_executor_of_a_wrapper_is_asked_though_it_stands_behind_everything(pl
     """`--remote_executor=` before it would not keep Bazel from asking it what it can."""
     with Listener() as executor:
         line = f'{REAL} "$@" {executor.option}\n'
-        way = Way(
+        route = Route(
             {
                 "tools/bazel": "#!/bin/sh\n# runs BAZEL_REAL\n"
                 + body.format(REAL=REAL, option=executor.option)
@@ -129,7 +129,7 @@ def test_no_executor_of_a_wrapper_is_asked_though_it_stands_behind_everything(pl
             }
         )
         with pytest.raises(RefusedError) as caught:
-            ask(place, way)
+            ask(place, route)
         assert executor.option in caught.value.fact
         assert not executor.asked
 

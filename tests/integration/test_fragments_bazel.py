@@ -303,11 +303,11 @@ def test_a_tls_cache_is_reached_by_its_name_through_a_socket_whose_path_has_spac
         )
         try:
             fragment.write_text(render(target, None, on_cache_down="fail"))
-            for leg, own, expected in (
+            for phase, own, expected in (
                 ("fill", ["--remote_upload_local_results"], "UpdateActionResult OK"),
                 ("hit", [], "GetActionResult OK"),
             ):
-                log = tmp_path / f"log-{leg}"
+                log = tmp_path / f"log-{phase}"
                 assert server.run("clean", [], Deadline.after(BUILD_SECONDS)).good
                 line = ["//:a", f"--experimental_remote_grpc_log={log}", *own]
                 done = server.run("build", line, Deadline.after(BUILD_SECONDS))

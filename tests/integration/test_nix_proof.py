@@ -22,8 +22,8 @@ from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.errors import ProgramMissingError, UnprovedError, UsageError
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.proof.evidence import Client, LegName
-from gfattach.proof.nix.legs import control, hit
+from gfattach.proof.evidence import Client, PhaseName
+from gfattach.proof.nix.phases import control, hit
 from gfattach.proof.verdict import Verdict, judge
 from gfattach.trial.nix_server import NixCacheServer
 from tests.harness.machine import faulty_servers as faults
@@ -73,17 +73,25 @@ def late() -> Deadline:
 
 def test_paths_of_a_cache_that_nix_made_are_hits(nix, served, tmp_path):
     told = []
-    leg = hit(nix, served, tmp_path, deadline=late(), progress=told.append)
-    assert (leg.client, leg.name, leg.asked, leg.hits, leg.local) == (Client.NIX, LegName.HIT, 2, 2, 0)
-    assert leg.violations == ()
-    assert leg.detail["key_proved"] is True
-    assert set(leg.detail["paths"].values()) == {"hit"}
-    assert leg.started < leg.first_hit < leg.started + leg.seconds
-    assert set(leg.detail["stages"]) == {"start", "info", "narinfo", "nar"}
-    assert leg.detail["bytes"] > 100
-    assert leg.rpcs["GET nar"] == 2
+    phase = hit(nix, served, tmp_path, deadline=late(), progress=told.append)
+    assert (phase.client, phase.name, phase.asked, phase.hits, phase.local) == (
+        Client.NIX,
+        PhaseName.HIT,
+        2,
+        2,
+        0,
+    )
+    assert phase.violations == ()
+    assert phase.detail["key_proved"] is True
+    assert set(phase.detail["paths"].values()) == {"hit"}
+    assert phase.started < phase.first_hit < phase.started + phase.seconds
+    assert set(phase.detail["stages"]) == {"start", "info", "narinfo", "nar"}
+    assert phase.detail["bytes"] > 100
+    assert phase.rpcs["GET nar"] == 2
     assert len(told) == 2
-    assert judge(Client.NIX, [leg, control(nix, served, tmp_path, deadline=late())]).verdict is Verdict.PROVED
+    assert (
+        judge(Client.NIX, [phase, control(nix, served, tmp_path, deadline=late())]).verdict is Verdict.PROVED
+    )
 
 
 def test_nothing_of_a_leg_is_left(nix, served, tmp_path):
@@ -101,26 +109,26 @@ def test_a_second_leg_finds_as_little_as_the_first(nix, served, tmp_path):
 def test_the_trials_cache_is_proved_with_its_key(nix, tmp_path):
     with NixCacheServer(tmp_path / "trial") as server:
         trial = target(server.port, server.public_key, server.signed_path)
-        leg = hit(nix, trial, tmp_path / "work", deadline=late())
+        phase = hit(nix, trial, tmp_path / "work", deadline=late())
         withheld = control(nix, trial, tmp_path / "work", deadline=late())
-    assert (leg.hits, leg.asked, leg.detail["key_proved"]) == (2, 2, True)
+    assert (phase.hits, phase.asked, phase.detail["key_proved"]) == (2, 2, True)
     assert (withheld.hits, withheld.first_hit, withheld.violations) == (0, None, ())
-    assert judge(Client.NIX, [leg, withheld]).verdict is Verdict.PROVED
+    assert judge(Client.NIX, [phase, withheld]).verdict is Verdict.PROVED
 
 
 def test_the_probe_path_alone_proves_the_transport_and_not_the_key(nix, served, tmp_path):
-    leg = hit(nix, target(served.endpoint.port), tmp_path, deadline=late())
-    assert (leg.hits, leg.asked) == (1, 1)
-    assert leg.detail["key_proved"] is False
-    assert "content-addressed" in leg.detail["key_reason"]
+    phase = hit(nix, target(served.endpoint.port), tmp_path, deadline=late())
+    assert (phase.hits, phase.asked) == (1, 1)
+    assert phase.detail["key_proved"] is False
+    assert "content-addressed" in phase.detail["key_reason"]
 
 
 def test_a_wrong_key_proves_the_transport_and_says_what_was_refused(nix, made, served, tmp_path):
     wrong = target(served.endpoint.port, WRONG_KEY, made.signed_path)
-    leg = hit(nix, wrong, tmp_path, deadline=late())
-    assert (leg.hits, leg.asked, leg.detail["key_proved"]) == (1, 2, False)
-    assert leg.detail["paths"][made.signed_path] == "not-signed"
-    assert judge(Client.NIX, [leg]).verdict is Verdict.UNPROVED
+    phase = hit(nix, wrong, tmp_path, deadline=late())
+    assert (phase.hits, phase.asked, phase.detail["key_proved"]) == (1, 2, False)
+    assert phase.detail["paths"][made.signed_path] == "not-signed"
+    assert judge(Client.NIX, [phase]).verdict is Verdict.UNPROVED
 
 
 @pytest.mark.parametrize("key", [WRONG_KEY, WRONG_KEY.replace("test-1", "other-1"), ""])
@@ -134,23 +142,23 @@ def test_a_wrong_key_and_no_other_path_is_an_error(nix, made, served, tmp_path, 
 
 
 def test_a_path_that_nobody_published_is_no_hit_and_no_proof(nix, served, tmp_path):
-    leg = hit(nix, target(served.endpoint.port, probe_path=UNPUBLISHED), tmp_path, deadline=late())
-    assert (leg.hits, leg.asked, leg.first_hit, leg.violations) == (0, 1, None, ())
-    assert leg.detail["nothing_to_hit"] is True
-    assert leg.detail["paths"] == {UNPUBLISHED: "not-published"}
-    assert judge(Client.NIX, [leg]).verdict is Verdict.NOTHING_TO_HIT
+    phase = hit(nix, target(served.endpoint.port, probe_path=UNPUBLISHED), tmp_path, deadline=late())
+    assert (phase.hits, phase.asked, phase.first_hit, phase.violations) == (0, 1, None, ())
+    assert phase.detail["nothing_to_hit"] is True
+    assert phase.detail["paths"] == {UNPUBLISHED: "not-published"}
+    assert judge(Client.NIX, [phase]).verdict is Verdict.NOTHING_TO_HIT
 
 
 def test_an_operator_need_not_publish_the_probe_path(nix, made, served, tmp_path):
     only = target(served.endpoint.port, made.public_key, made.signed_path, probe_path=UNPUBLISHED)
-    leg = hit(nix, only, tmp_path, deadline=late())
-    assert (leg.hits, leg.asked, leg.detail["key_proved"]) == (1, 1, True)
+    phase = hit(nix, only, tmp_path, deadline=late())
+    assert (phase.hits, phase.asked, phase.detail["key_proved"]) == (1, 1, True)
 
 
 def test_a_path_that_a_person_names_is_asked_for_too(nix, made, served, tmp_path):
     plain = target(served.endpoint.port, made.public_key, None)
-    leg = hit(nix, plain, tmp_path, [f"{made.signed_path}/manifest.nix"], deadline=late())
-    assert leg.detail["paths"] == {made.probe_path: "hit", made.signed_path: "hit"}
+    phase = hit(nix, plain, tmp_path, [f"{made.signed_path}/manifest.nix"], deadline=late())
+    assert phase.detail["paths"] == {made.probe_path: "hit", made.signed_path: "hit"}
     missed = hit(nix, plain, tmp_path, [UNPUBLISHED], deadline=late())
     assert (missed.hits, missed.asked) == (1, 2)
 
@@ -170,10 +178,10 @@ def test_what_is_no_store_path_is_refused(nix, served, tmp_path, path):
 
 
 def test_with_the_endpoint_withheld_nothing_comes(nix, served, tmp_path):
-    leg = control(nix, served, tmp_path, deadline=late())
-    assert (leg.name, leg.asked, leg.hits, leg.local) == (LegName.CONTROL, 2, 0, 0)
-    assert leg.violations == ()
-    assert str(served.endpoint.port) not in leg.detail["substituter"]
+    phase = control(nix, served, tmp_path, deadline=late())
+    assert (phase.name, phase.asked, phase.hits, phase.local) == (PhaseName.CONTROL, 2, 0, 0)
+    assert phase.violations == ()
+    assert str(served.endpoint.port) not in phase.detail["substituter"]
 
 
 def routes_of(name: str) -> nix_caches.Routes:
@@ -247,12 +255,12 @@ def test_a_token_goes_to_the_cache_by_a_private_netrc_and_not_by_the_command_lin
     requests: list[bytes] = []
     headers = (("Authorization", "Bearer s3cret"), ("X-Other", "y"))
     with nix_caches.serving(nix_caches.publishing(info), requests=requests) as port:
-        leg = hit(nix, target(port, headers=headers), tmp_path, deadline=late())
+        phase = hit(nix, target(port, headers=headers), tmp_path, deadline=late())
     expected = base64.b64encode(b"gfattach:s3cret")
-    assert leg.hits == 1
+    assert phase.hits == 1
     assert all(b"Basic " + expected in request for request in requests)
-    assert leg.detail["headers_left_out"] == ["X-Other"]
-    assert "s3cret" not in json.dumps(leg.record(0.0))
+    assert phase.detail["headers_left_out"] == ["X-Other"]
+    assert "s3cret" not in json.dumps(phase.record(0.0))
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -280,19 +288,19 @@ def test_an_interrupt_leaves_neither_a_nix_nor_a_store(nix, tmp_path):
     with nix_caches.serving({"*": nix_caches.hang}) as port:
         url = f"http://127.0.0.1:{port}"
         asked = [str(nix.path), nix.version, url, WRONG_KEY, UNPUBLISHED, str(tmp_path / "work")]
-        leg = subprocess.Popen(
+        phase = subprocess.Popen(
             [sys.executable, "-c", _AS_SOMEBODY, *asked],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)},
             stderr=subprocess.PIPE,
         )
-        children = Path(f"/proc/{leg.pid}/task/{leg.pid}/children")
+        children = Path(f"/proc/{phase.pid}/task/{phase.pid}/children")
         waited = late()
         while not list(tmp_path.glob("work/*/root/nix/var/nix/db/db.sqlite")) and not waited.expired:
             time.sleep(0.02)
         [child] = children.read_text().split()
-        leg.send_signal(signal.SIGINT)
-        _, said = leg.communicate(timeout=NIX_SECONDS)
-    assert leg.returncode != 0
+        phase.send_signal(signal.SIGINT)
+        _, said = phase.communicate(timeout=NIX_SECONDS)
+    assert phase.returncode != 0
     assert b"KeyboardInterrupt" in said
     assert not Path(f"/proc/{child}").exists()
     assert list((tmp_path / "work").iterdir()) == []
@@ -334,13 +342,13 @@ import json, sys
 from pathlib import Path
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
-from gfattach.proof.nix.legs import hit
+from gfattach.proof.nix.phases import hit
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
 program, version, url, key, path, work = sys.argv[1:]
 target = SubstituterTarget(parse_endpoint(url), (key,), signed_path=path)
-leg = hit(Nix(Path(program), version), target, Path(work), deadline=Deadline.after(60))
-print(json.dumps(leg.record(leg.started)))
+phase = hit(Nix(Path(program), version), target, Path(work), deadline=Deadline.after(60))
+print(json.dumps(phase.record(phase.started)))
 """
 
 
@@ -374,8 +382,8 @@ def test_a_user_without_rights_proves_as_much_as_root(nix, made, served):
             env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": "/nonexistent"},
         )
         assert done.returncode == 0, done.stderr
-        leg = json.loads(done.stdout)
-        assert (leg["hits"], leg["asked"], leg["key_proved"], leg["violations"]) == (2, 2, True, [])
+        phase = json.loads(done.stdout)
+        assert (phase["hits"], phase["asked"], phase["key_proved"], phase["violations"]) == (2, 2, True, [])
         assert list(work.iterdir()) == []
     finally:
         shutil.rmtree(work)

@@ -56,8 +56,8 @@ def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
     assert found["substituter.attic"]["code"] == "substituter.attic.ok"
     assert "private" in found["substituter.attic"]["seen"]
     assert found["nix.netrc"]["code"] == "nix.netrc.given"
-    [leg] = [leg for leg in document["result"]["legs"] if leg["client"] == "nix"]
-    assert leg["hits"] == 0  # the site names no path, and the probe path is not published
+    [phase] = [phase for phase in document["result"]["phases"] if phase["client"] == "nix"]
+    assert phase["hits"] == 0  # the site names no path, and the probe path is not published
     proved = private.json("prove", "--no-bazel", "--nix-path", SIGNED)
     assert proved["result"]["verdict"] == "proved"
     assert findings(private.json("status"))["substituter.info"]["status"] != "fail"

@@ -25,14 +25,14 @@ def attached(machine, cache):
         yield machine
 
 
-def legs(document):
-    return {leg["leg"]: leg for leg in document["result"]["legs"] if leg["client"] == "nix"}
+def phases(document):
+    return {phase["phase"]: phase for phase in document["result"]["phases"] if phase["client"] == "nix"}
 
 
 def test_a_named_path_comes_with_its_stages_and_bytes_and_proves_the_key(attached, cache):
     inside = f"{cache.signed_path}/bin/whatever"
     document = attached.json("prove", "--no-bazel", "--nix-path", inside)
-    hit, control = legs(document)["hit"], legs(document)["control"]
+    hit, control = phases(document)["hit"], phases(document)["control"]
     assert document["result"]["verdict"] == "proved"
     assert (hit["asked"], hit["hits"], hit["local"], control["hits"]) == (2, 2, 0, 0)
     assert hit["paths"][cache.signed_path] == "hit" and hit["key_proved"] is True
@@ -49,14 +49,14 @@ def test_a_person_reads_the_stages_and_the_bytes(attached, cache):
 
 def test_a_path_that_the_cache_has_not_got_is_left_unproved(attached):
     document = attached.json("prove", "--no-bazel", "--nix-path", UNPUBLISHED, code=4)
-    assert legs(document)["hit"]["paths"][UNPUBLISHED] == "not-published"
+    assert phases(document)["hit"]["paths"][UNPUBLISHED] == "not-published"
 
 
 def test_up_takes_a_named_path_along(machine, cache):
     with serving_files(cache.directory) as port:
         site = ("--substituter", f"http://127.0.0.1:{port}", "--public-key", cache.public_key)
         document = machine.json("up", *site, "--no-bazel", "--nix-path", cache.signed_path, "--require-hit")
-    assert legs(document)["hit"]["paths"][cache.signed_path] == "hit"
+    assert phases(document)["hit"]["paths"][cache.signed_path] == "hit"
     assert machine.json("up", *site, "--nix-path", "/etc", code=2)["error"]["code"] == "nix.path"
 
 

@@ -1,4 +1,4 @@
-"""A real bazel-remote, asked as gfattach asks it: probes and legs over gRPC, HTTP and TLS."""
+"""A real bazel-remote, asked as gfattach asks it: probes and phases over gRPC, HTTP and TLS."""
 
 import base64
 

@@ -9,7 +9,7 @@ import pytest
 
 from gfattach.core.deadline import Deadline
 from gfattach.tls import explain as parts
-from gfattach.tls import way
+from gfattach.tls import route
 from gfattach.tls.certificate import now
 from gfattach.tls.context import blind, verifying
 from gfattach.tls.explain import WORDS
@@ -32,7 +32,7 @@ def asked(pki, port, *, name=NAME, alpn=(), pair=None, **wrong):
         pki.ca, alpn=alpn, certificate=pair and pair.certificate, key=pair and pair.key, **wrong
     )
     found = inspect(
-        way.to_host("127.0.0.1", port),
+        route.to_host("127.0.0.1", port),
         name,
         context,
         Deadline.after(10),
@@ -246,7 +246,7 @@ def test_a_unix_socket_leads_to_a_server_with_its_real_name(pki, tmp_path):
     path = tmp_path / "s"
     with answering(server_context(pki.issue(NAME)), path=path):
         good, bad = (
-            inspect(way.to_socket(path), name, verifying(pki.ca), Deadline.after(10))
+            inspect(route.to_socket(path), name, verifying(pki.ca), Deadline.after(10))
             for name in (NAME, "other.test")
         )
     assert cause(good) is None
@@ -267,10 +267,10 @@ def proxy(answer=b"HTTP/1.1 200 Connection established\r\n\r\n", heard=None, por
             pass
 
     def handle(connection):
-        asking = b""
-        while b"\r\n\r\n" not in asking:
-            asking += connection.recv(4096)
-        heard.append(asking)
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += connection.recv(4096)
+        heard.append(request)
         connection.sendall(answer)
         if port is None:
             return
@@ -286,8 +286,8 @@ def proxy(answer=b"HTTP/1.1 200 Connection established\r\n\r\n", heard=None, por
 def test_a_proxy_is_asked_to_connect_and_its_credentials_are_not_shown(pki):
     heard = []
     with answering(server_context(pki.issue(NAME))) as port, proxy(heard=heard, port=port) as door:
-        route = way.through_proxy(way.to_host("127.0.0.1", door), NAME, 6443, "Basic czNjcmV0")
-        found = inspect(route, NAME, verifying(pki.ca), Deadline.after(10))
+        through = route.through_proxy(route.to_host("127.0.0.1", door), NAME, 6443, "Basic czNjcmV0")
+        found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))
     assert cause(found) is None
     assert heard[0].startswith(b"CONNECT cache.test:6443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic czNjcmV0\r\n" in heard[0]
@@ -296,15 +296,15 @@ def test_a_proxy_is_asked_to_connect_and_its_credentials_are_not_shown(pki):
 
 def test_a_proxy_that_refuses_is_quoted(pki):
     with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", []) as door:
-        route = way.through_proxy(way.to_host("127.0.0.1", door), NAME, 6443)
-        found = inspect(route, NAME, verifying(pki.ca), Deadline.after(10))
+        through = route.through_proxy(route.to_host("127.0.0.1", door), NAME, 6443)
+        found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))
     assert cause(found).word == "unreachable"
     assert "407 proxy authentication required" in cause(found).seen
 
 
 def test_a_check_that_is_switched_off_is_warned_about(pki, others):
     with answering(server_context(others.issue("other.test"))) as port:
-        found = inspect(way.to_host("127.0.0.1", port), NAME, blind(), Deadline.after(10))
+        found = inspect(route.to_host("127.0.0.1", port), NAME, blind(), Deadline.after(10))
     trust = {part.topic: part for part in explain(found)}["trust"]
     assert (trust.word, trust.failed, cause(found)) == ("unchecked", False, None)
 

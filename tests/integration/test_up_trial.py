@@ -63,19 +63,23 @@ def test_the_document_holds_to_the_schema(attached):
 @BAZEL
 def test_bazel_is_proved_with_a_warm_and_a_cold_server(attached):
     _, document, _ = attached
-    legs = [leg for leg in document["result"]["legs"] if leg["client"] == "bazel"]
-    assert [(leg["leg"], leg["warm"]) for leg in legs] == [("fill", False), ("hit", True), ("hit", False)]
-    for leg in legs[1:]:
-        assert leg["hits"] >= 0.95 * leg["asked"] > 0
-        assert leg["violations"] == []
-        assert leg["rpcs"]["GetActionResult OK"] == leg["hits"]
+    phases = [phase for phase in document["result"]["phases"] if phase["client"] == "bazel"]
+    assert [(phase["phase"], phase["warm"]) for phase in phases] == [
+        ("fill", False),
+        ("hit", True),
+        ("hit", False),
+    ]
+    for phase in phases[1:]:
+        assert phase["hits"] >= 0.95 * phase["asked"] > 0
+        assert phase["violations"] == []
+        assert phase["rpcs"]["GetActionResult OK"] == phase["hits"]
 
 
 @NIX
 def test_nix_is_proved_with_a_signature(attached):
     _, document, _ = attached
-    [leg] = [leg for leg in document["result"]["legs"] if leg["client"] == "nix"]
-    assert (leg["leg"], leg["hits"], leg["local"]) == ("hit", 2, 0)
+    [phase] = [phase for phase in document["result"]["phases"] if phase["client"] == "nix"]
+    assert (phase["phase"], phase["hits"], phase["local"]) == ("hit", 2, 0)
 
 
 def test_nothing_that_git_sees_has_changed_and_all_is_private(attached):
@@ -112,16 +116,18 @@ def test_prove_fills_hits_and_sees_the_hits_vanish(attached):
     document = machine.json("prove", "--evidence", str(evidence))
     jsonschema.validate(document, SCHEMA)
     assert document["result"]["verdict"] == "proved"
-    legs = {(leg["client"], leg["leg"], leg["warm"]): leg for leg in document["result"]["legs"]}
-    fill, hit = legs["bazel", "fill", False], legs["bazel", "hit", True]
-    control = legs["bazel", "control", True]
+    phases = {
+        (phase["client"], phase["phase"], phase["warm"]): phase for phase in document["result"]["phases"]
+    }
+    fill, hit = phases["bazel", "fill", False], phases["bazel", "hit", True]
+    control = phases["bazel", "control", True]
     assert (fill["hits"], fill["local"]) == (0, fill["asked"])  # a nonce: nobody can have stored it
     assert hit["hits"] >= 0.95 * hit["asked"]
     assert (control["hits"], control["local"]) == (0, control["asked"])
-    assert legs["nix", "control", None]["hits"] == 0
-    assert legs["protocol", "control", None]["hits"] == 0
+    assert phases["nix", "control", None]["hits"] == 0
+    assert phases["protocol", "control", None]["hits"] == 0
     kept = json.loads(evidence.read_text())
-    assert kept["legs"] == document["result"]["legs"] and kept["schema"] == "gfattach.first-hit/1"
+    assert kept["phases"] == document["result"]["phases"] and kept["schema"] == "gfattach.first-hit/1"
 
 
 @BAZEL
@@ -134,9 +140,9 @@ def test_prove_measures_a_target_of_the_workspace_and_only_reads(attached):
         document = machine.json("prove", "--target", "//:own", code=4)
     finally:
         build.unlink()
-    [leg] = document["result"]["legs"]
-    assert (leg["hits"], leg["local"]) == (0, leg["asked"])
-    assert "UpdateActionResult OK" not in leg["rpcs"]
+    [phase] = document["result"]["phases"]
+    assert (phase["hits"], phase["local"]) == (0, phase["asked"])
+    assert "UpdateActionResult OK" not in phase["rpcs"]
     assert document["result"]["verdict"] == "nothing-to-hit"
 
 

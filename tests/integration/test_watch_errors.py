@@ -12,8 +12,8 @@ SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
 
 @pytest.mark.parametrize("way", [("status", "--watch"), ("logs", "--follow"), ("logs", "-f")])
 @pytest.mark.parametrize(("more", "code"), [((), "agent.none"), (("--nonsense",), "usage")])
-def test_the_error_of_what_goes_on_is_one_line(machine, way, more, code):
-    done = machine.run(*way, *more, "-o", "json")
+def test_the_error_of_what_goes_on_is_one_line(machine, route, more, code):
+    done = machine.run(*route, *more, "-o", "json")
     [line] = done.stdout.splitlines()
     document = json.loads(line)
     jsonschema.validate(document, SCHEMA)

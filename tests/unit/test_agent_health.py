@@ -36,11 +36,11 @@ class TestGrpc:
         assert opening[24 + 3] == SETTINGS
 
     def test_it_asks_for_capabilities_with_an_empty_message(self):
-        asking = GrpcQuestion("cache:9092", tls=True).ask()
-        assert b"/build.bazel.remote.execution.v2.Capabilities/GetCapabilities" in asking
-        assert b"cache:9092" in asking
-        assert b"https" in asking
-        assert asking.endswith(frame(DATA, END_STREAM, 1, bytes(5)))
+        request = GrpcQuestion("cache:9092", tls=True).ask()
+        assert b"/build.bazel.remote.execution.v2.Capabilities/GetCapabilities" in request
+        assert b"cache:9092" in request
+        assert b"https" in request
+        assert request.endswith(frame(DATA, END_STREAM, 1, bytes(5)))
 
     def test_a_long_authority_is_spelt_out(self):
         name = "x" * 300
@@ -160,9 +160,9 @@ class TestHttp:
     def test_the_request_is_a_get_of_the_path(self):
         question = HttpQuestion("cache:8080", "status", store=False)
         question.begin()
-        asking = question.ask()
-        assert asking.startswith(b"GET /status HTTP/1.1\r\n")
-        assert b"host: cache:8080\r\n" in asking.lower()
+        request = question.ask()
+        assert request.startswith(b"GET /status HTTP/1.1\r\n")
+        assert b"host: cache:8080\r\n" in request.lower()
 
     @pytest.mark.parametrize("status", [200, 204, 404, 401, 403])
     def test_a_cache_answers(self, status):

@@ -37,7 +37,7 @@ FULL = Attachment(
     nix_conf=Path("/w/nix.conf"),
     links=(Path("/w/user.bazelrc"),),
     trial=Path("/w/trial"),
-    first_hit={"seconds": 1.84, "legs": [{"client": "bazel"}]},
+    first_hit={"seconds": 1.84, "phases": [{"client": "bazel"}]},
 )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.contract.bazel.arguments import arguments, header_rc, may_upload, split
-from gfattach.contract.bazel.flags import known_names, questions, uncertain_flags
+from gfattach.contract.bazel.flags import known_names, reviews, uncertain_flags
 from gfattach.core.errors import RefusedError, UsageError
 
 CACHE = {"BAZEL_REMOTE_CACHE": "grpc://cache:9092"}
@@ -30,7 +30,7 @@ ALL = {
 def named(environment, command):
     """The names that a Bazel gives which knows every flag under its newest name."""
     needed = uncertain_flags(environment, command)
-    return known_names(needed, set(questions(needed)), "9.0.0")
+    return known_names(needed, set(reviews(needed)), "9.0.0")
 
 
 def built(environment, *words, rc=(), upload=False):
@@ -174,7 +174,7 @@ def test_files_of_build_events_that_a_person_would_upload_are_refused_like_resul
 def test_no_rc_file_and_no_config_uploads_the_files_of_build_events():
     """The command line comes behind every rc file, and is said once more behind a config."""
     needed = uncertain_flags(CACHE, "build", keep_events=True)
-    names = known_names(needed, set(questions(needed)), "4.2.3")
+    names = known_names(needed, set(reviews(needed)), "4.2.3")
     line = arguments(split(["build", "--config=ci", "//:x"]), CACHE, names=names)
     assert [i for i, word in enumerate(line) if word == f"{EVENTS}=local"] == [3, len(line) - 1]
 

@@ -145,8 +145,8 @@ def test_text_without_a_summary(text):
 
 
 def test_files_that_hold_options_are_private_and_do_not_stay(tmp_path):
-    with pytest.raises(RuntimeError), private_files(tmp_path / "leg", "a", "b") as files:
+    with pytest.raises(RuntimeError), private_files(tmp_path / "phase", "a", "b") as files:
         assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
-        assert (tmp_path / "leg").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / "phase").stat().st_mode & 0o777 == 0o700
         raise RuntimeError
-    assert list((tmp_path / "leg").iterdir()) == []
+    assert list((tmp_path / "phase").iterdir()) == []

@@ -1,4 +1,4 @@
-"""From a build to a leg: what counts as a hit, and what voids it."""
+"""From a build to a phase: what counts as a hit, and what voids it."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import pytest
 
 from gfattach.bazel.events import BuildEvents, Options, Spawns
 from gfattach.bazel.grpc_log import CallLog
-from gfattach.proof.bazel.evidence import Build, clock_offset, leg_of
+from gfattach.proof.bazel.evidence import Build, clock_offset, phase_of
 from gfattach.proof.bazel.options import Access
-from gfattach.proof.evidence import Client, LegName
+from gfattach.proof.evidence import Client, PhaseName
 
 ENDPOINT = "grpc://127.0.0.1:9092"
 
@@ -25,7 +25,7 @@ OPTIONS = Options((f"--remote_cache={ENDPOINT}", "--remote_executor=", "--disk_c
 
 #: Twenty hits on a warm server: what a proof should look like.
 GOOD = Build(
-    name=LegName.HIT,
+    name=PhaseName.HIT,
     access=Access.READ,
     endpoint=ENDPOINT,
     started=1000.0,
@@ -52,24 +52,24 @@ def optioned(*more):
 
 
 def test_twenty_hits_are_a_leg_without_violations():
-    leg = leg_of(GOOD)
-    assert (leg.client, leg.name, leg.warm) == (Client.BAZEL, LegName.HIT, True)
-    assert (leg.asked, leg.hits, leg.local) == (20, 20, 0)
-    assert leg.violations == ()
-    assert leg.rpcs == LOG.counts
-    assert leg.detail["actions"] == ["aa", "bb"]
-    assert leg.detail["exit_code"] == 0 and leg.detail["bazel"] == "8.1.1"
-    assert leg.detail["processes"].startswith("21 processes")
+    phase = phase_of(GOOD)
+    assert (phase.client, phase.name, phase.warm) == (Client.BAZEL, PhaseName.HIT, True)
+    assert (phase.asked, phase.hits, phase.local) == (20, 20, 0)
+    assert phase.violations == ()
+    assert phase.rpcs == LOG.counts
+    assert phase.detail["actions"] == ["aa", "bb"]
+    assert phase.detail["exit_code"] == 0 and phase.detail["bazel"] == "8.1.1"
+    assert phase.detail["processes"].startswith("21 processes")
 
 
 def test_the_first_hit_is_moved_from_the_wall_clock_to_the_monotonic_one():
-    assert leg_of(GOOD).first_hit == pytest.approx(1001.5)
+    assert phase_of(GOOD).first_hit == pytest.approx(1001.5)
 
 
 def test_a_clock_that_was_set_during_the_leg_is_noted_and_keeps_the_hit_inside_it():
-    leg = leg_of(replace(GOOD, offsets=(GOOD.offsets[0], GOOD.offsets[0] - 3600)))
-    assert leg.started <= leg.first_hit <= leg.started + leg.seconds
-    assert leg.detail["clock_moved"] == -3600
+    phase = phase_of(replace(GOOD, offsets=(GOOD.offsets[0], GOOD.offsets[0] - 3600)))
+    assert phase.started <= phase.first_hit <= phase.started + phase.seconds
+    assert phase.detail["clock_moved"] == -3600
 
 
 def test_the_clocks_are_compared_as_they_are():
@@ -89,7 +89,7 @@ def test_the_clocks_are_compared_as_they_are():
         ({"log": replace(LOG, hits=15)}, "bazel counts 20 hits, and the remote cache served 15"),
         ({"events": spawned(remote_cache_hit=17, local=3)}, "17 of the 20 results that the cache knew"),
         ({"events": optioned("--remote_cache=grpc://y:1")}, "another cache than the one to prove was asked"),
-        ({"log": replace(LOG, uploads=1)}, "1 uploads were made in a leg that only reads"),
+        ({"log": replace(LOG, uploads=1)}, "1 uploads were made in a phase that only reads"),
         ({"log": replace(LOG, capabilities=None)}, "not attached: Bazel never asked"),
         ({"log": replace(LOG, capabilities="UNAVAILABLE")}, "not attached: "),
         ({"exit_code": 34, "last_words": "no route"}, "bazel exited with 34: no route"),
@@ -97,36 +97,36 @@ def test_the_clocks_are_compared_as_they_are():
     ],
 )
 def test_what_voids_a_leg(change, told):
-    violations = leg_of(replace(GOOD, **change)).violations
+    violations = phase_of(replace(GOOD, **change)).violations
     assert len(violations) >= 1
     assert any(told in violation for violation in violations)
 
 
 def test_a_disk_cache_that_an_old_bazel_reports_as_remote_is_no_hit():
     """Before Bazel 5 a disk cache's hits are counted as "remote cache hit"; the log has none of them."""
-    leg = leg_of(replace(GOOD, log=replace(LOG, hits=0, hit_at=None)))
-    assert leg.hits == 0 and leg.first_hit is None
-    assert leg.violations
+    phase = phase_of(replace(GOOD, log=replace(LOG, hits=0, hit_at=None)))
+    assert phase.hits == 0 and phase.first_hit is None
+    assert phase.violations
 
 
 def test_results_whose_blobs_are_gone_are_no_hits():
-    leg = leg_of(replace(GOOD, events=spawned(remote_cache_hit=17, local=3)))
-    assert (leg.hits, leg.local) == (17, 3)
+    phase = phase_of(replace(GOOD, events=spawned(remote_cache_hit=17, local=3)))
+    assert (phase.hits, phase.local) == (17, 3)
 
 
 def test_a_fill_may_upload_and_find_what_is_there():
-    fill = replace(GOOD, name=LegName.FILL, access=Access.WRITE, log=replace(LOG, uploads=40))
-    assert leg_of(fill).violations == ()
+    fill = replace(GOOD, name=PhaseName.FILL, access=Access.WRITE, log=replace(LOG, uploads=40))
+    assert phase_of(fill).violations == ()
 
 
 def test_a_hit_on_what_nobody_can_have_stored_is_a_violation():
-    fill = replace(GOOD, name=LegName.FILL, access=Access.WRITE)
-    assert "although nobody can have stored them" in leg_of(fill, novel=True).violations[0]
+    fill = replace(GOOD, name=PhaseName.FILL, access=Access.WRITE)
+    assert "although nobody can have stored them" in phase_of(fill, novel=True).violations[0]
 
 
 WITHHELD = replace(
     GOOD,
-    name=LegName.CONTROL,
+    name=PhaseName.CONTROL,
     access=Access.WITHHELD,
     events=spawned(local=20),
     log=CallLog(counts={"GetCapabilities UNAVAILABLE": 2}, capabilities="UNAVAILABLE"),
@@ -134,29 +134,29 @@ WITHHELD = replace(
 
 
 def test_a_control_builds_everything_here():
-    leg = leg_of(WITHHELD)
-    assert (leg.asked, leg.hits, leg.local, leg.violations) == (20, 0, 20, ())
+    phase = phase_of(WITHHELD)
+    assert (phase.asked, phase.hits, phase.local, phase.violations) == (20, 0, 20, ())
 
 
 def test_hits_in_a_control_are_counted_and_told():
-    leg = leg_of(replace(WITHHELD, events=spawned(local=15, remote_cache_hit=5)))
-    assert leg.hits == 5
-    assert any("5 hits" in violation for violation in leg.violations)
+    phase = phase_of(replace(WITHHELD, events=spawned(local=15, remote_cache_hit=5)))
+    assert phase.hits == 5
+    assert any("5 hits" in violation for violation in phase.violations)
 
 
 def test_an_http_cache_is_judged_by_the_summary_and_says_so():
-    leg = leg_of(replace(GOOD, log=None))
-    assert (leg.asked, leg.hits, leg.violations) == (20, 20, ())
-    assert leg.first_hit == 1003.5
-    assert "no log of calls" in leg.detail["source"]
+    phase = phase_of(replace(GOOD, log=None))
+    assert (phase.asked, phase.hits, phase.violations) == (20, 20, ())
+    assert phase.first_hit == 1003.5
+    assert "no log of calls" in phase.detail["source"]
 
 
 def test_the_summary_stands_in_for_an_event_file_without_runners():
-    leg = leg_of(replace(GOOD, events=replace(GOOD.events, spawns=None)))
-    assert leg.hits == 20
+    phase = phase_of(replace(GOOD, events=replace(GOOD.events, spawns=None)))
+    assert phase.hits == 20
 
 
 def test_an_action_that_was_never_looked_up_was_not_asked_for():
     """Actions that are not to be cached run here, and are no misses."""
-    leg = leg_of(replace(GOOD, events=spawned(remote_cache_hit=20, local=7)))
-    assert (leg.asked, leg.hits, leg.local, leg.violations) == (20, 20, 7, ())
+    phase = phase_of(replace(GOOD, events=spawned(remote_cache_hit=20, local=7)))
+    assert (phase.asked, phase.hits, phase.local, phase.violations) == (20, 20, 7, ())

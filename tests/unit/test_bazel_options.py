@@ -8,8 +8,8 @@ from gfattach.bazel.probe_workspace import ACTIONS, write_probe
 from gfattach.bazel.program import Bazel
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.errors import BazelError, RefusedError, UsageError
-from gfattach.proof.bazel.legs import BazelLegs, measure_target
 from gfattach.proof.bazel.options import Access, ProofOptions, endpoint_options
+from gfattach.proof.bazel.phases import BazelPhases, measure_target
 from gfattach.reapi.target import CacheTarget, TlsFiles
 
 BAZEL = Bazel(Path("/usr/bin/bazel"), "8.1.1")
@@ -103,10 +103,10 @@ def test_a_fill_is_refused_where_nothing_may_be_stored(tmp_path):
     from gfattach.core.deadline import Deadline
 
     with (
-        BazelLegs(BAZEL, target("grpc://127.0.0.1:1"), tmp_path) as legs,
+        BazelPhases(BAZEL, target("grpc://127.0.0.1:1"), tmp_path) as phases,
         pytest.raises(RefusedError) as caught,
     ):
-        legs.fill(Deadline.after(1))
+        phases.fill(Deadline.after(1))
     assert "grpc://127.0.0.1:1" in caught.value.fact
 
 

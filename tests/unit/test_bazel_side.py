@@ -1,13 +1,13 @@
-"""Which legs of Bazel are worth their time."""
+"""Which phases of Bazel are worth their time."""
 
 from gfattach.attach.bazel import checks as bazel_side
 from gfattach.core.engine import Run
-from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.evidence import Client, Phase, PhaseName
 from gfattach.proof.measure import Measurement
 
 
 class Counted:
-    """Legs of a Bazel that serves `hits` of 20 from the cache, and how often it was asked."""
+    """Phases of a Bazel that serves `hits` of 20 from the cache, and how often it was asked."""
 
     def __init__(self, hits):
         self.hits = hits
@@ -15,14 +15,14 @@ class Counted:
 
     def hit(self, deadline, *, warm):
         self.asked += 1
-        return Leg(Client.BAZEL, LegName.HIT, 0.0, 1.0, 20, self.hits, 20 - self.hits, warm=warm)
+        return Phase(Client.BAZEL, PhaseName.HIT, 0.0, 1.0, 20, self.hits, 20 - self.hits, warm=warm)
 
 
 def test_a_warm_server_is_measured_where_a_cold_one_was_served():
     for hits, times in ((20, 2), (1, 2), (0, 1)):
-        legs, measurement = Counted(hits), Measurement(Run())
+        phases, measurement = Counted(hits), Measurement(Run())
         measurement.measure(
-            "hit", "ask the cache for it", lambda progress, legs=legs: legs.hit(None, warm=False)
+            "hit", "ask the cache for it", lambda progress, phases=phases: phases.hit(None, warm=False)
         )
-        bazel_side.hit_again(legs, measurement, warm=True)
-        assert (hits, legs.asked) == (hits, times)
+        bazel_side.hit_again(phases, measurement, warm=True)
+        assert (hits, phases.asked) == (hits, times)

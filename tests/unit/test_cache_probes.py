@@ -8,9 +8,9 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run
 from gfattach.core.finding import Inquiry
-from gfattach.probes.cache.speech import judge_speech
+from gfattach.probes.cache.sniff import judge_sniff
 from gfattach.probes.cache.stage import STAGE
-from gfattach.reapi.speech import Heard, Speech
+from gfattach.reapi.sniff import SniffResult, WireProtocol
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import Tls
 
@@ -55,13 +55,13 @@ def test_without_a_name_nothing_else_is_asked(monkeypatch):
 
 @pytest.mark.parametrize("alpn", [None, "http/1.1"])
 def test_tls_that_does_not_agree_on_http2_cannot_carry_grpc(alpn):
-    finding = judge_speech(CACHE, Heard(Speech.TLS, tls=Tls(alpn=alpn)))
+    finding = judge_sniff(CACHE, SniffResult(WireProtocol.TLS, tls=Tls(alpn=alpn)))
     assert finding.code == "cache.protocol.http-for-grpc"
     assert finding.hints[0].startswith("use https://cache.example:443")
 
 
 def test_a_path_is_kept_for_http_and_left_out_for_grpc():
     target = CacheTarget(Endpoint("http", "cache.example", 8080, "/bazel"))
-    assert judge_speech(target, Heard(Speech.HTTP2)).hints == ("use grpc://cache.example:8080",)
-    encrypted = judge_speech(target, Heard(Speech.TLS, tls=Tls(alpn="http/1.1")))
+    assert judge_sniff(target, SniffResult(WireProtocol.HTTP2)).hints == ("use grpc://cache.example:8080",)
+    encrypted = judge_sniff(target, SniffResult(WireProtocol.TLS, tls=Tls(alpn="http/1.1")))
     assert encrypted.hints == ("use https://cache.example:8080/bazel",)

@@ -58,7 +58,9 @@ def test_a_program_is_told_of_the_shell_too(capsys, monkeypatch, attached):
 def _forward(**more):
     plain = {"name": "grpc apps/cache:9092", "state": "up", "since": 0.0, "last_error": "", "pods": ()}
     listening = {"address": "127.0.0.1", "port": 41000, "socket_path": None}
-    counts = dict.fromkeys(("open_connections", "total_connections", "reconnects", "strangers", "refused"), 0)
+    counts = dict.fromkeys(
+        ("open_connections", "total_connections", "reconnects", "rejected_peers", "refused"), 0
+    )
     return ForwardStatus(**{**plain, **listening, **counts, "bytes_sent": 0, "bytes_received": 0, **more})
 
 

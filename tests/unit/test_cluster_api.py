@@ -16,10 +16,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gfattach.cluster.api import loop as background
-from gfattach.cluster.api import reviews as questions
+from gfattach.cluster.api import reviews
 from gfattach.cluster.api.client import Api, ApiError, path_of, read
 from gfattach.cluster.api.fields import MESSAGE_LIMIT
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.reviews import Right
 from gfattach.cluster.api.services import ReadyPod, ready_pods, survey
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
@@ -194,7 +194,7 @@ def asked(pages, question):
     """What `question` of an API comes to, and the paths that were asked for."""
     heard = []
     with faults.http(pages, heard=heard) as port:
-        found = background.now(question(api_at(port)))
+        found = background.run_sync(question(api_at(port)))
     return found, [path for _, path, _ in heard]
 
 
@@ -250,20 +250,20 @@ def test_a_service_that_is_not_there_is_named_whatever_the_slices_say():
     ],
 )
 def test_a_version_is_two_numbers_whatever_a_vendor_adds(version, expected):
-    found, _ = asked({"/version": page(version)}, lambda api: questions.version(api, soon()))
+    found, _ = asked({"/version": page(version)}, lambda api: reviews.version(api, soon()))
     assert found == expected
 
 
 def test_a_server_that_is_silent_keeps_nobody_beyond_the_deadline():
     with faults.talking(faults.silent) as port, pytest.raises(ClusterError, match="no answer"):
-        now(api_at(port).get("/version", Deadline.after(0.3)))
+        run_sync(api_at(port).get("/version", Deadline.after(0.3)))
 
 
 def test_an_answer_without_end_is_cut_off():
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
     with faults.talking(faults.saying(head + b" " * (9 * 1024 * 1024))) as port:
         with pytest.raises(ClusterError, match="larger than"):
-            now(api_at(port).get("/version", soon()))
+            run_sync(api_at(port).get("/version", soon()))
 
 
 # which rights are needed
@@ -342,7 +342,7 @@ def test_threads_ask_at_the_same_time_over_one_loop():
         seen.add(threading.get_ident())
         await asyncio.sleep(0.05)
 
-    threads = [threading.Thread(target=lambda: background.now(meet())) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: background.run_sync(meet())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -355,7 +355,7 @@ def test_an_error_reaches_who_asked():
         raise ClusterError("no")
 
     with pytest.raises(ClusterError, match="no"):
-        background.now(broken())
+        background.run_sync(broken())
 
 
 def test_what_belongs_to_a_forgotten_owner_is_closed():
@@ -374,7 +374,7 @@ def test_a_process_ends_quietly_and_at_once_whatever_still_waits():
     script = (
         "import asyncio, threading, time\n"
         "from gfattach.cluster.api import loop as background\n"
-        "threading.Thread(target=lambda: background.now(asyncio.sleep(60)), daemon=True).start()\n"
+        "threading.Thread(target=lambda: background.run_sync(asyncio.sleep(60)), daemon=True).start()\n"
         "time.sleep(0.2)\n"
     )
     before = time.monotonic()

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gfattach.cluster.kubeconfig import exec_cache as handouts
+from gfattach.cluster.kubeconfig import exec_cache as exec_credentials
 from gfattach.cluster.kubeconfig import exec_plugin
 from gfattach.core.errors import ClusterError
 from tests.harness.cluster.kubeconfig_files import (
     V1,
     certificate,
+    exec_credential,
     exec_user,
-    handout,
     kubeconfig,
     plugin,
     resolved,
@@ -28,7 +28,7 @@ BETA = "client.authentication.k8s.io/v1beta1"
 @pytest.fixture(autouse=True)
 def _nothing_held(monkeypatch):
     """Every test is a process of its own, as far as plugins go."""
-    monkeypatch.setattr(handouts, "_held", {})
+    monkeypatch.setattr(exec_credentials, "_held", {})
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def refusal(action, *args, **options):
 def counting(tmp_path, **status):
     """A plugin that counts its runs, and how to read the count."""
     runs = tmp_path / "runs"
-    return f"echo >> {runs}\n{handout(**status)}", lambda: len(runs.read_text().splitlines())
+    return f"echo >> {runs}\n{exec_credential(**status)}", lambda: len(runs.read_text().splitlines())
 
 
 def in_seconds(seconds):
@@ -62,7 +62,7 @@ def in_seconds(seconds):
 
 class TestWhatItIsHanded:
     def test_the_request_says_that_nobody_can_be_asked_and_names_no_cluster(self, ask, tmp_path):
-        ask(f'echo "$KUBERNETES_EXEC_INFO" > {tmp_path}/info\n{handout(token="t")}')
+        ask(f'echo "$KUBERNETES_EXEC_INFO" > {tmp_path}/info\n{exec_credential(token="t")}')
         assert json.loads((tmp_path / "info").read_text()) == {
             "apiVersion": V1,
             "kind": "ExecCredential",
@@ -77,7 +77,7 @@ class TestWhatItIsHanded:
             "tls-server-name": "other",
             "extensions": [{"name": exec_plugin.GROUP + "/exec", "extension": {"audience": 7}}],
         }
-        script = f'echo "$KUBERNETES_EXEC_INFO" > {tmp_path}/info\n{handout(token="t")}'
+        script = f'echo "$KUBERNETES_EXEC_INFO" > {tmp_path}/info\n{exec_credential(token="t")}'
         ask(script, cluster=cluster, provideClusterInfo=True)
         described = json.loads((tmp_path / "info").read_text())["spec"]["cluster"]
         assert described.pop("certificate-authority-data")
@@ -88,20 +88,20 @@ class TestWhatItIsHanded:
         }
 
     def test_arguments_and_variables_beside_the_callers_environment(self, ask):
-        script = f'[ "$1 $2 $A $B" = "x y entry caller" ] || exit 9\n{handout(token="t")}'
+        script = f'[ "$1 $2 $A $B" = "x y entry caller" ] || exit 9\n{exec_credential(token="t")}'
         env = [{"name": "A", "value": "entry"}]
         found = ask(script, args=["x", "y"], env=env, environ={"A": "caller", "B": "caller"})
         assert found.authorization == "Bearer t"
 
     def test_a_command_without_a_slash_is_looked_for_on_path(self, tmp_path):
         (tmp_path / "bin").mkdir()
-        plugin(tmp_path / "bin" / "login", handout(token="t"))
+        plugin(tmp_path / "bin" / "login", exec_credential(token="t"))
         file = kubeconfig(tmp_path / "c", exec_user("login"))
         found = resolved(file, PATH=f"{tmp_path}/bin:/usr/bin:/bin", XDG_RUNTIME_DIR=str(tmp_path))
         assert found.authorization == "Bearer t"
 
     def test_a_command_with_a_slash_is_relative_to_the_kubeconfig(self, tmp_path):
-        plugin(tmp_path / "login", handout(token="t"))
+        plugin(tmp_path / "login", exec_credential(token="t"))
         file = kubeconfig(tmp_path / "below" / "c", exec_user("../login"))
         assert resolved(file, XDG_RUNTIME_DIR=str(tmp_path)).authorization == "Bearer t"
 
@@ -109,17 +109,17 @@ class TestWhatItIsHanded:
 class TestWhatItHandsOut:
     @pytest.mark.parametrize("version", [V1, BETA])
     def test_a_token_in_either_version(self, ask, version):
-        assert ask(handout(version, token="t"), apiVersion=version).authorization == "Bearer t"
+        assert ask(exec_credential(version, token="t"), apiVersion=version).authorization == "Bearer t"
 
     def test_a_certificate_is_shown_and_ends_the_credential_when_it_ends(self, ask):
         pem, key = certificate(timedelta(hours=2))
-        found = ask(handout(clientCertificateData=pem.decode(), clientKeyData=key.decode()))
+        found = ask(exec_credential(clientCertificateData=pem.decode(), clientKeyData=key.decode()))
         assert found.authorization is None
         assert timedelta(hours=1) < found.expires - datetime.now(UTC) <= timedelta(hours=2)
 
     def test_a_time_of_expiry(self, ask):
         at = in_seconds(3600)
-        assert ask(handout(token="t", expirationTimestamp=at)).expires == datetime.fromisoformat(at)
+        assert ask(exec_credential(token="t", expirationTimestamp=at)).expires == datetime.fromisoformat(at)
 
 
 class TestHowItFails:
@@ -131,7 +131,7 @@ class TestHowItFails:
         assert error.hints == ("get it:", "[31m  apt install it")
 
     def test_a_program_in_the_current_directory_is_not_taken_for_one_on_path(self, tmp_path, monkeypatch):
-        plugin(tmp_path / "login", handout(token="t"))
+        plugin(tmp_path / "login", exec_credential(token="t"))
         monkeypatch.chdir(tmp_path)
         error = refusal(resolved, kubeconfig(tmp_path / "c", exec_user("login")), PATH=":.:/usr/bin")
         assert error.code == "cluster.credential.plugin-missing"
@@ -177,14 +177,14 @@ class TestHowItFails:
             ("true", "not JSON"),
             ("echo '[1]'", "no ExecCredential"),
             ('echo \'{"kind": "Token"}\'', "no ExecCredential"),
-            (handout(BETA, token="t"), "another apiVersion"),
-            (handout(), "neither a token nor a certificate"),
-            (handout(token=5), "no text"),
-            (handout(clientCertificateData="x"), "without its key"),
-            (handout(token="t", expirationTimestamp="tomorrow"), "RFC 3339"),
-            (handout(token="t", expirationTimestamp="0001-01-01T00:00:00+23:59"), "RFC 3339"),
-            (handout(clientCertificateData="\ud800", clientKeyData="x"), "not in PEM form"),
-            (handout(token="t", expirationTimestamp="2030-01-01T00:00:00"), "RFC 3339"),
+            (exec_credential(BETA, token="t"), "another apiVersion"),
+            (exec_credential(), "neither a token nor a certificate"),
+            (exec_credential(token=5), "no text"),
+            (exec_credential(clientCertificateData="x"), "without its key"),
+            (exec_credential(token="t", expirationTimestamp="tomorrow"), "RFC 3339"),
+            (exec_credential(token="t", expirationTimestamp="0001-01-01T00:00:00+23:59"), "RFC 3339"),
+            (exec_credential(clientCertificateData="\ud800", clientKeyData="x"), "not in PEM form"),
+            (exec_credential(token="t", expirationTimestamp="2030-01-01T00:00:00"), "RFC 3339"),
             (f'echo \'{{"apiVersion": "{V1}", "kind": "ExecCredential"}}\'', "without a status"),
             ("head -c 6000000 /dev/zero | tr '\\0' x", "more than 1024 KiB"),
             ("yes '[' | head -c 900000", "not JSON"),
@@ -196,11 +196,11 @@ class TestHowItFails:
         assert says in error.fact
 
     def test_a_token_that_would_end_the_header(self, ask):
-        assert refusal(ask, handout(token="a\r\nX: y")).code == "cluster.credential.token"
+        assert refusal(ask, exec_credential(token="a\r\nX: y")).code == "cluster.credential.token"
 
     def test_a_certificate_that_has_expired_names_its_date(self, ask):
         pem, key = certificate(timedelta(days=-1))
-        error = refusal(ask, handout(clientCertificateData=pem.decode(), clientKeyData=key.decode()))
+        error = refusal(ask, exec_credential(clientCertificateData=pem.decode(), clientKeyData=key.decode()))
         assert error.code == "cluster.credential.expired"
         assert f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}" in error.fact
 
@@ -223,7 +223,7 @@ class TestHowItFails:
         ],
     )
     def test_an_entry_that_cannot_be_used(self, ask, entry, code):
-        assert refusal(ask, handout(token="t"), **entry).code == f"cluster.credential.{code}"
+        assert refusal(ask, exec_credential(token="t"), **entry).code == f"cluster.credential.{code}"
 
 
 class TestUsingItAgain:
@@ -235,7 +235,7 @@ class TestUsingItAgain:
     def test_the_next_process_runs_it_again_where_it_names_no_expiry(self, ask, tmp_path):
         script, runs = counting(tmp_path, token="t")
         ask(script)
-        handouts._held.clear()
+        exec_credentials._held.clear()
         ask(script)
         assert runs() == 2
         assert list((tmp_path / "run").rglob("*.json")) == []
@@ -243,7 +243,7 @@ class TestUsingItAgain:
     def test_the_next_process_finds_it_in_a_private_file_until_shortly_before_it_expires(self, ask, tmp_path):
         script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
         ask(script)
-        handouts._held.clear()
+        exec_credentials._held.clear()
         assert ask(script).authorization == "Bearer t"
         assert runs() == 1
         (kept,) = (tmp_path / "run").rglob("*.json")
@@ -264,11 +264,13 @@ class TestUsingItAgain:
     def test_what_another_process_had_handed_out_meanwhile_is_used(self, ask, tmp_path):
         script, runs = counting(tmp_path, token="old", expirationTimestamp=in_seconds(61))
         ask(script)
-        old = dict(handouts._held)
+        old = dict(exec_credentials._held)
         (kept,) = (tmp_path / "run").rglob("*.json")
         later = json.loads(kept.read_text()) | {"token": "new", "expires": in_seconds(3600)}
         kept.write_text(json.dumps(later))
-        handouts._held.update({key: replace(held, expires=datetime.now(UTC)) for key, held in old.items()})
+        exec_credentials._held.update(
+            {key: replace(held, expires=datetime.now(UTC)) for key, held in old.items()}
+        )
         assert ask(script).authorization == "Bearer new"
         assert runs() == 1
 
@@ -295,7 +297,7 @@ class TestUsingItAgain:
     def test_a_kept_file_that_others_could_read_or_that_is_none_is_not_used(self, ask, tmp_path, spoil):
         script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
         ask(script)
-        handouts._held.clear()
+        exec_credentials._held.clear()
         (kept,) = (tmp_path / "run").rglob("*.json")
         kept.chmod(0o644) if spoil == "open to others" else kept.write_text("[]")
         ask(script)
@@ -304,5 +306,5 @@ class TestUsingItAgain:
     def test_where_nothing_can_be_kept_it_still_works(self, ask, tmp_path):
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "gfattach").write_text("in the way")
-        found = ask(handout(token="t", expirationTimestamp=in_seconds(3600)))
+        found = ask(exec_credential(token="t", expirationTimestamp=in_seconds(3600)))
         assert found.authorization == "Bearer t"

@@ -8,13 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gfattach.cluster.api import objects
-from gfattach.cluster.api.choose import (
+from gfattach.cluster.api.endpoint_selection import (
     ReadyPod,
-    choose_port,
     from_pods,
     from_slices,
     label_selector,
     none_ready,
+    select_port,
 )
 from gfattach.cluster.api.fields import ITEM_LIMIT, MESSAGE_LIMIT, one_line
 from gfattach.cluster.api.pod_state import worst
@@ -89,17 +89,17 @@ CRASHING = {
 
 @pytest.mark.parametrize(("wanted", "number"), [("grpc", 9092), ("http", 80), ("9092", 9092), ("80", 80)])
 def test_a_port_is_found_by_its_name_and_by_its_number(wanted, number):
-    assert choose_port(service(), wanted).port == number
+    assert select_port(service(), wanted).port == number
 
 
 def test_a_name_goes_before_a_number():
     ports = [{"name": "grpc", "port": 80}, {"name": "80", "port": 9092}]
-    assert choose_port(service(ports=ports), "80").port == 9092
+    assert select_port(service(ports=ports), "80").port == 9092
 
 
 def test_the_number_in_the_pod_is_no_number_of_the_service():
     with pytest.raises(ClusterError) as caught:
-        choose_port(service(), "8080")
+        select_port(service(), "8080")
     assert caught.value.code == "cluster.service.port"
     assert "has no port '8080': it has grpc (9092), http (80)" in caught.value.fact
 
@@ -119,7 +119,7 @@ def test_the_number_in_the_pod_is_no_number_of_the_service():
 )
 def test_a_service_that_cannot_be_forwarded_says_what_it_is(spec, code, said):
     with pytest.raises(ClusterError) as caught:
-        choose_port(service(**spec), "grpc")
+        select_port(service(**spec), "grpc")
     assert caught.value.code == code and said in caught.value.fact and caught.value.hints
 
 
@@ -127,25 +127,25 @@ def test_a_service_that_cannot_be_forwarded_says_what_it_is(spec, code, said):
 
 
 def test_a_slice_s_port_is_the_one_of_the_service_port_s_name():
-    found = from_slices(choose_port(service(), "9092"), [slices(endpoint("a"))])
+    found = from_slices(select_port(service(), "9092"), [slices(endpoint("a"))])
     assert found.ready == (ReadyPod("nix-cache", "a", 19092),)
 
 
 def test_a_port_without_a_name_is_found_in_its_slice():
-    port = choose_port(service(ports=[{"port": 80}]), "80")
+    port = select_port(service(ports=[{"port": 80}]), "80")
     document = {"endpoints": [endpoint("a")], "ports": [{"port": 8080}]}
     assert from_slices(port, [objects.endpoint_slice(document)]).ready[0].port == 8080
 
 
 def test_pods_whose_named_port_differs_are_in_slices_of_their_own():
-    port = choose_port(service(), "grpc")
+    port = select_port(service(), "grpc")
     found = from_slices(port, [slices(endpoint("old"), grpc=9092), slices(endpoint("new"), grpc=9093)])
     assert {(pod.name, pod.port) for pod in found.ready} == {("old", 9092), ("new", 9093)}
 
 
 def test_only_ready_pods_that_stay_are_chosen_and_all_are_counted():
     found = from_slices(
-        choose_port(service(), "grpc"),
+        select_port(service(), "grpc"),
         [
             slices(
                 endpoint("good"),
@@ -160,18 +160,18 @@ def test_only_ready_pods_that_stay_are_chosen_and_all_are_counted():
 
 
 def test_a_condition_that_is_not_known_counts_as_ready_and_staying():
-    assert from_slices(choose_port(service(), "grpc"), [slices(endpoint("a", ready=None))]).ready
+    assert from_slices(select_port(service(), "grpc"), [slices(endpoint("a", ready=None))]).ready
 
 
 def test_a_pod_with_two_addresses_is_chosen_once():
-    found = from_slices(choose_port(service(), "grpc"), [slices(endpoint("a")), slices(endpoint("a"))])
+    found = from_slices(select_port(service(), "grpc"), [slices(endpoint("a")), slices(endpoint("a"))])
     assert (len(found.ready), found.total) == (1, 1)
 
 
 def test_pods_themselves_are_chosen_by_the_target_port_s_name_or_number():
     pods = [pod("a", ready=True), pod("b"), pod("c", ready=True, deleted="2026-01-01T00:00:00Z")]
-    by_name = from_pods(choose_port(service(), "grpc"), pods)
-    by_number = from_pods(choose_port(service(), "http"), pods)
+    by_name = from_pods(select_port(service(), "grpc"), pods)
+    by_number = from_pods(select_port(service(), "http"), pods)
     assert by_name.ready == (ReadyPod("nix-cache", "a", 9092),) and by_name.total == 3
     assert by_number.ready == (ReadyPod("nix-cache", "a", 8080),)
 
@@ -252,14 +252,14 @@ def test_of_several_pods_the_worst_is_named():
     ],
 )
 def test_no_pod_ready_is_one_sentence_with_the_reason_and_a_command(pods, said):
-    error = none_ready(service(), choose_port(service(), "grpc"), pods, 3)
+    error = none_ready(service(), select_port(service(), "grpc"), pods, 3)
     assert error.code == "cluster.service.pods.none"
     assert said in error.fact
     assert "kubectl -n nix-cache" in error.hints[0]
 
 
 def test_a_named_target_port_that_no_pod_has_is_named():
-    port = choose_port(service(ports=[{"name": "grpc", "port": 1, "targetPort": "gone"}]), "grpc")
+    port = select_port(service(ports=[{"name": "grpc", "port": 1, "targetPort": "gone"}]), "grpc")
     assert from_pods(port, [pod(ready=True)]).ready == ()
     assert "none has a port named gone" in none_ready(service(), port, [pod(ready=True)], 1).fact
 
@@ -343,7 +343,7 @@ def test_names_of_any_kind_harm_neither_a_terminal_nor_who_copies_a_hint(namespa
         }
     )
     try:
-        port = choose_port(found, wanted)
+        port = select_port(found, wanted)
         error = none_ready(found, port, [objects.pod({"metadata": {"name": name}})], 1)
     except ClusterError as refused:
         error = refused

@@ -21,7 +21,7 @@ from gfattach.core.errors import ExitCode
 from gfattach.credential.codes import CODES as TOKENS
 from gfattach.nixcache.errors import Kind
 from gfattach.probes.codes import all_codes
-from gfattach.proof.measure import CODES as LEGS
+from gfattach.proof.measure import CODES as PHASES
 from gfattach.site.lint import CODES as LINT
 from gfattach.undo.journal import Undone
 
@@ -214,7 +214,7 @@ def test_every_code_of_a_finding_has_a_meaning():
 def test_every_meaning_belongs_to_a_code_that_something_gives():
     errors = {code for code, entry in MEANINGS.items() if entry.exit_code is not None} - REFUSALS
     assert errors - set(errors_given()) == set()
-    findings = {*STEPS, *LINT, *LEGS, *TOKENS, *contract.HAZARDS}
+    findings = {*STEPS, *LINT, *PHASES, *TOKENS, *contract.HAZARDS}
     assert findings - findings_given(probes=False) - set(errors_given()) == set()
 
 

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from gfattach.core import asking
-from gfattach.core.asking import ENGINE_CODES
+from gfattach.core import probe_runner
 from gfattach.core.engine import Run
 from gfattach.core.errors import StorageError
 from gfattach.core.finding import Finding, Probe, Stage, Status, fail, ok, skip
+from gfattach.core.probe_runner import ENGINE_CODES
 
 CODES = {"t.good": "good", "t.bad": "bad", "t.none": "not asked"}
 
@@ -97,8 +97,8 @@ def test_a_hang_becomes_a_finding_and_the_others_are_not_held_up():
 
 
 def test_a_probe_that_keeps_its_deadline_says_what_it_saw_itself(monkeypatch):
-    assert asking.GRACE_SECONDS > 0.1
-    monkeypatch.setattr(asking, "GRACE_SECONDS", 10.0)  # the machine's own delays are not what is asked
+    assert probe_runner.GRACE_SECONDS > 0.1
+    monkeypatch.setattr(probe_runner, "GRACE_SECONDS", 10.0)  # the machine's own delays are not what is asked
 
     def late(inquiry):
         time.sleep(inquiry.deadline.remaining() + 0.01)
@@ -159,8 +159,8 @@ def test_observers_are_told_of_everything_in_order_from_one_thread():
     events, threads = [], set()
 
     class Recorder:
-        def stage_started(self, name, title, questions):
-            events.append(("start", name, dict(questions)))
+        def stage_started(self, name, title, reviews):
+            events.append(("start", name, dict(reviews)))
 
         def probe_finished(self, stage, name, finding):
             threads.add(threading.get_ident())

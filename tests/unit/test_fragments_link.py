@@ -10,7 +10,7 @@ from gfattach.core.errors import ExitCode, RefusedError, StorageError
 from gfattach.core.paths import Home
 from gfattach.fragments.link import import_line, link, offer, user_rc_is_read
 from gfattach.undo.journal import Journal, Undone
-from gfattach.undo.marked import BEGIN
+from gfattach.undo.managed_block import BEGIN
 from tests.harness.machine.git import no_user_configuration
 
 __all__ = ["no_user_configuration"]

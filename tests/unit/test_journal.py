@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gfattach.core.errors import StorageError
 from gfattach.core.paths import Home
-from gfattach.undo import marked
+from gfattach.undo import managed_block as marked
 from gfattach.undo.journal import ORIGINALS, Journal, Undone
 from tests.harness.machine.journals import LINE, changed, home, results
 

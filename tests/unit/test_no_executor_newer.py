@@ -18,7 +18,7 @@ EXECUTOR = "--remote_executor=grpc://farm:1"
 
 
 @dataclass(frozen=True)
-class Way:
+class Route:
     """What is on disk and in the environment, the expanded options that come out, and the place named."""
 
     files: dict[str, str]
@@ -30,22 +30,22 @@ class Way:
 
 
 REFUSED = {
-    "the BAZELRC variable": Way(
+    "the BAZELRC variable": Route(
         {"ci.rc": f"build {EXECUTOR}\n"}, (EXECUTOR,), "ci.rc:1", variables={"BAZELRC": "ci.rc"}
     ),
-    "the second of two files in the BAZELRC variable": Way(
+    "the second of two files in the BAZELRC variable": Route(
         {"a.rc": "build --jobs=4\n", "b.rc": f"\ncommon {EXECUTOR}\n"},
         ("--jobs=4", EXECUTOR),
         "b.rc:2",
         variables={"BAZELRC": "a.rc,b.rc"},
     ),
-    "what a file of the BAZELRC variable imports": Way(
+    "what a file of the BAZELRC variable imports": Route(
         {"a.rc": "import %workspace%/b.rc\n", "b.rc": f"build {EXECUTOR}\n"},
         (EXECUTOR,),
         "b.rc:1",
         variables={"BAZELRC": "a.rc"},
     ),
-    "an import that is conditional on the version": Way(
+    "an import that is conditional on the version": Route(
         {
             ".bazelrc": "try-import-if-bazel-version >=8.0.0 %workspace%/new.rc\n",
             "new.rc": f"build {EXECUTOR}\n",
@@ -53,11 +53,11 @@ REFUSED = {
         (EXECUTOR,),
         "new.rc:1",
     ),
-    "a common line beside options that the command does not know": Way(
+    "a common line beside options that the command does not know": Route(
         {".bazelrc": f"common --test_output=errors {EXECUTOR}\n"}, (EXECUTOR,), ".bazelrc:1", version="7.4.0"
     ),
-    "an always line": Way({".bazelrc": f"always {EXECUTOR}\n"}, (EXECUTOR,), ".bazelrc:1", version="6.3.0"),
-    "a config within a conditional import": Way(
+    "an always line": Route({".bazelrc": f"always {EXECUTOR}\n"}, (EXECUTOR,), ".bazelrc:1", version="6.3.0"),
+    "a config within a conditional import": Route(
         {
             ".bazelrc": "build --config=farm\ntry-import-if-bazel-version ~9.0 %workspace%/nine.rc\n",
             "nine.rc": "build:farm --spawn_strategy=remote,local\n",
@@ -129,18 +129,18 @@ def event_file(path, version, options):
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_way_of_newer_bazels_is_refused_with_the_place_where_it_stands(tmp_path, name):
-    way = REFUSED[name]
+    route = REFUSED[name]
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    for file, text in way.files.items():
+    for file, text in route.files.items():
         (workspace / file).write_text(text)
-    events = read_events(event_file(tmp_path / "events.json", way.version, way.options))
+    events = read_events(event_file(tmp_path / "events.json", route.version, route.options))
     assert events.options is not None
-    files = read_rc_files(workspace, {"HOME": str(tmp_path / "home"), **way.variables}, [])
+    files = read_rc_files(workspace, {"HOME": str(tmp_path / "home"), **route.variables}, [])
     with pytest.raises(RefusedError) as caught:
         refuse_effective_executor(events.options, files)
-    assert (caught.value.code, caught.value.exit_code) == (way.code, 3)
-    assert f"it stands in {way.place}" in caught.value.hints
+    assert (caught.value.code, caught.value.exit_code) == (route.code, 3)
+    assert f"it stands in {route.place}" in caught.value.hints
 
 
 @pytest.mark.parametrize("name", NOT_REFUSED)

@@ -8,7 +8,7 @@ import pytest
 from gfattach.core.engine import Run
 from gfattach.core.errors import GfattachError
 from gfattach.core.finding import fail
-from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.evidence import Client, Phase, PhaseName
 from gfattach.proof.record import conclude
 from gfattach.report.document import document
 from gfattach.report.github import step_summary, workflow_commands
@@ -59,7 +59,9 @@ def test_the_document_the_annotations_the_summary_and_the_error():
 
 
 def test_the_evidence_of_a_proof():
-    leg = Leg(Client.PROTOCOL, LegName.HIT, 0.0, 1.0, 1, 0, 1, violations=(SAID,), detail={"token": CANARY})
+    phase = Phase(
+        Client.PROTOCOL, PhaseName.HIT, 0.0, 1.0, 1, 0, 1, violations=(SAID,), detail={"token": CANARY}
+    )
     report = ran(PlainObserver(io.StringIO()))
-    record = json.dumps(conclude([leg], report, 0.0, {"cache": SAID}).as_json())
+    record = json.dumps(conclude([phase], report, 0.0, {"cache": SAID}).as_json())
     assert "cache.example refused" in record and CANARY not in record

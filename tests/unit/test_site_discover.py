@@ -4,7 +4,7 @@ import pytest
 
 from gfattach.cluster.api.objects import Service, ServicePort
 from gfattach.core.errors import UsageError
-from gfattach.site.discover import choose, discover, nothing_found
+from gfattach.site.discover import discover, nothing_found, select_endpoint
 
 PORTS = {"grpc": 9092, "http": 8080}
 BAZEL = {"app.kubernetes.io/name": "bazel-cache", "app.kubernetes.io/component": "build-cache"}
@@ -35,9 +35,9 @@ def test_the_documented_cluster_gives_both_caches_with_the_reason_in_words():
     assert str(cache) == (
         "Service bazel-cache in nix-cache, by its label app.kubernetes.io/name=bazel-cache; port grpc 9092"
     )
-    assert (str(cache.service), cache.speech) == ("nix-cache/bazel-cache:grpc", "grpc")
+    assert (str(cache.service), cache.protocol) == ("nix-cache/bazel-cache:grpc", "grpc")
     assert str(nix) == "Service attic in nix-cache, by its name; port http 80"
-    assert (str(nix.service), nix.speech) == ("nix-cache/attic:http", "http")
+    assert (str(nix.service), nix.protocol) == ("nix-cache/attic:http", "http")
 
 
 def test_a_label_goes_before_a_name_before_a_port():
@@ -113,18 +113,21 @@ def test_between_two_that_fit_alike_nothing_is_guessed():
 
 def test_a_bazel_cache_with_http_alone_is_spoken_to_in_http():
     chosen = discover("cache", [service("bazel-cache", ports={"http": 8080})]).chosen
-    assert (str(chosen.service), chosen.speech) == ("nix-cache/bazel-cache:http", "http")
-    assert discover("cache", [service("bazel-cache", ports={"": 8080})]).chosen.speech == "http"
+    assert (str(chosen.service), chosen.protocol) == ("nix-cache/bazel-cache:http", "http")
+    assert discover("cache", [service("bazel-cache", ports={"": 8080})]).chosen.protocol == "http"
     chosen = discover("cache", [service("bazel-cache", ports={"": 9092})]).chosen
-    assert (str(chosen.service), chosen.speech) == ("nix-cache/bazel-cache:9092", "grpc")
+    assert (str(chosen.service), chosen.protocol) == ("nix-cache/bazel-cache:9092", "grpc")
 
 
 def test_a_named_service_is_taken_as_it_is_named():
     odd = service("odd", ports={"front": 7000, "http": 81})
-    assert choose("cache", odd, "7000").speech == "grpc"
-    assert str(choose("cache", odd, "http")) == "Service odd in nix-cache, as the site says; port http 81"
+    assert select_endpoint("cache", odd, "7000").protocol == "grpc"
+    assert (
+        str(select_endpoint("cache", odd, "http"))
+        == "Service odd in nix-cache, as the site says; port http 81"
+    )
     with pytest.raises(UsageError, match="it has no port grpc; it has front 7000, http 81") as caught:
-        choose("cache", odd, "grpc")
+        select_endpoint("cache", odd, "grpc")
     assert caught.value.hints == ("name the port: --cache-service nix-cache/odd:PORT",)
     with pytest.raises(UsageError, match="none of its ports is http, 80 or 8080"):
-        choose("nix", service("odd", ports={"front": 7000}), None)
+        select_endpoint("nix", service("odd", ports={"front": 7000}), None)

@@ -1,18 +1,18 @@
-"""Verdicts: what legs prove, what they do not, and which moment is the first hit."""
+"""Verdicts: what phases prove, what they do not, and which moment is the first hit."""
 
 from dataclasses import replace
 
 import pytest
 
 from gfattach.core.engine import Report, StageResult
-from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.evidence import Client, Phase, PhaseName
 from gfattach.proof.measure import describe
 from gfattach.proof.record import conclude
 from gfattach.proof.verdict import Verdict, first_hit, judge
 
 
-def leg(name=LegName.HIT, client=Client.BAZEL, asked=20, hits=20, first=1.0, violations=()):
-    return Leg(
+def phase(name=PhaseName.HIT, client=Client.BAZEL, asked=20, hits=20, first=1.0, violations=()):
+    return Phase(
         client,
         name,
         0.0,
@@ -26,26 +26,26 @@ def leg(name=LegName.HIT, client=Client.BAZEL, asked=20, hits=20, first=1.0, vio
     )
 
 
-CONTROL = leg(LegName.CONTROL, hits=0)
+CONTROL = phase(PhaseName.CONTROL, hits=0)
 
 
 @pytest.mark.parametrize(
-    ("legs", "verdict"),
+    ("phases", "verdict"),
     [
-        ([leg(LegName.FILL, hits=0), leg(), CONTROL], Verdict.PROVED),
-        ([leg(hits=19)], Verdict.PROVED),
-        ([leg(hits=18)], Verdict.UNPROVED),
-        ([leg(hits=0), CONTROL], Verdict.NOTHING_TO_HIT),
-        ([leg(), leg(LegName.CONTROL, hits=1)], Verdict.VOID),
-        ([leg(violations=("an executor was called",)), CONTROL], Verdict.VOID),
-        ([leg(), leg(LegName.CONTROL, hits=0, violations=("a disk cache",))], Verdict.VOID),
-        ([leg(LegName.FILL, hits=0)], Verdict.UNPROVED),
+        ([phase(PhaseName.FILL, hits=0), phase(), CONTROL], Verdict.PROVED),
+        ([phase(hits=19)], Verdict.PROVED),
+        ([phase(hits=18)], Verdict.UNPROVED),
+        ([phase(hits=0), CONTROL], Verdict.NOTHING_TO_HIT),
+        ([phase(), phase(PhaseName.CONTROL, hits=1)], Verdict.VOID),
+        ([phase(violations=("an executor was called",)), CONTROL], Verdict.VOID),
+        ([phase(), phase(PhaseName.CONTROL, hits=0, violations=("a disk cache",))], Verdict.VOID),
+        ([phase(PhaseName.FILL, hits=0)], Verdict.UNPROVED),
         ([], Verdict.UNPROVED),
-        ([leg(client=Client.NIX)], Verdict.UNPROVED),
+        ([phase(client=Client.NIX)], Verdict.UNPROVED),
     ],
 )
-def test_the_verdict_of_legs(legs, verdict):
-    judged = judge(Client.BAZEL, legs)
+def test_the_verdict_of_legs(phases, verdict):
+    judged = judge(Client.BAZEL, phases)
     assert judged.verdict is verdict
     assert judged.reason
 
@@ -60,8 +60,12 @@ def report(*stages):
 
 def test_the_first_hit_is_that_of_the_build_tool_and_its_stages_add_up_to_it():
     seen = report(("start", 0.1), ("cache", 0.2), ("bazel", 5.0), ("nix", 1.0))
-    legs = [leg(client=Client.PROTOCOL, first=100.25), leg(first=102.0), leg(client=Client.NIX, first=105.4)]
-    found = first_hit(seen, legs, origin=100.0)
+    phases = [
+        phase(client=Client.PROTOCOL, first=100.25),
+        phase(first=102.0),
+        phase(client=Client.NIX, first=105.4),
+    ]
+    found = first_hit(seen, phases, origin=100.0)
     assert (found["client"], found["seconds"]) == ("bazel", 2.0)
     assert [stage["name"] for stage in found["stages"]] == ["start", "cache", "bazel"]
     assert sum(stage["seconds"] for stage in found["stages"]) == pytest.approx(found["seconds"])
@@ -69,20 +73,20 @@ def test_the_first_hit_is_that_of_the_build_tool_and_its_stages_add_up_to_it():
 
 def test_without_a_build_tool_the_protocol_s_hit_counts_and_without_any_none():
     seen = report(("start", 0.5))
-    assert first_hit(seen, [leg(client=Client.PROTOCOL, first=0.25)], 0.0)["client"] == "protocol"
-    assert first_hit(seen, [leg(hits=0)], 0.0) is None
-    assert first_hit(seen, [leg(violations=("void",))], 0.0) is None
-    assert first_hit(seen, [CONTROL, leg(LegName.FILL)], 0.0) is None
+    assert first_hit(seen, [phase(client=Client.PROTOCOL, first=0.25)], 0.0)["client"] == "protocol"
+    assert first_hit(seen, [phase(hits=0)], 0.0) is None
+    assert first_hit(seen, [phase(violations=("void",))], 0.0) is None
+    assert first_hit(seen, [CONTROL, phase(PhaseName.FILL)], 0.0) is None
 
 
 def test_a_leg_s_record_counts_its_moments_from_the_origin():
-    record = leg(first=3.5).record(origin=-1.0)
+    record = phase(first=3.5).record(origin=-1.0)
     assert (record["started"], record["first_hit"], record["to_first_hit"]) == (1.0, 4.5, 3.5)
 
 
 def test_what_is_missing_is_called_a_target_or_the_probe_and_only_the_probe_is_filled_by_warming():
     for detail, what, hinted in (({}, "the probe", True), ({"targets": ["//:x"]}, "these targets", False)):
-        found = conclude([replace(leg(hits=0), detail=detail)], report(("start", 0.1)), 0.0, {})
+        found = conclude([replace(phase(hits=0), detail=detail)], report(("start", 0.1)), 0.0, {})
         assert found.clients[0].reason.endswith(f"holds nothing of {what}")
         assert any("site warm" in hint for hint in found.hints) is hinted
 
@@ -109,6 +113,6 @@ def test_what_is_missing_is_called_a_target_or_the_probe_and_only_the_probe_is_f
     ],
 )
 def test_where_nothing_hit_the_checklist_and_the_proof_say_alike_how_it_is_filled(client, detail, hints):
-    empty = replace(leg(hits=0, client=client), detail=detail)
+    empty = replace(phase(hits=0, client=client), detail=detail)
     assert [*describe(empty).hints] == hints
     assert [*conclude([empty], report(("start", 0.1)), 0.0, {}).hints] == hints

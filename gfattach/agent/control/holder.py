@@ -12,7 +12,7 @@ from gfattach import __version__
 from gfattach.agent.forward.forward import Forward
 from gfattach.agent.forward.ports import Ports
 from gfattach.agent.guard import fragment as guard
-from gfattach.agent.guard.watchdog import Guardian
+from gfattach.agent.guard.watchdog import Watchdog
 from gfattach.agent.model import log
 from gfattach.agent.model.log import LOG
 from gfattach.agent.model.registry import Registry, gone
@@ -20,7 +20,7 @@ from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Registration
 from gfattach.agent.model.status import AgentStatus, ForwardStatus
 from gfattach.agent.peer import peer
 from gfattach.agent.upstream.session import ClusterSession
-from gfattach.agent.upstream.upstream import DirectWay, PodWay, Upstream
+from gfattach.agent.upstream.upstream import DirectRoute, PodRoute, Upstream
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.errors import AgentError, GfattachError, StorageError
 
@@ -32,7 +32,7 @@ class Holder:
         self._sockets = sockets
         self._session = None if ref is None else ClusterSession(ref)
         self.lease = lease
-        self._guardian = Guardian(directory, ref)
+        self._watchdog = Watchdog(directory, ref)
         self._ports = Ports(directory)
         self._registry = Registry(directory)
         self._forwards: dict[str, Forward] = {}
@@ -80,14 +80,14 @@ class Holder:
     def guard_on(self) -> None:
         """Have a guardian wait for the end of this process, as long as a fragment follows a forward."""
         wanted = any(item.guarded for item in self._registry.registrations)
-        self._guardian.follow(wanted=wanted, lease_seconds=self.lease)
+        self._watchdog.follow(wanted=wanted, lease_seconds=self.lease)
 
     def hide_all(self) -> None:
         """Empty every fragment that follows a forward."""
         for registration in self._registry.registrations:
             for file in registration.guarded:
                 guard.hide(file)
-        self._guardian.dismiss()
+        self._watchdog.dismiss()
 
     async def close(self, drain_seconds: float) -> None:
         """Stop listening, let connections end for `drain_seconds`, and end those that have not."""
@@ -164,16 +164,16 @@ class Holder:
             )
         self._registry.check(registration)
         for spec in registration.forwards:
-            self._way(spec)
+            self._route(spec)
 
-    def _way(self, spec: ForwardSpec) -> Upstream:
+    def _route(self, spec: ForwardSpec) -> Upstream:
         if isinstance(spec.upstream, DirectUpstream):
-            return DirectWay(spec.upstream)
+            return DirectRoute(spec.upstream)
         if self._session is None:
             raise AgentError(
                 f"{spec.name} goes through a cluster, and this agent has none", code="agent.no-cluster"
             )
-        return PodWay(spec.upstream, self._session)
+        return PodRoute(spec.upstream, self._session)
 
     def _open(self, registration: Registration) -> None:
         """Open the forwards that are not there yet, all or none."""
@@ -182,7 +182,7 @@ class Holder:
             with self._ports.together():
                 for spec in registration.forwards:
                     if spec.name not in self._forwards:
-                        forward = Forward(spec, self._way(spec), self._changed)
+                        forward = Forward(spec, self._route(spec), self._changed)
                         forward.listen(self._sockets, self._ports)
                         opened.append(forward)
         except BaseException:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from gfattach.agent.model.log import LOG
 from gfattach.agent.peer import peer
-from gfattach.agent.upstream.upstream import Leg, Upstream
+from gfattach.agent.upstream.upstream import Upstream, UpstreamConnection
 from gfattach.cluster.wire.relay import Counters, relay
 from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
@@ -52,7 +52,7 @@ class Clients:
     @property
     def dialling(self) -> int:
         """Those of them that have no connection to the upstream yet."""
-        return sum(client.leg is None for client in self._serving.values())
+        return sum(client.upstream is None for client in self._serving.values())
 
     @property
     def traffic(self) -> Counters:
@@ -63,8 +63,10 @@ class Clients:
     @property
     def pods(self) -> tuple[str, ...]:
         """Names of the pods that connections go to."""
-        legs = (client.leg for client in self._serving.values())
-        return tuple(sorted({leg.pod for leg in legs if leg is not None and leg.pod}))
+        connections = (client.upstream for client in self._serving.values())
+        return tuple(
+            sorted({connected.pod for connected in connections if connected is not None and connected.pod})
+        )
 
     def serve(self, connection: socket.socket) -> None:
         """Take a client's connection, and see it to its end."""
@@ -84,7 +86,7 @@ class Clients:
 
     async def drop_the_dead(self) -> None:
         """End the channels that do not answer: this machine was asleep, say."""
-        await self._each(lambda leg: leg.channel.ping(Deadline.after(_PONG_SECONDS)))
+        await self._each(lambda connected: connected.channel.ping(Deadline.after(_PONG_SECONDS)))
 
     async def keep_alive(self) -> None:
         """Ping every channel now and then, and send what keeps it from being idle, for ever."""
@@ -94,24 +96,30 @@ class Clients:
             since += _PING_SECONDS
             if since >= _KEEPALIVE_SECONDS:
                 since = 0.0
-                await self._each(lambda leg: leg.channel.keepalive())
-            await self._each(lambda leg: leg.channel.ping(Deadline.after(_PONG_SECONDS)))
+                await self._each(lambda connected: connected.channel.keepalive())
+            await self._each(lambda connected: connected.channel.ping(Deadline.after(_PONG_SECONDS)))
 
-    async def _each(self, act: Callable[[Leg], Awaitable[None]]) -> None:
+    async def _each(self, act: Callable[[UpstreamConnection], Awaitable[None]]) -> None:
         """Do `act` to every connection's channel; the connection of one that fails is ended."""
 
-        async def one(task: asyncio.Task[None], leg: Leg) -> None:
+        async def one(task: asyncio.Task[None], connected: UpstreamConnection) -> None:
             try:
-                await act(leg)
+                await act(connected)
             except (ClusterError, OSError):
-                LOG.info("%s: a connection to %s does not answer", self._name, leg.pod or "the upstream")
-                self._upstream.failed(leg)
-                if not leg.channel.ended:  # the relay of one that has ended brings its client the rest
+                LOG.info(
+                    "%s: a connection to %s does not answer", self._name, connected.pod or "the upstream"
+                )
+                self._upstream.failed(connected)
+                if not connected.channel.ended:  # the relay of one that has ended brings its client the rest
                     task.cancel()
 
-        legs = [(task, client.leg) for task, client in self._serving.items()]
-        open_legs = [(task, leg) for task, leg in legs if leg is not None and not leg.channel.ended]
-        await asyncio.gather(*(one(task, leg) for task, leg in open_legs))
+        connections = [(task, client.upstream) for task, client in self._serving.items()]
+        opened = [
+            (task, connected)
+            for task, connected in connections
+            if connected is not None and not connected.channel.ended
+        ]
+        await asyncio.gather(*(one(task, connected) for task, connected in opened))
 
     def _served(self, task: asyncio.Task[None]) -> None:
         counters = self._serving.pop(task).counters
@@ -125,13 +133,13 @@ class Clients:
         hold = Deadline.after(HOLD_SECONDS)
         try:
             while await self._reach(client, hold):
-                assert client.leg is not None
+                assert client.upstream is not None
                 try:
-                    await relay(client.stream, client.leg.channel, client.counters)
+                    await relay(client.stream, client.upstream.channel, client.counters)
                     return
                 except (ClusterError, OSError) as error:
                     LOG.info("%s: a connection was lost: %s", self._name, error)
-                    self._upstream.failed(client.leg)
+                    self._upstream.failed(client.upstream)
                     self._recheck()
                     # What has flowed is never sent again: only the client knows whether it may be.
                     if client.flowed or hold.expired:
@@ -141,15 +149,15 @@ class Clients:
         finally:
             # After an orderly end both are closed already, and this does nothing.
             client.stream.abort()
-            if client.leg is not None:
-                client.leg.channel.abort()
+            if client.upstream is not None:
+                client.upstream.channel.abort()
 
     async def _reach(self, client: _Client, hold: Deadline) -> bool:
         """Give the client a connection to the upstream, tried again until `hold`; whether there is one."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                client.leg = await self._dial(Deadline.after(DIAL_SECONDS))
+                client.upstream = await self._dial(Deadline.after(DIAL_SECONDS))
                 return True
             except (ClusterError, OSError, TimeoutError) as error:
                 LOG.info("%s: cannot be reached: %s", self._name, error)
@@ -160,9 +168,9 @@ class Clients:
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LAST_PAUSE)
 
-    async def _dial(self, deadline: Deadline) -> Leg:
+    async def _dial(self, deadline: Deadline) -> UpstreamConnection:
         async with asyncio.timeout(deadline.remaining()):
-            return await self._upstream.dial(deadline, ahead=True)
+            return await self._upstream.dial(deadline, prewarm=True)
 
 
 class _ClientStream(Stream):
@@ -178,7 +186,7 @@ class _Client:
     """A client's connection, and the one to the upstream when there is one."""
 
     stream: Stream
-    leg: Leg | None = None
+    upstream: UpstreamConnection | None = None
     counters: Counters = field(default_factory=Counters)
 
     @property

@@ -16,16 +16,16 @@ from pathlib import Path
 
 from gfattach.agent.forward import listener
 from gfattach.agent.forward.clients import Clients
-from gfattach.agent.forward.doors import Doors
+from gfattach.agent.forward.descriptors import room_for
+from gfattach.agent.forward.listeners import Listeners
 from gfattach.agent.forward.ports import Ports
-from gfattach.agent.forward.room import room_for
 from gfattach.agent.health import check as health
 from gfattach.agent.health.check import HealthCheck
 from gfattach.agent.model.log import LOG
 from gfattach.agent.model.spec import ForwardSpec
 from gfattach.agent.model.status import ForwardStatus, State
 from gfattach.agent.upstream.channel import Channel
-from gfattach.agent.upstream.upstream import EndedTlsWay, Upstream
+from gfattach.agent.upstream.upstream import TlsTerminationRoute, Upstream
 from gfattach.cluster.wire.relay import Counters
 from gfattach.core.deadline import Deadline
 
@@ -61,11 +61,11 @@ class Forward:
             self.recheck,
             clients_judge=spec.listen and not spec.ends_tls,
         )
-        self._doors: Doors | None = None
+        self._listeners: Listeners | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        way = EndedTlsWay(upstream, spec.health) if spec.ends_tls else upstream
+        route = TlsTerminationRoute(upstream, spec.health) if spec.ends_tls else upstream
         # A client's trouble is with a new connection: the one that health has kept may be well still.
-        self._clients = Clients(spec.name, way, lambda: self.recheck(anew=True))
+        self._clients = Clients(spec.name, route, lambda: self.recheck(anew=True))
         self._wake = asyncio.Event()
         self._suspect = self._anew = False
         self._closing = False
@@ -81,7 +81,7 @@ class Forward:
     def listen(self, socket_directory: Path, ports: Ports) -> None:
         """Open both listeners. Raises AgentError and StorageError; neither is open then."""
         if self.spec.listen:
-            self._doors = Doors(self.spec, socket_directory, ports, self._accepted)
+            self._listeners = Listeners(self.spec, socket_directory, ports, self._accepted)
 
     def start(self) -> None:
         """Begin to watch the upstream and to keep its channels alive."""
@@ -121,8 +121,8 @@ class Forward:
 
     def stop_listening(self) -> None:
         """Take no more connections."""
-        if not self._closing and self._doors is not None:
-            self._doors.close()
+        if not self._closing and self._listeners is not None:
+            self._listeners.close()
         self._closing = True
 
     async def close(self) -> None:
@@ -145,21 +145,21 @@ class Forward:
 
     def status(self) -> ForwardStatus:
         """What there is to say of it."""
-        doors, traffic = self._doors, self.traffic
+        listeners, traffic = self._listeners, self.traffic
         return ForwardStatus(
             name=self.spec.name,
             state=self.state,
             since=self._since,
             last_error=self._last_error,
-            address=None if doors is None else doors.address,
-            port=None if doors is None else doors.port,
-            socket_path=None if doors is None else doors.socket_path,
+            address=None if listeners is None else listeners.address,
+            port=None if listeners is None else listeners.port,
+            socket_path=None if listeners is None else listeners.socket_path,
             open_connections=len(self._clients),
             total_connections=self._clients.total,
             bytes_sent=traffic.to_pod,
             bytes_received=traffic.to_client,
             reconnects=self._clients.reconnects,
-            strangers=0 if doors is None else doors.strangers,
+            rejected_peers=0 if listeners is None else listeners.rejected_peers,
             refused=self._refused,
             pods=self._pods(),
         )
@@ -214,13 +214,13 @@ class Forward:
     def _serve(self, connection: socket.socket) -> None:
         self._clients.serve(connection)
         if self._clients.total == 1:
-            assert self._doors is not None, "who is connected came in by one"
-            self._doors.used()
+            assert self._listeners is not None, "who is connected came in by one"
+            self._listeners.used()
 
     async def _dial_for_health(self) -> Channel:
-        leg = await self._upstream.dial(Deadline.after(health.CONNECT_SECONDS))
-        self._asked_pod = leg.pod
-        return leg.channel
+        phase = await self._upstream.dial(Deadline.after(health.CONNECT_SECONDS))
+        self._asked_pod = phase.pod
+        return phase.channel
 
     # Health.
 

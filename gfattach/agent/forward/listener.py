@@ -40,7 +40,7 @@ Accepted = Callable[[socket.socket], None]
 class Listener:
     """One listening socket. `accepted` gets each connection of this user (and root), not blocking.
 
-    `strangers` counts the connections of others, which were closed; one whose client has gone before it
+    `rejected_peers` counts the connections of others, which were closed; one whose client has gone before it
     could be looked up is closed as well, and is nobody's.
     """
 
@@ -50,7 +50,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._asked: set[asyncio.Task[None]] = set()
         self._resume: asyncio.TimerHandle | None = None
-        self.strangers = 0
+        self.rejected_peers = 0
         listening.setblocking(False)
         self._loop.add_reader(listening, self._accept)
 
@@ -108,7 +108,7 @@ class Listener:
 
     def _admit(self, connection: socket.socket, uid: int | None) -> None:
         if not peer.trusted(uid):
-            self.strangers += uid is not None
+            self.rejected_peers += uid is not None
             reset(connection)
             return
         self._accepted(connection)

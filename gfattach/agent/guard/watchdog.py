@@ -42,7 +42,7 @@ _SHELL = "/bin/sh"
 _WAIT = 'IFS= read -r kept; read -r word && exit 0; printf "%s\\n" "$kept" | "$@"'
 
 
-class Guardian:
+class Watchdog:
     """The agent's side: has a guardian wait as long as one is wanted."""
 
     def __init__(self, directory: Path, ref: ClusterRef | None) -> None:

@@ -68,15 +68,15 @@ class ForwardSpec:
     def as_json(self) -> dict[str, Any]:
         """For a record on disk and for the control socket."""
         upstream = self.upstream
-        way: dict[str, Any]
+        route: dict[str, Any]
         if isinstance(upstream, PodUpstream):
-            way = {"namespace": upstream.namespace, "service": upstream.service, "port": upstream.port}
+            route = {"namespace": upstream.namespace, "service": upstream.service, "port": upstream.port}
         else:
-            way = {"host": upstream.host, "port": upstream.port}
+            route = {"host": upstream.host, "port": upstream.port}
         health = self.health
         return {
             "name": self.name,
-            "upstream": way,
+            "upstream": route,
             "health": {
                 "kind": health.kind,
                 "path": health.path,
@@ -93,12 +93,12 @@ class ForwardSpec:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ForwardSpec:
         """The reverse of `as_json`. Raises KeyError, TypeError and ValueError for what is none."""
-        way, health = document["upstream"], document["health"]
+        route, health = document["upstream"], document["health"]
         upstream: PodUpstream | DirectUpstream
-        if "service" in way:
-            upstream = PodUpstream(str(way["namespace"]), str(way["service"]), str(way["port"]))
+        if "service" in route:
+            upstream = PodUpstream(str(route["namespace"]), str(route["service"]), str(route["port"]))
         else:
-            upstream = DirectUpstream(str(way["host"]), int(way["port"]))
+            upstream = DirectUpstream(str(route["host"]), int(route["port"]))
         if health["kind"] not in ("grpc", "http", "nix"):
             raise ValueError(f"no way to ask for health: {health['kind']!r}")
         ca_file = health["ca_file"]

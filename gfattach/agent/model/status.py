@@ -17,7 +17,7 @@ class ForwardStatus:
 
     `address`, `port` and `socket_path` are None where nothing is listened on. `bytes_sent` went to the
     upstream, `bytes_received` came from it; `reconnects` are further attempts for one client;
-    `strangers` are connections of other users, which were closed, and `refused` those that came while
+    `rejected_peers` are connections of other users, which were closed, and `refused` those that came while
     the upstream was down, or were too many; `pods` are those that connections go to now, or, while there is
     none, the one that answers the questions about its health.
     """
@@ -34,7 +34,7 @@ class ForwardStatus:
     bytes_sent: int
     bytes_received: int
     reconnects: int
-    strangers: int
+    rejected_peers: int
     refused: int
     pods: tuple[str, ...]
 

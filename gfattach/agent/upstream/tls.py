@@ -125,7 +125,7 @@ class TlsChannel:
     def close(self) -> None:
         """Say that it is the end, and close."""
         self.ended = True
-        self._send(self._tls.farewell())
+        self._send(self._tls.close_notify())
         self._below.close()
 
     def abort(self) -> None:

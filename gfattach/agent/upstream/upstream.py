@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gfattach.agent.model.spec import DirectUpstream, Health, PodUpstream
-from gfattach.agent.upstream.ahead import Ahead, Opened
 from gfattach.agent.upstream.channel import Channel, DirectChannel
 from gfattach.agent.upstream.pods import Pods
+from gfattach.agent.upstream.prewarm import Opened, PrewarmedConnection
 from gfattach.agent.upstream.session import ClusterSession
 from gfattach.agent.upstream.tls import TlsChannel, context_for, server_name
 from gfattach.core.deadline import Deadline
@@ -31,7 +31,7 @@ _NOT_THE_POD = (".unauthorized", ".forbidden")
 
 
 @dataclass(frozen=True)
-class Leg:
+class UpstreamConnection:
     """A fresh connection to an upstream, and the pod that it goes to ("" where there is none)."""
 
     channel: Channel
@@ -46,14 +46,14 @@ class Upstream(Protocol):
         """Host and port as the upstream knows itself."""
         ...
 
-    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
-        """A connection that nobody has used; with `ahead` also one that was opened before, and after it the
+    async def dial(self, deadline: Deadline, *, prewarm: bool = False) -> UpstreamConnection:
+        """A connection that nobody has used; with `prewarm` also one that was opened before, and after it the
         next. Raises ClusterError and OSError.
         """
         ...
 
-    def failed(self, leg: Leg) -> None:
-        """Note that `leg` was lost: what is known of the upstream may be out of date."""
+    def failed(self, connected: UpstreamConnection) -> None:
+        """Note that `connected` was lost: what is known of the upstream may be out of date."""
         ...
 
     def forget(self) -> None:
@@ -61,7 +61,7 @@ class Upstream(Protocol):
         ...
 
 
-class DirectWay:
+class DirectRoute:
     """By TCP from this machine."""
 
     def __init__(self, upstream: DirectUpstream) -> None:
@@ -73,22 +73,22 @@ class DirectWay:
         host = self._upstream.host
         return f"{f'[{host}]' if ':' in host else host}:{self._upstream.port}"
 
-    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
+    async def dial(self, deadline: Deadline, *, prewarm: bool = False) -> UpstreamConnection:
         """A fresh connection. Raises ClusterError."""
         from gfattach.cluster.wire.dial import dial_direct
 
         stream = await dial_direct(self._upstream.host, self._upstream.port, deadline)
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return Leg(DirectChannel(stream, self.authority))
+        return UpstreamConnection(DirectChannel(stream, self.authority))
 
-    def failed(self, leg: Leg) -> None:
+    def failed(self, connected: UpstreamConnection) -> None:
         """Nothing is known."""
 
     def forget(self) -> None:
         """Nothing is kept."""
 
 
-class EndedTlsWay:
+class TlsTerminationRoute:
     """Another way, with TLS laid over it: for clients that speak in the clear."""
 
     def __init__(self, below: Upstream, health: Health) -> None:
@@ -101,49 +101,49 @@ class EndedTlsWay:
         """Host and port as the upstream knows itself."""
         return self._below.authority
 
-    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
+    async def dial(self, deadline: Deadline, *, prewarm: bool = False) -> UpstreamConnection:
         """A connection, once its certificate is accepted. Raises ClusterError and OSError."""
         if self._context is None:
             self._context = context_for(self._health)
-        leg = await self._below.dial(deadline, ahead=ahead)
+        connected = await self._below.dial(deadline, prewarm=prewarm)
         try:
-            channel = TlsChannel(leg.channel, self._context, server_name(self._health, self.authority))
+            channel = TlsChannel(connected.channel, self._context, server_name(self._health, self.authority))
             await channel.handshake()
         except BaseException:
-            leg.channel.abort()
-            self._below.failed(leg)
+            connected.channel.abort()
+            self._below.failed(connected)
             raise
-        return Leg(channel, leg.pod)
+        return UpstreamConnection(channel, connected.pod)
 
-    def failed(self, leg: Leg) -> None:
+    def failed(self, connected: UpstreamConnection) -> None:
         """As for the way below."""
-        self._below.failed(leg)
+        self._below.failed(connected)
 
     def forget(self) -> None:
         """As for the way below."""
         self._below.forget()
 
 
-class PodWay:
+class PodRoute:
     """Through a ready pod of the Service, by the API server."""
 
     def __init__(self, upstream: PodUpstream, session: ClusterSession) -> None:
         self._upstream = upstream
         self._session = session
         self._pods = Pods(upstream, session)
-        self._ahead = Ahead()
+        self._prewarmed = PrewarmedConnection()
 
     @property
     def authority(self) -> str:
         """The Service's name in the cluster, as its own pods would say it."""
         return f"{self._upstream.service}.{self._upstream.namespace}"
 
-    async def dial(self, deadline: Deadline, *, ahead: bool = False) -> Leg:
+    async def dial(self, deadline: Deadline, *, prewarm: bool = False) -> UpstreamConnection:
         """A connection to one of the ready pods, another where one fails. Raises ClusterError."""
         while True:
             connection = await self._session.connection()
             try:
-                opened = (await self._taken(connection, deadline) if ahead else None) or await self._open(
+                opened = (await self._taken(connection, deadline) if prewarm else None) or await self._open(
                     connection, deadline
                 )
             except ClusterError as error:
@@ -152,27 +152,27 @@ class PodWay:
                     continue
                 raise
             self._session.worked()
-            if ahead:
-                self._ahead.prepare(partial(self._open, connection))
-            return Leg(opened.channel, opened.pod)
+            if prewarm:
+                self._prewarmed.prepare(partial(self._open, connection))
+            return UpstreamConnection(opened.channel, opened.pod)
 
-    def failed(self, leg: Leg) -> None:
+    def failed(self, connected: UpstreamConnection) -> None:
         """Ask for the ready pods before the next connection, and take another first."""
         self._pods.doubt()
-        self._pods.avoid(leg.pod)
-        self._ahead.drop()
+        self._pods.avoid(connected.pod)
+        self._prewarmed.drop()
 
     def forget(self) -> None:
         """Close what is kept for the next connection."""
-        self._ahead.drop()
+        self._prewarmed.drop()
         self._session.forget()
 
     async def _taken(self, connection: ClusterConnection, deadline: Deadline) -> Opened | None:
         """The connection that was opened ahead, if it is as good as a fresh one would be."""
-        if not self._ahead:
+        if not self._prewarmed:
             return None
-        pods, _ = await asyncio.gather(self._pods.ready(connection, deadline), self._ahead.ask())
-        opened = self._ahead.take()
+        pods, _ = await asyncio.gather(self._pods.ready(connection, deadline), self._prewarmed.ask())
+        opened = self._prewarmed.take()
         if opened is None:
             return None
         ready = any(pod.name == opened.pod for pod in pods)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach.attach.model.options import ClientOptions
-from gfattach.attach.route.route import Way, read_only
+from gfattach.attach.route.route import Route, read_only
 from gfattach.bazel.program import Bazel
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
@@ -21,13 +21,13 @@ from gfattach.probes.cache import stage as cache_probes
 from gfattach.probes.certificates import stage as certificates
 from gfattach.probes.certificates.subject import Purpose, of_cache, probe_name
 from gfattach.proof import evidence, protocol
-from gfattach.proof.bazel.legs import BazelLegs
-from gfattach.proof.evidence import Leg
+from gfattach.proof.bazel.phases import BazelPhases
+from gfattach.proof.evidence import Phase
 from gfattach.proof.measure import Measurement, Progress
 from gfattach.reapi.target import CacheTarget
 from gfattach.tls.inspection import Inspection
 
-#: Seconds that a leg may take: a few round trips; a cold Bazel and twenty small actions.
+#: Seconds that a phase may take: a few round trips; a cold Bazel and twenty small actions.
 PROTOCOL_SECONDS = 10.0
 BAZEL_SECONDS = 300.0
 
@@ -131,64 +131,68 @@ def render_fragment(
 
 
 @contextmanager
-def legs_of(
+def phases_of(
     found: BazelFound, target: CacheTarget, home: Home, nonce: str = ""
-) -> Iterator[BazelLegs | None]:
-    """The legs of the Bazel at hand, None when there is none."""
+) -> Iterator[BazelPhases | None]:
+    """The phases of the Bazel at hand, None when there is none."""
     if found.bazel is None or found.failed:
         yield None
         return
-    with BazelLegs(found.bazel, target, home.work / "bazel", nonce=nonce, flag_cache=flag_cache()) as legs:
-        yield legs
+    with BazelPhases(
+        found.bazel, target, home.work / "bazel", nonce=nonce, flag_cache=flag_cache()
+    ) as phases:
+        yield phases
 
 
-def fill(way: Way, legs: BazelLegs | None, measurement: Measurement, nonce: str = "") -> None:
+def fill(route: Route, phases: BazelPhases | None, measurement: Measurement, nonce: str = "") -> None:
     """Store what the hits will ask for: the protocol's action, and the probe of the Bazel at hand."""
-    target = way.cache
+    target = route.cache
     assert target is not None
 
-    def work(progress: Progress) -> list[Leg]:
+    def work(progress: Progress) -> list[Phase]:
         filled = [protocol.fill(target, Deadline.after(PROTOCOL_SECONDS), nonce)]
-        if legs is not None:
+        if phases is not None:
             progress("building the probe once, so that there is something to hit")
-            filled.append(legs.fill(Deadline.after(BAZEL_SECONDS)))
+            filled.append(phases.fill(Deadline.after(BAZEL_SECONDS)))
         return filled
 
     measurement.measure("fill", "store what a proof asks for", work)
 
 
 def hit(
-    target: CacheTarget, legs: BazelLegs | None, measurement: Measurement, *, warm: bool, nonce: str = ""
+    target: CacheTarget, phases: BazelPhases | None, measurement: Measurement, *, warm: bool, nonce: str = ""
 ) -> None:
-    """Ask for it at the level of the protocol and with Bazel; `warm` keeps the server of a leg before."""
+    """Ask for it at the level of the protocol and with Bazel; `warm` keeps the server of a phase before."""
 
-    def work(progress: Progress) -> list[Leg]:
+    def work(progress: Progress) -> list[Phase]:
         measured = [protocol.hit(target, Deadline.after(PROTOCOL_SECONDS), nonce)]
-        if legs is not None:
+        if phases is not None:
             progress("building the probe from the cache")
-            measured.append(legs.hit(Deadline.after(BAZEL_SECONDS), warm=warm))
+            measured.append(phases.hit(Deadline.after(BAZEL_SECONDS), warm=warm))
         return measured
 
     measurement.measure("hit", "ask the cache for it", work)
 
 
-def hit_again(legs: BazelLegs, measurement: Measurement, *, warm: bool) -> None:
+def hit_again(phases: BazelPhases, measurement: Measurement, *, warm: bool) -> None:
     """The other Bazel figure: with a warm server after a cold one, or the reverse. None where nothing hit."""
-    if not any(leg.client is evidence.Client.BAZEL and leg.hits for leg in measurement.legs):
+    if not any(phase.client is evidence.Client.BAZEL and phase.hits for phase in measurement.phases):
         return
     name = "warm" if warm else "cold"
     title = f"the same with a {name} Bazel server"
-    measurement.measure(name, title, lambda progress: legs.hit(Deadline.after(BAZEL_SECONDS), warm=warm))
+    measurement.measure(name, title, lambda progress: phases.hit(Deadline.after(BAZEL_SECONDS), warm=warm))
 
 
-def control(target: CacheTarget, legs: BazelLegs | None, measurement: Measurement, nonce: str = "") -> None:
+def control(
+    target: CacheTarget, phases: BazelPhases | None, measurement: Measurement, nonce: str = ""
+) -> None:
     """Ask once more with the endpoint withheld."""
 
-    def work(progress: Progress) -> list[Leg]:
+    def work(progress: Progress) -> list[Phase]:
         measured = [protocol.control(target, Deadline.after(PROTOCOL_SECONDS), nonce)]
-        if legs is not None:
+        if phases is not None:
             progress("building the probe without the cache: nothing may hit")
-            measured.append(legs.control(Deadline.after(BAZEL_SECONDS)))
+            measured.append(phases.control(Deadline.after(BAZEL_SECONDS)))
         return measured
 
     measurement.measure("control", "withhold the endpoint: the hits have to vanish", work)

@@ -109,7 +109,7 @@ def _names(
     work = home.flags_work
     try:
         accepted = accepted_flags(
-            bazel, bazel_flags.questions(needed), work=work, cache=cache_directory() / "bazel-flags.json"
+            bazel, bazel_flags.reviews(needed), work=work, cache=cache_directory() / "bazel-flags.json"
         )
     finally:
         remove_tree(work)

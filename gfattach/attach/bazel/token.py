@@ -104,7 +104,7 @@ def with_token(environment: Mapping[str, str], host: str, fragment: Path | None)
     It is left alone where the fragment names a helper, or the environment a helper or a header for the
     same. Raises CredentialError for a token that is there and no good, and StorageError.
     """
-    if _has_way(environment, fragment):
+    if _has_route(environment, fragment):
         return dict(environment)
     added = [f"{name}={value}" for name, value in headers_for(host, environment)]
     if not added:
@@ -112,7 +112,7 @@ def with_token(environment: Mapping[str, str], host: str, fragment: Path | None)
     return {**environment, _HEADER_VARIABLE: "\n".join([*lines_of(environment, _HEADER_VARIABLE), *added])}
 
 
-def _has_way(environment: Mapping[str, str], fragment: Path | None) -> bool:
+def _has_route(environment: Mapping[str, str], fragment: Path | None) -> bool:
     if lines_of(environment, "BAZEL_CREDENTIAL_HELPER"):
         return True
     headers = (*lines_of(environment, "BAZEL_REMOTE_HEADER"), *lines_of(environment, _HEADER_VARIABLE))

@@ -25,12 +25,12 @@ from gfattach.probes.certificates.subject import Purpose, of_substituter, probe_
 from gfattach.probes.nix import stage as nix_probes
 from gfattach.probes.substituter import stage as substituter_probes
 from gfattach.proof.measure import Measurement
-from gfattach.proof.nix import legs as nix_hit
+from gfattach.proof.nix import phases as nix_hit
 from gfattach.tls.certificate import Certificate
 from gfattach.tls.inspection import Inspection
-from gfattach.tls.way import Way, through_proxy, to_host
+from gfattach.tls.route import Route, through_proxy, to_host
 
-#: Seconds that a leg may take: a few small paths, with retries against a slow cache.
+#: Seconds that a phase may take: a few small paths, with retries against a slow cache.
 NIX_SECONDS = 120.0
 
 #: Seconds that paths which a person names may take, with all that they refer to.
@@ -62,14 +62,14 @@ def ask_certificate(target: SubstituterTarget, run: Run) -> bool:
     if not endpoint.tls:
         return True
     named = proxy_for(endpoint.scheme, endpoint.host, os.environ)
-    way = None if named is None else _through(named, endpoint)
-    if named is not None and way is None:
+    route = None if named is None else _through(named, endpoint)
+    if named is not None and route is None:
         return True
     stage = certificates.stage_of(Purpose.SUBSTITUTER)
-    return run.stage(stage, of_substituter(target, way=way)).status is not Status.FAIL
+    return run.stage(stage, of_substituter(target, route=route)).status is not Status.FAIL
 
 
-def _through(proxy: str, endpoint: Endpoint) -> Way | None:
+def _through(proxy: str, endpoint: Endpoint) -> Route | None:
     """The way to `endpoint` by `proxy`, a URL that may hold a password; None by any but plain HTTP's."""
     parts = urlsplit(proxy)
     if parts.scheme != "http" or not parts.hostname:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gfattach.agent.guard import watchdog as guardian
+from gfattach.agent.guard import watchdog
 from gfattach.agent.launch import supervisor
 from gfattach.agent.launch.client import AgentClient
 from gfattach.agent.model import state as agent_state
@@ -22,7 +22,7 @@ from gfattach.agent.model.spec import Registration
 from gfattach.agent.model.status import AgentStatus, ForwardStatus
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
-from gfattach.attach.route.route import Way
+from gfattach.attach.route.route import Route
 from gfattach.contract.environment import WITHHELD
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError, GfattachError, UsageError
@@ -45,16 +45,16 @@ ANSWER_SECONDS = 5.0
 END_SECONDS = 5.0
 
 
-def directory_for(way: Way) -> Path:
+def directory_for(route: Route) -> Path:
     """Where the agent of `way` lives."""
-    return agent_state.agent_directory(way.cluster)
+    return agent_state.agent_directory(route.cluster)
 
 
-def agent_for(way: Way, lease_hours: float) -> AgentClient:
+def agent_for(route: Route, lease_hours: float) -> AgentClient:
     """The agent of `way`, running. Raises AgentError, StorageError and ClusterError."""
     return supervisor.ensure(
-        directory_for(way),
-        way.cluster,
+        directory_for(route),
+        route.cluster,
         lease_seconds=lease_hours * 3600.0,
         withheld=WITHHELD,
         deadline=Deadline.after(AGENT_SECONDS),
@@ -98,7 +98,7 @@ def keep_watched(record: Attachment) -> None:
     """
     if record.agent is None or runs(record.agent):
         return
-    guardian.hide_all(record.agent)
+    watchdog.hide_all(record.agent)
     with contextlib.suppress(GfattachError):
         revive(record)
         client = supervisor.find(record.agent)

@@ -11,10 +11,10 @@ from typing import Any
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.nix import token as nix_token
-from gfattach.attach.route.route import Way, cache_health, ending_tls, refuse_site_executor
-from gfattach.cluster.api.choose import shown
+from gfattach.attach.route.route import Route, cache_health, ending_tls, refuse_site_executor
 from gfattach.cluster.api.client import Api, ApiError
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.endpoint_selection import shown
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.objects import Service
 from gfattach.cluster.api.services import find_service, list_services
 from gfattach.cluster.connection import ClusterRef
@@ -33,7 +33,7 @@ from gfattach.probes.cluster import stage as cluster_probes
 from gfattach.probes.cluster.subject import ClusterSubject
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.cluster_profile import source_of
-from gfattach.site.discover import Chosen, Half, choose, discover, nothing_found
+from gfattach.site.discover import Chosen, Half, discover, nothing_found, select_endpoint
 from gfattach.site.load import load_site
 from gfattach.site.profile import parse_profile
 from gfattach.site.site import Site
@@ -45,7 +45,7 @@ SERVICES_SECONDS = 5.0
 _LATER = ("127.0.0.1", 0)
 
 
-def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
+def cluster_route(options: UpOptions, site: Site, home: Home, run: Run) -> Route:
     """Ask the cluster of `site` and plan the forwards into it; nothing is opened yet.
 
     Raises ClusterError when the cluster does not pass its probes, UsageError for a site that does not fit
@@ -59,7 +59,7 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
 
     def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
         try:
-            return _choose(plan, subject.api)
+            return _select_endpoint(plan, subject.api)
         except ApiError as error:
             if error.status != 403:
                 raise
@@ -69,13 +69,13 @@ def cluster_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
 
     run.step("discover", "find the caches among the Services", work)
     forwards = [spec for spec in (plan.cache_forward(), plan.nix_forward()) if spec is not None]
-    ways = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
-    names = {shown(way): health.server_name for way, health in ways if health.tls}
-    serving = subject.serving(*(way for way, _ in ways), names=names)
+    routes = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
+    names = {shown(route): health.server_name for route, health in routes if health.tls}
+    serving = subject.serving(*(route for route, _ in routes), names=names)
     _passed(run.stage(cluster_probes.SERVICE_STAGE, serving))
     allowed = options.allow_plaintext_loopback
     plain = ending_tls(plan.cache(), plan.cache_forward()) if allowed else None
-    return Way(
+    return Route(
         "forward",
         plan.cache(),
         plan.substituter(),
@@ -115,7 +115,7 @@ class _Plan:
         if named is not None:
             return replace(named, real_host=named.endpoint.host)
         return CacheTarget(
-            Endpoint(chosen.speech, *_LATER),
+            Endpoint(chosen.protocol, *_LATER),
             instance_name=self.site.get("cache.instance") or "",
             tls=TlsFiles(self.site.get("cache.ca_file")),
             real_host=_in_cluster(chosen),
@@ -170,7 +170,7 @@ def _published(options: Mapping[str, Any], site: Site, home: Home, asked: StageR
     return load_site(options, detached(os.environ), home.workspace, (source, parse_profile(data, source)))
 
 
-def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
+def _select_endpoint(plan: _Plan, api: Api) -> Mapping[str, Finding]:
     """Fill `plan.chosen`, and say why each. Raises UsageError and ClusterError."""
     site, found = plan.site, {}
     halves: Sequence[tuple[Half, str]] = (("cache", "cache.endpoint"), ("nix", "nix.substituter"))
@@ -179,8 +179,8 @@ def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
         if named is not None:
             plan.asked = named.namespace
             asked = find_service(api, named.namespace, named.name, Deadline.after(SERVICES_SECONDS))
-            service = now(asked)
-            plan.chosen[half] = choose(half, service, named.port)
+            service = run_sync(asked)
+            plan.chosen[half] = select_endpoint(half, service, named.port)
         elif site.get(endpoint) is not None:
             found[f"discover.{half}"] = ok(
                 "site.direct", f"{site.get(endpoint).url} is dialled directly (from {site.source(endpoint)})"
@@ -211,7 +211,7 @@ def _choose(plan: _Plan, api: Api) -> Mapping[str, Finding]:
 
 
 def _services(api: Api, namespace: str) -> tuple[Service, ...]:
-    return now(list_services(api, namespace, Deadline.after(SERVICES_SECONDS)))
+    return run_sync(list_services(api, namespace, Deadline.after(SERVICES_SECONDS)))
 
 
 def _upstream(chosen: Chosen) -> PodUpstream:

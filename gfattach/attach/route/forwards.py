@@ -14,7 +14,7 @@ from gfattach.agent.model.spec import ForwardSpec, Registration
 from gfattach.agent.model.status import AgentStatus, ForwardStatus
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route.agents import agent_for, register, release, settled
-from gfattach.attach.route.route import Way
+from gfattach.attach.route.route import Route
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run
 from gfattach.core.finding import Finding, fail, ok
@@ -22,53 +22,53 @@ from gfattach.core.paths import Home
 from gfattach.reapi.target import TlsFiles
 
 
-def open_forwards(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
+def open_forwards(route: Route, home: Home, lease_hours: float, run: Run) -> Route:
     """Have the forwards of `way` held, and lead its targets through them; the way itself without any.
 
     The attachment's record has to be there: a registration holds as long as it is. Raises AgentError
     and StorageError.
     """
-    return _open(way, home, lease_hours, run, "forward", "open the forwards") if way.listens else way
+    return _open(route, home, lease_hours, run, "forward", "open the forwards") if route.listens else route
 
 
-def end_tls(way: Way, home: Home, lease_hours: float, run: Run) -> Way:
+def end_tls(route: Route, home: Home, lease_hours: float, run: Run) -> Route:
     """Lead the cache of `way` through its forward that ends TLS, in place of any other. Raises as
     `open_forwards` does.
     """
-    ended = replace(way, cache_forward=way.plain_forward, plain_forward=None)
+    ended = replace(route, cache_forward=route.plain_forward, plain_forward=None)
     return _open(ended, home, lease_hours, run, "plaintext", "open a forward that ends TLS")
 
 
-def close_plaintext(way: Way, home: Home, lease_hours: float, earlier: Path | None) -> Way:
+def close_plaintext(route: Route, home: Home, lease_hours: float, earlier: Path | None) -> Route:
     """Have no forward that ends TLS; `earlier` is the agent of an earlier attach that may hold one.
 
     Raises AgentError and StorageError.
     """
-    kept = replace(way, plain_forward=None)
-    if way.listens and way.plain_forward is not None:
-        register(agent_for(way, lease_hours), Registration(home.record, _wanted(kept)))
-    elif not way.listens and earlier is not None:
+    kept = replace(route, plain_forward=None)
+    if route.listens and route.plain_forward is not None:
+        register(agent_for(route, lease_hours), Registration(home.record, _wanted(kept)))
+    elif not route.listens and earlier is not None:
         release(earlier, home.record)
     return kept
 
 
-def _wanted(way: Way) -> tuple[ForwardSpec, ...]:
-    return tuple(spec for spec in (way.cache_forward, way.nix_forward) if spec is not None)
+def _wanted(route: Route) -> tuple[ForwardSpec, ...]:
+    return tuple(spec for spec in (route.cache_forward, route.nix_forward) if spec is not None)
 
 
-def _open(way: Way, home: Home, lease_hours: float, run: Run, name: str, title: str) -> Way:
-    wanted = _wanted(way)
+def _open(route: Route, home: Home, lease_hours: float, run: Run, name: str, title: str) -> Route:
+    wanted = _wanted(route)
     # One that an earlier attach has made, so that nobody's build is cut off before it is known which is used.
-    held = () if way.plain_forward is None else (way.plain_forward,)
-    opened: list[Way] = []
+    held = () if route.plain_forward is None else (route.plain_forward,)
+    opened: list[Route] = []
 
     def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
-        client = agent_for(way, lease_hours)
+        client = agent_for(route, lease_hours)
         listening = register(client, Registration(home.record, (*wanted, *held)))
         statuses = {status.name: status for status in listening}
         progress("waiting for an answer from the far end")
         well = settled(client, [spec.name for spec in wanted])
-        opened.append(_through(way, statuses))
+        opened.append(_through(route, statuses))
         again = "once that is mended, attach again: gfattach up"
         return {
             f"forward.{spec.name}": _finding(statuses[spec.name], well.get(spec.name), again)
@@ -110,17 +110,17 @@ def failed(spec: ForwardSpec, run: Run) -> bool:
     return finding is not None and finding.failed
 
 
-def _through(way: Way, statuses: Mapping[str, ForwardStatus]) -> Way:
+def _through(route: Route, statuses: Mapping[str, ForwardStatus]) -> Route:
     """`way` with its targets where the forwards listen. A TLS cache keeps its name, and is reached by the
     socket, unless the forward ends TLS; everything else is spoken to at the TCP port.
     """
     listener = None
-    cache, substituter = way.cache, way.substituter
-    if cache is not None and way.cache_forward is not None:
-        status = statuses[way.cache_forward.name]
+    cache, substituter = route.cache, route.substituter
+    if cache is not None and route.cache_forward is not None:
+        status = statuses[route.cache_forward.name]
         assert status.address is not None and status.port is not None
         listener = (status.address, status.port)
-        if way.cache_forward.ends_tls:
+        if route.cache_forward.ends_tls:
             scheme = "grpc" if cache.endpoint.grpc else "http"
             local = _local(replace(cache.endpoint, scheme=scheme), status)
             host = cache.token_host
@@ -129,10 +129,10 @@ def _through(way: Way, statuses: Mapping[str, ForwardStatus]) -> Way:
             cache = replace(cache, socket=status.socket_path)
         else:
             cache = replace(cache, endpoint=_local(cache.endpoint, status))
-    if substituter is not None and way.nix_forward is not None:
-        status = statuses[way.nix_forward.name]
+    if substituter is not None and route.nix_forward is not None:
+        status = statuses[route.nix_forward.name]
         substituter = replace(substituter, endpoint=_local(substituter.endpoint, status))
-    return replace(way, cache=cache, substituter=substituter, cache_listener=listener)
+    return replace(route, cache=cache, substituter=substituter, cache_listener=listener)
 
 
 def _local(endpoint: Endpoint, status: ForwardStatus) -> Endpoint:

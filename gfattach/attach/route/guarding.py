@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, GuardedFile, Health, Registration
 from gfattach.attach.route.agents import agent_for, await_up, directory_for, register, release
-from gfattach.attach.route.route import Way
+from gfattach.attach.route.route import Route
 from gfattach.core.paths import Home
 from gfattach.fragments import nixconf
 from gfattach.nixcache.proxy import proxy_for
@@ -17,24 +17,24 @@ from gfattach.nixcache.target import SubstituterTarget
 SEEN_SECONDS = 2.0
 
 
-def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -> bool:
+def guard(route: Route, home: Home, fragment: Path, full: str, lease_hours: float) -> bool:
     """Have the Nix fragment emptied whenever the substituter of `way` is down; whether there is an agent for
     the attachment then. Raises AgentError.
 
     One that is reached by a proxy of the environment is not watched: the agent dials what it watches, and
     would find it down. Where it forwards nothing either, there is none.
     """
-    assert way.substituter is not None
-    endpoint = way.substituter.endpoint
-    watched = way.nix_forward
+    assert route.substituter is not None
+    endpoint = route.substituter.endpoint
+    watched = route.nix_forward
     if watched is None and proxy_for(endpoint.scheme, endpoint.host, os.environ) is None:
-        watched = watch(way.substituter)
-    forwards = tuple(spec for spec in (way.cache_forward, watched) if spec is not None)
+        watched = watch(route.substituter)
+    forwards = tuple(spec for spec in (route.cache_forward, watched) if spec is not None)
     if not forwards:
-        release(directory_for(way), home.record)
+        release(directory_for(route), home.record)
         return False
     guarded = () if watched is None else (GuardedFile(fragment, watched.name, full, nixconf.emptied()),)
-    client = agent_for(way, lease_hours)
+    client = agent_for(route, lease_hours)
     register(client, Registration(home.record, forwards, guarded))
     # The agent may have seen the substituter down a moment ago: the fragment is full once it sees it up.
     for file in guarded:
@@ -42,12 +42,12 @@ def guard(way: Way, home: Home, fragment: Path, full: str, lease_hours: float) -
     return True
 
 
-def unguard(way: Way, home: Home, lease_hours: float) -> None:
+def unguard(route: Route, home: Home, lease_hours: float) -> None:
     """Guard nothing any more: keep the forward of the Bazel cache, or give all up. Raises AgentError."""
-    if way.cache_forward is None:
-        release(directory_for(way), home.record)
+    if route.cache_forward is None:
+        release(directory_for(route), home.record)
         return
-    register(agent_for(way, lease_hours), Registration(home.record, (way.cache_forward,)))
+    register(agent_for(route, lease_hours), Registration(home.record, (route.cache_forward,)))
 
 
 def watch(target: SubstituterTarget) -> ForwardSpec:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Way:
+class Route:
     """`kind` is "trial", "direct" or "forward". `fills` says that this lane may fill the cache itself.
 
     `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
@@ -48,7 +48,7 @@ class Way:
         return self.cache_forward is not None or self.nix_forward is not None
 
 
-def trial_way(state: TrialState, directory: Path) -> Way:
+def trial_route(state: TrialState, directory: Path) -> Route:
     """The way to embedded caches that run."""
     cache = CacheTarget(endpoint=state.cache_endpoint, may_write=True)
     substituter = SubstituterTarget(
@@ -57,7 +57,7 @@ def trial_way(state: TrialState, directory: Path) -> Way:
         probe_path=state.probe_path,
         signed_path=state.signed_path,
     )
-    return Way("trial", cache, substituter, fills=True, trial_directory=directory)
+    return Route("trial", cache, substituter, fills=True, trial_directory=directory)
 
 
 def read_only(target: CacheTarget) -> CacheTarget:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from gfattach.attach.model.options import UpOptions
-from gfattach.attach.route.route import Way, ending_tls, refuse_executor, trial_way
+from gfattach.attach.route.route import Route, ending_tls, refuse_executor, trial_route
 from gfattach.cluster.kubeconfig.resolve import find_files
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
@@ -57,7 +57,7 @@ def kind_of(options: UpOptions, site: Site) -> str:
     return "forward"
 
 
-def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
+def find_route(options: UpOptions, site: Site, home: Home, run: Run) -> Route:
     """The way of `kind_of` these.
 
     Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
@@ -69,30 +69,30 @@ def find_way(options: UpOptions, site: Site, home: Home, run: Run) -> Way:
         return _trial(options, home, run)
     if kind == "forward":
         # What asks a cluster is not needed by the other kinds.
-        from gfattach.attach.route.cluster import cluster_way
+        from gfattach.attach.route.cluster import cluster_route
 
-        return cluster_way(options, site, home, run)
+        return cluster_route(options, site, home, run)
     site = site.with_authorities(home.directory)
     cache = site.cache_target()
     plain = ending_tls(cache, None) if options.allow_plaintext_loopback else None
-    way = Way("direct", cache, site.substituter_target(), plain_forward=plain)
-    run.step("site", "read what is said of the site", lambda progress: {"site": _describe(way, site)})
-    return way
+    route = Route("direct", cache, site.substituter_target(), plain_forward=plain)
+    run.step("site", "read what is said of the site", lambda progress: {"site": _describe(route, site)})
+    return route
 
 
-def _describe(way: Way, site: Site) -> Finding:
+def _describe(route: Route, site: Site) -> Finding:
     named = [
         f"{what} {target.endpoint.url} (from {site.source(key)})"
         for what, target, key in (
-            ("cache", way.cache, "cache.endpoint"),
-            ("substituter", way.substituter, "nix.substituter"),
+            ("cache", route.cache, "cache.endpoint"),
+            ("substituter", route.substituter, "nix.substituter"),
         )
         if target is not None
     ]
     return ok("site.direct", " · ".join(named), site=site.as_json())
 
 
-def _trial(options: UpOptions, home: Home, run: Run) -> Way:
+def _trial(options: UpOptions, home: Home, run: Run) -> Route:
     from gfattach.trial import supervisor
 
     assert options.trial is not None
@@ -112,4 +112,4 @@ def _trial(options: UpOptions, home: Home, run: Run) -> Way:
         return {"trial": ok("trial.started", seen, pid=state.process.pid)}
 
     run.step("trial", "start the embedded caches", start)
-    return trial_way(found[0], home.trial)
+    return trial_route(found[0], home.trial)

@@ -10,7 +10,7 @@ from typing import Any
 from gfattach.attach.model import record as records
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.model.record import Attachment
-from gfattach.attach.route.route import Way
+from gfattach.attach.route.route import Route
 from gfattach.core.engine import Run
 from gfattach.core.errors import GfattachError
 from gfattach.core.paths import Home
@@ -18,7 +18,7 @@ from gfattach.proof.measure import Measurement
 
 
 @dataclass
-class Attaching:
+class UpSession:
     """`record` is what is on disk; `not_proved` and `failures` grow as halves fall away.
 
     `plaintext_before` says that an earlier attach had a forward end TLS of a cache that is dialled directly.
@@ -27,7 +27,7 @@ class Attaching:
 
     options: UpOptions
     home: Home
-    way: Way
+    route: Route
     run: Run
     record: Attachment
     measurement: Measurement
@@ -43,7 +43,7 @@ class Attaching:
         records.save(self.home, self.record)
 
     @contextmanager
-    def surviving(self, half: str) -> Iterator[None]:
+    def isolate_failure(self, half: str) -> Iterator[None]:
         """Go on with the other half when this one fails here; the checklist has shown it by then."""
         try:
             yield

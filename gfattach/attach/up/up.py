@@ -19,9 +19,9 @@ from gfattach.attach.model import record as records
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route import agents, forwards
-from gfattach.attach.route.route import Way, read_only
-from gfattach.attach.route.select import find_way, kind_of
-from gfattach.attach.up.session import Attaching
+from gfattach.attach.route.route import Route, read_only
+from gfattach.attach.route.select import find_route, kind_of
+from gfattach.attach.up.session import UpSession
 from gfattach.bazel.run import end_strays
 from gfattach.contract.environment import detached
 from gfattach.core import process
@@ -65,7 +65,7 @@ def attach(options: UpOptions, run: Run) -> Attached:
     """Attach as `options` say. Raises GfattachError; what it had begun is undone then."""
     home = resolve_home(options.workspace, Path.cwd())
     if options.nix_paths:
-        from gfattach.proof.nix import legs as nix_hit
+        from gfattach.proof.nix import phases as nix_hit
 
         nix_hit.store_paths(options.nix_paths)
     site = load_site(options.site, detached(os.environ), home.workspace)
@@ -77,8 +77,8 @@ def attach(options: UpOptions, run: Run) -> Attached:
             run.account("start", "start, and read what is said of the site")
             before = records.load(home)
             _check_same(before, kind_of(options, site))
-            way = find_way(options, site, home, run)
-            attached = _attach(options, home, way, run, before)
+            route = find_route(options, site, home, run)
+            attached = _attach(options, home, route, run, before)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 process.end_all()  # a probe's thread may still be at work in what is undone now
@@ -113,26 +113,26 @@ def _check_same(before: Attachment | None, wanted: str) -> None:
         )
 
 
-def _attach(options: UpOptions, home: Home, way: Way, run: Run, before: Attachment | None) -> Attached:
+def _attach(options: UpOptions, home: Home, route: Route, run: Run, before: Attachment | None) -> Attached:
     # The halves and all that they ask with: not needed by an attach that ends before.
     from gfattach.attach.up.bazel import attach_bazel
     from gfattach.attach.up.nix import attach_nix
 
-    begun = before or Attachment.begin(way.kind)
-    up = Attaching(options, home, way, run, begun, Measurement(run))
+    begun = before or Attachment.begin(route.kind)
+    up = UpSession(options, home, route, run, begun, Measurement(run))
     up.plaintext_before = begun.kind == "direct" and begun.cache_by_agent
-    agent = agents.directory_for(way) if way.listens else begun.agent
+    agent = agents.directory_for(route) if route.listens else begun.agent
     # Saved before anything else is done, so that `down` knows of an `up` that was killed.
-    up.save(trial=way.trial_directory, agent=agent, cluster=way.cluster)
-    up.way = way = forwards.open_forwards(way, home, options.lease_hours, run)
-    up.save(cache=None if way.cache is None else read_only(way.cache), substituter=way.substituter)
+    up.save(trial=route.trial_directory, agent=agent, cluster=route.cluster)
+    up.route = route = forwards.open_forwards(route, home, options.lease_hours, run)
+    up.save(cache=None if route.cache is None else read_only(route.cache), substituter=route.substituter)
     rest = attach_bazel(up)
     attach_nix(up)
     if rest is not None:
         rest()
-    targets = {"cache": way.cache, "substituter": way.substituter}
+    targets = {"cache": route.cache, "substituter": route.substituter}
     endpoints = {name: target.endpoint.url for name, target in targets.items() if target is not None}
-    proof = conclude(up.measurement.legs, run.report(), run.origin, endpoints)
+    proof = conclude(up.measurement.phases, run.report(), run.origin, endpoints)
     write_json(home.evidence, proof.as_json())
     up.save(first_hit=_summary(proof))
     kept = None if up.record.bazelrc is None and up.record.nix_conf is None else up.record
@@ -142,7 +142,7 @@ def _attach(options: UpOptions, home: Home, way: Way, run: Run, before: Attachme
 
 
 def exit_code(run: Run, proof: Proof, failures: Sequence[GfattachError], *, require_hit: bool) -> ExitCode:
-    """What an attach ends with: a void proof first, then what ended a leg, then a program that was named
+    """What an attach ends with: a void proof first, then what ended a phase, then a program that was named
     and is missing or cannot be used, then any failed probe; nothing to hit is good unless a hit was
     required.
     """

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from gfattach.cluster.api.fields import one_line, unreadable
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.http import Client, Request, Response, request
 from gfattach.core.deadline import Deadline
@@ -89,7 +89,7 @@ class Api:
 
     def apply_now(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """`apply`, for a thread."""
-        return now(self.apply(path, body, deadline))
+        return run_sync(self.apply(path, body, deadline))
 
 
 def path_of(namespace: str, *names: str, group: str = "api/v1", **query: str) -> str:

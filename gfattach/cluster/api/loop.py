@@ -23,7 +23,7 @@ _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 
-def now(work: Coroutine[Any, Any, Answer]) -> Answer:
+def run_sync(work: Coroutine[Any, Any, Answer]) -> Answer:
     """What `work` comes to. Blocks, and so must not be called from a loop; `work` keeps its own deadline."""
     future = asyncio.run_coroutine_threadsafe(work, loop())
     try:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gfattach.cluster.api import objects
-from gfattach.cluster.api.choose import (
+from gfattach.cluster.api.client import Api, ApiError, path_of
+from gfattach.cluster.api.endpoint_selection import (
     Choice,
     ReadyPod,
-    Way,
-    choose_port,
+    Route,
     from_pods,
     from_slices,
     label_selector,
     none_ready,
+    select_port,
 )
-from gfattach.cluster.api.client import Api, ApiError, path_of
 from gfattach.cluster.api.fields import ITEM_LIMIT
 from gfattach.cluster.api.objects import EndpointSlice, Pod, Service, ServicePort
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 
-__all__ = ["ReadyPod", "Survey", "Way", "find_service", "list_services", "ready_pods", "survey"]
+__all__ = ["ReadyPod", "Route", "Survey", "find_service", "list_services", "ready_pods", "survey"]
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Survey:
     by_pods: bool = False
 
 
-async def ready_pods(api: Api, way: Way, deadline: Deadline) -> list[ReadyPod]:
+async def ready_pods(api: Api, route: Route, deadline: Deadline) -> list[ReadyPod]:
     """The pods that take connections for `way`, at least one. Raises ClusterError, with why there is none.
 
     Two questions at once where all is well; one more where no pod is ready, to say why.
     """
-    found = await survey(api, way, deadline)
+    found = await survey(api, route, deadline)
     if found.choice.ready:
         return list(found.choice.ready)
     pods = found.pods
@@ -53,19 +53,19 @@ async def ready_pods(api: Api, way: Way, deadline: Deadline) -> list[ReadyPod]:
     raise none_ready(found.service, found.port, pods, found.choice.total)
 
 
-async def survey(api: Api, way: Way, deadline: Deadline, *, with_pods: bool = False) -> Survey:
+async def survey(api: Api, route: Route, deadline: Deadline, *, with_pods: bool = False) -> Survey:
     """What is behind `way`; `with_pods` reads all pods too, where they may be read. Raises ClusterError."""
     import asyncio
 
     service, slices = await asyncio.gather(
-        find_service(api, way.namespace, way.service, deadline),
-        _slices(api, way, deadline),
+        find_service(api, route.namespace, route.service, deadline),
+        _slices(api, route, deadline),
         return_exceptions=True,
     )
     # Of two failures the Service's says more: without it there are no slices.
     if isinstance(service, BaseException):
         raise service
-    port = choose_port(service, way.port)
+    port = select_port(service, route.port)
     if isinstance(slices, ApiError) and slices.status == 403:
         pods = await _pods(api, service, deadline)
         if pods is None:
@@ -98,12 +98,12 @@ async def list_services(api: Api, namespace: str, deadline: Deadline) -> tuple[S
     return objects.listed(await api.get(path_of(namespace, "services"), deadline), objects.service)
 
 
-async def _slices(api: Api, way: Way, deadline: Deadline) -> tuple[EndpointSlice, ...]:
+async def _slices(api: Api, route: Route, deadline: Deadline) -> tuple[EndpointSlice, ...]:
     path = path_of(
-        way.namespace,
+        route.namespace,
         "endpointslices",
         group="apis/discovery.k8s.io/v1",
-        labelSelector=f"kubernetes.io/service-name={way.service}",
+        labelSelector=f"kubernetes.io/service-name={route.service}",
     )
     return objects.listed(await api.get(path, deadline), objects.endpoint_slice)
 

@@ -67,13 +67,13 @@ def credential_of(
         from gfattach.cluster.kubeconfig.exec_plugin import hand_out
 
         plugin = user.exec
-        handout = hand_out(user, plugin, cluster, deadline, environ, anew)
-        source, expires = f"the plugin {plugin.command}", handout.expires
-        certificate, key = handout.certificate, handout.key
+        exec_credential = hand_out(user, plugin, cluster, deadline, environ, anew)
+        source, expires = f"the plugin {plugin.command}", exec_credential.expires
+        certificate, key = exec_credential.certificate, exec_credential.key
         if certificate:
             ends = _still_valid(certificate, f"the certificate that the plugin {plugin.command!r} handed out")
             expires = min(expires or ends, ends)
-        authorization = _bearer(user, handout.token) if handout.token else None
+        authorization = _bearer(user, exec_credential.token) if exec_credential.token else None
     elif not certificate:
         raise _fault(
             user,

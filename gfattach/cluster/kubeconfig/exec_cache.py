@@ -26,12 +26,12 @@ MARGIN = timedelta(seconds=60)
 #: A credential is a token or a certificate with its key: one that is larger is none.
 ANSWER_BYTES = 1024 * 1024
 
-_held: dict[str, Handout] = {}
+_held: dict[str, ExecCredential] = {}
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Handout:
+class ExecCredential:
     """What a plugin handed out; `expires` None when it did not say."""
 
     token: str = field(default="", repr=False)
@@ -45,7 +45,7 @@ class Handout:
         return self.expires is None or self.expires > datetime.now(UTC) + MARGIN
 
 
-def find(key: str, environ: Mapping[str, str]) -> Handout | None:
+def find(key: str, environ: Mapping[str, str]) -> ExecCredential | None:
     """What is kept under `key` and holds for a while yet."""
     with _lock:
         held = _held.get(key)
@@ -54,11 +54,11 @@ def find(key: str, environ: Mapping[str, str]) -> Handout | None:
     return held if held is not None and held.fresh else None
 
 
-def keep(key: str, handout: Handout, environ: Mapping[str, str]) -> None:
+def keep(key: str, exec_credential: ExecCredential, environ: Mapping[str, str]) -> None:
     """Keep a credential under `key`, in a file only if it says how long it holds."""
     with _lock:
-        _held[key] = handout
-        _save(_file(key, environ), handout)
+        _held[key] = exec_credential
+        _save(_file(key, environ), exec_credential)
 
 
 def moment(text: str) -> datetime:
@@ -81,7 +81,7 @@ def _file(key: str, environ: Mapping[str, str]) -> Path:
     )
 
 
-def _load(file: Path) -> Handout | None:
+def _load(file: Path) -> ExecCredential | None:
     """A kept credential; None unless this user alone can have written and read it."""
     try:
         with file.open("rb") as opened:
@@ -89,24 +89,24 @@ def _load(file: Path) -> Handout | None:
             if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) & 0o077:
                 return None
             kept = json.loads(opened.read(2 * ANSWER_BYTES))
-        return Handout(
+        return ExecCredential(
             kept["token"], kept["certificate"].encode(), kept["key"].encode(), moment(kept["expires"])
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _save(file: Path, handout: Handout) -> None:
+def _save(file: Path, exec_credential: ExecCredential) -> None:
     """Keep a credential that says how long it holds. One that cannot be kept is asked for again."""
-    if handout.expires is None or not handout.fresh:
+    if exec_credential.expires is None or not exec_credential.fresh:
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
         return
     kept = {
-        "token": handout.token,
-        "certificate": handout.certificate.decode(),
-        "key": handout.key.decode(),
-        "expires": handout.expires.isoformat(),
+        "token": exec_credential.token,
+        "certificate": exec_credential.certificate.decode(),
+        "key": exec_credential.key.decode(),
+        "expires": exec_credential.expires.isoformat(),
     }
     with contextlib.suppress(StorageError):
         make_private_directory(file.parent)

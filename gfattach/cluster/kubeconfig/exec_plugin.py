@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gfattach.cluster.kubeconfig import exec_cache as handouts
+from gfattach.cluster.kubeconfig import exec_cache as exec_credentials
 from gfattach.cluster.kubeconfig.entries import Cluster, Exec, User
-from gfattach.cluster.kubeconfig.exec_cache import ANSWER_BYTES, Handout, moment
+from gfattach.cluster.kubeconfig.exec_cache import ANSWER_BYTES, ExecCredential, moment
 from gfattach.cluster.kubeconfig.trust import authority_bytes
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
@@ -45,7 +45,7 @@ def hand_out(
     deadline: Deadline,
     environ: Mapping[str, str],
     anew: bool = False,
-) -> Handout:
+) -> ExecCredential:
     """The credential of `plugin`; `anew` runs it though an earlier one has not expired (it was refused).
 
     Raises ClusterError (cluster.credential.plugin-*).
@@ -54,12 +54,12 @@ def hand_out(
     request = _request(plugin, cluster)
     key = _key(plugin, cluster, request)
     if not anew:
-        held = handouts.find(key, environ)
+        held = exec_credentials.find(key, environ)
         if held is not None:
             return held
-    handout = _answer(plugin, _run(plugin, request, deadline, environ))
-    handouts.keep(key, handout, environ)
-    return handout
+    exec_credential = _answer(plugin, _run(plugin, request, deadline, environ))
+    exec_credentials.keep(key, exec_credential, environ)
+    return exec_credential
 
 
 def _fault(plugin: Exec, name: str, fact: str, *hints: str) -> ClusterError:
@@ -156,7 +156,7 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line for line in shown if line)
 
 
-def _answer(plugin: Exec, printed: str) -> Handout:
+def _answer(plugin: Exec, printed: str) -> ExecCredential:
     def wrong(fact: str) -> ClusterError:
         return _fault(plugin, "answer", fact, f"it has to print an ExecCredential of {plugin.api_version}")
 
@@ -186,7 +186,7 @@ def _answer(plugin: Exec, printed: str) -> Handout:
         until = moment(expires) if expires else None
     except ValueError:
         raise wrong("gave an expirationTimestamp that is no time of RFC 3339") from None
-    return Handout(token, certificate.encode(), key.encode(), until)
+    return ExecCredential(token, certificate.encode(), key.encode(), until)
 
 
 def _document(printed: str) -> Any:

@@ -103,7 +103,7 @@ class Tls:
                 left = left[write(left) :]
         return self._outgoing.read()
 
-    def farewell(self) -> bytes:
+    def close_notify(self) -> bytes:
         """What tells the peer that it is the end."""
         with contextlib.suppress(OSError):  # the peer's own end is not waited for
             self._tls.unwrap()

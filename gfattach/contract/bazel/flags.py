@@ -80,7 +80,7 @@ def uncertain_flags(
     return tuple(needed)
 
 
-def questions(needed: Sequence[str]) -> tuple[str, ...]:
+def reviews(needed: Sequence[str]) -> tuple[str, ...]:
     """What to ask a Bazel, as flags of a command line, to know how it calls each of `needed`."""
     return tuple(text for flag in needed for text in _UNCERTAIN[flag])
 

@@ -9,7 +9,7 @@ from gfattach.core.finding import Finding, Inquiry, fail
 from gfattach.proof.protocol import probe_action
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.http_client import path_of
-from gfattach.reapi.speech import Heard
+from gfattach.reapi.sniff import SniffResult
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.wire import listen_to
 
@@ -85,7 +85,7 @@ def lookup_path(target: CacheTarget) -> str:
     return path_of(target, f"ac/{probe_action().action.hash}")
 
 
-def page_of(heard: Heard, where: str) -> tuple[str, str] | None:
+def page_of(heard: SniffResult, where: str) -> tuple[str, str] | None:
     """What is seen and what to look at, when what answers is a web page or a redirect; None otherwise."""
     if heard.is_page:
         return f"{where} answers with a web page ({heard.sample})", "log in there, or name the cache itself"

@@ -15,7 +15,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.finding import Finding, Inquiry, Probe, Stage, fail, ok
 from gfattach.probes.cache.capabilities import CAPABILITY_PROBES
 from gfattach.probes.cache.content import CONTENT_PROBES
-from gfattach.probes.cache.speech import SPEECH_PROBES, start_again
+from gfattach.probes.cache.sniff import SNIFF_PROBES, start_again
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.wire import connect
 
@@ -133,7 +133,7 @@ STAGE: Stage[CacheTarget] = Stage(
     (
         Probe("cache.resolve", "does the endpoint's name resolve", _resolve, _RESOLVE_CODES),
         Probe("cache.port", "does the port answer", _port, _PORT_CODES, ("cache.resolve",)),
-        *SPEECH_PROBES,
+        *SNIFF_PROBES,
         *CAPABILITY_PROBES,
         *CONTENT_PROBES,
     ),

@@ -34,7 +34,7 @@ def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
     except CertificateFileError as error:
         return fail("certificates.handshake.file", error.fact, "no handshake is possible", *error.hints)
     found = inspect(
-        subject.way,
+        subject.route,
         subject.name,
         context,
         inquiry.deadline,
@@ -46,7 +46,7 @@ def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
 
 def _plain(inquiry: CertificateInquiry) -> Finding:
     subject = inquiry.subject
-    found = look(subject.way, Inspection(subject.name), inquiry.deadline, subject.alpn)
+    found = look(subject.route, Inspection(subject.name), inquiry.deadline, subject.alpn)
     if not found.version:
         return ok("certificates.handshake.plain", f"{subject.where} speaks no TLS, as its scheme says")
     return fail(

@@ -18,7 +18,7 @@ from gfattach.reapi.target import CacheTarget
 from gfattach.tls.context import verifying
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.pem import PemError
-from gfattach.tls.way import Way, through_proxy, to_host, to_socket
+from gfattach.tls.route import Route, through_proxy, to_host, to_socket
 
 
 class CertificateFileError(PemError):
@@ -50,7 +50,7 @@ class CertificateSubject:
     purpose: Purpose
     name: str
     where: str
-    way: Way = field(repr=False, compare=False)
+    route: Route = field(repr=False, compare=False)
     tls: bool = True
     alpn: tuple[str, ...] = ()
     ca_file: Path | None = None
@@ -106,7 +106,7 @@ def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubj
 
 
 def of_substituter(
-    target: SubstituterTarget, way: Way | None = None, environ: Mapping[str, str] = os.environ
+    target: SubstituterTarget, route: Route | None = None, environ: Mapping[str, str] = os.environ
 ) -> CertificateSubject:
     """The endpoint of a Nix cache; `way` leads to it where that is not its name and port.
 
@@ -119,7 +119,7 @@ def of_substituter(
         Purpose.SUBSTITUTER,
         endpoint.host,
         f"the substituter {endpoint.authority}",
-        way or to_host(endpoint.host, endpoint.port),
+        route or to_host(endpoint.host, endpoint.port),
         tls=endpoint.tls,
         alpn=("http/1.1",),
         ca_file=target.ca_file or (Path(named) if named else None),
@@ -129,18 +129,20 @@ def of_substituter(
 def of_api_server(connection: ClusterConnection) -> CertificateSubject | None:
     """The endpoint of an API server; None behind a proxy that is no plain HTTP one."""
     proxy = connection.proxy
-    way = to_host(connection.host, connection.port)
+    route = to_host(connection.host, connection.port)
     if proxy is not None:
         if proxy.scheme != "http":
             return None
         secret = f"{proxy.username}:{proxy.password or ''}".encode() if proxy.username else b""
         authorization = f"Basic {base64.b64encode(secret).decode()}" if secret else None
-        way = through_proxy(to_host(proxy.host, proxy.port), connection.host, connection.port, authorization)
+        route = through_proxy(
+            to_host(proxy.host, proxy.port), connection.host, connection.port, authorization
+        )
     return CertificateSubject(
         Purpose.API_SERVER,
         connection.server_name or connection.host,
         f"the API server {connection.authority}",
-        way,
+        route,
         tls=connection.tls is not None,
         context=connection.tls,
         identified=connection.identified,

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from gfattach.agent.model.spec import PodUpstream
-from gfattach.cluster.api.choose import ReadyPod, shown
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.endpoint_selection import ReadyPod, shown
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.forward_errors import ChannelError
 from gfattach.cluster.wire.portforward import open_channel
@@ -15,9 +15,9 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
-from gfattach.reapi.speech import Heard, Speech, classify, is_enough
+from gfattach.reapi.sniff import SniffResult, WireProtocol, classify, is_enough
 from gfattach.reapi.wire import PREFACE
-from gfattach.tls.context import hello
+from gfattach.tls.context import client_hello
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +45,9 @@ _UPGRADE_CODES = {
 }
 
 
-async def _converse(connection: ClusterConnection, pod: ReadyPod, words: bytes, deadline: Deadline) -> Heard:
+async def _converse(
+    connection: ClusterConnection, pod: ReadyPod, words: bytes, deadline: Deadline
+) -> SniffResult:
     """Open a forward, say `words`, and classify what comes back. Raises ClusterError."""
     import asyncio
 
@@ -71,7 +73,7 @@ async def _converse(connection: ClusterConnection, pod: ReadyPod, words: bytes, 
 
 async def _open(
     connection: ClusterConnection, pods: Sequence[ReadyPod], words: bytes, deadline: Deadline
-) -> Heard:
+) -> SniffResult:
     """What the first pod of `pods` to which a forward opens says to `words`."""
     for pod in pods[1:PODS_TRIED]:
         try:
@@ -84,26 +86,26 @@ async def _open(
 
 
 async def _each(
-    ways: Sequence[PodUpstream], ask: Callable[[PodUpstream], Awaitable[Answer]]
+    routes: Sequence[PodUpstream], ask: Callable[[PodUpstream], Awaitable[Answer]]
 ) -> dict[str, Answer | BaseException]:
     """What `ask` says of every way, all asked at once."""
     import asyncio
 
-    answers = await asyncio.gather(*(ask(way) for way in ways), return_exceptions=True)
-    return {shown(way): answer for way, answer in zip(ways, answers, strict=True)}
+    answers = await asyncio.gather(*(ask(route) for route in routes), return_exceptions=True)
+    return {shown(route): answer for route, answer in zip(routes, answers, strict=True)}
 
 
-def _first_words(inquiry: ClusterInquiry, way: PodUpstream) -> bytes:
+def _readiness(inquiry: ClusterInquiry, route: PodUpstream) -> bytes:
     """What a client of that port says first: HTTP/2's, or that of TLS. Not every server of the one answers
     the other.
     """
-    name = inquiry.subject.names.get(shown(way))
-    return PREFACE if name is None else hello(name, ("h2", "http/1.1"))
+    name = inquiry.subject.names.get(shown(route))
+    return PREFACE if name is None else client_hello(name, ("h2", "http/1.1"))
 
 
-def _pods(inquiry: ClusterInquiry, way: PodUpstream) -> list[ReadyPod]:
+def _pods(inquiry: ClusterInquiry, route: PodUpstream) -> list[ReadyPod]:
     """The ready pods behind `way`, as `cluster.service` found them."""
-    found = inquiry.known("cluster.service", "pods", {}).get(shown(way), [])
+    found = inquiry.known("cluster.service", "pods", {}).get(shown(route), [])
     return [ReadyPod(namespace, name, port) for namespace, name, port in found]
 
 
@@ -111,10 +113,10 @@ def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
     connection, services = inquiry.subject.connection, inquiry.subject.services
     deadline = until(inquiry, "services")
     heard: dict[str, str] = {}
-    answers = now(
+    answers = run_sync(
         _each(
             services,
-            lambda way: _open(connection, _pods(inquiry, way), _first_words(inquiry, way), deadline),
+            lambda route: _open(connection, _pods(inquiry, route), _readiness(inquiry, route), deadline),
         )
     )
     for name, answer in answers.items():
@@ -124,12 +126,12 @@ def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
             return failure(f"cluster.upgrade.{kind}", answer, why, *_by_hand(inquiry, services, kind))
         if isinstance(answer, BaseException):
             raise answer
-        heard[name] = answer.speech.value
+        heard[name] = answer.protocol.value
     return ok("cluster.upgrade.open", f"a forward opens to {' and '.join(heard)}", heard=heard)
 
 
 def _by_hand(inquiry: ClusterInquiry, services: Sequence[PodUpstream], kind: str = "") -> tuple[str, ...]:
-    pod = next(pod for way in services for pod in _pods(inquiry, way))
+    pod = next(pod for route in services for pod in _pods(inquiry, route))
     if kind == "gone":
         return (f"see which pods there are, and run it again: kubectl -n {pod.namespace} get pods",)
     if kind == "unauthorized":
@@ -158,18 +160,20 @@ def _ask_cache(inquiry: ClusterInquiry) -> Finding:
     connection, services = inquiry.subject.connection, inquiry.subject.services
     heard: dict[str, str] = dict(inquiry.known("cluster.upgrade", "heard", {}))
     # What makes nothing of HTTP/2, or answers it in words of its own, may still answer HTTP/1.1.
-    odd = (Speech.SILENT, Speech.CLOSED, Speech.UNKNOWN)
-    quiet = [way for way in services if heard.get(shown(way)) in odd]
+    odd = (WireProtocol.SILENT, WireProtocol.CLOSED, WireProtocol.UNKNOWN)
+    quiet = [route for route in services if heard.get(shown(route)) in odd]
     deadline = until(inquiry, "services")
-    answers = now(_each(quiet, lambda way: _converse(connection, _pods(inquiry, way)[0], _GET, deadline)))
+    answers = run_sync(
+        _each(quiet, lambda route: _converse(connection, _pods(inquiry, route)[0], _GET, deadline))
+    )
     for name, answer in answers.items():
         if isinstance(answer, ClusterError):
             return _closed(name, f"{name}: {answer.fact}")
         if isinstance(answer, BaseException):
             raise answer
-        heard[name] = answer.speech.value
-    for name, speech in heard.items():
-        if speech == Speech.SILENT:
+        heard[name] = answer.protocol.value
+    for name, protocol in heard.items():
+        if protocol == WireProtocol.SILENT:
             return fail(
                 "cluster.cache.silent",
                 f"{name} takes connections and says nothing, neither to HTTP/2 nor to HTTP/1.1",
@@ -177,13 +181,13 @@ def _ask_cache(inquiry: ClusterInquiry) -> Finding:
                 *_by_hand(inquiry, services),
                 "see whether the cache hangs: kubectl logs of its pod",
             )
-        if speech == Speech.CLOSED:
+        if protocol == WireProtocol.CLOSED:
             return _closed(name, f"{name} takes connections and closes them without a word")
-    said = ", ".join(f"{name} answers in {speech}" for name, speech in heard.items())
-    if Speech.UNKNOWN in heard.values():
+    said = ", ".join(f"{name} answers in {protocol}" for name, protocol in heard.items())
+    if WireProtocol.UNKNOWN in heard.values():
         return warn(
             "cluster.cache.unknown",
-            said.replace(f"in {Speech.UNKNOWN}", "in no language that is known here"),
+            said.replace(f"in {WireProtocol.UNKNOWN}", "in no language that is known here"),
             "caches speak gRPC or HTTP: this may be another service",
             "see which port the cache has: gfattach site show",
             heard=heard,

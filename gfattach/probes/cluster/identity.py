@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gfattach.cluster.api import reviews as questions
+from gfattach.cluster.api import reviews
 from gfattach.cluster.api.client import ApiError
 from gfattach.cluster.api.fields import one_line
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.reviews import Person
 from gfattach.cluster.kubeconfig.resolve import connection, credential
 from gfattach.core.errors import ClusterError, UsageError
@@ -64,14 +64,14 @@ def _whoami(inquiry: ClusterInquiry) -> Person:
     subject, deadline = inquiry.subject, until(inquiry)
     held = subject.held
     try:
-        return now(questions.whoami(subject.api, deadline))
+        return run_sync(reviews.whoami(subject.api, deadline))
     except ApiError as error:
         entries = held.entries
         if error.status != 401 or entries is None or entries.user is None or entries.user.exec is None:
             raise
         shown = credential(entries, deadline, subject.environ, anew=True)
         held.renew(connection(entries, shown, subject.environ))
-        return now(questions.whoami(subject.api, deadline))
+        return run_sync(reviews.whoami(subject.api, deadline))
 
 
 def _refused(inquiry: ClusterInquiry) -> Finding:
@@ -110,7 +110,7 @@ def _profile(inquiry: ClusterInquiry) -> Finding:
     namespace = subject.connection.namespace
     source = profile_name(namespace, subject.profile)
     try:
-        data = now(questions.config_map(subject.api, namespace, subject.profile, until(inquiry)))
+        data = run_sync(reviews.config_map(subject.api, namespace, subject.profile, until(inquiry)))
     except ClusterError as error:
         return _no_profile(error, source, namespace)
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gfattach.cluster.api.choose import none_ready, shown
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.endpoint_selection import none_ready, shown
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.pod_state import worst
 from gfattach.cluster.api.services import Survey, survey
 from gfattach.core.deadline import Deadline
@@ -36,7 +36,7 @@ async def _surveys(subject: ClusterSubject, deadline: Deadline) -> list[Survey |
 def _ask_service(inquiry: ClusterInquiry) -> Finding:
     subject = inquiry.subject
     found: list[Survey] = []
-    for answer in now(_surveys(subject, until(inquiry, "services"))):
+    for answer in run_sync(_surveys(subject, until(inquiry, "services"))):
         if isinstance(answer, ClusterError):
             return _not_there(answer)
         if isinstance(answer, BaseException):
@@ -57,8 +57,8 @@ def _not_there(error: ClusterError) -> Finding:
 
 def _there(subject: ClusterSubject, found: list[Survey]) -> Finding:
     pods = {
-        shown(way): [[pod.namespace, pod.name, pod.port] for pod in answer.choice.ready]
-        for way, answer in zip(subject.services, found, strict=True)
+        shown(route): [[pod.namespace, pod.name, pod.port] for pod in answer.choice.ready]
+        for route, answer in zip(subject.services, found, strict=True)
     }
     said = ", ".join(
         f"{name}: {len(answer.choice.ready)} of {_total(answer)} pods ready"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from gfattach.cluster.api import reviews as questions
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api import reviews
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.dial import dial
 from gfattach.cluster.wire.dial_errors import DialError
@@ -44,7 +44,7 @@ def _dialled(connection: ClusterConnection, deadline: Deadline) -> Mapping[str, 
         stream.close()
         return stream.certificate
 
-    return now(connect())
+    return run_sync(connect())
 
 
 def _reach(inquiry: ClusterInquiry) -> Finding:
@@ -131,7 +131,7 @@ _CLOCK_CODES = {
 def _clock(inquiry: ClusterInquiry) -> Finding:
     subject = inquiry.subject
     try:
-        found = now(questions.clock(subject.api, until(inquiry)))
+        found = run_sync(reviews.clock(subject.api, until(inquiry)))
     except ClusterError as error:
         return skip("cluster.clock.unknown", f"the clocks were not compared: {error.fact}")
     if found.ahead is None:

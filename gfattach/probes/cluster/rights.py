@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gfattach.cluster.api import reviews as questions
+from gfattach.cluster.api import reviews
 from gfattach.cluster.api.client import Api, ApiError
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.reviews import Right
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
@@ -109,8 +109,8 @@ async def _ask(api: Api, rights: Sequence[Right], deadline: Deadline) -> tuple[l
     import asyncio
 
     version, *answers = await asyncio.gather(
-        questions.version(api, deadline),
-        *(questions.allowed(api, right, deadline) for right in rights),
+        reviews.version(api, deadline),
+        *(reviews.allowed(api, right, deadline) for right in rights),
         return_exceptions=True,
     )
     for answer in answers:
@@ -145,7 +145,7 @@ def refused(api: Api, namespace: str, user: str, error: ApiError, deadline: Dead
 def publishing_refused(api: Api, namespace: str, error: ApiError, deadline: Deadline) -> ClusterError:
     """As `refused`, for a 403 where a ConfigMap of `namespace` was to be written."""
     try:
-        user = now(questions.whoami(api, deadline)).name
+        user = run_sync(reviews.whoami(api, deadline)).name
     except ClusterError:
         user = ""
     rights = [Right(namespace, verb, "configmaps") for verb in PUBLISH_RULES[0]["verbs"]]
@@ -158,7 +158,7 @@ def _lacking(
 ) -> ClusterError:
     """The error for those of `rights`, all in one namespace, that `user` lacks; else `error` itself."""
     try:
-        missing, _ = now(_ask(api, rights, deadline))
+        missing, _ = run_sync(_ask(api, rights, deadline))
     except ClusterError:
         missing = []
     if not missing:
@@ -178,7 +178,7 @@ def _ask_rights(inquiry: ClusterInquiry) -> Finding:
         return skip("cluster.rights.nowhere", "no Service is to be forwarded: no right is needed")
     rights = [right for namespace in namespaces for right in _rights(namespace)]
     try:
-        missing, version = now(_ask(subject.api, rights, until(inquiry, "services")))
+        missing, version = run_sync(_ask(subject.api, rights, until(inquiry, "services")))
     except ClusterError as error:
         return warn(
             "cluster.rights.unknown",

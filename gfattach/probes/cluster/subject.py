@@ -71,7 +71,7 @@ class ClusterSubject:
 
     @property
     def api(self) -> Api:
-        """The API server, once there is a connection; for coroutines that `background.now` runs."""
+        """The API server, once there is a connection; for coroutines that `background.run_sync` runs."""
         held = self.held
         if held.api is None:
             from gfattach.cluster.api.client import Api

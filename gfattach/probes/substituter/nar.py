@@ -41,18 +41,18 @@ def _nar(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 unchecked.append(info)
             hops[str(info.store_path)] = list(answer.hops)
     by = sorted({steps[-1].split("/")[2] for steps in hops.values() if len(steps) > 1})
-    way = f", by way of {', '.join(by)}" if by else ""
+    route = f", by way of {', '.join(by)}" if by else ""
     if unchecked:
         remedy = REMEDY.get(unchecked[0].compression)
         return warn(
             "substituter.nar.compression",
-            f"fetched and not checked: {unchecked[0].compression} cannot be undone on this machine{way}",
+            f"fetched and not checked: {unchecked[0].compression} cannot be undone on this machine{route}",
             "Nix undoes what it knows by itself; here only the compressed file could be seen to arrive",
             remedy or "nothing need be done, where Nix itself takes the path",
             hops=hops,
         )
     count = "its NAR is" if len(small) == 1 else f"{len(small)} NARs are"
-    return ok("substituter.nar.ok", f"{count} what the narinfo says{way}", hops=hops)
+    return ok("substituter.nar.ok", f"{count} what the narinfo says{route}", hops=hops)
 
 
 def _different(info: NarInfo, fetched: FetchedNar) -> Finding | None:

@@ -9,8 +9,8 @@ from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok
 from gfattach.nixcache import wire
 from gfattach.nixcache.errors import NixCacheError
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.nixcache.wire import Speech
-from gfattach.probes.substituter.reach import SITE_HINT, dialled, way_hint
+from gfattach.nixcache.wire import WireProtocol
+from gfattach.probes.substituter.reach import SITE_HINT, dialled, route_hint
 from gfattach.tls.fault import Fault, fault_of, words_of
 
 #: Seconds that a listener has to show that it speaks TLS, after it spoke no HTTP.
@@ -39,15 +39,17 @@ def _protocol(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             "substituter.protocol.unusable", error.fact, "nothing can be checked against it", *error.hints
         )
     except TimeoutError:
-        return _finding_for(Speech.SILENT, inquiry.subject)
+        return _finding_for(WireProtocol.SILENT, inquiry.subject)
     except OSError:
-        return _finding_for(Speech.CLOSED, inquiry.subject)
+        return _finding_for(WireProtocol.CLOSED, inquiry.subject)
 
 
 def _in_plain(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     endpoint = inquiry.subject.endpoint
-    heard = _plain_speech(inquiry)
-    if heard is Speech.TLS or (heard in (Speech.CLOSED, Speech.OTHER) and _shakes_hands(inquiry)):
+    heard = _plain_sniff(inquiry)
+    if heard is WireProtocol.TLS or (
+        heard in (WireProtocol.CLOSED, WireProtocol.OTHER) and _shakes_hands(inquiry)
+    ):
         return fail(
             "substituter.protocol.tls",
             f"{endpoint.authority} speaks TLS, and the site says http://",
@@ -55,7 +57,7 @@ def _in_plain(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             f"write https:// in nix.substituter: https://{endpoint.authority}{endpoint.path}",
             SITE_HINT,
         )
-    if heard is Speech.HTTP:
+    if heard is WireProtocol.HTTP:
         return ok(
             "substituter.protocol.ok",
             f"{endpoint.authority} speaks plain HTTP, as the site says",
@@ -75,7 +77,7 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
         return _bad_certificate(endpoint, error)
     except (ssl.SSLError, ConnectionError, TimeoutError) as error:
         # The library's words for a plaintext answer differ from version to version: ask plainly.
-        if _plain_speech(inquiry) is Speech.HTTP:
+        if _plain_sniff(inquiry) is WireProtocol.HTTP:
             return fail(
                 "substituter.protocol.plaintext",
                 f"{endpoint.authority} speaks plain HTTP, and the site says https://",
@@ -84,7 +86,7 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 SITE_HINT,
             )
         if not isinstance(error, ssl.SSLError):
-            heard = Speech.SILENT if isinstance(error, TimeoutError) else Speech.CLOSED
+            heard = WireProtocol.SILENT if isinstance(error, TimeoutError) else WireProtocol.CLOSED
             return _finding_for(heard, inquiry.subject)
         return fail(
             "substituter.protocol.handshake",
@@ -92,8 +94,8 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             "the two sides do not agree, or the server wants a client's certificate, which Nix cannot give",
             f"look at it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}",
         )
-    if session.speech is not Speech.HTTP:
-        return _finding_for(session.speech, inquiry.subject)
+    if session.protocol is not WireProtocol.HTTP:
+        return _finding_for(session.protocol, inquiry.subject)
     return ok(
         "substituter.protocol.ok",
         f"{endpoint.authority} speaks {session.version}, with a certificate that this machine trusts",
@@ -101,9 +103,9 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     )
 
 
-def _plain_speech(inquiry: Inquiry[SubstituterTarget]) -> Speech:
+def _plain_sniff(inquiry: Inquiry[SubstituterTarget]) -> WireProtocol:
     with wire.connect(dialled(inquiry)[1], inquiry.deadline) as connection:
-        return wire.speech(connection, inquiry.subject.endpoint, inquiry.deadline)
+        return wire.sniff(connection, inquiry.subject.endpoint, inquiry.deadline)
 
 
 def _shakes_hands(inquiry: Inquiry[SubstituterTarget]) -> bool:
@@ -136,21 +138,21 @@ def _bad_certificate(endpoint: Endpoint, error: ssl.SSLCertVerificationError) ->
     )
 
 
-def _finding_for(heard: Speech, target: SubstituterTarget) -> Finding:
+def _finding_for(heard: WireProtocol, target: SubstituterTarget) -> Finding:
     """The finding for a listener that speaks no HTTP."""
     endpoint = target.endpoint
     after = "TLS" if endpoint.tls else "a connection"
     end, seen = {
-        Speech.SILENT: ("silent", f"{endpoint.authority} accepts {after} and says nothing"),
-        Speech.CLOSED: ("closed", f"{endpoint.authority} accepts a connection and hangs up"),
-        Speech.OTHER: ("other", f"{endpoint.authority} speaks something that is not HTTP"),
-        Speech.TLS: ("other", f"{endpoint.authority} speaks something that is not HTTP"),
+        WireProtocol.SILENT: ("silent", f"{endpoint.authority} accepts {after} and says nothing"),
+        WireProtocol.CLOSED: ("closed", f"{endpoint.authority} accepts a connection and hangs up"),
+        WireProtocol.OTHER: ("other", f"{endpoint.authority} speaks something that is not HTTP"),
+        WireProtocol.TLS: ("other", f"{endpoint.authority} speaks something that is not HTTP"),
     }[heard]
     return fail(
         f"substituter.protocol.{end}",
         seen,
         "what listens there is not the cache, or does not reach it; Nix tries for seconds, then gives up",
-        way_hint(target),
+        route_hint(target),
         f"look at it: curl -v {endpoint.url}/nix-cache-info",
     )
 

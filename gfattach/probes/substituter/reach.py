@@ -17,7 +17,7 @@ from gfattach.probes.hints import start_here
 SITE_HINT = "see what the site says: gfattach site show"
 
 
-def way_hint(target: SubstituterTarget) -> str:
+def route_hint(target: SubstituterTarget) -> str:
     """What to look at, or to start, when nothing is at the end of the way to `target`."""
     if target.behind_forward:
         return "see whether the forward reaches its upstream: gfattach status"
@@ -136,7 +136,7 @@ def dialled(inquiry: Inquiry[SubstituterTarget]) -> tuple[str, list[wire.Address
 
 def _port(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     shown, addresses = dialled(inquiry)
-    forward = _way_hint(inquiry.subject)
+    forward = _route_hint(inquiry.subject)
     try:
         wire.connect(addresses, inquiry.deadline).close()
     except TimeoutError:
@@ -165,11 +165,11 @@ def _port(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     return ok("substituter.port.ok", f"{shown} accepts connections")
 
 
-def _way_hint(target: SubstituterTarget) -> str:
+def _route_hint(target: SubstituterTarget) -> str:
     local = is_localhost(_first_hop(target.endpoint)[0])
     if local and not target.endpoint.localhost:
         return "start the proxy that this shell names, or name none: env | grep -i proxy"
-    return way_hint(target)
+    return route_hint(target)
 
 
 PORT = Probe(

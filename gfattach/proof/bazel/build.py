@@ -14,13 +14,13 @@ from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.proof.bazel.evidence import Build, clock_offset
 from gfattach.proof.bazel.options import Access, ProofOptions
-from gfattach.proof.evidence import LegName
+from gfattach.proof.evidence import PhaseName
 
 
 def run_build(
     server: Server,
     options: ProofOptions,
-    name: LegName,
+    name: PhaseName,
     access: Access,
     flags: Sequence[str],
     labels: Sequence[str],

@@ -1,4 +1,4 @@
-"""From what Bazel left of a build to a leg: counts from two sources, and what voids them. Pure."""
+"""From what Bazel left of a build to a phase: counts from two sources, and what voids them. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from gfattach.bazel.events import BuildEvents, Spawns
 from gfattach.bazel.grpc_log import CallLog
 from gfattach.proof.bazel.options import Access
-from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.evidence import Client, Phase, PhaseName
 
-#: Seconds by which the wall clock may move against the monotonic one during a leg unremarked.
+#: Seconds by which the wall clock may move against the monotonic one during a phase unremarked.
 CLOCK_TOLERANCE = 0.05
 
 
@@ -32,7 +32,7 @@ class Build:
     before and after. `log` is None where there can be none: an HTTP cache, a Bazel without it.
     """
 
-    name: LegName
+    name: PhaseName
     access: Access
     endpoint: str
     started: float
@@ -55,8 +55,8 @@ class Build:
         return self.summary[0] if self.summary is not None else Spawns()
 
 
-def leg_of(build: Build, *, novel: bool = False) -> Leg:
-    """The leg that `build` is. `novel` says that nobody can have stored what it asked for."""
+def phase_of(build: Build, *, novel: bool = False) -> Phase:
+    """The phase that `build` is. `novel` says that nobody can have stored what it asked for."""
     spawns, log = build.spawns, build.log
     counted = log is not None and build.access is not Access.WITHHELD
     asked = log.asked if counted and log is not None else spawns.total
@@ -64,7 +64,7 @@ def leg_of(build: Build, *, novel: bool = False) -> Leg:
     violations = [*_failures(build), *_executors(build), *_local_caches(build), *_disagreements(build)]
     if novel and hits:
         violations.append(f"{hits} of {asked} came from a cache, although nobody can have stored them")
-    return Leg(
+    return Phase(
         client=Client.BAZEL,
         name=build.name,
         started=build.started,
@@ -86,7 +86,7 @@ def _first_hit(build: Build) -> float | None:
         return build.summary_at
     if build.log.hit_at is None:
         return None
-    # The log counts in whole milliseconds of another clock: keep the moment inside the leg.
+    # The log counts in whole milliseconds of another clock: keep the moment inside the phase.
     moment = build.log.hit_at - sum(build.offsets) / 2
     return min(max(moment, build.started), build.started + build.seconds)
 
@@ -156,6 +156,6 @@ def _disagreements(build: Build) -> Iterator[str]:
         usable = f"{spawns.remote_hits} of the {log.hits} results that the cache knew could be used"
         yield f"{usable}: it has lost blobs of the others"
     if log is not None and build.access is Access.READ and log.uploads:
-        yield f"{log.uploads} uploads were made in a leg that only reads"
+        yield f"{log.uploads} uploads were made in a phase that only reads"
     if build.access is Access.WITHHELD and build.exit_code == 0 and spawns.local != spawns.total:
         yield f"only {spawns.local} of {spawns.total} processes ran here with the endpoint withheld"

@@ -1,4 +1,4 @@
-"""The options of a proof with Bazel: what every leg is run with, whatever the rc files say.
+"""The options of a proof with Bazel: what every phase is run with, whatever the rc files say.
 
 They stand last on the command line, so they win. What not every Bazel knows is asked of the
 program first (`gfattach.bazel.flags`).
@@ -43,10 +43,10 @@ _WHERE_KNOWN = (
     "--experimental_build_event_upload_strategy=local",
 )
 
-#: A leg that asks the cache ends at once when there is none, instead of building all of it here.
+#: A phase that asks the cache ends at once when there is none, instead of building all of it here.
 _ASK = "--noremote_local_fallback"
 
-#: A leg whose endpoint is withheld builds here.
+#: A phase whose endpoint is withheld builds here.
 _WITHHELD = ("--remote_local_fallback", "--incompatible_remote_local_fallback_for_remote_cache")
 
 #: The probe needs no module and no repository; these keep Bazel 6 to 8 from looking for its own.
@@ -58,7 +58,7 @@ _NO_LINKS = ("--experimental_convenience_symlinks=ignore", "--symlink_prefix=/")
 
 
 class Access(enum.Enum):
-    """What a leg may do with the cache."""
+    """What a phase may do with the cache."""
 
     WRITE = "write"
     READ = "read"
@@ -83,7 +83,7 @@ class ProofOptions:
         return next((flag for flag in LOG_FLAGS if f"{flag}=/dev/null" in self.accepted), None)
 
     def common(self, access: Access, events: Path, log: Path) -> list[str]:
-        """What every leg has, the endpoint left out. `events` and `log` are the files to write."""
+        """What every phase has, the endpoint left out. `events` and `log` are the files to write."""
         options = [*_ALWAYS, f"--build_event_json_file={events}", *self._known(_WHERE_KNOWN)]
         if self.log_flag is not None:
             options.append(f"{self.log_flag}={log}")

@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gfattach.proof.evidence import Leg
+from gfattach.proof.evidence import Phase
 
 
-def with_remedy(leg: Leg, workspace: Path, labels: Sequence[str]) -> Leg:
-    """`leg`, and if it failed and such a link may be why, what to do about that."""
-    links = execution_roots(workspace) if leg.violations and any(map(_takes_all, labels)) else []
+def with_remedy(phase: Phase, workspace: Path, labels: Sequence[str]) -> Phase:
+    """`phase`, and if it failed and such a link may be why, what to do about that."""
+    links = execution_roots(workspace) if phase.violations and any(map(_takes_all, labels)) else []
     if not links:
-        return leg
+        return phase
     named = " and ".join(links)
     remedies = (
         f"//... takes in {named}, which your own Bazel left: name the packages, as in //app/...",
         f"or remove it first; the next build makes it anew: rm {shlex.join(links)}",
     )
-    return replace(leg, detail={**leg.detail, "remedies": remedies})
+    return replace(phase, detail={**phase.detail, "remedies": remedies})
 
 
 def execution_roots(workspace: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""From a realisation to a leg: the hits and their moment, what they prove, or why there are none. Pure.
+"""From a realisation to a phase: the hits and their moment, what they prove, or why there are none. Pure.
 
 The moment of a hit is the arrival of the `stop` of its substitution: by then Nix has the NAR, has
 checked its hash and signature, and has registered the path, all within the activity. It is stamped
@@ -13,10 +13,10 @@ from typing import Any
 
 from gfattach.core.errors import NixError, UnprovedError
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
-from gfattach.proof.evidence import Client, Leg, LegName
+from gfattach.proof.evidence import Client, Phase, PhaseName
 from gfattach.proof.nix.realisation import Outcome, Realisation
 
-#: Complaints of Nix that a leg keeps.
+#: Complaints of Nix that a phase keeps.
 SAID_LIMIT = 5
 
 NOTHING_TO_HIT = "the cache says that it has none of them (to Nix, 401 and 403 say so too)"
@@ -58,10 +58,10 @@ _INCOMPLETE_HINTS = (
 )
 
 
-def leg_of(done: Realisation) -> Leg:
-    """The leg that a realisation is.
+def phase_of(done: Realisation) -> Phase:
+    """The phase that a realisation is.
 
-    A cache that has none of the paths, or not what they refer to, makes a leg without hits. Raises NixError
+    A cache that has none of the paths, or not what they refer to, makes a phase without hits. Raises NixError
     (`nix.crashed`) for a Nix that did not come to an end, and UnprovedError when nothing came and it was not
     for want of a path: `nix.late`, `nix.signature`, `nix.nar`, `nix.not-a-cache`, `nix.corrupt`,
     `nix.unreachable`, `nix.nothing`.
@@ -72,11 +72,11 @@ def leg_of(done: Realisation) -> Leg:
     _require_an_end(done)
     wanting = (Outcome.NOT_PUBLISHED, Outcome.INCOMPLETE)
     nothing = all(outcome in wanting for outcome in outcomes.values())
-    if done.name is LegName.HIT and not hits and not violations and not nothing:
+    if done.name is PhaseName.HIT and not hits and not violations and not nothing:
         raise _failure(done)
     asked = [path for path in done.paths if not _spared(path, done, outcomes)]
     proved, reason = _key(done, hits)
-    return Leg(
+    return Phase(
         client=Client.NIX,
         name=done.name,
         started=done.started,
@@ -114,7 +114,7 @@ def _spared(path: str, done: Realisation, outcomes: Mapping[str, Outcome]) -> bo
 
 def _shortfall(done: Realisation, asked: list[str], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """The `reason` why not all came that was asked for, and `remedies`; nothing when all did."""
-    if done.name is not LegName.HIT:
+    if done.name is not PhaseName.HIT:
         return {}
     if all(outcome is Outcome.NOT_PUBLISHED for outcome in outcomes.values()):
         return {"reason": NOTHING_TO_HIT, "remedies": [_PUBLISH_HINT]}

@@ -16,7 +16,7 @@ from typing import Any
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
 from gfattach.nix.narinfo_cache import Entry
 from gfattach.nix.uri import same_cache
-from gfattach.proof.evidence import LegName
+from gfattach.proof.evidence import PhaseName
 
 #: What Nix says of a path that no trusted key has signed.
 _UNSIGNED = re.compile(r"not signed by|lacks a (valid )?signature|does not have a valid signature")
@@ -43,7 +43,7 @@ class Realisation:
     for a signal, None for a deadline.
     """
 
-    name: LegName
+    name: PhaseName
     uri: str
     paths: tuple[str, ...]
     spare: str | None

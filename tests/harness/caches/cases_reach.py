@@ -19,7 +19,7 @@ def talking_http2(connection):
     connection.recv(65536)
 
 
-WAYS = [
+ROUTES = [
     # names and ports
     Case("nothing listens", lambda b: faults.refusing(), {"cache.resolve.found", "cache.port.refused"}),
     Case(

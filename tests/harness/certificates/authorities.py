@@ -13,7 +13,7 @@ import pytest
 from gfattach.core.engine import Run
 from gfattach.probes.certificates.stage import stage_of
 from gfattach.probes.certificates.subject import CertificateSubject, Purpose
-from gfattach.tls.way import to_host
+from gfattach.tls.route import to_host
 from tests.harness.certificates.pki import DAY, Pki, answering, server_context
 
 NAME = "cache.test"

@@ -109,9 +109,9 @@ def nix_forward(port: int, name: str = "nix", **options: object) -> ForwardSpec:
     return ForwardSpec(name, DirectUpstream("127.0.0.1", port), Health("nix"), **options)
 
 
-def connect(forward: ForwardStatus, way: str) -> socket.socket:
+def connect(forward: ForwardStatus, route: str) -> socket.socket:
     """A connection to a forward by "tcp" or "unix"."""
-    if way == "tcp":
+    if route == "tcp":
         assert forward.port is not None
         return socket.create_connection((forward.address, forward.port), SECONDS)
     connection = socket.socket(socket.AF_UNIX)
@@ -120,9 +120,9 @@ def connect(forward: ForwardStatus, way: str) -> socket.socket:
     return connection
 
 
-def get(forward: ForwardStatus, way: str, path: str = "/nix-cache-info") -> bytes:
+def get(forward: ForwardStatus, route: str, path: str = "/nix-cache-info") -> bytes:
     """The answer to one GET, to its end."""
-    with connect(forward, way) as connection:
+    with connect(forward, route) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: cache\r\n\r\n".encode())
         return drain(connection)
 

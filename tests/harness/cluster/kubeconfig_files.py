@@ -79,7 +79,7 @@ def exec_user(command: Path | str, /, **entry: Any) -> dict[str, Any]:
     return {"exec": {"apiVersion": V1, "command": str(command), "interactiveMode": "Never"} | entry}
 
 
-def handout(version: str = V1, **status: Any) -> str:
+def exec_credential(version: str = V1, **status: Any) -> str:
     """A script that prints an ExecCredential."""
     answer = {"apiVersion": version, "kind": "ExecCredential", "status": status}
     return f"cat <<'END'\n{json.dumps(answer)}\nEND"

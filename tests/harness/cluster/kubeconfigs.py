@@ -69,7 +69,7 @@ class Room:
             "exec": {"apiVersion": V1, "command": f"./{name}", "interactiveMode": "Never"} | entry,
         }
 
-    def handout(self, version: str = V1, **status: Any) -> str:
+    def exec_credential(self, version: str = V1, **status: Any) -> str:
         """A script that prints an ExecCredential."""
         answer = {"apiVersion": version, "kind": "ExecCredential", "status": status}
         return f"cat <<'END'\n{json.dumps(answer)}\nEND"
@@ -146,8 +146,8 @@ class Room:
 def ask(connection: ClusterConnection) -> tuple[int, dict[str, Any]]:
     """POST a SelfSubjectReview over `connection`: status and document."""
     proxy = connection.proxy
-    way = (connection.host, connection.port) if proxy is None else (proxy.host, proxy.port)
-    with socket.create_connection(way, timeout=10) as raw:
+    route = (connection.host, connection.port) if proxy is None else (proxy.host, proxy.port)
+    with socket.create_connection(route, timeout=10) as raw:
         if proxy is not None:
             login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
             raw.sendall(

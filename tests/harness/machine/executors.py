@@ -9,7 +9,7 @@ REAL = 'exec "$BAZEL_REAL"'
 
 
 @dataclass(frozen=True)
-class Way:
+class Route:
     """Files by path: below the workspace, `~/` below HOME; `rc` are files given with --bazelrc."""
 
     files: dict[str, str]
@@ -20,7 +20,7 @@ class Way:
 
 
 def rc(*lines, code=ENDPOINT, place=""):
-    return Way({".bazelrc": "\n".join(lines) + "\n"}, code, place)
+    return Route({".bazelrc": "\n".join(lines) + "\n"}, code, place)
 
 
 def strategy(*lines, place=".bazelrc:1"):
@@ -28,7 +28,7 @@ def strategy(*lines, place=".bazelrc:1"):
 
 
 def wrapper(body, code=WRAPPER, place="tools/bazel:2", **files):
-    return Way({"tools/bazel": f"#!/bin/sh\n{body}\n", **files}, code, place)
+    return Route({"tools/bazel": f"#!/bin/sh\n{body}\n", **files}, code, place)
 
 
 def policy(flag, value, behaviour=""):
@@ -78,7 +78,7 @@ REFUSED = {
         "build --jobs=4", policy("remote_executor", "grpc://farm:1"), place=".bazelrc:2"
     ),
     "a policy that sets a strategy": strategy(policy("strategy", "Genrule=remote")),
-    "a policy of an imported file": Way(
+    "a policy of an imported file": Route(
         {
             ".bazelrc": "try-import %workspace%/policy.rc\n",
             "policy.rc": policy("remote_executor", "grpc://farm:1", "overridable:true") + "\n",
@@ -113,14 +113,14 @@ REFUSED = {
         "build --enable_platform_specific_config", f"build:linux {EXECUTOR}", place=".bazelrc:2"
     ),
     "a common config": rc("common --config=farm", f"build:farm {EXECUTOR}", place=".bazelrc:2"),
-    "an import": Way(
+    "an import": Route(
         {".bazelrc": "import %workspace%/farm.rc\n", "farm.rc": f"build {EXECUTOR}\n"}, place="farm.rc:1"
     ),
-    "a user's rc, as the field imports it": Way(
+    "a user's rc, as the field imports it": Route(
         {".bazelrc": "try-import %workspace%/user.bazelrc\n", "user.bazelrc": f"\nbuild {EXECUTOR}\n"},
         place="user.bazelrc:2",
     ),
-    "an import within an import": Way(
+    "an import within an import": Route(
         {
             ".bazelrc": "import %workspace%/a.rc\n",
             "a.rc": "try-import %workspace%/b.rc\n",
@@ -128,31 +128,31 @@ REFUSED = {
         },
         place="b.rc:1",
     ),
-    "a config that another file defines": Way(
+    "a config that another file defines": Route(
         {
             ".bazelrc": "import %workspace%/configs.rc\nbuild --config=farm\n",
             "configs.rc": f"build:farm {EXECUTOR}\n",
         },
         place="configs.rc:1",
     ),
-    "the rc at home": Way({"~/.bazelrc": f"build {EXECUTOR}\n"}, place=".bazelrc:1"),
-    "the rc at home selects a config of the workspace": Way(
+    "the rc at home": Route({"~/.bazelrc": f"build {EXECUTOR}\n"}, place=".bazelrc:1"),
+    "the rc at home selects a config of the workspace": Route(
         {".bazelrc": f"build:farm {EXECUTOR}\n", "~/.bazelrc": "build --config=farm\n"}, place=".bazelrc:1"
     ),
-    "an rc given with --bazelrc": Way(
+    "an rc given with --bazelrc": Route(
         {"given.rc": f"build {EXECUTOR}\n"}, rc=("given.rc",), place="given.rc:1"
     ),
-    "an rc given with --bazelrc that imports": Way(
+    "an rc given with --bazelrc that imports": Route(
         {"given.rc": "import %workspace%/farm.rc\n", "farm.rc": f"build {EXECUTOR}\n"},
         rc=("given.rc",),
         place="farm.rc:1",
     ),
-    "an rc given with --bazelrc that selects": Way(
+    "an rc given with --bazelrc that selects": Route(
         {".bazelrc": f"build:farm {EXECUTOR}\n", "given.rc": "build --config=farm\n"},
         rc=("given.rc",),
         place=".bazelrc:1 (under --config=farm)",
     ),
-    "the field's executor config": Way(
+    "the field's executor config": Route(
         {
             ".bazelrc": "try-import %workspace%/.bazelrc.flywheel\nbuild --config=flywheel-executor\n",
             ".bazelrc.flywheel": "build:flywheel-executor --spawn_strategy=remote --jobs=200\n",
@@ -199,11 +199,11 @@ NOT_REFUSED = {
     "a policy for a local strategy": rc(policy("strategy", "Genrule=local")),
     "a policy for something else": rc(policy("remote_timeout", "60")),
     "what the field's rules call an executor": rc("build --define=EXECUTOR=remote"),
-    "no rc": Way({}),
+    "no rc": Route({}),
     "a gRPC cache": rc("build --remote_cache=grpc://cache:9092"),
     "an HTTP cache": rc("build --remote_cache=http://cache:8080"),
-    "a cache at home": Way({"~/.bazelrc": "build --remote_cache=grpc://cache:9092\n"}),
-    "a cache given with --bazelrc": Way(
+    "a cache at home": Route({"~/.bazelrc": "build --remote_cache=grpc://cache:9092\n"}),
+    "a cache given with --bazelrc": Route(
         {"given.rc": "build --remote_cache=grpc://cache:9092\n"}, rc=("given.rc",)
     ),
     "a cache in a nested config": rc(
@@ -225,7 +225,7 @@ NOT_REFUSED = {
     "an event service": rc("build --bes_backend=grpc://events:1"),
     "an empty executor": rc("build --remote_executor="),
     "an executor that is emptied behind": rc(f"build {EXECUTOR}", "build --remote_executor="),
-    "an executor that the attachment's rc empties": Way(
+    "an executor that the attachment's rc empties": Route(
         {".bazelrc": f"build {EXECUTOR}\n", "given.rc": "build --remote_executor=\n"}, rc=("given.rc",)
     ),
     "an executor under a config that nobody selects": rc(f"build:farm {EXECUTOR}"),
@@ -238,8 +238,8 @@ NOT_REFUSED = {
     "an executor in a comment": rc(f"# build {EXECUTOR}", f"build --jobs=4 # {EXECUTOR}"),
     "an executor for tests, and a build is proved": rc(f"test {EXECUTOR}"),
     "an rc that is not there": rc("try-import %workspace%/farm.rc"),
-    "an rc that nobody imports": Way({"farm.rc": f"build {EXECUTOR}\n"}),
-    "the BAZELRC variable, which this Bazel does not read": Way(
+    "an rc that nobody imports": Route({"farm.rc": f"build {EXECUTOR}\n"}),
+    "the BAZELRC variable, which this Bazel does not read": Route(
         {"farm.rc": f"build {EXECUTOR}\n"}, variables={"BAZELRC": "farm.rc"}
     ),
     "local strategies": rc("build --spawn_strategy=linux-sandbox,local --strategy=Javac=worker"),

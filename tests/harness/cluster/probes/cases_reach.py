@@ -83,7 +83,7 @@ def server_context(*files):
 
 
 @contextlib.contextmanager
-def strangers(bench):
+def rejected_peers(bench):
     """The developer's certificate is of another authority. TLS 1.2 refuses it within the handshake."""
     context = bench.ours.context("127.0.0.1", mutual=True)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -148,7 +148,7 @@ TLS_CASES = [
     ),
     Case(
         "a server that wants a certificate of its own authority",
-        strangers,
+        rejected_peers,
         "cluster.tls.client-certificate",
         "does not accept the client certificate",
     ),

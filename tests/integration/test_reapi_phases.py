@@ -1,4 +1,4 @@
-"""The legs at the level of the protocol: fill, hit, and hit nothing where the endpoint is withheld."""
+"""The phases at the level of the protocol: fill, hit, and hit nothing where the endpoint is withheld."""
 
 import socket
 import time
@@ -11,7 +11,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.errors import RefusedError
 from gfattach.proof import protocol
-from gfattach.proof.evidence import Client, LegName
+from gfattach.proof.evidence import Client, PhaseName
 from gfattach.proof.measure import describe
 from gfattach.proof.verdict import Verdict, judge
 from gfattach.reapi.errors import Kind, ReapiError
@@ -86,8 +86,8 @@ def test_what_was_filled_is_hit_and_vanishes_with_the_endpoint(cache):
     filled = protocol.fill(cache, soon())
     after = protocol.hit(cache, soon())
     control = protocol.control(cache, soon())
-    assert [leg.hits for leg in (before, filled, after, control)] == [0, 0, 1, 0]
-    assert [leg.detail["outcome"] for leg in (before, filled, after, control)] == [
+    assert [phase.hits for phase in (before, filled, after, control)] == [0, 0, 1, 0]
+    assert [phase.detail["outcome"] for phase in (before, filled, after, control)] == [
         "not found",
         "not found",
         "served",
@@ -100,17 +100,17 @@ def test_what_was_filled_is_hit_and_vanishes_with_the_endpoint(cache):
 def test_a_leg_says_when_what_was_asked_and_what_came(cache):
     moment = time.monotonic()
     protocol.fill(cache, soon())
-    leg = protocol.hit(cache, soon())
-    assert (leg.client, leg.name, leg.asked, leg.local, leg.warm) == (
+    phase = protocol.hit(cache, soon())
+    assert (phase.client, phase.name, phase.asked, phase.local, phase.warm) == (
         Client.PROTOCOL,
-        LegName.HIT,
+        PhaseName.HIT,
         1,
         0,
         None,
     )
-    assert leg.rpcs == {"GetActionResult OK": 1, "Read OK": 1}
-    assert moment <= leg.started <= leg.first_hit <= leg.started + leg.seconds <= time.monotonic()
-    assert describe(leg).code == "firsthit.hit"
+    assert phase.rpcs == {"GetActionResult OK": 1, "Read OK": 1}
+    assert moment <= phase.started <= phase.first_hit <= phase.started + phase.seconds <= time.monotonic()
+    assert describe(phase).code == "firsthit.hit"
 
 
 def test_what_is_there_already_is_not_stored_again(cache):
@@ -167,9 +167,9 @@ def test_an_output_that_was_changed_is_no_hit_and_voids_the_proof():
     with reapi() as (port, state):
         protocol.fill(target(port), soon())
         state.faults.corrupts = True
-        leg = protocol.hit(target(port), soon())
-    assert leg.hits == 0 and leg.first_hit is None and leg.detail["outcome"] == "output changed"
-    assert judge(Client.PROTOCOL, [leg]).verdict is Verdict.VOID
+        phase = protocol.hit(target(port), soon())
+    assert phase.hits == 0 and phase.first_hit is None and phase.detail["outcome"] == "output changed"
+    assert judge(Client.PROTOCOL, [phase]).verdict is Verdict.VOID
 
 
 def test_another_result_for_the_probe_action_is_no_hit_and_voids_the_proof():
@@ -177,19 +177,19 @@ def test_another_result_for_the_probe_action_is_no_hit_and_voids_the_proof():
         protocol.fill(target(port), soon())
         [result] = state.actions.values()
         result.output_files[0].digest.CopyFrom(protocol.probe_action("other").result.output_files[0].digest)
-        leg = protocol.hit(target(port), soon())
-    assert leg.hits == 0 and leg.detail["outcome"] == "another result"
-    assert judge(Client.PROTOCOL, [leg]).verdict is Verdict.VOID
+        phase = protocol.hit(target(port), soon())
+    assert phase.hits == 0 and phase.detail["outcome"] == "another result"
+    assert judge(Client.PROTOCOL, [phase]).verdict is Verdict.VOID
 
 
 def test_the_control_never_talks_to_the_cache_and_carries_no_header():
     with reapi() as (port, state):
         protocol.fill(target(port), soon())
         state.calls.clear()
-        leg = protocol.control(target(port, headers=(("authorization", "Bearer x"),)), soon())
+        phase = protocol.control(target(port, headers=(("authorization", "Bearer x"),)), soon())
         assert not state.calls
-    assert (leg.name, leg.hits, leg.first_hit) == (LegName.CONTROL, 0, None)
-    assert leg.rpcs == {"GetActionResult UNAVAILABLE": 1}
+    assert (phase.name, phase.hits, phase.first_hit) == (PhaseName.CONTROL, 0, None)
+    assert phase.rpcs == {"GetActionResult UNAVAILABLE": 1}
 
 
 def test_a_withheld_endpoint_is_like_the_real_one_and_nobody_else_can_have_it():
@@ -208,9 +208,9 @@ def test_a_withheld_endpoint_is_like_the_real_one_and_nobody_else_can_have_it():
 )
 def test_a_cache_that_answers_with_an_error_is_an_error_and_no_miss(status, kind):
     with reapi(Faults(failing={"GetActionResult": status})) as (port, _):
-        for leg in (protocol.hit, protocol.fill):
+        for phase in (protocol.hit, protocol.fill):
             with pytest.raises(ReapiError) as caught:
-                leg(target(port), soon())
+                phase(target(port), soon())
             assert caught.value.kind is kind
 
 

@@ -12,7 +12,7 @@ from gfattach.agent.model.spec import ForwardSpec
 from gfattach.core.errors import StorageError
 
 
-class Doors:
+class Listeners:
     """Open from the beginning until `close`; `accepted` gets who comes in.
 
     Raises AgentError and StorageError; neither is open then.
@@ -32,9 +32,9 @@ class Doors:
         self.address, self.port = self._listeners[0].address
 
     @property
-    def strangers(self) -> int:
+    def rejected_peers(self) -> int:
         """Connections of other users, which were closed."""
-        return sum(each.strangers for each in self._listeners)
+        return sum(each.rejected_peers for each in self._listeners)
 
     def close(self) -> None:
         """Let nobody in any more."""

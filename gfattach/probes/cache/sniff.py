@@ -7,7 +7,7 @@ from gfattach.core.finding import Finding, Probe, fail, ok
 from gfattach.probes.cache.calls import lookup_path, page_of
 from gfattach.probes.cache.tls import TLS_PROBE, CacheInquiry, tls_fault, url_by
 from gfattach.probes.hints import start_here
-from gfattach.reapi.speech import Heard, Speech
+from gfattach.reapi.sniff import SniffResult, WireProtocol
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.wire import listen_to
 
@@ -35,15 +35,19 @@ def _protocol(inquiry: CacheInquiry) -> Finding:
     try:
         heard = listen_to(target, lookup_path(target), inquiry.deadline)
     except OSError as error:  # it took a connection a moment ago
-        heard = Heard(Speech.CLOSED, sample=str(error))
-    return judge_speech(target, heard)
+        heard = SniffResult(WireProtocol.CLOSED, sample=str(error))
+    return judge_sniff(target, heard)
 
 
-def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
+def judge_sniff(target: CacheTarget, heard: SniffResult) -> Finding:
     """What it means that `heard` answers at the target's endpoint."""
     endpoint = target.endpoint
     where = f"the socket {target.socket}" if target.socket else endpoint.authority
-    if heard.encrypted != endpoint.tls and heard.speech in (Speech.TLS, Speech.HTTP1, Speech.HTTP2):
+    if heard.encrypted != endpoint.tls and heard.protocol in (
+        WireProtocol.TLS,
+        WireProtocol.HTTP1,
+        WireProtocol.HTTP2,
+    ):
         return _wrong_encryption(endpoint, where, heard)
     if heard.tls is not None and heard.tls.fault is not None:
         return tls_fault(target, heard.tls.fault, heard.tls.detail, heard.tls.names)
@@ -70,24 +74,24 @@ def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
             "a gateway stands there, and the cache behind it is down or not ready",
             "ask the operator whether the cache's pods are ready",
         )
-    if heard.speech is Speech.HTTP1 and endpoint.grpc:
+    if heard.protocol is WireProtocol.HTTP1 and endpoint.grpc:
         return fail(
             "cache.protocol.http-for-grpc",
             f"{where} speaks HTTP/1.1 ({heard.sample}), and {endpoint.scheme}:// needs HTTP/2",
             "Bazel says only: INTERNAL: http2 exception",
             f"use {url_by(endpoint, 'http')}, or the server's gRPC port (bazel-remote: 9092 beside 8080)",
         )
-    if heard.speech is Speech.HTTP2 and not endpoint.grpc:
+    if heard.protocol is WireProtocol.HTTP2 and not endpoint.grpc:
         return fail(
             "cache.protocol.grpc-for-http",
             f"{where} speaks gRPC, and {endpoint.scheme}:// is HTTP/1.1",
             "Bazel builds without the cache and does not say so",
             f"use {url_by(endpoint, 'grpc')}",
         )
-    if heard.speech in (Speech.HTTP1, Speech.HTTP2):
+    if heard.protocol in (WireProtocol.HTTP1, WireProtocol.HTTP2):
         over = " over TLS, with a trusted certificate" if heard.encrypted else ""
-        return ok("cache.protocol.right", f"{where} speaks {heard.speech.value}{over}")
-    if heard.speech is Speech.CLOSED and heard.encrypted:
+        return ok("cache.protocol.right", f"{where} speaks {heard.protocol.value}{over}")
+    if heard.protocol is WireProtocol.CLOSED and heard.encrypted:
         return fail(
             "cache.protocol.closed",
             f"{where} agrees on TLS, and then closes the connection",
@@ -97,7 +101,7 @@ def judge_speech(target: CacheTarget, heard: Heard) -> Finding:
     return _nothing_useful(target, where, heard)
 
 
-def _wrong_encryption(endpoint: Endpoint, where: str, heard: Heard) -> Finding:
+def _wrong_encryption(endpoint: Endpoint, where: str, heard: SniffResult) -> Finding:
     if heard.encrypted:
         agreed = heard.tls.alpn if heard.tls else None
         right = "https" if agreed == "http/1.1" or not endpoint.grpc else "grpcs"
@@ -107,10 +111,10 @@ def _wrong_encryption(endpoint: Endpoint, where: str, heard: Heard) -> Finding:
             "Bazel says only: Network closed for unknown reason",
             f"use {url_by(endpoint, right)}",
         )
-    right = "grpc" if heard.speech is Speech.HTTP2 else "http"
+    right = "grpc" if heard.protocol is WireProtocol.HTTP2 else "http"
     return fail(
         "cache.protocol.plain-for-tls",
-        f"{where} speaks plaintext {heard.speech.value}, and {endpoint.scheme}:// asks for TLS",
+        f"{where} speaks plaintext {heard.protocol.value}, and {endpoint.scheme}:// asks for TLS",
         "Bazel says only: not an SSL/TLS record",
         f"use {url_by(endpoint, right)}, if the way there is a forward or otherwise private",
     )
@@ -123,18 +127,18 @@ def start_again(target: CacheTarget) -> str:
     return start_here(target.endpoint, "ask the operator whether the server runs, and at which port")
 
 
-def _nothing_useful(target: CacheTarget, where: str, heard: Heard) -> Finding:
+def _nothing_useful(target: CacheTarget, where: str, heard: SniffResult) -> Finding:
     # The forward has taken the connection: it is there, and knows what became of the other half of the way.
     met = ("see what the forward has met: gfattach logs", "or ask the operator whether the server runs")
     hints = met if target.behind_forward else (start_again(target),)
-    if heard.speech is Speech.SILENT:
+    if heard.protocol is WireProtocol.SILENT:
         return fail(
             "cache.protocol.silent",
             f"{where} takes connections and says nothing",
             "a tunnel whose far end is dead does this, and Bazel waits six minutes for it",
             *hints,
         )
-    if heard.speech is Speech.CLOSED:
+    if heard.protocol is WireProtocol.CLOSED:
         return fail(
             "cache.protocol.closed",
             f"{where} takes connections and closes them",
@@ -149,7 +153,7 @@ def _nothing_useful(target: CacheTarget, where: str, heard: Heard) -> Finding:
     )
 
 
-SPEECH_PROBES: tuple[Probe[CacheTarget], ...] = (
+SNIFF_PROBES: tuple[Probe[CacheTarget], ...] = (
     TLS_PROBE,
     Probe(
         "cache.protocol",

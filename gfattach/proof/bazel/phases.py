@@ -1,4 +1,4 @@
-"""Proves a first hit with Bazel: the legs, each a real build against the real endpoint.
+"""Proves a first hit with Bazel: the phases, each a real build against the real endpoint.
 
 `BazelLegs` builds the probe (`gfattach.bazel.probe_workspace`) with a private server: nothing
 of the user's is read, kept or touched. `measure_target` builds targets of the user's own
@@ -25,19 +25,19 @@ from gfattach.core.errors import BazelError, RefusedError, UsageError
 from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
 from gfattach.fragments.rcfile import quote
 from gfattach.proof.bazel.build import run_build
-from gfattach.proof.bazel.evidence import leg_of
+from gfattach.proof.bazel.evidence import phase_of
 from gfattach.proof.bazel.no_executor import refuse_executors
 from gfattach.proof.bazel.options import Access, ProofOptions, endpoint_options
 from gfattach.proof.bazel.own_links import with_remedy
-from gfattach.proof.evidence import Leg, LegName
+from gfattach.proof.evidence import Phase, PhaseName
 from gfattach.reapi.target import CacheTarget
 
 #: What a module-aware Bazel writes into a workspace that it builds in.
 _LOCK_FILE = "MODULE.bazel.lock"
 
 
-class BazelLegs:
-    """The legs of one proof with the probe. Use it in a `with`: it leaves no server behind.
+class BazelPhases:
+    """The phases of one proof with the probe. Use it in a `with`: it leaves no server behind.
 
     `work` is a directory for servers and output bases, without white space in its path (older
     Bazels refuse that); `nonce` makes actions that nobody has asked for yet, and without it
@@ -64,7 +64,7 @@ class BazelLegs:
         self._server = Server(bazel, self._probe.directory, work, "proof", rc=self._rc)
         self._options: ProofOptions | None = None
 
-    def __enter__(self) -> BazelLegs:
+    def __enter__(self) -> BazelPhases:
         return self
 
     def __exit__(
@@ -74,7 +74,7 @@ class BazelLegs:
         for file in self._rc:
             remove(file)
 
-    def fill(self, deadline: Deadline) -> Leg:
+    def fill(self, deadline: Deadline) -> Phase:
         """Build the probe and store it, with the server that runs, if one does.
 
         Raises RefusedError where nothing may be stored, and BazelError.
@@ -84,17 +84,17 @@ class BazelLegs:
                 f"nothing may be stored in {self._target.endpoint.url} from here",
                 "the probe is stored by a lane that may write: gfattach site warm --upload",
             )
-        return self._leg(LegName.FILL, Access.WRITE, deadline, warm=True)
+        return self._phase(PhaseName.FILL, Access.WRITE, deadline, warm=True)
 
-    def hit(self, deadline: Deadline, *, warm: bool = False) -> Leg:
+    def hit(self, deadline: Deadline, *, warm: bool = False) -> Phase:
         """Build the probe with nothing kept from before, and store nothing.
 
-        `warm` keeps the server that an earlier leg started, and has it forget what it built.
+        `warm` keeps the server that an earlier phase started, and has it forget what it built.
         Raises BazelError.
         """
-        return self._leg(LegName.HIT, Access.READ, deadline, warm=warm)
+        return self._phase(PhaseName.HIT, Access.READ, deadline, warm=warm)
 
-    def control(self, deadline: Deadline) -> Leg:
+    def control(self, deadline: Deadline) -> Phase:
         """Build the probe with the endpoint withheld: what was a hit has to be built here.
 
         The endpoint is replaced by a loopback port that refuses. Bazels that do not build
@@ -103,14 +103,14 @@ class BazelLegs:
         """
         with _refusing_port() as port:
             refused = f"grpc://127.0.0.1:{port}"
-            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=True, instead=refused)
-        if leg.detail["exit_code"] != 0:
-            leg = self._leg(LegName.CONTROL, Access.WITHHELD, deadline, warm=True, instead="")
-        return leg
+            phase = self._phase(PhaseName.CONTROL, Access.WITHHELD, deadline, warm=True, instead=refused)
+        if phase.detail["exit_code"] != 0:
+            phase = self._phase(PhaseName.CONTROL, Access.WITHHELD, deadline, warm=True, instead="")
+        return phase
 
-    def _leg(
-        self, name: LegName, access: Access, deadline: Deadline, *, warm: bool, instead: str | None = None
-    ) -> Leg:
+    def _phase(
+        self, name: PhaseName, access: Access, deadline: Deadline, *, warm: bool, instead: str | None = None
+    ) -> Phase:
         options = self._proof_options(deadline)
         if not warm:
             self._server.forget()
@@ -127,12 +127,12 @@ class BazelLegs:
             access,
             [*options.probe(), *where],
             [LABEL],
-            self._work / "leg",
+            self._work / "phase",
             deadline,
             log_expected=self._target.endpoint.grpc,
             detail=detail,
         )
-        return leg_of(build, novel=bool(self._probe.nonce) and name is LegName.FILL)
+        return phase_of(build, novel=bool(self._probe.nonce) and name is PhaseName.FILL)
 
     def _clean(self, deadline: Deadline) -> None:
         answer = self._server.run("clean", [], deadline)
@@ -167,7 +167,7 @@ def measure_target(
     flag_cache: Path | None = None,
     environ: Mapping[str, str],
     header_rc: str = "",
-) -> Leg:
+) -> Phase:
     """Build `labels` of `workspace` as its user would, and measure what `target` serves of them.
 
     The user's rc files, `rc` on top of them, and `environ` are honoured: they are part of the
@@ -193,15 +193,15 @@ def measure_target(
                 deadline=deadline,
             )
             options = ProofOptions(accepted)
-            refuse_executors(server, work / "leg", deadline, environ=environ, rc=rc, accepted=accepted)
+            refuse_executors(server, work / "phase", deadline, environ=environ, rc=rc, accepted=accepted)
             build = run_build(
                 server,
                 options,
-                LegName.HIT,
+                PhaseName.HIT,
                 Access.READ,
                 [*flags, *where],
                 labels,
-                work / "leg",
+                work / "phase",
                 deadline,
                 log_expected=target.endpoint.grpc,
                 detail={"targets": list(labels)},
@@ -210,7 +210,7 @@ def measure_target(
             _put_back(workspace / _LOCK_FILE, kept)
             for file in private:
                 remove(file)
-    return with_remedy(leg_of(build), workspace, labels)
+    return with_remedy(phase_of(build), workspace, labels)
 
 
 def write_header_rc(

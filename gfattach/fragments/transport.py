@@ -8,7 +8,7 @@ from gfattach.core.errors import UsageError
 from gfattach.reapi.target import CacheTarget
 
 
-class Road(StrEnum):
+class Transport(StrEnum):
     """`PLAINTEXT`: the agent ends TLS, and its listener on 127.0.0.1 has none and takes its owner only."""
 
     DIRECT = "direct"
@@ -17,14 +17,14 @@ class Road(StrEnum):
     PLAINTEXT = "plaintext"
 
 
-def choose(
+def select_endpoint(
     target: CacheTarget,
     *,
     tls: bool,
     socket: bool,
     for_localhost: bool = False,
     allow_plaintext: bool = False,
-) -> Road:
+) -> Transport:
     """The road to `target` for a Bazel that can do TLS, and unix `socket`s, or not.
 
     `for_localhost` says that the certificate is for `localhost` too. A forward that ends TLS is a way
@@ -33,15 +33,15 @@ def choose(
     (`bazel.transport.plaintext`) when it is the only one and was not asked for.
     """
     if not target.endpoint.tls:
-        return Road.DIRECT
+        return Transport.DIRECT
     if tls and target.socket is None:
-        return Road.DIRECT
+        return Transport.DIRECT
     if tls and socket:
-        return Road.SOCKET
+        return Transport.SOCKET
     if tls and for_localhost:
-        return Road.LOCALHOST
+        return Transport.LOCALHOST
     if allow_plaintext:
-        return Road.PLAINTEXT
+        return Transport.PLAINTEXT
     lacks = "unix sockets" if tls else "TLS"
     raise UsageError(
         f"{target.endpoint.url} needs {lacks}, and this Bazel cannot do that",

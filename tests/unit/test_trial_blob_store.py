@@ -18,9 +18,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from gfattach.reapi.digest import Digest
 from gfattach.trial import actions, blobs
 from gfattach.trial.actions import ActionStore
+from gfattach.trial.blob_store import FullError, Room, TooLargeError
+from gfattach.trial.blob_store_files import BLOCK_BYTES, directory_bytes
 from gfattach.trial.blobs import EMPTY, BlobStore, DigestError
-from gfattach.trial.room import FullError, Room, TooLargeError
-from gfattach.trial.room_files import BLOCK_BYTES, directory_bytes
 
 KINDS = {blobs.KIND: blobs.is_blob, actions.KIND: actions.is_action}
 OVERHEAD = directory_bytes(len(KINDS))
@@ -338,12 +338,12 @@ def test_a_lower_bound_after_a_restart_gives_up_the_oldest(tmp_path):
 def test_files_that_are_not_the_rooms_do_not_take_its_room(tmp_path, room):
     BlobStore(room).put(Digest.of(b"kept"), [b"kept"])
     names = ("stray", "ab/not-a-blob", "ab/" + "a" * 64 + "-70", "aa/" + "a" * 64 + "-7", "aa/aa-2")
-    strangers = [tmp_path / "room" / "cas" / name for name in names]
-    for stranger in strangers:
+    rejected_peers = [tmp_path / "room" / "cas" / name for name in names]
+    for stranger in rejected_peers:
         stranger.parent.mkdir(exist_ok=True)
         stranger.write_bytes(b"x" * 70)
     again = room_at(tmp_path / "room", 1024 * 1024)
-    assert (len(again), [stranger.exists() for stranger in strangers]) == (1, [False] * 5)
+    assert (len(again), [stranger.exists() for stranger in rejected_peers]) == (1, [False] * 5)
 
 
 class TestActions:

@@ -14,7 +14,7 @@ from pathlib import Path
 from gfattach.core.deadline import Deadline
 
 #: Makes a connection by a deadline. Raises OSError.
-Way = Callable[[Deadline], socket.socket]
+Route = Callable[[Deadline], socket.socket]
 
 #: Bytes of a proxy's answer that are read.
 _ANSWER_BYTES = 8192
@@ -24,7 +24,7 @@ class ProxyRefusal(ConnectionError):
     """An HTTP proxy that does not lead on; the text is what it said."""
 
 
-def to_host(host: str, port: int) -> Way:
+def to_host(host: str, port: int) -> Route:
     """Straight to `host` and `port`."""
 
     def dial(deadline: Deadline) -> socket.socket:
@@ -33,7 +33,7 @@ def to_host(host: str, port: int) -> Way:
     return dial
 
 
-def to_socket(path: Path) -> Way:
+def to_socket(path: Path) -> Route:
     """By the unix socket at `path`."""
 
     def dial(deadline: Deadline) -> socket.socket:
@@ -49,7 +49,7 @@ def to_socket(path: Path) -> Way:
     return dial
 
 
-def through_proxy(proxy: Way, host: str, port: int, authorization: str | None = None) -> Way:
+def through_proxy(proxy: Route, host: str, port: int, authorization: str | None = None) -> Route:
     """By the HTTP proxy that `proxy` leads to, which is asked to CONNECT (RFC 9110, 9.3.6).
 
     `authorization` is the whole value of Proxy-Authorization, and never shown.
@@ -58,12 +58,12 @@ def through_proxy(proxy: Way, host: str, port: int, authorization: str | None = 
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if authorization is not None:
         lines.append(f"Proxy-Authorization: {authorization}")
-    asking = "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1")
+    request = "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1")
 
     def dial(deadline: Deadline) -> socket.socket:
         connection = proxy(deadline)
         try:
-            _ask_proxy(connection, asking, deadline)
+            _ask_proxy(connection, request, deadline)
         except OSError:
             connection.close()
             raise
@@ -72,9 +72,9 @@ def through_proxy(proxy: Way, host: str, port: int, authorization: str | None = 
     return dial
 
 
-def _ask_proxy(connection: socket.socket, asking: bytes, deadline: Deadline) -> None:
+def _ask_proxy(connection: socket.socket, request: bytes, deadline: Deadline) -> None:
     connection.settimeout(max(0.01, deadline.remaining()))
-    connection.sendall(asking)
+    connection.sendall(request)
     answer = b""
     # A byte at a time: what follows the head belongs to the server behind the proxy.
     while not answer.endswith(b"\r\n\r\n") and len(answer) < _ANSWER_BYTES:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.agent.guard import watchdog as guardian
+from gfattach.agent.guard import watchdog
 from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import GuardedFile
 from gfattach.agent.model.state import log_file
@@ -58,7 +58,7 @@ def test_there_is_none_where_nothing_is_guarded(desk, nix):
 
 def test_an_agent_that_is_killed_is_there_again_and_its_fragment_was_empty_meanwhile(desk, fragment):
     pid = desk.status().pid
-    time.sleep(guardian.LIVED_SECONDS)
+    time.sleep(watchdog.LIVED_SECONDS)
     kill(pid)
     emptied = wait_for(lambda: fragment.read_text() == EMPTY)
     again = wait_for(lambda: fragment.read_text() == FULL)
@@ -81,7 +81,7 @@ def test_one_that_is_stopped_stays_stopped(desk, fragment):
 
 
 def test_one_that_hangs_and_is_ended_by_force_stays_ended(desk, fragment):
-    time.sleep(guardian.LIVED_SECONDS)
+    time.sleep(watchdog.LIVED_SECONDS)
     os.kill(desk.status().pid, signal.SIGSTOP)
     assert supervisor.stop(desk.directory)
     wait_for(lambda: fragment.read_text() == EMPTY)

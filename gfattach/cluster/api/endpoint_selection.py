@@ -13,7 +13,7 @@ from gfattach.cluster.api.pod_state import worst
 from gfattach.core.errors import ClusterError
 
 
-class Way(Protocol):
+class Route(Protocol):
     """A port of a Service: the port is the Service port's name or number."""
 
     @property
@@ -46,12 +46,12 @@ class Choice:
     total: int
 
 
-def shown(way: Way) -> str:
+def shown(route: Route) -> str:
     """`nix-cache/bazel-cache:grpc`."""
-    return f"{way.namespace}/{way.service}:{way.port}"
+    return f"{route.namespace}/{route.service}:{route.port}"
 
 
-def choose_port(service: Service, wanted: str) -> ServicePort:
+def select_port(service: Service, wanted: str) -> ServicePort:
     """The port of `service` that `wanted` names. Raises ClusterError, also for a Service without pods.
 
     A forward goes to a pod: what selects none cannot be forwarded.

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gfattach.core.files import PRIVATE_DIRECTORY, PRIVATE_FILE, make_private_directory
-from gfattach.trial.room_files import BLOCK_BYTES, WellFormed, directory_bytes, swept
+from gfattach.trial.blob_store_files import BLOCK_BYTES, WellFormed, directory_bytes, swept
 
 #: Bytes of a directory that an entry can take: a name of up to 85 characters, and half of it unused.
 ENTRY_BYTES = 256
@@ -30,15 +30,15 @@ ENTRY_BYTES = 256
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class RoomError(Exception):
+class BlobStoreError(Exception):
     """Something cannot be kept. What is kept already is not touched."""
 
 
-class TooLargeError(RoomError):
+class TooLargeError(BlobStoreError):
     """It would not fit even if the room were empty."""
 
 
-class FullError(RoomError):
+class FullError(BlobStoreError):
     """The disk is full, or all room is taken by what is being written just now."""
 
 

@@ -41,7 +41,7 @@ class Opened:
     connection: ClusterConnection
 
 
-class Ahead:
+class PrewarmedConnection:
     """Holds one at most. For one event loop; `drop` ends all of it."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ _SETTINGS_TYPE = 4
 _TLS_RECORDS = range(20, 24)
 
 
-class Speech(StrEnum):
+class WireProtocol(StrEnum):
     """What a port speaks, inside of TLS where there is TLS."""
 
     HTTP2 = "HTTP/2"
@@ -30,14 +30,14 @@ class Speech(StrEnum):
 
 
 @dataclass(frozen=True)
-class Heard:
+class SniffResult:
     """What was heard. `sample` is its beginning, safe to show.
 
     `tls` says that it was, or would be, within TLS. For HTTP/1.1: `status` and `location` (where
     it redirects to, without query), and whether it `is_page`, for people.
     """
 
-    speech: Speech
+    protocol: WireProtocol
     sample: str = ""
     status: int = 0
     location: str = ""
@@ -47,25 +47,25 @@ class Heard:
     @property
     def encrypted(self) -> bool:
         """Whether the port speaks TLS."""
-        return self.tls is not None or self.speech is Speech.TLS
+        return self.tls is not None or self.protocol is WireProtocol.TLS
 
 
-def classify(first: bytes | None) -> Heard:
+def classify(first: bytes | None) -> SniffResult:
     """What the first bytes of an answer say; None means that none came in time."""
     if first is None:
-        return Heard(Speech.SILENT)
+        return SniffResult(WireProtocol.SILENT)
     if not first:
-        return Heard(Speech.CLOSED)
+        return SniffResult(WireProtocol.CLOSED)
     if first.startswith(b"HTTP/1."):
         return _classify_http(first)
     if len(first) >= _FRAME_HEADER and first[3] == _SETTINGS_TYPE and first[5:9] == b"\0\0\0\0":
-        return Heard(Speech.HTTP2)
+        return SniffResult(WireProtocol.HTTP2)
     if first[0] in _TLS_RECORDS and first[1:2] == b"\x03":
-        return Heard(Speech.TLS, sample=printable(first[:40]))
-    return Heard(Speech.UNKNOWN, sample=printable(first[:40]))
+        return SniffResult(WireProtocol.TLS, sample=printable(first[:40]))
+    return SniffResult(WireProtocol.UNKNOWN, sample=printable(first[:40]))
 
 
-def _classify_http(first: bytes) -> Heard:
+def _classify_http(first: bytes) -> SniffResult:
     head, _, body = first.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
     headers = {
@@ -76,8 +76,8 @@ def _classify_http(first: bytes) -> Heard:
         body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
     )
     status = int(word) if word.isdigit() and len(word) == 3 else 0
-    return Heard(
-        Speech.HTTP1,
+    return SniffResult(
+        WireProtocol.HTTP1,
         sample=printable(line),
         status=status,
         location=printable(headers.get(b"location", b"").partition(b"?")[0]),

@@ -7,8 +7,8 @@ import socket
 import pytest
 from websockets.frames import Frame, Opcode
 
-from gfattach.agent.upstream import ahead
-from gfattach.agent.upstream.ahead import Ahead, Opened
+from gfattach.agent.upstream import prewarm as ahead
+from gfattach.agent.upstream.prewarm import Opened, PrewarmedConnection
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire import portforward
 from gfattach.cluster.wire.forward_errors import ChannelError
@@ -167,7 +167,7 @@ async def taken(kept):
 
 def with_door(work, **options):
     async def whole():
-        door, kept = Door(**options), Ahead()
+        door, kept = Door(**options), PrewarmedConnection()
         try:
             return await work(kept, door)
         finally:

@@ -1,8 +1,8 @@
 """Proves a first hit with Nix: store paths realised in an empty store, from one cache only.
 
 Nothing of the user's has a part: the store, the configuration, the caches and the netrc are made for
-the leg and thrown away with it; no daemon is asked and no trust is needed. What counts as a hit
-and what voids a leg is said in `gfattach.proof.nix.realisation`.
+the phase and thrown away with it; no daemon is asked and no trust is needed. What counts as a hit
+and what voids a phase is said in `gfattach.proof.nix.realisation`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from gfattach.nix.program import Nix, nix_store, run, unusable
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.storepath import STORE_DIRECTORY, parse_base_name
 from gfattach.nixcache.target import SubstituterTarget
-from gfattach.proof.evidence import Leg, LegName
-from gfattach.proof.nix.evidence import leg_of
+from gfattach.proof.evidence import Phase, PhaseName
+from gfattach.proof.nix.evidence import phase_of
 from gfattach.proof.nix.realisation import Realisation
 from gfattach.proof.protocol import withheld
 
@@ -63,14 +63,14 @@ def hit(
     deadline: Deadline,
     progress: Progress = _silent,
     environ: Mapping[str, str] | None = None,
-) -> Leg:
+) -> Phase:
     """Realise the target's paths and `paths` in an empty store below `work`, from the target alone.
 
     Raises UsageError for a path that is none or a substituter that asks for no signatures,
     UnprovedError when nothing came and it was not for want of a path, NixError for a Nix that cannot
     be used (see `leg_of`), ProgramMissingError for one without nix-store, StorageError.
     """
-    return _leg(LegName.HIT, nix, target, work, paths, deadline, progress, environ)
+    return _phase(PhaseName.HIT, nix, target, work, paths, deadline, progress, environ)
 
 
 def control(
@@ -82,14 +82,14 @@ def control(
     deadline: Deadline,
     progress: Progress = _silent,
     environ: Mapping[str, str] | None = None,
-) -> Leg:
+) -> Phase:
     """The same with the endpoint withheld: a port of this machine that refuses stands in for it.
 
     Nothing may come. Raises what `hit` raises.
     """
     with withheld(target.endpoint) as endpoint:
         refusing = replace(target, endpoint=endpoint, headers=())
-        return _leg(LegName.CONTROL, nix, refusing, work, paths, deadline, progress, environ)
+        return _phase(PhaseName.CONTROL, nix, refusing, work, paths, deadline, progress, environ)
 
 
 def wanted_paths(target: SubstituterTarget, paths: Sequence[str]) -> tuple[str, ...]:
@@ -125,8 +125,8 @@ def _store_path(text: str) -> str:
     return str(path)
 
 
-def _leg(
-    name: LegName,
+def _phase(
+    name: PhaseName,
     nix: Nix,
     target: SubstituterTarget,
     work: Path,
@@ -134,7 +134,7 @@ def _leg(
     deadline: Deadline,
     progress: Progress,
     environ: Mapping[str, str] | None,
-) -> Leg:
+) -> Phase:
     environ = os.environ if environ is None else environ
     uri = substituter_url(target.endpoint)
     if "?" in uri:
@@ -150,7 +150,7 @@ def _leg(
         "substituters": uri,
         "trusted-public-keys": " ".join(target.public_keys),
         "connect-timeout": str(CONNECT_SECONDS),
-        "download-attempts": "2" if name is LegName.HIT else "1",
+        "download-attempts": "2" if name is PhaseName.HIT else "1",
         "stalled-download-timeout": str(STALLED_SECONDS),
     }
     with IsolatedStore(
@@ -168,7 +168,7 @@ def _leg(
             )
         except OSError as error:
             raise unusable(program, error) from error
-        return leg_of(
+        return phase_of(
             Realisation(
                 name=name,
                 uri=uri,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.undo.marked import BEGIN, BEGIN_JOINED, END, DamagedBlockError, put, take_out
+from gfattach.undo.managed_block import BEGIN, BEGIN_JOINED, END, DamagedBlockError, put, take_out
 
 LINE = "try-import %workspace%/.gfattach/bazelrc"
 

@@ -5,26 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gfattach.reapi.errors import printable
-from gfattach.reapi.speech import Speech, classify
+from gfattach.reapi.sniff import WireProtocol, classify
 
 
 @pytest.mark.parametrize(
-    ("first", "speech"),
+    ("first", "protocol"),
     [
-        (b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64", Speech.HTTP2),
-        (b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", Speech.HTTP2),
-        (b"\x00\x00\x00\x04\x00\x00\x00\x00\x01", Speech.UNKNOWN),  # SETTINGS belong to stream 0
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", Speech.HTTP1),
-        (b"HTTP/1.0 505 no\r\n", Speech.HTTP1),
-        (b"\x15\x03\x03\x00\x02\x02\x46", Speech.TLS),
-        (b"SSH-2.0-OpenSSH", Speech.UNKNOWN),
-        (b"\x00", Speech.UNKNOWN),
-        (b"", Speech.CLOSED),
-        (None, Speech.SILENT),
+        (b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64", WireProtocol.HTTP2),
+        (b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", WireProtocol.HTTP2),
+        (b"\x00\x00\x00\x04\x00\x00\x00\x00\x01", WireProtocol.UNKNOWN),  # SETTINGS belong to stream 0
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", WireProtocol.HTTP1),
+        (b"HTTP/1.0 505 no\r\n", WireProtocol.HTTP1),
+        (b"\x15\x03\x03\x00\x02\x02\x46", WireProtocol.TLS),
+        (b"SSH-2.0-OpenSSH", WireProtocol.UNKNOWN),
+        (b"\x00", WireProtocol.UNKNOWN),
+        (b"", WireProtocol.CLOSED),
+        (None, WireProtocol.SILENT),
     ],
 )
-def test_the_first_bytes_tell_what_a_port_speaks(first, speech):
-    assert classify(first).speech is speech
+def test_the_first_bytes_tell_what_a_port_speaks(first, protocol):
+    assert classify(first).protocol is protocol
 
 
 @given(st.binary(max_size=64) | st.binary(max_size=64).map(lambda tail: b"HTTP/1.1 " + tail))
