@@ -59,8 +59,8 @@ class ProveOptions:
 
 def prove_attachment(options: ProveOptions, run: Run) -> Proof:
     """Measure the phases and conclude. Raises UsageError when nothing is attached and for a store path that
-    is none, GfattachError when its trial has ended, RefusedError when an executor is configured, UnprovedError
-    when the endpoint does not pass its probes.
+    is none, GfattachError when its trial has ended, RefusedError when an executor is configured,
+    UnprovedError when the endpoint does not pass its probes.
     """
     home = resolve_home(options.workspace, Path.cwd())
     nix_hit.store_paths(options.nix_paths)

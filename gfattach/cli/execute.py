@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import click
 
 from gfattach.cli.interrupts import end_as_interrupted
+from gfattach.cli.sections import option
 from gfattach.cli.streams import can_draw
 from gfattach.core.engine import Observer, Report, Run
 from gfattach.core.errors import ExitCode, GfattachError
@@ -37,7 +38,8 @@ class _Closable(Observer, Protocol):
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a command with a result that is of a workspace: --output, --verbose, --workspace."""
-    workspace = click.option(
+    workspace = option(
+        "Output",
         "--workspace",
         type=click.Path(path_type=Path, file_okay=False),
         help="The workspace; without it, the one around the current directory.",
@@ -47,9 +49,12 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command with a result has: --output, --verbose."""
-    for option in (
-        click.option("--verbose", "-v", is_flag=True, help="Show every finding, not only what is not well."),
-        click.option(
+    for decorate in (
+        option(
+            "Output", "--verbose", "-v", is_flag=True, help="Show every finding, not only what is not well."
+        ),
+        option(
+            "Output",
             "--output",
             "-o",
             type=click.Choice(OUTPUTS),
@@ -57,7 +62,7 @@ def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="text (live on a terminal), plain, json (one document), github (annotations and summary).",
         ),
     ):
-        command = option(command)
+        command = decorate(command)
     return command
 
 
@@ -119,7 +124,12 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
         for line in outcome.lines:
             print(redact(line))
     if error is not None:
-        for line in error_lines(error.fact, error.hints):
+        probe = report.showing(error)
+        if probe is None:
+            lines = [*error_lines(error.fact, error.hints)]
+        else:  # the checklist has shown the cause with its hints
+            lines = [f"gfattach: {command} ended at {probe}  [{error.code}]"]
+        for line in lines:
             print(line, file=sys.stderr)
     if output == "github":
         from gfattach.core.files import storage_error

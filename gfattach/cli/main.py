@@ -14,26 +14,10 @@ from typing import Any
 import click
 
 from gfattach import __version__
+from gfattach.cli.registry import COMMANDS
+from gfattach.cli.sections import SectionedCommand
 from gfattach.core.errors import ExitCode, GfattachError, UsageError
 from gfattach.core.redact import redact
-
-#: Commands in the order in which help lists them: where each is, and what it does in one line.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("gfattach.cli.up:up", "attach: probe, write the fragments, prove a hit"),
-    "status": ("gfattach.cli.status:status", "what is attached, and is it healthy now"),
-    "logs": ("gfattach.cli.logs:logs", "what the agent, the process that holds the forwards, has logged"),
-    "down": ("gfattach.cli.down:down", "undo everything that up did, byte for byte"),
-    "prove": ("gfattach.cli.prove:prove", "time to first cache hit, with evidence"),
-    "site": ("gfattach.cli.site:site", "show, check, publish and warm the site that is attached to"),
-    "contract": ("gfattach.cli.contract:contract", "what the environment contract says of this shell"),
-    "bazel": ("gfattach.cli.bazel:bazel", "Bazel with the attachment's rc and the contract applied"),
-    "env": ("gfattach.cli.env:env", "the environment contract, to eval, for direnv, or as a file"),
-    "exec": ("gfattach.cli.env:exec_", "run a command in the attached environment"),
-    "consumer-env": ("gfattach.cli.env:consumer_env", "write the environment of an enrolment profile"),
-    "credential": ("gfattach.cli.credential:credential", "store, check and forget tokens; Bazel's helper"),
-    "help": ("gfattach.cli.help:help_", "of a command, or a topic: exit-codes, site, codes"),
-}
-
 
 #: Set, a defect shows where it happened.
 DEBUG_VARIABLE = "GFATTACH_DEBUG"
@@ -45,6 +29,8 @@ _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 class Group(click.Group):
     """A group that shows its help, whole, to whoever names none of its commands. That is wrong usage."""
+
+    command_class = SectionedCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does it, where there is something to parse."""
@@ -65,14 +51,14 @@ class LazyGroup(Group):
         """The command `name`, imported now."""
         if name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        registered = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(registered.module), registered.attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, made from the table, so that `--help` imports none of them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+            formatter.write_dl([(name, command.about) for name, command in COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

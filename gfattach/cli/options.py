@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
-
 from gfattach.attach.model.options import ClientOptions
+from gfattach.cli.sections import option
 
 #: Options that name a site's settings: the option's words, what stands behind them, the setting, the help.
 _SITE = (
@@ -34,7 +33,8 @@ _SERVICES = (
 )
 
 #: Store paths that a proof asks for besides; the command gets them as `nix_paths`.
-nix_path_option = click.option(
+nix_path_option = option(
+    "Clients",
     "--nix-path",
     "nix_paths",
     metavar="PATH",
@@ -45,22 +45,24 @@ nix_path_option = click.option(
 
 def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options for a site's settings; the command gets them as `site`, a mapping by setting key."""
-    return _settings(command, (*_SITE, *_CLUSTER), _SERVICES)
+    return _settings(command, {"Site": _SITE, "Cluster": _CLUSTER}, _SERVICES)
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say which cluster is meant; the command gets them as `site`, as from `site_options`."""
-    return _settings(command, _CLUSTER, ())
+    return _settings(command, {"Cluster": _CLUSTER}, ())
 
 
 def _settings(
     command: Callable[..., Any],
-    settings: tuple[tuple[str, str, str, str], ...],
+    sections: dict[str, tuple[tuple[str, str, str, str], ...]],
     services: tuple[tuple[str, str, str], ...],
 ) -> Callable[..., Any]:
     @functools.wraps(command)
     def gathered(*args: Any, **values: Any) -> Any:
-        site = {key: values.pop(_name(words)) for words, _, key, _ in settings}
+        site = {
+            key: values.pop(_name(words)) for settings in sections.values() for words, _, key, _ in settings
+        }
         for words, half, _ in services:
             site |= service_settings(half, values.pop(_name(words)))
         if site["cluster.kubeconfig"] is not None:  # on a command line a path may be relative
@@ -69,9 +71,10 @@ def _settings(
 
     wrapped: Callable[..., Any] = gathered
     for words, _, about in reversed(services):
-        wrapped = click.option(words, metavar="[NAMESPACE/]NAME[:PORT]", help=about)(wrapped)
-    for words, metavar, _, about in reversed(settings):
-        wrapped = click.option(words, metavar=metavar, help=about)(wrapped)
+        wrapped = option("Cluster", words, metavar="[NAMESPACE/]NAME[:PORT]", help=about)(wrapped)
+    for section, settings in reversed(sections.items()):
+        for words, metavar, _, about in reversed(settings):
+            wrapped = option(section, words, metavar=metavar, help=about)(wrapped)
     return wrapped
 
 
@@ -113,11 +116,11 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ("--bazel", "The Bazel to use; BAZEL_BIN, bazelisk or bazel without it."),
         ("--nix", "The nix to use; the one on PATH without it."),
     ):
-        wrapped = click.option(words, metavar="PROGRAM", help=about)(wrapped)
-    wrapped = click.option(
-        "--use-bazel/--no-bazel", default=True, show_default=True, help="Prove with Bazel."
+        wrapped = option("Clients", words, metavar="PROGRAM", help=about)(wrapped)
+    wrapped = option(
+        "Clients", "--use-bazel/--no-bazel", default=True, show_default=True, help="Prove with Bazel."
     )(wrapped)
-    return click.option("--use-nix/--no-nix", default=True, show_default=True, help="Prove with Nix.")(
+    return option("Clients", "--use-nix/--no-nix", default=True, show_default=True, help="Prove with Nix.")(
         wrapped
     )
 

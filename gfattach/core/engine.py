@@ -22,13 +22,17 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage found. `started` and `seconds` are measured from the run's start."""
+    """What a stage found. `started` and `seconds` are measured from the run's start.
+
+    `headline` is the probe whose finding speaks for the stage when all is well, "" for the last one.
+    """
 
     name: str
     title: str
     findings: Mapping[str, Finding]
     started: float
     seconds: float
+    headline: str = ""
 
     @property
     def status(self) -> Status:
@@ -95,6 +99,13 @@ class Report:
         """Whether any finding failed."""
         return bool(self.having(Status.FAIL))
 
+    def showing(self, error: GfattachError) -> str | None:
+        """The probe whose failed finding has shown what `error` says; None where none has."""
+        return next(
+            (probe for probe, found in self.findings.items() if found.failed and found.code == error.code),
+            None,
+        )
+
 
 #: A step's work: it is handed a function that shows progress, and returns its findings by name.
 Step = Callable[[Callable[[str], None]], Mapping[str, Finding]]
@@ -135,7 +146,7 @@ class Run:
             found[probe.name] = finding
             self.observer.probe_finished(stage.name, probe.name, finding)
         ordered = {probe.name: found[probe.name] for probe in stage.probes}
-        return self._close(stage.name, stage.title, ordered)
+        return self._close(stage.name, stage.title, ordered, stage.headline)
 
     def step(self, name: str, title: str, work: Step) -> StageResult:
         """Do work that is no probing (start a server, write a fragment, run a build) as a stage.
@@ -161,9 +172,11 @@ class Run:
         self.observer.stage_started(name, title, {})
         return self._close(name, title, {})
 
-    def _close(self, name: str, title: str, findings: Mapping[str, Finding]) -> StageResult:
+    def _close(
+        self, name: str, title: str, findings: Mapping[str, Finding], headline: str = ""
+    ) -> StageResult:
         now = time.monotonic()
-        result = StageResult(name, title, findings, self._mark - self.origin, now - self._mark)
+        result = StageResult(name, title, findings, self._mark - self.origin, now - self._mark, headline)
         self._mark = now
         self._stages.append(result)
         self._findings.update(findings)

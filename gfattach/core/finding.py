@@ -117,8 +117,12 @@ class Probe(Generic[Subject]):
 
 @dataclass(frozen=True)
 class Stage(Generic[Subject]):
-    """Several probes of one subject. Those that do not need one another run at the same time."""
+    """Several probes of one subject. Those that do not need one another run at the same time.
+
+    `headline` is the probe whose finding says most of a stage in which all is well.
+    """
 
     name: str
     title: str
     probes: tuple[Probe[Subject], ...]
+    headline: str = ""

@@ -86,7 +86,7 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
     """
     home = resolve_home(options.workspace, Path.cwd())
     site = load_site(options.site, detached(os.environ), home.workspace)
-    run.account("start", "start, and read what is said of the site")
+    run.account("start", "load configuration")
     target = site.cache_target(upload=options.upload)
     if target is None:
         raise UsageError("the site names no Bazel cache to warm", "name it: --cache grpc://HOST:PORT")

@@ -32,7 +32,7 @@ def document(
         "command": command,
         "exit_code": int(exit_code),
         "seconds": None if report is None else round(report.seconds, 4),
-        "error": None if error is None else error_object(error),
+        "error": None if error is None else error_object(error, report),
         "stages": [] if report is None else [stage_object(stage) for stage in report.stages],
         "result": {} if result is None else dict(result),
     }
@@ -66,6 +66,7 @@ def finding_object(probe: str, finding: Finding) -> dict[str, Any]:
     }
 
 
-def error_object(error: GfattachError) -> dict[str, Any]:
-    """A failure as JSON."""
-    return {"code": error.code, "fact": error.fact, "hints": list(error.hints)}
+def error_object(error: GfattachError, report: Report | None = None) -> dict[str, Any]:
+    """A failure as JSON; `probe` is the one whose finding is the same failure, with why and data."""
+    probe = None if report is None else report.showing(error)
+    return {"code": error.code, "fact": error.fact, "hints": list(error.hints), "probe": probe}

@@ -16,14 +16,12 @@ _LEVEL = {Status.FAIL: "error", Status.WARN: "warning"}
 
 def workflow_commands(report: Report | None, error: GfattachError | None) -> Iterator[str]:
     """A workflow command for each failed or doubtful finding, and for the failure that ended the run."""
-    shown = set()
     for probe, finding in (report.findings if report else {}).items():
         level = _LEVEL.get(finding.status)
         if level is not None:
-            shown.add(finding.seen)
             text = "\n".join([finding.seen, *([finding.why] if finding.why else []), *finding.hints])
             yield f"::{level} title={_property(f'{probe} {finding.code}')}::{_data(text)}"
-    if error is not None and error.fact not in shown:
+    if error is not None and (report is None or report.showing(error) is None):
         text = "\n".join([error.fact, *error.hints])
         yield f"::error title={_property(error.code)}::{_data(text)}"
 
@@ -36,7 +34,8 @@ def step_summary(
     if result.get("first_hit"):
         lines += [f"**{headline(result['first_hit'])}**", ""]
     if error is not None:
-        lines += [f"**{_cell(error.fact)}**", ""]
+        shown = report is not None and report.showing(error) is not None
+        lines += [f"**{_cell(error.code if shown else error.fact)}**", ""]
     if report is not None and report.stages:
         lines += ["| stage | status | time | seen |", "|---|---|---|---|"]
         for stage in report.stages:

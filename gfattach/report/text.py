@@ -27,21 +27,32 @@ def stage_line(result: StageResult) -> str:
 
 
 def stage_summary(result: StageResult) -> str:
-    """What a stage found in one line: its worst finding, or its last one that says something.
+    """What a stage found in one line: how many findings are good, and what is not shown below it anyway.
 
-    Of what was not asked the first has the reason: the others were not asked because of it.
+    A warning or a failure among several findings stands below in full, so the line only counts. Of what
+    was skipped the first has the reason: the others were skipped because of it.
     """
     findings = list(result.findings.values())
-    worst = [finding for finding in findings if finding.status is result.status]
     if not findings:
         return f"{result.title}  ({seconds(result.seconds)})"
-    counted = ""
-    if len(findings) > 1:
-        skipped = sum(f.status is Status.SKIP for f in findings)
-        counted = f"{sum(f.status is Status.OK for f in findings)} of {len(findings)} ok"
-        counted += f", {skipped} not asked · " if skipped else " · "
-    shown = worst[-1] if result.status is Status.OK else worst[0]
-    return f"{counted}{shown.seen}  ({seconds(result.seconds)})"
+    if len(findings) == 1:
+        return f"{findings[0].seen}  ({seconds(result.seconds)})"
+    skipped = sum(finding.status is Status.SKIP for finding in findings)
+    parts = [f"{sum(finding.status is Status.OK for finding in findings)} of {len(findings)} ok"]
+    parts += [f"{skipped} skipped"] if skipped else []
+    counted = ", ".join(parts)
+    if result.status in (Status.WARN, Status.FAIL):
+        return f"{counted}  ({seconds(result.seconds)})"
+    return f"{counted} · {_speaker(result).seen}  ({seconds(result.seconds)})"
+
+
+def _speaker(result: StageResult) -> Finding:
+    """The finding that says most of a stage that is good or was skipped."""
+    shown = [finding for finding in result.findings.values() if finding.status is result.status]
+    if result.status is Status.SKIP:
+        return shown[0]
+    headline = result.findings.get(result.headline)
+    return headline if headline is not None and headline.status is Status.OK else shown[-1]
 
 
 def finding_lines(finding: Finding) -> Iterator[str]:

@@ -15,7 +15,7 @@ import pytest
 
 from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
-from gfattach.cli.outcomes import forward_line
+from gfattach.cli.views.attachment import forward_line
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.deadline import Deadline
 from tests.harness.cluster.agents import SECONDS, Desk, connect, desk, wait_for

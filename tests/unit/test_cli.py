@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from gfattach.cli import main
+from gfattach.cli.registry import COMMANDS
 from gfattach.core.errors import EXIT_CODE_MEANING, ExitCode
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())
@@ -87,7 +88,7 @@ def test_a_stream_that_was_closed_before_the_start_is_the_null_device(closed):
 
 def test_an_unknown_command_names_those_there_are(capsys):
     _, _, err = run(capsys, "atach")
-    assert all(name in err for name in main.COMMANDS)
+    assert all(name in err for name in COMMANDS)
 
 
 def test_every_exit_code_has_a_meaning_in_the_help_topic(capsys):
@@ -162,7 +163,7 @@ def test_every_command_that_a_hint_names_exists():
                 for command in re.findall(r"(?:: |`)gfattach ([a-z][a-z-]+)", node.value):
                     named.setdefault(command, path.name)
     assert len(named) >= 5
-    assert {name: file for name, file in named.items() if name not in main.COMMANDS} == {}
+    assert {name: file for name, file in named.items() if name not in COMMANDS} == {}
 
 
 def test_a_document_of_what_ends_a_command_before_its_work_names_the_command(capsys, tmp_path):

@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from gfattach.cli import main
-from gfattach.cli.help import TOPICS
+from gfattach.cli.help.command import TOPICS
+from gfattach.cli.registry import COMMANDS
 from gfattach.codes.catalogue import groups
 from gfattach.core.errors import EXIT_CODE_MEANING, ExitCode
 from gfattach.site.settings import SETTINGS
@@ -38,7 +39,7 @@ def test_what_a_command_of_a_group_does_is_said_whole(capsys, group):
 
 
 @pytest.mark.parametrize(
-    "words", [*([name] for name in main.COMMANDS), ["site", "publish"], ["credential", "get"]]
+    "words", [*([name] for name in COMMANDS), ["site", "publish"], ["credential", "get"]]
 )
 def test_help_of_a_command_is_what_the_command_itself_shows(capsys, words):
     if words == ["site"]:  # the topic of that name comes first, and leads on

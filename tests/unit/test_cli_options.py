@@ -6,13 +6,12 @@ import importlib
 import click
 import pytest
 
-from gfattach.cli.main import COMMANDS
+from gfattach.cli.registry import COMMANDS
 
 
 def _commands():
-    for name, (place, _) in COMMANDS.items():
-        module, _, attribute = place.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+    for name, registered in COMMANDS.items():
+        command = getattr(importlib.import_module(registered.module), registered.attribute)
         yield name, command
         if isinstance(command, click.Group):
             yield from ((f"{name} {word}", inner) for word, inner in command.commands.items())

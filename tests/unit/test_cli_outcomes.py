@@ -8,7 +8,7 @@ import pytest
 
 from gfattach.agent.model.status import ForwardStatus
 from gfattach.cli import main
-from gfattach.cli.outcomes import forward_line
+from gfattach.cli.views.attachment import forward_line
 from gfattach.contract.environment import MEMORY
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())

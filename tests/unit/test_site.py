@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfattach.cli.options import _CLUSTER, _SERVICES, _SITE, service_settings
-from gfattach.cli.up import up
+from gfattach.cli.up.command import up
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.errors import StorageError, UsageError
 from gfattach.site.load import load_site, read_site_file
@@ -310,7 +310,7 @@ def test_every_example_of_a_setting_is_a_value_of_it():
 
 
 def test_every_setting_is_documented_by_the_help_topic():
-    from gfattach.cli.help import site
+    from gfattach.cli.help.command import site
 
     text = "\n".join(site())
     assert all(setting.key.split(".")[1] in text and setting.meaning in text for setting in SETTINGS)

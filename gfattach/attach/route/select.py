@@ -76,7 +76,7 @@ def find_route(options: UpOptions, site: Site, home: Home, run: Run) -> Route:
     cache = site.cache_target()
     plain = ending_tls(cache, None) if options.allow_plaintext_loopback else None
     route = Route("direct", cache, site.substituter_target(), plain_forward=plain)
-    run.step("site", "read what is said of the site", lambda progress: {"site": _describe(route, site)})
+    run.step("site", "load the site", lambda progress: {"site": _describe(route, site)})
     return route
 
 

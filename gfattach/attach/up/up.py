@@ -74,7 +74,7 @@ def attach(options: UpOptions, run: Run) -> Attached:
         first = not home.record.exists()
         try:
             end_strays(home.work)
-            run.account("start", "start, and read what is said of the site")
+            run.account("start", "load configuration")
             before = records.load(home)
             _check_same(before, kind_of(options, site))
             route = find_route(options, site, home, run)

@@ -232,4 +232,5 @@ STAGE: Stage[BazelSubject] = Stage(
             seconds=START_SECONDS,
         ),
     ),
+    headline="bazel.program",
 )

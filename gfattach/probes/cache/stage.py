@@ -137,4 +137,5 @@ STAGE: Stage[CacheTarget] = Stage(
         *CAPABILITY_PROBES,
         *CONTENT_PROBES,
     ),
+    headline="cache.capabilities",
 )

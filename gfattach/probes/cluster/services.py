@@ -12,5 +12,8 @@ from gfattach.probes.cluster.rights import RIGHTS
 from gfattach.probes.cluster.subject import ClusterSubject
 
 STAGE: Stage[ClusterSubject] = Stage(
-    "services", "open the way to the caches", (RIGHTS, SERVICE, UPGRADE, CACHE)
+    "services",
+    "open the way to the caches",
+    (RIGHTS, SERVICE, UPGRADE, CACHE),
+    headline="cluster.service",
 )

@@ -19,4 +19,5 @@ STAGE: Stage[ClusterSubject] = Stage(
     "cluster",
     "reach the cluster",
     (KUBECONFIG, CONTEXT, CREDENTIAL, REACH, TLS, CLOCK, IDENTITY, PROFILE),
+    headline="cluster.context",
 )

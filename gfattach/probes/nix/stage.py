@@ -21,4 +21,5 @@ STAGE: Stage[NixSubject] = Stage(
     "nix",
     "Nix on this machine",
     (PROGRAM, STARTS, MODE, TRUST, SUBSTITUTERS, KEYS, TIMEOUTS, NETRC, NEGATIVE_CACHE, CA),
+    headline="nix.program",
 )

@@ -15,4 +15,5 @@ STAGE: Stage[SubstituterTarget] = Stage(
     name="substituter",
     title="Nix substituter",
     probes=(STORE, TOKEN, PROXY, RESOLVE, PORT, PROTOCOL, INFO, ATTIC, NARINFO, SIGNATURE, NAR),
+    headline="substituter.signature",
 )

@@ -11,6 +11,7 @@ import click
 from gfattach.attach.model.options import LEASE_HOURS, ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, nix_path_option, site_options, words_of
+from gfattach.cli.sections import SectionedCommand, option
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 
@@ -26,15 +27,27 @@ class _Hours(click.FloatRange):
         return hours
 
 
-@click.command()
-@click.option("--trial", is_flag=True, help="Attach to caches embedded on this machine: no cluster needed.")
-@click.option(
-    "--bazel-port", type=click.IntRange(1, 65535), metavar="PORT", help="Port of the trial's Bazel cache."
+@click.command(cls=SectionedCommand)
+@site_options
+@option(
+    "Trial", "--trial", is_flag=True, help="Attach to caches embedded on this machine: no cluster needed."
 )
-@click.option(
-    "--nix-port", type=click.IntRange(1, 65535), metavar="PORT", help="Port of the trial's Nix cache."
+@option(
+    "Trial",
+    "--bazel-port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Port of the trial's Bazel cache.",
 )
-@click.option(
+@option(
+    "Trial",
+    "--nix-port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Port of the trial's Nix cache.",
+)
+@option(
+    "Trial",
     "--max-bytes",
     type=click.IntRange(MIN_MAX_BYTES),
     metavar="BYTES",
@@ -42,35 +55,38 @@ class _Hours(click.FloatRange):
     show_default=True,
     help="What the trial's Bazel cache may hold.",
 )
-@click.option(
+@option(
+    "Attachment",
     "--link",
     is_flag=True,
-    help="Add the fragment to user.bazelrc, in a marked block, if git ignores that file.",
+    help="Add the fragment to user.bazelrc, in a managed block, if git ignores that file.",
 )
-@click.option(
+@option(
+    "Attachment",
     "--on-cache-down",
     type=click.Choice(["local", "fail"]),
     default="local",
     show_default=True,
     help="What a build does when the cache cannot be reached.",
 )
-@click.option(
+@option(
+    "Attachment",
     "--lease",
     type=_Hours(0.0, 24.0 * 365, min_open=True),
     default=LEASE_HOURS,
     show_default=True,
     metavar="HOURS",
-    help="Hours without a build after which the agent, the background process that holds the forwards, ends.",
+    help="Idle timeout, in hours, of the agent, the background process that holds the forwards.",
 )
 @nix_path_option
-@click.option(
+@option(
+    "Attachment",
     "--allow-plaintext-loopback",
     is_flag=True,
     help="Where this Bazel cannot do the TLS that the cache needs: have the agent do it, and Bazel speak "
-    "in the clear to that on 127.0.0.1. What it says, tokens included, root can read there.",
+    "in plaintext to that on 127.0.0.1. What it says, tokens included, root can read there.",
 )
-@click.option("--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
-@site_options
+@option("Attachment", "--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
 @client_options
 @output_options
 @click.pass_context
@@ -119,6 +135,6 @@ def up(
     )
 
     from gfattach.attach.up.up import attach
-    from gfattach.cli.outcomes import attached
+    from gfattach.cli.up.view import attached
 
-    ctx.exit(execute("up", output, verbose, lambda run: attached(attach(options, run))))
+    ctx.exit(execute("up", output, verbose, lambda run: attached(attach(options, run), run.report())))

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gfattach.cli.main import COMMANDS
+from gfattach.cli.registry import COMMANDS
 
 
 def exit_codes() -> Iterator[str]:

@@ -42,7 +42,7 @@ def login(
     output: str,
 ) -> None:
     """Store the token for HOST."""
-    from gfattach.cli.outcomes_credential import logged_in
+    from gfattach.cli.credential.view import logged_in
     from gfattach.operator.credentials import LoginOptions, login
 
     options = LoginOptions(words, store, from_file, from_env)
@@ -55,7 +55,7 @@ def login(
 @click.pass_context
 def logout(ctx: click.Context, host: str, verbose: bool, output: str) -> None:
     """Forget the token for HOST."""
-    from gfattach.cli.outcomes_credential import logged_out
+    from gfattach.cli.credential.view import logged_out
     from gfattach.operator.credentials import logout
 
     ctx.exit(execute("credential logout", output, verbose, lambda run: logged_out(host, logout(host))))
@@ -66,7 +66,7 @@ def logout(ctx: click.Context, host: str, verbose: bool, output: str) -> None:
 @click.pass_context
 def status(ctx: click.Context, verbose: bool, output: str) -> None:
     """Show which hosts have a token, where it is, and what it says of itself. Never the token."""
-    from gfattach.cli.outcomes_credential import credential_status
+    from gfattach.cli.credential.view import credential_status
     from gfattach.operator.credentials import status
 
     ctx.exit(execute("credential status", output, verbose, lambda run: credential_status(status())))

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from gfattach.cli.execute import execute, output_options
+from gfattach.cli.sections import SectionedCommand
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.option("--watch", is_flag=True, help="Look again and again, and say what changes, until interrupted.")
 @output_options
 @click.pass_context
@@ -23,7 +24,7 @@ def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: boo
     if watch:
         from gfattach.attach.watch import watch as looks
         from gfattach.cli.interrupts import end_as_interrupted
-        from gfattach.cli.outcomes import look_lines
+        from gfattach.cli.status.view import look_lines
 
         end_as_interrupted()
 
@@ -34,6 +35,6 @@ def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: boo
         return
 
     from gfattach.attach.status import inspect
-    from gfattach.cli.outcomes import inspected
+    from gfattach.cli.status.view import inspected
 
     ctx.exit(execute("status", output, verbose, lambda run: inspected(inspect(workspace, run))))

@@ -9,9 +9,10 @@ import click
 from gfattach.attach.model.options import ClientOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, nix_path_option
+from gfattach.cli.sections import SectionedCommand
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.option(
     "--target",
     "labels",
@@ -42,7 +43,7 @@ def prove(
     anything was left unproved.
     """
     from gfattach.attach.prove import ProveOptions, prove_attachment
-    from gfattach.cli.outcomes import proved
+    from gfattach.cli.prove.view import proved
 
     options = ProveOptions(workspace, clients, labels, evidence, nix_paths)
     ctx.exit(execute("prove", output, verbose, lambda run: proved(prove_attachment(options, run))))

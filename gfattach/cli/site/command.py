@@ -35,7 +35,7 @@ def show(
     output: str,
 ) -> None:
     """Show every setting of the site, its value, and where the value comes from."""
-    from gfattach.cli.outcomes import shown_site
+    from gfattach.cli.site.view import shown_site
     from gfattach.operator.site import show_site
 
     def work(run: Run) -> Outcome:
@@ -53,7 +53,7 @@ def lint(ctx: click.Context, file: Path | None, workspace: Path | None, verbose:
 
     Ends with 0 when there is none and with 2 when there is one. No cluster is asked.
     """
-    from gfattach.cli.outcomes import linted
+    from gfattach.cli.site.view import linted
     from gfattach.operator.publish import lint_site
 
     ctx.exit(execute("site lint", output, verbose, lambda run: linted(lint_site(workspace, file, run))))
@@ -81,7 +81,7 @@ def publish(
     FILE is the workspace's gfattach.toml without one. What it says of one machine (the kubeconfig, the
     context) says where to publish, and is not published. Needs the right to get, create and patch it.
     """
-    from gfattach.cli.outcomes import published
+    from gfattach.cli.site.view import published
     from gfattach.operator.publish import PublishOptions, publish_site
 
     options = PublishOptions(workspace, file, site, dry_run)
@@ -112,7 +112,7 @@ def warm(
     The protocol's probe action hits for every client afterwards, the Bazel probe for every
     Bazel like the one at hand.
     """
-    from gfattach.cli.outcomes import warmed
+    from gfattach.cli.site.view import warmed
     from gfattach.operator.site import WarmOptions, warm_site
 
     options = WarmOptions(workspace, site, clients, upload)

@@ -1,0 +1,1 @@
+"""`gfattach bazel`: its options, its call, its view."""

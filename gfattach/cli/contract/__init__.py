@@ -1,0 +1,1 @@
+"""`gfattach contract`: its options, its call, its view."""

@@ -1,0 +1,1 @@
+"""`gfattach credential`: its options, its call, its view."""

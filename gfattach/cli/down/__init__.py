@@ -1,0 +1,1 @@
+"""`gfattach down`: its options, its call, its view."""

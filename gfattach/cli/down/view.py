@@ -1,0 +1,22 @@
+"""What `down` undid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gfattach.cli.execute import Outcome
+from gfattach.cli.views.attachment import shell_attached, shell_lines
+from gfattach.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from gfattach.attach.down.down import Detached
+
+
+def detached(done: Detached) -> Outcome:
+    """What `down` undid."""
+    document = {**done.as_json(), "shell_attached": shell_attached()}
+    if done.undoing is None:
+        return Outcome(ExitCode.GOOD, document, ["nothing is attached here", *shell_lines()])
+    left = [f"left, because gfattach did not make it: {path}" for path in done.undoing.left]
+    where = done.home.workspace or "outside of any workspace"
+    return Outcome(ExitCode.GOOD, document, [f"detached: {where}", *left, *shell_lines()])

@@ -1,0 +1,1 @@
+"""`gfattach env`, `exec` and `consumer-env`: its options, its call, its view."""

@@ -1,0 +1,1 @@
+"""`gfattach help`: its options, its call, its view."""

@@ -1,0 +1,1 @@
+"""`gfattach logs`: its options, its call, its view."""

@@ -1,0 +1,1 @@
+"""`gfattach prove`: its options, its call, its view."""

@@ -1,0 +1,35 @@
+"""The registry of commands: a line each, in the order in which help lists them. A command is a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A command: the module of its folder, the click command there, and what it does in one line."""
+
+    module: str
+    attribute: str
+    about: str
+
+
+def _in(folder: str, about: str, attribute: str = "") -> Registered:
+    return Registered(f"gfattach.cli.{folder}.command", attribute or folder, about)
+
+
+COMMANDS: dict[str, Registered] = {
+    "up": _in("up", "attach: probe, write the fragments, prove a hit"),
+    "status": _in("status", "what is attached, and is it healthy now"),
+    "logs": _in("logs", "what the agent, the process that holds the forwards, has logged"),
+    "down": _in("down", "undo everything that up did, byte for byte"),
+    "prove": _in("prove", "time to first cache hit, with evidence"),
+    "site": _in("site", "show, check, publish and warm the site that is attached to"),
+    "contract": _in("contract", "what the environment contract says of this shell"),
+    "bazel": _in("bazel", "Bazel with the attachment's rc and the contract applied"),
+    "env": _in("env", "the environment contract, to eval, for direnv, or as a file"),
+    "exec": _in("env", "run a command in the attached environment", "exec_"),
+    "consumer-env": _in("env", "write the environment of an enrolment profile", "consumer_env"),
+    "credential": _in("credential", "store, check and forget tokens; Bazel's helper"),
+    "help": _in("help", "of a command, or a topic: exit-codes, site, codes", "help_"),
+}

@@ -1,0 +1,1 @@
+"""`gfattach site`: its options, its call, its view."""

@@ -1,0 +1,1 @@
+"""`gfattach status`: its options, its call, its view."""

@@ -1,0 +1,1 @@
+"""`gfattach up`: its options, its call, its view."""
