@@ -37,6 +37,37 @@ _REAL: dict[str, Path] = {}
 _MADE: list[Path] = []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option by which a run of the tests brings the examples of codes up to date."""
+    parser.addoption(
+        "--record-codes",
+        action="store_true",
+        help="keep an example of each code in gfattach/codes/examples.json",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Record what this process and its children make, where that is asked for."""
+    if session.config.getoption("--record-codes"):
+        from tests.harness.machine.developer import RECORD, RECORDING
+        from tests.harness.recording.sitecustomize import install
+
+        if RECORD not in os.environ:
+            os.environ["GFATTACH_REAL_HOME"] = str(_REAL["HOME"])
+            os.environ[RECORD] = tempfile.mkdtemp(prefix="gfattach-codes-")
+            os.environ["PYTHONPATH"] = str(RECORDING)
+        install(os.environ[RECORD])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Merge what was recorded, once, in the process that began it."""
+    if session.config.getoption("--record-codes") and not hasattr(session.config, "workerinput"):
+        from tests.harness.machine.developer import RECORD
+        from tests.harness.recording.examples import merge
+
+        merge(Path(os.environ[RECORD]))
+
+
 def pytest_configure() -> None:
     """Take interrupts as usual, though whoever started the tests may ignore them: children inherit that.
 

@@ -90,6 +90,7 @@ class Topic:
 def of_code(code: str) -> Topic | None:
     """What one code means, if there is such a code."""
     from gfattach.codes.catalogue import groups
+    from gfattach.codes.examples import address, examples
 
     found = [(group.title, entry) for group in groups() for entry in group.codes if entry.code == code]
     if not found:
@@ -98,7 +99,14 @@ def of_code(code: str) -> Topic | None:
     lines = [f"{code}: {entry.meaning}", f"  among: {title}"]
     if entry.exit_code is not None:
         lines.append(f"  a command that ends in this error ends with: {int(entry.exit_code)}")
-    return Topic(lambda: iter(lines), lambda: {"code": entry.as_json()})
+    example = examples().get(code)
+    if example is not None:
+        lines += ["  an example:", f"    {example.seen}"]
+        lines += [f"    {line}" for line in example.why.splitlines()]
+        lines += [f"    > {line}" for hint in example.hints for line in hint.splitlines()]
+    shown = None if example is None else {"seen": example.seen, "why": example.why, "hints": example.hints}
+    document = {**entry.as_json(), "page": address(code), "example": shown}
+    return Topic(lambda: iter(lines), lambda: {"code": document})
 
 
 TOPICS = {

@@ -12,6 +12,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 
+#: While codes are recorded: where to, and what each Python imports for it.
+RECORD = "GFATTACH_CODES_RECORD"
+RECORDING = ROOT / "tests/harness/recording"
+
 
 @dataclass
 class Machine:
@@ -26,7 +30,8 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", RECORD) if name in os.environ}
+        modules = f"{RECORDING}:{ROOT}" if RECORD in kept else str(ROOT)
         places = {
             "HOME": "home",
             "XDG_STATE_HOME": "home/.local/state",
@@ -38,7 +43,7 @@ class Machine:
         for place in places.values():
             (self.root / place).mkdir(parents=True, exist_ok=True)
         own = {name: str(self.root / place) for name, place in places.items()}
-        return {**kept, **own, "PYTHONPATH": str(ROOT), **self.variables}
+        return {**kept, **own, "PYTHONPATH": modules, **self.variables}
 
     def git(self, *args: str) -> str:
         identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
