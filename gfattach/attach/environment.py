@@ -92,6 +92,6 @@ def judge(workspace: Path | None, *, strict: bool) -> Judgement:
     manifest = None if home.workspace is None else read_manifest(home.workspace)
     # The site of the files alone: the environment is what is judged here.
     site = load_site({}, {}, home.workspace)
-    verdict = classify(os.environ, manifest=manifest, strict=strict, site=site)
+    verdict = classify(os.environ, manifest=manifest, strict=strict, may_upload=site.may_upload)
     hazards = (*environment_hazards(os.environ, manifest), *workspace_hazards(home, os.environ))
     return Judgement(verdict, hazards)

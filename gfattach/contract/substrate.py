@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gfattach.contract.model.codes import SCRIPT_ACCEPTED, SCRIPT_DOES_NOT_KNOW, SCRIPT_REFUSED, SCRIPT_USAGE
 from gfattach.contract.model.display import shown
@@ -21,9 +21,6 @@ from gfattach.contract.rules.executor import executor_rules
 from gfattach.contract.rules.mode import mode_rules, profile_rules
 from gfattach.contract.rules.values import upload_rules, value_rules
 from gfattach.core.errors import ExitCode, RefusedError
-
-if TYPE_CHECKING:
-    from gfattach.site.site import Site
 
 __all__ = ["ProfileState", "Reason", "Substrate", "Verdict", "classify", "derive"]
 
@@ -96,19 +93,19 @@ def classify(
     *,
     manifest: Mapping[str, Any] | None = None,
     strict: bool = False,
-    site: Site | None = None,
+    may_upload: bool | None = None,
 ) -> Verdict:
     """What `environment` amounts to, and every reason to refuse it, the most telling first.
 
     `manifest` is the parsed `tinyland.repo.json`; what it declares decides under `strict` only.
-    `site` says whether this lane may upload.
+    `may_upload` is the site's leave to upload, None where no site is known.
     """
     reading = Reading(
         environment=environment,
         derived=derive(environment),
         strict=strict,
         manifest_mode=declared_mode(manifest),
-        may_upload=None if site is None else site.may_upload,
+        may_upload=may_upload,
     )
     return Verdict(
         substrate=reading.derived,

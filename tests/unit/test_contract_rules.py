@@ -23,7 +23,7 @@ def no_user_configuration(tmp_path, monkeypatch):
 def test_uploads_need_the_site_s_leave(policy, codes):
     site = load_site({"cache.upload": policy}, {}, None)
     environment = CACHE | {"GF_BAZEL_REMOTE_UPLOAD": "true"}
-    assert [reason.code for reason in classify(environment, site=site).reasons] == codes
+    assert [reason.code for reason in classify(environment, may_upload=site.may_upload).reasons] == codes
 
 
 def test_every_reason_is_in_the_error_and_the_first_one_names_it():

@@ -3,14 +3,10 @@
 import pytest
 
 from gfattach.bazel.events import Options
+from gfattach.contract.bazel.executor import executor_options, read_rc_files, read_wrapper
 from gfattach.contract.bazel.rctext import RcFile
 from gfattach.core.errors import RefusedError
-from gfattach.proof.bazel.no_executor import (
-    executor_options,
-    read_rc_files,
-    read_wrapper,
-    refuse_effective_executor,
-)
+from gfattach.proof.bazel.no_executor import refuse_effective_executor
 
 
 @pytest.mark.parametrize(

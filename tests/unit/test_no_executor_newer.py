@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from gfattach.bazel.events import read_events
+from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.core.errors import RefusedError
-from gfattach.proof.bazel.no_executor import read_rc_files, refuse_effective_executor
+from gfattach.proof.bazel.no_executor import refuse_effective_executor
 
 EXECUTOR = "--remote_executor=grpc://farm:1"
 

@@ -49,7 +49,7 @@ class Contracted:
 def demand(environment: Mapping[str, str], home: Home, site: Site) -> None:
     """Raise RefusedError when the contract refuses `environment`, UsageError for a bad manifest."""
     manifest = None if home.workspace is None else read_manifest(home.workspace)
-    classify(environment, manifest=manifest, site=site).demand()
+    classify(environment, manifest=manifest, may_upload=site.may_upload).demand()
     for reason in disk_reasons(environment, is_directory=os.path.isdir, is_file=os.path.isfile):
         raise RefusedError(reason.seen, reason.why, *reason.hints, code=reason.code)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gfattach.bazel.wrapper import WRAPPER
+from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.contract.hazards.files import (
     LOCAL_FILES,
     envrc_hazards,
@@ -25,7 +26,6 @@ from gfattach.core.errors import StorageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding
 from gfattach.core.paths import Home
-from gfattach.proof.bazel.no_executor import read_rc_files
 
 #: What direnv reads, and what wrappers source.
 ENVRC = ".envrc"
