@@ -12,5 +12,5 @@ from gfattach.probes.cluster.rights import RIGHTS
 from gfattach.probes.cluster.subject import ClusterSubject
 
 STAGE: Stage[ClusterSubject] = Stage(
-    "services", "open the way to the caches", (RIGHTS, SERVICE, UPGRADE, CACHE)
+    "services", "open a forward to the caches", (RIGHTS, SERVICE, UPGRADE, CACHE)
 )
