@@ -111,7 +111,7 @@ def _check(user: User) -> None:
         raise _fault(user, "several", "has client-key and client-key-data", "remove one of them")
     if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
         raise _fault(
-            user, "impersonation", "impersonates a uid, groups or extras without a user name", "add: as: NAME"
+            user, "impersonation", "impersonates a uid, groups or extras without a name", "add: as: NAME"
         )
 
 

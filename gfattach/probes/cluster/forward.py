@@ -176,7 +176,7 @@ def _ask_cache(inquiry: ClusterInquiry) -> Finding:
         if protocol == WireProtocol.SILENT:
             return fail(
                 "cluster.cache.silent",
-                f"{name} accepts connections but sends no response, neither to HTTP/2 nor to HTTP/1.1 (timeout)",
+                f"{name} accepts connections but sends no response (timeout), to HTTP/2 and to HTTP/1.1",
                 "a client of it would wait for minutes",
                 *_by_hand(inquiry, services),
                 "see whether the cache hangs: kubectl logs of its pod",

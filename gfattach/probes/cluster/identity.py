@@ -52,7 +52,7 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
         return fail(
             "cluster.identity.anonymous",
             f"{reached.authority} takes this for system:anonymous: no credential reached it",
-            "anonymous users may not read Services or forward ports as a rule, and it is not what the kubeconfig meant",
+            "anonymous users may not forward ports as a rule, and it is not what the kubeconfig meant",
             whoami,
             "a proxy that ends TLS takes a client certificate away: use a token with it",
         )
