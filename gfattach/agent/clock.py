@@ -1,4 +1,4 @@
-"""Whether time has passed that this process did not see: the machine was asleep, or the process stopped."""
+"""The suspend detector: the machine was asleep, or the process stopped."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def now() -> float:
     return time.time() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
-class Clock:
+class SuspendDetector:
     """Looked at regularly, it tells when a look came much too late."""
 
     def __init__(self) -> None:
         self._last = now()
 
-    def gap(self, expected: float) -> float:
+    def suspended_for(self, expected: float) -> float:
         """Seconds beyond the `expected` ones since the last look; 0 for none to speak of."""
         before, self._last = self._last, now()
         late = self._last - before - expected

@@ -1,6 +1,6 @@
 """The life of the agent's process: take the directory, resume what was registered, serve, and end.
 
-It ends when it is asked to, when nobody has a registration any more, and when no client used a
+It ends when it is asked to, when nothing is registered any more, and when no client used a
 forward for the time of its lease. The first line of its standard output is one JSON document, for the
 parent: `{"ready": STATE}` or `{"error": {...}}`.
 """
@@ -15,7 +15,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.agent.clock import Clock
+from gfattach.agent.clock import SuspendDetector
 from gfattach.agent.control.holder import Holder
 from gfattach.agent.control.operations import Operations
 from gfattach.agent.control.server import ControlServer
@@ -37,7 +37,7 @@ from gfattach.core.readiness import tell_parent
 #: Seconds between looks at the records, the lease and the clock.
 TICK_SECONDS = 1.0
 
-#: Why it ends when nobody has a registration.
+#: Why it ends when nothing is registered.
 UNWANTED = "nothing is attached"
 
 #: Seconds without any registration after which the agent ends: who has just started it gets to register.
@@ -71,7 +71,7 @@ def serve(options: ServeOptions) -> None:
         _raise_limit()
         reason = asyncio.run(_serve(options))
     if reason == UNWANTED:
-        # Nobody is left who would: a workspace that was removed takes no part in `gfattach down`.
+        # No command will: a workspace that was removed takes no part in `gfattach down`.
         discard(options.directory)
 
 
@@ -109,18 +109,18 @@ async def _serve(options: ServeOptions) -> str:
 
 async def _wait(holder: Holder, stop: asyncio.Event) -> str:
     """Serve until there is a reason to end; the reason."""
-    clock = Clock()
+    detector = SuspendDetector()
     unwanted = 0.0
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK_SECONDS):
                 await stop.wait()
                 return "asked to"
-        gap = clock.gap(TICK_SECONDS)
-        if gap:
-            LOG.info("%.0f s are missing: this process or machine was asleep", gap)
+        suspended = detector.suspended_for(TICK_SECONDS)
+        if suspended:
+            LOG.info("%.0f s are missing: this process or machine was asleep", suspended)
             holder.recheck()
-        await holder.drop_gone()
+        await holder.drop_missing_records()
         holder.guard_on()
         unwanted = 0.0 if holder.wanted else unwanted + TICK_SECONDS
         if unwanted >= UNWANTED_SECONDS:

@@ -107,7 +107,7 @@ def begin(
         child.stdout.close()
     document = _parsed(said)
     if document.get("ready"):
-        # It outlives this process; while this one lives, somebody has to take note of its end.
+        # It outlives this process; while this one lives, its end has to be collected.
         threading.Thread(target=child.wait, name="reaper", daemon=True).start()
         return Beginning(ready=document["ready"])
     if said is None:

@@ -1,4 +1,4 @@
-"""What a process that outlives its starter says to it, and to nobody else: one JSON document, and no more.
+"""The readiness handshake of a process that outlives its starter: one JSON document on standard output.
 
 It stands on the first line of standard output, which is closed after it: `{"ready": ...}` when the process
 serves, `{"error": {...}}` when it cannot. Whoever started it reads that in `gfattach.core.background`.

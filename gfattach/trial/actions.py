@@ -11,7 +11,7 @@ import os
 import re
 
 from gfattach.reapi.digest import Digest
-from gfattach.trial.blob_store import Room
+from gfattach.trial.blob_store import BlobStore
 
 KIND = "ac"
 
@@ -25,30 +25,30 @@ def is_action(name: str, size: int) -> bool:
 
 
 class ActionStore:
-    """The entries in `room`. Threads may share it."""
+    """The entries in `store`. Threads may share it."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
 
     def get(self, instance: str, action: Digest) -> bytes | None:
         """The entry, which counts as used just now; None when there is none that holds good."""
         key = _key(instance, action)
-        entry = self._room.lookup(key)
-        handle = None if entry is None else self._room.open(key, entry)
+        entry = self._store.lookup(key)
+        handle = None if entry is None else self._store.open(key, entry)
         if entry is None or handle is None:
             return None
         with os.fdopen(handle, "rb") as file:
             stored = file.read()
         content = stored[_CHECKSUM_BYTES:]
         if stored[:_CHECKSUM_BYTES] != _checksum(key, content):
-            self._room.discard(key, entry)
+            self._store.discard(key, entry)
             return None
         return content
 
     def put(self, instance: str, action: Digest, content: bytes) -> None:
-        """Keep `content` for `action`, in the place of what was there. Raises RoomError."""
+        """Keep `content` for `action`, in the place of what was there. Raises BlobStoreError."""
         key = _key(instance, action)
-        with self._room.draft(_CHECKSUM_BYTES + len(content)) as draft:
+        with self._store.draft(_CHECKSUM_BYTES + len(content)) as draft:
             draft.write(_checksum(key, content) + content)
             draft.admit(key)
 

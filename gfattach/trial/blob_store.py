@@ -1,6 +1,6 @@
-"""A bounded room on disk: files by key, the least recently used given up for new ones.
+"""The blob store: files by key with a disk quota, the least recently used evicted for new ones.
 
-A file is written as a draft in `tmp/`, within room that was reserved for it, and renamed into place:
+A file is written as a draft in `tmp/`, within space that was reserved for it, and renamed into place:
 a key names a whole file or none, whatever ends the process. The order of use is the order of the
 files' modification times, so it survives a restart.
 
@@ -35,16 +35,16 @@ class BlobStoreError(Exception):
 
 
 class TooLargeError(BlobStoreError):
-    """It would not fit even if the room were empty."""
+    """It would not fit even if the store were empty."""
 
 
 class FullError(BlobStoreError):
-    """The disk is full, or all room is taken by what is being written just now."""
+    """The disk is full, or all space is taken by what is being written just now."""
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A file in the room: its size and what it is counted for, both in bytes.
+    """A file in the store: its size and what it is counted for, both in bytes.
 
     `checked` is the owner's note that the content was verified while this process ran.
     """
@@ -54,7 +54,7 @@ class Entry:
     checked: bool
 
 
-class Room:
+class BlobStore:
     """The files of some kinds below `root`, of at most `max_bytes` on disk. Threads may share it.
 
     One process at a time: the owner of the directory sees to that. Opening it sweeps drafts that
@@ -99,12 +99,12 @@ class Room:
         return (blocks + index) * self._block + ENTRY_BYTES
 
     def draft(self, size: int) -> Draft:
-        """A new file of `size` bytes, in room that is reserved from now on. Raises RoomError."""
+        """A new file of `size` bytes, in space that is reserved from now on. Raises BlobStoreError."""
         charge = self.charge(size)
         if charge > self.capacity:
             raise TooLargeError(f"{size} bytes do not fit into {self.capacity}")
         with self._lock:
-            self._make_room(charge)
+            self._evict_for(charge)
             self._reserved += charge
             self._serial += 1
             path = str(self._drafts / f"{self._serial}.new")
@@ -155,13 +155,13 @@ class Room:
             self._entries[key] = Entry(size, self.charge(size), checked=False)
             self._used += self._entries[key].charge
             self._last_use = used
-        self._make_room(0)
+        self._evict_for(0)
 
-    def _make_room(self, charge: int) -> None:
+    def _evict_for(self, charge: int) -> None:
         while self._used + self._reserved + charge > self.capacity:
             oldest = next(iter(self._entries), None)
             if oldest is None:
-                raise FullError("all room is taken by what is being written just now")
+                raise FullError("all space is taken by what is being written just now")
             self._unlink(oldest)
 
     def _admit(self, draft: Draft, key: str) -> None:
@@ -205,8 +205,8 @@ class Room:
 class Draft:
     """A file that is being written. Leaving the context gives it up, unless it was admitted."""
 
-    def __init__(self, room: Room, path: str, handle: int, size: int, charge: int) -> None:
-        self._room = room
+    def __init__(self, store: BlobStore, path: str, handle: int, size: int, charge: int) -> None:
+        self._store = store
         self.path = path
         self._handle = handle
         self.size = size
@@ -227,7 +227,7 @@ class Draft:
         """Put the file at `key`, in the place of what was there. Raises FullError, OSError."""
         with _full_disk():
             self._close()  # some file systems tell only here that the disk is full
-        self._room._admit(self, key)
+        self._store._admit(self, key)
         self._admitted = True
 
     def __exit__(
@@ -238,7 +238,7 @@ class Draft:
         if not self._admitted:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)  # noqa: PTH108 - a Path costs more than the call
-            self._room._release(self.charge)
+            self._store._release(self.charge)
 
     def _close(self) -> None:
         handle, self._handle = self._handle, -1

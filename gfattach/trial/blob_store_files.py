@@ -1,4 +1,4 @@
-"""The directories and files of a room on disk: where a key's file is, what belongs there, what it all takes.
+"""The directories and files of the blob store: where a key's file is, what belongs there, what it all takes.
 
 A key is `kind/shard/name`, and the shard is the first two characters of the name.
 """
@@ -27,7 +27,7 @@ class WellFormed(Protocol):
 
 
 def directory_bytes(kinds: int, block: int = BLOCK_BYTES) -> int:
-    """Bytes on disk that the directories of a room can take: the root, `tmp`, each kind, each shard."""
+    """Bytes on disk that the directories of a blob store can take: the root, `tmp`, each kind, each shard."""
     return (2 + kinds * (1 + SHARDS)) * block
 
 

@@ -1,4 +1,4 @@
-"""Content-addressed storage: blobs by SHA-256 digest, in a bounded room.
+"""Content-addressed storage: blobs by SHA-256 digest, in a blob store.
 
 A blob is hashed while it is written, and kept only if hash and size are what its digest says.
 One that an earlier process left is hashed again before anything is said of it: nothing is
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from gfattach.reapi.digest import Digest
-from gfattach.trial.blob_store import Entry, Room
+from gfattach.trial.blob_store import BlobStore, Entry
 
 KIND = "cas"
 
@@ -46,11 +46,11 @@ def is_blob(name: str, size: int) -> bool:
     return match is not None and int(match[2]) == size
 
 
-class BlobStore:
-    """The blobs in `room`. Threads may share it."""
+class ContentStore:
+    """The blobs in `store`. Threads may share it."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
 
     def has(self, digest: Digest) -> bool:
         """Whether the blob is here; it counts as used just now."""
@@ -61,7 +61,7 @@ class BlobStore:
         if digest == EMPTY:
             return open(os.devnull, "rb")  # noqa: PTH123 - the caller closes it
         entry = self._find(digest)
-        handle = None if entry is None else self._room.open(_key(digest), entry)
+        handle = None if entry is None else self._store.open(_key(digest), entry)
         return None if handle is None else os.fdopen(handle, "rb", buffering=0)
 
     def read(self, digest: Digest) -> bytes | None:
@@ -75,7 +75,7 @@ class BlobStore:
     def put(self, digest: Digest, chunks: Iterable[bytes]) -> None:
         """Keep the content that `chunks` make up.
 
-        Raises DigestError when it is not what `digest` says, RoomError when it cannot be kept, and
+        Raises DigestError when it is not what `digest` says, BlobStoreError when it cannot be kept, and
         what `chunks` raises. Nothing is left over then.
         """
         checked(digest)
@@ -84,7 +84,7 @@ class BlobStore:
                 _refuse_beyond(digest, len(chunk))
             return
         hasher, received = hashlib.sha256(), 0
-        with self._room.draft(digest.size) as draft:
+        with self._store.draft(digest.size) as draft:
             for chunk in chunks:
                 received += len(chunk)
                 _refuse_beyond(digest, received)
@@ -98,16 +98,16 @@ class BlobStore:
 
     def _find(self, digest: Digest) -> Entry | None:
         key = _key(digest)
-        entry = self._room.lookup(key)
+        entry = self._store.lookup(key)
         if entry is None or entry.checked:
             return entry
-        handle = self._room.open(key, entry)
+        handle = self._store.open(key, entry)
         if handle is None:
             return None
         with os.fdopen(handle, "rb", buffering=0) as file:
             good = _hash(file) == digest.hash
         if not good:
-            self._room.discard(key, entry)
+            self._store.discard(key, entry)
             return None
         entry.checked = True
         return entry

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import grpc
 
 from gfattach.reapi import remote_cache_pb2 as pb
-from gfattach.trial.blobs import BlobStore
+from gfattach.trial.blobs import ContentStore
 from gfattach.trial.resource_names import blob_to_read, blob_to_write
 from gfattach.trial.rpc import Call, Refusal
 
@@ -18,7 +18,7 @@ CHUNK_BYTES = 512 * 1024
 class ByteStream:
     """The calls of the service on `blobs`."""
 
-    def __init__(self, blobs: BlobStore, *, writable: bool) -> None:
+    def __init__(self, blobs: ContentStore, *, writable: bool) -> None:
         self._blobs = blobs
         self._writable = writable
 

@@ -1,4 +1,4 @@
-"""The embedded Bazel cache: a REAPI v2 server on loopback, over a bounded room on disk."""
+"""The embedded Bazel cache: a REAPI v2 server on loopback, over a blob store on disk."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import grpc
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.trial import actions, blobs
 from gfattach.trial.actions import ActionStore
-from gfattach.trial.blob_store import Room
-from gfattach.trial.blobs import BlobStore
+from gfattach.trial.blob_store import BlobStore
+from gfattach.trial.blobs import ContentStore
 from gfattach.trial.bytestream import ByteStream
 from gfattach.trial.cache_services import (
     REAPI,
@@ -79,8 +79,8 @@ class CacheServer:
             check_port(self.port)
             raise port_error(self.port, OSError(errno.EADDRINUSE, "just released")) from error
         kinds = {blobs.KIND: blobs.is_blob, actions.KIND: actions.is_action}
-        room = Room(self._directory, self._max_bytes, kinds)
-        server.add_generic_rpc_handlers(self._handlers(BlobStore(room), ActionStore(room)))
+        store = BlobStore(self._directory, self._max_bytes, kinds)
+        server.add_generic_rpc_handlers(self._handlers(ContentStore(store), ActionStore(store)))
         server.start()
         self._server = server
 
@@ -90,7 +90,7 @@ class CacheServer:
             self._server.stop(GRACE_SECONDS).wait()
         self._threads.shutdown()
 
-    def _handlers(self, store: BlobStore, results: ActionStore) -> tuple[grpc.GenericRpcHandler, ...]:
+    def _handlers(self, store: ContentStore, results: ActionStore) -> tuple[grpc.GenericRpcHandler, ...]:
         capabilities = Capabilities(writable=self._writable)
         cache = ActionCache(results, store, writable=self._writable)
         storage = ContentAddressableStorage(store, writable=self._writable)

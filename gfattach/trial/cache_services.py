@@ -15,7 +15,7 @@ from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial.actions import ActionStore
 from gfattach.trial.blob_store import BlobStoreError
-from gfattach.trial.blobs import BlobStore, DigestError, checked
+from gfattach.trial.blobs import ContentStore, DigestError, checked
 from gfattach.trial.rpc import Call, Refusal
 
 #: Bytes of blobs in one batch. With digests and framing it stays below gRPC's default limit of 4 MiB.
@@ -58,7 +58,7 @@ class Capabilities:
 class ActionCache:
     """Action results, served only while every blob that they name is here."""
 
-    def __init__(self, actions: ActionStore, blobs: BlobStore, *, writable: bool) -> None:
+    def __init__(self, actions: ActionStore, blobs: ContentStore, *, writable: bool) -> None:
         self._actions = actions
         self._blobs = blobs
         self._writable = writable
@@ -95,7 +95,7 @@ class ActionCache:
 class ContentAddressableStorage:
     """Blobs, several in a message."""
 
-    def __init__(self, blobs: BlobStore, *, writable: bool) -> None:
+    def __init__(self, blobs: ContentStore, *, writable: bool) -> None:
         self._blobs = blobs
         self._writable = writable
 

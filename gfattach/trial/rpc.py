@@ -123,7 +123,7 @@ def _statuses(context: grpc.ServicerContext) -> Iterator[None]:
     except (DigestError, ResourceNameError) as error:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except BlobStoreError as error:
-        LOG.warning("refused for want of room: %s", error)
+        LOG.warning("refused for want of space: %s", error)
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
     except OSError as error:
         LOG.error("the store cannot be used: %s", error)

@@ -1,6 +1,6 @@
 """The life of the trial's process: take the directory, serve both caches, say so, and end.
 
-It ends when it is asked to, when its state file is gone or another's, and when nobody used it
+It ends when it is asked to, when its state file is gone or another's, and when no client used it
 for long enough. The first line of its standard output is one JSON document, for the parent:
 `{"ready": STATE}` or `{"error": {...}}`. Everything else goes to the log.
 """
@@ -39,7 +39,7 @@ from gfattach.trial.state import (
 
 LOG = logging.getLogger(__name__)
 
-#: Bytes that the log may have; beyond that its first half is dropped.
+#: Bytes that the log may have; beyond that its older part is dropped.
 LOG_BYTES = 256 * 1024
 
 #: Seconds between looks at the state file, the log and the calls that run.
@@ -137,7 +137,7 @@ def _wait(
         if _file_identity(state_file(options.directory)) != ours:
             return "the state file is gone, or another process's"
         if time.monotonic() - max(bazel.activity.last_use, nix.last_use) > options.idle_hours * 3600:
-            return f"nobody used it for {options.idle_hours:g} hours"
+            return f"no client used it for {options.idle_hours:g} hours"
         if stalled := bazel.activity.cancel_stalled():
             LOG.warning("cancelled %d calls that moved nothing", stalled)
         trim(log_file(options.directory), LOG_BYTES)

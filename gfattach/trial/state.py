@@ -20,7 +20,7 @@ from gfattach.trial.ports import LOOPBACK
 #: Bytes on disk that the Bazel cache may take unless it is told otherwise.
 DEFAULT_MAX_BYTES = 1024 * 1024 * 1024
 
-#: Bytes on disk below which the directories of the Bazel cache leave it no room to speak of.
+#: Bytes on disk below which the directories of the Bazel cache leave it no space to speak of.
 MIN_MAX_BYTES = 8 * 1024 * 1024
 
 #: Hours without a build after which a trial ends by itself.

@@ -47,7 +47,7 @@ def start(
     One that runs already is left alone if it is what was asked for, and is replaced if it is not, or
     is of another version, or does not answer. A port of None means the last one if it is free, or else any.
 
-    Raises UsageError for a port that was asked for and is somebody else's, StorageError for a directory
+    Raises UsageError for a port that was asked for and is another process's, StorageError for a directory
     that cannot be used, GfattachError when the process ends or is not ready by `deadline`.
     """
     directory = files.make_private_directory(directory.absolute())

@@ -24,7 +24,7 @@ from tests.harness.caches.trial_clients import Client
 from tests.harness.cluster.agents import (
     SECONDS,
     Carrier,
-    as_stranger,
+    as_another_user,
     connect,
     desk,
     drain,
@@ -223,13 +223,15 @@ class TestStrangers:
         if not os.access("/usr/bin/python3", os.X_OK):
             pytest.skip("needs a Python that every user can run: apt install python3")
         for _ in range(10):
-            done = as_stranger("/usr/bin/python3", "-c", self.CLIENT.format(ending=ending), str(forward.port))
+            done = as_another_user(
+                "/usr/bin/python3", "-c", self.CLIENT.format(ending=ending), str(forward.port)
+            )
             assert b"StoreDir" not in done.stdout
         wait_for(lambda: desk.forward().rejected_peers >= counted)
         assert desk.forward().total_connections == 0
         assert b"StoreDir" in get(forward, "tcp")
 
-    def test_a_client_that_only_looks_whether_the_port_is_open_is_no_stranger(self, desk, nix):
+    def test_a_client_that_only_looks_whether_the_port_is_open_is_no_rejected_peer(self, desk, nix):
         (forward,) = desk.register(nix_forward(nix.port))
         desk.wait("up")
         for _ in range(10):
@@ -249,7 +251,7 @@ class TestStrangers:
             accepted = []
             listener = Listener(bind_unix(path), lambda connection: (accepted.append(1), connection.close()))
             path.chmod(0o666)
-            await asyncio.to_thread(as_stranger, "/usr/bin/python3", "-c", script)
+            await asyncio.to_thread(as_another_user, "/usr/bin/python3", "-c", script)
             assert (listener.rejected_peers, accepted) == (1, [])
             with socket.socket(socket.AF_UNIX) as own:
                 own.connect(str(path))

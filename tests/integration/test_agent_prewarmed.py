@@ -196,7 +196,7 @@ class TestTheOneAhead:
 
         with_door(work)
 
-    def test_one_that_has_ended_is_not_handed_out_and_makes_room_for_another(self):
+    def test_one_that_has_ended_is_not_handed_out_and_makes_within_descriptor_budget_another(self):
         async def work(kept, door):
             kept.prepare(door)
             await turn()

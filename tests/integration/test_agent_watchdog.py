@@ -30,12 +30,12 @@ def fragment(desk, nix):
     return path
 
 
-def guardians(desk) -> list[int]:
+def watchdogs(desk) -> list[int]:
     """The processes that wait for the end of the desk's agent."""
     found = []
     for pid in desk.processes():
         with contextlib.suppress(OSError):  # it has ended since it was listed
-            if b"gfattach-guardian" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"gfattach-watchdog" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
 
@@ -45,7 +45,7 @@ def kill(pid: int) -> None:
 
 
 def test_it_waits_in_little_memory_while_something_is_guarded(desk, fragment):
-    [waiting] = guardians(desk)
+    [waiting] = watchdogs(desk)
     pages = int(Path(f"/proc/{waiting}/statm").read_text().split()[1])
     assert pages * os.sysconf("SC_PAGE_SIZE") < 3 << 20
 
@@ -53,7 +53,7 @@ def test_it_waits_in_little_memory_while_something_is_guarded(desk, fragment):
 def test_there_is_none_where_nothing_is_guarded(desk, nix):
     desk.register(nix_forward(nix.port))
     desk.wait("up")
-    assert guardians(desk) == []
+    assert watchdogs(desk) == []
 
 
 def test_an_agent_that_is_killed_is_there_again_and_its_fragment_was_empty_meanwhile(desk, fragment):
@@ -64,8 +64,8 @@ def test_an_agent_that_is_killed_is_there_again_and_its_fragment_was_empty_meanw
     again = wait_for(lambda: fragment.read_text() == FULL)
     assert emptied < 2.0 and again < 5.0
     assert desk.status().pid != pid
-    wait_for(lambda: len(guardians(desk)) == 1)  # the first one ends when the agent is there
-    assert "ended without a word" in log_file(desk.directory).read_text()
+    wait_for(lambda: len(watchdogs(desk)) == 1)  # the first one ends when the agent is there
+    assert "was killed" in log_file(desk.directory).read_text()
 
 
 def test_one_that_is_killed_when_it_has_hardly_begun_is_not_started_again(desk, fragment):
@@ -88,8 +88,8 @@ def test_one_that_hangs_and_is_ended_by_force_stays_ended(desk, fragment):
     wait_for(lambda: desk.processes() == [])
 
 
-def test_a_guardian_that_is_killed_has_a_successor(desk, fragment):
-    [first] = guardians(desk)
+def test_a_watchdog_that_is_killed_has_a_successor(desk, fragment):
+    [first] = watchdogs(desk)
     kill(first)
-    wait_for(lambda: guardians(desk) not in ([], [first]))
+    wait_for(lambda: watchdogs(desk) not in ([], [first]))
     assert fragment.read_text() == FULL

@@ -29,7 +29,7 @@ KEEPERS = {"tokens.json", "token-file", "keyring.json"}
 
 #: Processes whose environment holds nothing secret: by their program, and by what is among their arguments.
 BARE = ("git", "ps")
-BACKGROUND = (b"gfattach.trial", b"gfattach.agent", b"gfattach-guardian")
+BACKGROUND = (b"gfattach.trial", b"gfattach.agent", b"gfattach-watchdog")
 
 
 class Watch:

@@ -217,7 +217,7 @@ def test_where_everything_of_it_was_killed_the_next_command_has_it_again(attache
     assert substituted(shell.build()[1])
     pids = agents(attached)
     assert len(pids) == 2
-    for pid in sorted(pids, key=lambda pid: b"guardian" not in Path(f"/proc/{pid}/cmdline").read_bytes()):
+    for pid in sorted(pids, key=lambda pid: b"watchdog" not in Path(f"/proc/{pid}/cmdline").read_bytes()):
         os.kill(pid, signal.SIGKILL)
     cache.kill()
     assert attached.fragment.read_text() == attached.full

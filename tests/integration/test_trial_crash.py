@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_to_the_client_and_loses_nothing(tmp_path):
     assert on_a_disk("size=4m", tmp_path, _FILL) == "as it should be"
 
 
-def test_a_disk_without_room_for_another_file_is_full_too(tmp_path):
+def test_a_disk_without_within_descriptor_budget_another_file_is_full_too(tmp_path):
     script = _FILL.replace("10 <= len(kept) < 30", "0 < len(kept) < 30")
     assert on_a_disk("size=64m,nr_inodes=40", tmp_path, script) == "as it should be"
 

@@ -155,7 +155,7 @@ class TestWhatEndsIt:
         out, _ = serving.communicate(timeout=READY_SECONDS)
         assert serving.returncode == 0
         assert "ready" in json.loads(out)
-        assert "nobody used it for 0.0003 hours" in log_file(directory).read_text()
+        assert "no client used it for 0.0003 hours" in log_file(directory).read_text()
         assert not state_file(directory).exists()
 
 

@@ -73,7 +73,7 @@ def changed(draw, value):
 
 def read(directory):
     registry = Registry(directory)
-    registry.gone()
+    registry.missing_records()
     registry.of(RECORD)
     found = read_state(directory)
     if found is not None:
@@ -129,10 +129,10 @@ def test_of_several_registrations_a_damaged_one_hides_no_other(tmp_path):
 def test_a_record_whose_file_system_is_away_is_not_gone(tmp_path, monkeypatch):
     registry = Registry(tmp_path)
     registry.add(WANTED)
-    assert registry.gone() == (RECORD,)
+    assert registry.missing_records() == (RECORD,)
 
     def away(*_, **__):
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr(Path, "stat", away)
-    assert registry.gone() == ()
+    assert registry.missing_records() == ()

@@ -170,7 +170,7 @@ def test_an_orderly_end_of_the_channel_alone_is_a_loss(laid, failure):
     if failure:
         assert over.failure is failure
     else:
-        assert "without the word of TLS" in over.failure.fact
+        assert "without a close_notify" in over.failure.fact
 
 
 def test_bytes_that_nobody_with_the_keys_has_made_are_a_loss_after_all_that_came_before(laid):

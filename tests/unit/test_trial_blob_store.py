@@ -18,16 +18,16 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from gfattach.reapi.digest import Digest
 from gfattach.trial import actions, blobs
 from gfattach.trial.actions import ActionStore
-from gfattach.trial.blob_store import FullError, Room, TooLargeError
+from gfattach.trial.blob_store import BlobStore, FullError, TooLargeError
 from gfattach.trial.blob_store_files import BLOCK_BYTES, directory_bytes
-from gfattach.trial.blobs import EMPTY, BlobStore, DigestError
+from gfattach.trial.blobs import EMPTY, ContentStore, DigestError
 
 KINDS = {blobs.KIND: blobs.is_blob, actions.KIND: actions.is_action}
 OVERHEAD = directory_bytes(len(KINDS))
 
 
-def room_at(root: Path, capacity: int) -> Room:
-    return Room(root, OVERHEAD + capacity, KINDS)
+def room_at(root: Path, capacity: int) -> BlobStore:
+    return BlobStore(root, OVERHEAD + capacity, KINDS)
 
 
 def disk_usage(root: Path) -> int:
@@ -59,7 +59,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     def reopen(self):
         self.room = room_at(self.root, self.capacity)
-        self.store = BlobStore(self.room)
+        self.store = ContentStore(self.room)
 
     @rule(target=contents, number=st.integers(0, 40), size=st.integers(1, 5 * BLOCK_BYTES))
     def content(self, number, size):
@@ -146,14 +146,14 @@ def room(tmp_path):
 
 
 def test_what_is_written_is_private(tmp_path, room):
-    BlobStore(room).put(Digest.of(b"secret"), [b"secret"])
+    ContentStore(room).put(Digest.of(b"secret"), [b"secret"])
     for at, _, files in os.walk(tmp_path / "room"):
         assert Path(at).stat().st_mode & 0o777 == 0o700
         assert all((Path(at) / name).stat().st_mode & 0o777 == 0o600 for name in files)
 
 
 def test_the_empty_blob_is_everywhere_and_takes_no_room(room):
-    store = BlobStore(room)
+    store = ContentStore(room)
     store.put(EMPTY, [])
     assert (store.has(EMPTY), store.read(EMPTY), len(room)) == (True, b"", 0)
     with pytest.raises(DigestError, match="more than 0 bytes"):
@@ -161,7 +161,7 @@ def test_the_empty_blob_is_everywhere_and_takes_no_room(room):
 
 
 def test_one_that_never_fits_is_refused_and_costs_nothing(room):
-    store = BlobStore(room)
+    store = ContentStore(room)
     store.put(Digest.of(b"kept"), [b"kept"])
     with pytest.raises(TooLargeError):
         store.put(Digest("0" * 64, 65 * 1024 * 1024), [b"never asked for"])
@@ -176,13 +176,13 @@ def test_a_digest_that_cannot_be_one_is_refused(room):
         Digest("a" * 64, 2**63),
     ):
         with pytest.raises(DigestError):
-            BlobStore(room).put(digest, [b"abc"])
+            ContentStore(room).put(digest, [b"abc"])
 
 
 def test_the_right_hash_with_another_size_is_another_digest(room):
     digest = Digest(Digest.of(b"x").hash, 2)
     with pytest.raises(DigestError, match="1 bytes came for a blob of 2"):
-        BlobStore(room).put(digest, [b"x"])
+        ContentStore(room).put(digest, [b"x"])
 
 
 def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, room):
@@ -192,7 +192,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, room):
 
     used = room.used
     with pytest.raises(ConnectionResetError):
-        BlobStore(room).put(Digest.of(b"half and half"), broken())
+        ContentStore(room).put(Digest.of(b"half and half"), broken())
     assert (room.used, list((tmp_path / "room" / "tmp").iterdir())) == (used, [])
     assert room._reserved == 0  # and the room that was reserved is free again
 
@@ -200,7 +200,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, room):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 @pytest.mark.parametrize("call", ["open", "write", "rename"])
 def test_a_full_disk_is_told_apart_and_loses_nothing(tmp_path, room, monkeypatch, call, number):
-    store = BlobStore(room)
+    store = ContentStore(room)
     store.put(Digest.of(b"kept"), [b"kept"])
     used = room.used
 
@@ -218,17 +218,17 @@ def test_a_full_disk_is_told_apart_and_loses_nothing(tmp_path, room, monkeypatch
 
 def test_a_disk_that_takes_no_times_can_still_be_read(room, monkeypatch):
     """On a read-only or full file system the order of use cannot be written, and blobs can be served."""
-    BlobStore(room).put(Digest.of(b"kept"), [b"kept"])
+    ContentStore(room).put(Digest.of(b"kept"), [b"kept"])
 
     def refuse(*args, **kwargs):
         raise OSError(errno.EROFS, "read-only file system")
 
     monkeypatch.setattr(os, "utime", refuse)
-    assert BlobStore(room).read(Digest.of(b"kept")) == b"kept"
+    assert ContentStore(room).read(Digest.of(b"kept")) == b"kept"
 
 
 def test_a_file_that_was_cut_short_meanwhile_is_given_up(tmp_path, room):
-    store, digest = BlobStore(room), Digest.of(b"whole")
+    store, digest = ContentStore(room), Digest.of(b"whole")
     store.put(digest, [b"whole"])
     os.truncate(stored_file(tmp_path / "room", digest), 3)
     assert (store.read(digest), len(room), room.used) == (None, 0, 0)
@@ -236,22 +236,22 @@ def test_a_file_that_was_cut_short_meanwhile_is_given_up(tmp_path, room):
 
 def test_what_an_earlier_process_left_is_hashed_once(tmp_path, room, monkeypatch):
     digest, hashed = Digest.of(b"kept"), []
-    BlobStore(room).put(digest, [b"kept"])
+    ContentStore(room).put(digest, [b"kept"])
     original = blobs._hash
     monkeypatch.setattr(blobs, "_hash", lambda file: hashed.append(file) or original(file))
-    store = BlobStore(room_at(tmp_path / "room", 1024 * 1024))
+    store = ContentStore(room_at(tmp_path / "room", 1024 * 1024))
     assert [store.has(digest), store.read(digest), store.has(digest)] == [True, b"kept", True]
     assert len(hashed) == 1
 
 
 def test_a_clock_that_was_set_back_does_not_change_the_order_of_use(tmp_path, room):
     """The older blob carries a time of the next year."""
-    store, old, new = BlobStore(room), Digest.of(b"old"), Digest.of(b"new")
+    store, old, new = ContentStore(room), Digest.of(b"old"), Digest.of(b"new")
     store.put(old, [b"old"])
     ahead = time.time_ns() + 365 * 24 * 3600 * 10**9
     os.utime(stored_file(tmp_path / "room", old), ns=(ahead, ahead))
     again = room_at(tmp_path / "room", 1024 * 1024)
-    BlobStore(again).put(new, [b"new"])
+    ContentStore(again).put(new, [b"new"])
     assert room_at(tmp_path / "room", 1024 * 1024).keys() == again.keys()
     assert again.keys()[-1].endswith(f"{new.hash}-3")
 
@@ -287,7 +287,7 @@ def test_room_that_is_being_written_to_is_not_given_away(tmp_path):
 
 def test_many_writers_of_one_blob_and_of_many_agree(room):
     """Eight threads put the same forty blobs; each is there once, whole, and counted once."""
-    store, contents = BlobStore(room), [content_of(n, 10_000 + n) for n in range(40)]
+    store, contents = ContentStore(room), [content_of(n, 10_000 + n) for n in range(40)]
     failures = []
 
     def write():
@@ -311,8 +311,8 @@ def test_many_writers_of_one_blob_and_of_many_agree(room):
 def test_ten_thousand_blobs_hold_the_bound(tmp_path):
     """Sizes from 1 byte to 60 KB into 32 MiB: never above, at any put, and the last ones are there."""
     bound = 32 * 1024 * 1024
-    room = Room(tmp_path, bound, KINDS)
-    store = BlobStore(room)
+    room = BlobStore(tmp_path, bound, KINDS)
+    store = ContentStore(room)
     for number in range(10_000):
         content = number.to_bytes(4, "big") * (1 + number * 7919 % 15_000)
         store.put(Digest.of(content), [content])
@@ -322,28 +322,28 @@ def test_ten_thousand_blobs_hold_the_bound(tmp_path):
     assert disk_usage(tmp_path) <= bound
     assert disk_usage(tmp_path) > bound * 0.8  # counted honestly, not just generously
     assert store.read(Digest.of(content)) == content
-    assert Room(tmp_path, bound, KINDS).keys() == room.keys()
+    assert BlobStore(tmp_path, bound, KINDS).keys() == room.keys()
 
 
 def test_a_lower_bound_after_a_restart_gives_up_the_oldest(tmp_path):
-    store = BlobStore(room_at(tmp_path, 10 * (BLOCK_BYTES + 256)))
+    store = ContentStore(room_at(tmp_path, 10 * (BLOCK_BYTES + 256)))
     kept = [Digest.of(content) for content in (b"a", b"b", b"c", b"d")]
     for content in (b"a", b"b", b"c", b"d"):
         store.put(Digest.of(content), [content])
     assert store.has(kept[0])
-    smaller = BlobStore(room_at(tmp_path, 2 * (BLOCK_BYTES + 256)))
+    smaller = ContentStore(room_at(tmp_path, 2 * (BLOCK_BYTES + 256)))
     assert [smaller.has(digest) for digest in kept] == [True, False, False, True]
 
 
 def test_files_that_are_not_the_rooms_do_not_take_its_room(tmp_path, room):
-    BlobStore(room).put(Digest.of(b"kept"), [b"kept"])
+    ContentStore(room).put(Digest.of(b"kept"), [b"kept"])
     names = ("stray", "ab/not-a-blob", "ab/" + "a" * 64 + "-70", "aa/" + "a" * 64 + "-7", "aa/aa-2")
     rejected_peers = [tmp_path / "room" / "cas" / name for name in names]
-    for stranger in rejected_peers:
-        stranger.parent.mkdir(exist_ok=True)
-        stranger.write_bytes(b"x" * 70)
+    for other in rejected_peers:
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(b"x" * 70)
     again = room_at(tmp_path / "room", 1024 * 1024)
-    assert (len(again), [stranger.exists() for stranger in rejected_peers]) == (1, [False] * 5)
+    assert (len(again), [other.exists() for other in rejected_peers]) == (1, [False] * 5)
 
 
 class TestActions:

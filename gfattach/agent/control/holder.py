@@ -15,7 +15,7 @@ from gfattach.agent.guard import fragment as guard
 from gfattach.agent.guard.watchdog import Watchdog
 from gfattach.agent.model import log
 from gfattach.agent.model.log import LOG
-from gfattach.agent.model.registry import Registry, gone
+from gfattach.agent.model.registry import Registry, record_is_missing
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Registration
 from gfattach.agent.model.status import AgentStatus, ForwardStatus
 from gfattach.agent.peer import peer
@@ -42,7 +42,7 @@ class Holder:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody has a registration."""
+        """Whether there is a registration."""
         return bool(self._registry.registrations)
 
     @property
@@ -57,7 +57,7 @@ class Holder:
 
     def resume(self) -> None:
         """Hold what was registered when the agent ended. A forward that cannot be had is logged, and left."""
-        for record in self._registry.gone():
+        for record in self._registry.missing_records():
             self._forget(record)
         for registration in self._registry.registrations:
             try:
@@ -71,14 +71,14 @@ class Holder:
         for each in self._forwards.values():
             each.recheck(suspect=True)
 
-    async def drop_gone(self) -> None:
+    async def drop_missing_records(self) -> None:
         """Give up the registrations whose records are gone."""
-        for record in self._registry.gone():
+        for record in self._registry.missing_records():
             LOG.info("%s is gone", record)
             await self.give_up(record)
 
     def guard_on(self) -> None:
-        """Have a guardian wait for the end of this process, as long as a fragment follows a forward."""
+        """Have a watchdog wait for the end of this process, as long as a fragment follows a forward."""
         wanted = any(item.guarded for item in self._registry.registrations)
         self._watchdog.follow(wanted=wanted, lease_seconds=self.lease)
 
@@ -156,7 +156,7 @@ class Holder:
         names = [spec.name for spec in registration.forwards]
         if len(set(names)) != len(names):
             raise ValueError("two forwards have one name")
-        if not registration.record.is_absolute() or gone(registration.record):
+        if not registration.record.is_absolute() or record_is_missing(registration.record):
             raise AgentError(
                 f"there is no record at {registration.record}",
                 "an agent holds forwards as long as their record is there",
@@ -194,7 +194,7 @@ class Holder:
             forward.start()
 
     def _forget(self, record: Path) -> Registration | None:
-        """Forget a registration; its fragments are emptied, and its ports are nobody's."""
+        """Forget a registration; its fragments are emptied, and its ports are released."""
         registration = next((r for r in self._registry.registrations if r.record == record), None)
         if registration is None:
             return None

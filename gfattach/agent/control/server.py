@@ -1,4 +1,4 @@
-"""The control socket, the agent's side: one JSON object a line each way, for this user and root alone.
+"""The control server: one JSON object a line each way, for this user and root alone.
 
 A request is `{"version": 1, "op": NAME, ...}`; the answer `{"version": 1, "ok": true, "result": {...}}`
 or `{"version": 1, "ok": false, "error": {"code": ..., "fact": ..., "hints": [...]}}`.
@@ -22,7 +22,7 @@ VERSION = 1
 #: Bytes of one request: a registration holds what two fragments say.
 REQUEST_BYTES = 256 * 1024
 
-#: Seconds without a whole request after which a client is turned away.
+#: Seconds without a complete request after which a client is turned away.
 IDLE_SECONDS = 5.0
 
 #: Clients at once. One more is let in for the one that has said nothing for the longest time.
@@ -41,7 +41,7 @@ class ControlServer:
         self._listener = Listener(listening, self._accepted)
 
     async def close(self) -> None:
-        """Stop listening, and let the answers that are under way out."""
+        """Stop listening, and let the answers that are being written out."""
         self._listener.close()
         if self._clients:
             _, late = await asyncio.wait(self._clients, timeout=0.2)

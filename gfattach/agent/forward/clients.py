@@ -17,7 +17,7 @@ from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 
-#: Seconds that a client waits while another way to the upstream is looked for.
+#: Seconds that a client waits while another pod of the upstream is looked for.
 HOLD_SECONDS = 3.0
 
 #: Seconds for one attempt to reach the upstream.
@@ -177,7 +177,7 @@ class _ClientStream(Stream):
     """A client's connection, of which it can be told at once that the client is gone."""
 
     def gone(self) -> bool:
-        """Whether nobody is there any more to read what is written."""
+        """Whether the client is gone, and nothing reads what is written."""
         return super().gone() or (self.socket.family != socket.AF_UNIX and peer.abandoned(self.socket))
 
 

@@ -1,4 +1,4 @@
-"""Whether this process has descriptors left for another client: what it holds already has to go on."""
+"""The descriptor budget: whether another client can be served without ending what is held already."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 _RESERVED = 32
 
 
-def room_for(connection: socket.socket, dialling: int) -> bool:
+def within_descriptor_budget(connection: socket.socket, dialling: int) -> bool:
     """Whether `connection`, just accepted, can be served; `dialling` clients still need one for the upstream.
 
     The system hands out the lowest number that is free, so that a number tells how many are in use.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gfattach.agent.forward import listener
 from gfattach.agent.forward.clients import Clients
-from gfattach.agent.forward.descriptors import room_for
+from gfattach.agent.forward.descriptors import within_descriptor_budget
 from gfattach.agent.forward.listeners import Listeners
 from gfattach.agent.forward.ports import Ports
 from gfattach.agent.health import check as health
@@ -188,7 +188,7 @@ class Forward:
         """Whether `connection` is one too many."""
         if len(self._clients) + self._waiting >= MAX_CONNECTIONS:
             return True
-        return not room_for(connection, self._clients.dialling + self._waiting)
+        return not within_descriptor_budget(connection, self._clients.dialling + self._waiting)
 
     async def _last_chance(self, connection: socket.socket) -> None:
         """Serve a client if the upstream is back by now; one that is asked before it came does not count."""

@@ -1,4 +1,4 @@
-"""The two ways in to a forward: a unix socket, and a TCP port on a loopback address.
+"""The listeners of a forward: a unix socket, and a TCP port on a loopback address.
 
 Both stay open as long as the forward is held. Who connects is looked at before anything else is
 done with the connection: anyone but this user and root is closed at once.
@@ -41,7 +41,7 @@ class Listener:
     """One listening socket. `accepted` gets each connection of this user (and root), not blocking.
 
     `rejected_peers` counts the connections of others, which were closed; one whose client has gone before it
-    could be looked up is closed as well, and is nobody's.
+    could be looked up is closed as well, and is not counted.
     """
 
     def __init__(self, listening: socket.socket, accepted: Accepted) -> None:
@@ -90,7 +90,7 @@ class Listener:
             elif not peer.TCP_PEERS_KNOWN:
                 self._accepted(connection)
             elif (uid := peer.tcp_peer_at_once(connection)) is not None:
-                # Before the next one is taken: one that there is no room for must not hold a descriptor
+                # Before the next one is taken: one beyond the descriptor budget must not hold a descriptor
                 # that looking for the others needs.
                 self._admit(connection, uid)
             else:
@@ -159,9 +159,9 @@ def bind_tcp(name: str, address: str, ports: Ports) -> socket.socket:
     """A socket that listens on the loopback `address`, at the port that the forward `name` had before.
 
     One that had none gets the port that follows from its name, if that is free. When the one it had is
-    taken, another is used if nobody has ever connected to the forward. Raises AgentError
+    taken, another is used if no client has ever connected to the forward. Raises AgentError
     `agent.address` for an address that is not this machine's own, `agent.port` for a port that was
-    in use and is somebody else's.
+    in use and is another process's.
     """
     try:
         parsed = ipaddress.ip_address(address)

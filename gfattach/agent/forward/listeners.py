@@ -1,4 +1,4 @@
-"""The two ways in to one forward, opened and closed together, and its port, which is remembered once used."""
+"""Both listeners of one forward, opened and closed together, and its port, which is remembered once used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Listeners:
         return sum(each.rejected_peers for each in self._listeners)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Stop listening."""
         for each in self._listeners:
             each.close()
 

@@ -20,7 +20,7 @@ from gfattach.core.errors import StorageError
 #: Forwards whose ports are remembered; the oldest are forgotten.
 _KEPT = 256
 
-#: Where ports that nobody remembers are looked for first: below what Linux (32768) and macOS (49152) hand
+#: Where ports that are not remembered are looked for first: below what Linux (32768) and macOS (49152) hand
 #: out to outgoing connections, so that nothing takes one in passing.
 _FIRST, _COUNT = 20000, 12000
 
@@ -91,7 +91,7 @@ def choices(name: str) -> tuple[int, ...]:
     """The ports to try first for the forward `name` of this user.
 
     They follow from the name, so that a forward which was given up and is wanted again is where an
-    environment file that somebody wrote says it is, though nothing was kept of it.
+    environment file says it is, though nothing was kept of it.
     """
     digest = hashlib.sha256(f"{os.geteuid()} {name}".encode()).digest()
     start = int.from_bytes(digest[:4], "big")

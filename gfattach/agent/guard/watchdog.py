@@ -1,6 +1,6 @@
-"""What is left when the agent's process is killed: somebody to empty the fragments, and to start it again.
+"""The watchdog: it outlives an agent that is killed, empties the fragments, and starts the agent again.
 
-A fragment that stays full while nobody watches its substituter makes Nix builds fail: at once where the
+A fragment that stays full while its substituter is not watched makes Nix builds fail: at once where the
 substituter was behind a forward, and otherwise when that dies. So a shell, which is small, waits at the end
 of a pipe that the agent alone holds. It ends at a word of the agent's; when the pipe ends without one, it
 starts `python -m gfattach.agent.guard.watchdog`.
@@ -43,7 +43,7 @@ _WAIT = 'IFS= read -r kept; read -r word && exit 0; printf "%s\\n" "$kept" | "$@
 
 
 class Watchdog:
-    """The agent's side: has a guardian wait as long as one is wanted."""
+    """The agent's side: has a watchdog wait as long as one is wanted."""
 
     def __init__(self, directory: Path, ref: ClusterRef | None) -> None:
         self._directory = directory
@@ -69,7 +69,7 @@ class Watchdog:
         said = [str(self._directory), str(os.getpid()), str(self._began), str(lease_seconds), reference]
         try:
             self._waiting = subprocess.Popen(
-                [_SHELL, "-c", _WAIT, "gfattach-guardian", *program, *said],
+                [_SHELL, "-c", _WAIT, "gfattach-watchdog", *program, *said],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 bufsize=0,
@@ -80,7 +80,7 @@ class Watchdog:
             self._hand_over(json.dumps(kept_back()).encode() + b"\n")
         except OSError as error:
             self._unable = True
-            LOG.error("no guardian: %s cannot be run: %s", _SHELL, os.strerror(error.errno or 0).lower())
+            LOG.error("no watchdog: %s cannot be run: %s", _SHELL, os.strerror(error.errno or 0).lower())
 
     def _hand_over(self, content: bytes) -> None:
         assert self._waiting is not None and self._waiting.stdin is not None
@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> None:
     lease, reference = float(arguments[3]), json.loads(arguments[4])
     os.umask(0o077)
     log_to(directory)
-    LOG.error("process %d ended without a word: nobody watches what it guarded", pid)
+    LOG.error("process %d was killed: what it guarded is not watched", pid)
     try:
         hide_all(directory)
         if time.monotonic() - began < LIVED_SECONDS:
@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _start_again(directory: Path, pid: int, lease_seconds: float, ref: ClusterRef | None) -> None:
-    """Start the agent, unless somebody has ended or replaced it on purpose."""
+    """Start the agent, unless a command has ended or replaced it on purpose."""
     from gfattach.agent.launch import supervisor
 
     deadline = Deadline.after(START_SECONDS)

@@ -1,4 +1,4 @@
-"""Whether an upstream is well: a real request of a cache, through the forward's own way.
+"""The health check of an upstream: a real request of a cache, through the forward's own route.
 
 One connection is kept for it, so that a question costs a round trip, and a cache that ends is noticed
 when the connection breaks and not only at the next question.
@@ -162,7 +162,7 @@ class _Silent(Exception):
 
 
 class _Connection:
-    """A connection on which questions are asked; somebody always reads, so that its end is noticed."""
+    """A connection on which questions are asked; it is always read from, so that its end is noticed."""
 
     def __init__(self, channel: Channel, question: Question, broken: Callable[[], None]) -> None:
         self._channel = channel

@@ -58,7 +58,7 @@ class HttpQuestion:
 
     def receive(self, data: bytes) -> bytes:
         """Take in what came, b"" for the end. Raises ValueError for what is no HTTP, and for bytes that
-        nobody asked for: there is no end to what would have to be kept of them.
+        were not asked for: there is no end to what would have to be kept of them.
         """
         import h11
 
@@ -78,18 +78,18 @@ class HttpQuestion:
                 elif isinstance(event, h11.Data):
                     self._body += event.data
                     if len(self._body) > _BODY_LIMIT:
-                        self._judge(whole=False)
+                        self._judge(complete=False)
                 elif isinstance(event, h11.EndOfMessage):
-                    self._judge(whole=connection.their_state is h11.DONE)
+                    self._judge(complete=connection.their_state is h11.DONE)
                 elif isinstance(event, h11.ConnectionClosed):
                     raise ValueError("the connection was closed before an answer")
         except h11.RemoteProtocolError as error:
             raise ValueError("the answer is not HTTP" if data else "the answer was cut off") from error
         return b""
 
-    def _judge(self, *, whole: bool) -> None:
-        """Come to a verdict; a connection on which the answer is not `whole` is of no more use."""
-        self.reusable = whole and not self._h11().trailing_data[0]
+    def _judge(self, *, complete: bool) -> None:
+        """Come to a verdict; a connection on which the answer is not `complete` is of no more use."""
+        self.reusable = complete and not self._h11().trailing_data[0]
         if self._status in _ASKS_FOR_A_TOKEN:
             self.verdict = ""
         elif self._store:

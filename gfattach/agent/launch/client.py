@@ -1,4 +1,4 @@
-"""The control socket, the other side: what the command line asks of an agent. Synchronous, and small."""
+"""The control client: what the command line asks of an agent. Synchronous, and small."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ANSWER_BYTES = 4 * 1024 * 1024
 class AgentClient:
     """Talks to the agent behind the control socket `control`, a connection a question.
 
-    Everything raises AgentError: `agent.gone` where nobody listens, `agent.silent` where no answer comes
+    Everything raises AgentError: `agent.gone` where no agent listens, `agent.silent` where no answer comes
     in time, `agent.request` where the agent does not understand.
     """
 

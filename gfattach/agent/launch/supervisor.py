@@ -133,7 +133,7 @@ def discard(directory: Path, record: Path | None = None) -> bool:
         return True
     with files.locked(directory / "start.lock"):
         state, registry = read_state(directory), Registry(directory)
-        left = {item.record for item in registry.registrations} - {record, *registry.gone()}
+        left = {item.record for item in registry.registrations} - {record, *registry.missing_records()}
         if left or (state is not None and state.process.alive()):
             return False
         _clear(directory)

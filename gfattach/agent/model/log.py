@@ -1,6 +1,6 @@
 """The agent's log: two files of at most 1 MiB each, 0600, that hold no secret.
 
-Standard error goes to the same file, so that what nobody foresaw ends up there too.
+Standard error goes to the same file, so that a traceback ends up there too.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Registry:
 
     @property
     def forwards(self) -> dict[str, ForwardSpec]:
-        """Every forward that somebody wants, by name."""
+        """Every forward that is registered, by name."""
         return {spec.name: spec for item in self._kept.values() for spec in item.forwards}
 
     def of(self, record: Path) -> frozenset[str]:
@@ -58,9 +58,9 @@ class Registry:
         if self._kept.pop(record, None) is not None:
             self._write()
 
-    def gone(self) -> tuple[Path, ...]:
+    def missing_records(self) -> tuple[Path, ...]:
         """Records that are no longer there: their attachments were undone, or their directories removed."""
-        return tuple(record for record in self._kept if gone(record))
+        return tuple(record for record in self._kept if record_is_missing(record))
 
     def _write(self) -> None:
         if not self._kept:
@@ -70,7 +70,7 @@ class Registry:
         files.write_json(self._path, {"version": _VERSION, "registrations": items})
 
 
-def gone(record: Path) -> bool:
+def record_is_missing(record: Path) -> bool:
     """Whether there is no file at `record`; not where that cannot be told: its file system may be away."""
     try:
         return not record.exists()

@@ -55,7 +55,7 @@ class ForwardSpec:
 
     `listen` False asks for no listener: the upstream is only watched (a site that is dialled
     directly). `address` is the loopback address of the TCP listener. `ends_tls` has the agent speak TLS to
-    the upstream, verified as `health` says, and take clients that speak in the clear.
+    the upstream, verified as `health` says, and take clients that speak in plaintext.
     """
 
     name: str
@@ -100,7 +100,7 @@ class ForwardSpec:
         else:
             upstream = DirectUpstream(str(route["host"]), int(route["port"]))
         if health["kind"] not in ("grpc", "http", "nix"):
-            raise ValueError(f"no way to ask for health: {health['kind']!r}")
+            raise ValueError(f"no kind of health check: {health['kind']!r}")
         ca_file = health["ca_file"]
         return cls(
             str(document["name"]),
@@ -124,7 +124,7 @@ class GuardedFile:
     """A Nix fragment that is emptied while the forward `forward` is down, and restored when it is back.
 
     `full` is what it holds while all is well, `empty` what it holds otherwise. A file that holds
-    neither was edited by somebody, or is gone, and is left alone.
+    neither was edited, or is gone, and is left alone.
     """
 
     path: Path

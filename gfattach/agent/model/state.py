@@ -76,7 +76,7 @@ def socket_directory(directory: Path) -> Path:
 
 
 def make_socket_directory(directory: Path) -> Path:
-    """The place of `socket_directory`, made, 0700. Raises StorageError for one that is somebody else's."""
+    """The place of `socket_directory`, made, 0700. Raises StorageError for one that is another user's."""
     place = socket_directory(directory)
     if place == directory:
         return files.make_private_directory(directory)
@@ -113,7 +113,7 @@ def state_file(directory: Path) -> Path:
 
 
 def log_file(directory: Path) -> Path:
-    """Where the agent of `directory` logs; the older half is beside it, with `.1` at its end."""
+    """Where the agent of `directory` logs; the older part is beside it, with `.1` at its end."""
     return directory / "agent.log"
 
 

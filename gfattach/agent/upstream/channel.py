@@ -1,4 +1,4 @@
-"""What bytes go over on the far side of a forward: a channel to a pod, or a TCP connection of this machine's.
+"""The channel to an upstream: a websocket to a pod, or a TCP connection of this machine's.
 
 Both are asked the same few things, and TLS can be laid over either (`gfattach.agent.upstream.tls`).
 """
@@ -26,7 +26,7 @@ class Channel(Remote, Protocol):
         ...
 
     async def keepalive(self) -> None:
-        """Send what keeps idle timers on the way from cutting the channel, where that is possible."""
+        """Send what keeps idle timers on the path from cutting the channel, where that is possible."""
         ...
 
     async def ping(self, deadline: Deadline) -> None:

@@ -1,4 +1,4 @@
-"""One connection to a pod that was opened before anybody asked for it.
+"""The prewarmed connection: one to a pod, opened before a client asks for it.
 
 After a client has come another one often does, and through an API server a connection takes several
 round trips. What is handed out has answered a ping a moment ago, and is not old.
@@ -52,7 +52,7 @@ class PrewarmedConnection:
         self._usual = 0.0  # seconds that opening one took the last time
 
     def __bool__(self) -> bool:
-        """Whether one is held, or is about to be and nobody waits for it yet."""
+        """Whether one is held, or is about to be and no caller waits for it yet."""
         return self._held is not None or (self._opens() and not self._awaited)
 
     def prepare(self, open_one: Callable[[Deadline], Awaitable[Opened]]) -> None:
@@ -63,7 +63,7 @@ class PrewarmedConnection:
 
     async def ask(self) -> None:
         """Let go of the one that is held if it does not answer; wait for the one that is about to be, as long
-        as that may take where all is well: somebody waits here who could have opened his own.
+        as that may take where all is well: the caller could have opened its own.
         """
         held = self._held
         if held is None:
@@ -105,7 +105,7 @@ class PrewarmedConnection:
         return held is not None and not held.channel.ended and held.channel.stream.watched
 
     async def _open(self, open_one: Callable[[Deadline], Awaitable[Opened]]) -> None:
-        # Whoever comes next opens one in the usual way, and says what is wrong.
+        # The next caller opens one without it, and says what is wrong.
         with contextlib.suppress(ClusterError, OSError, TimeoutError):
             began, deadline = time.monotonic(), Deadline.after(_OPEN_SECONDS)
             async with asyncio.timeout(deadline.remaining()):

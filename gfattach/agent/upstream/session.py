@@ -103,7 +103,7 @@ class ClusterSession:
         A refused credential is fetched anew, and so is everything when the kubeconfig has changed.
         """
         if used is not self._connection:
-            return True  # somebody else has met the same
+            return True  # another forward has met the same
         refused = error.code.endswith(_UNAUTHORIZED)
         if not refused and self._stamp() == self._files:
             return False

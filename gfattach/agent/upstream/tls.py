@@ -1,8 +1,8 @@
 """TLS towards an upstream, as a client, over a channel to a pod or a TCP connection alike.
 
-For the agent's own questions, and for clients of a forward that speak in the clear: a relay moves bytes
+For the agent's own questions, and for clients of a forward that speak in plaintext: a relay moves bytes
 through it as through a channel. An end that TLS did not announce is a loss, as is every failure of TLS: in
-the clear a client could not tell it from the whole.
+plaintext a client could not tell it from a clean shutdown.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class TlsChannel:
         if self._tls.outgoing:  # an answer of TLS's own, as to new keys
             self._send(self._tls.encrypt(()))
         if self._tls.eof and not self.ended:
-            self._end("" if self._tls.whole else "it ended without the word of TLS that it is the end")
+            self._end("" if self._tls.clean_shutdown else "it ended without a close_notify")
         return [buffer[:count]] if count else []
 
     def send_in_place(self, buffer: bytearray, length: int) -> bool:
@@ -134,7 +134,7 @@ class TlsChannel:
         self._below.abort()
 
     def _send(self, data: bytes) -> bool:
-        """Hand `data` to the channel below, in a buffer with room before it."""
+        """Hand `data` to the channel below, in a buffer with headroom before it."""
         if not data:
             return True
         buffer = bytearray(self._below.headroom)

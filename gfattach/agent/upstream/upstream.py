@@ -1,4 +1,4 @@
-"""How a forward reaches its upstream: by TCP from this machine, or through a ready pod.
+"""The routes of a forward to its upstream: by TCP from this machine, or through a ready pod.
 
 Every client's connection gets an upstream connection of its own, so that one that fails takes no
 other with it.
@@ -39,7 +39,7 @@ class UpstreamConnection:
 
 
 class Upstream(Protocol):
-    """A way to one upstream."""
+    """A route to one upstream."""
 
     @property
     def authority(self) -> str:
@@ -47,7 +47,7 @@ class Upstream(Protocol):
         ...
 
     async def dial(self, deadline: Deadline, *, prewarm: bool = False) -> UpstreamConnection:
-        """A connection that nobody has used; with `prewarm` also one that was opened before, and after it the
+        """A connection that is unused; with `prewarm` also one that was opened before, and after it the
         next. Raises ClusterError and OSError.
         """
         ...
@@ -89,7 +89,7 @@ class DirectRoute:
 
 
 class TlsTerminationRoute:
-    """Another way, with TLS laid over it: for clients that speak in the clear."""
+    """Another route, with TLS laid over it: for clients that speak in plaintext."""
 
     def __init__(self, below: Upstream, health: Health) -> None:
         self._below = below
@@ -116,11 +116,11 @@ class TlsTerminationRoute:
         return UpstreamConnection(channel, connected.pod)
 
     def failed(self, connected: UpstreamConnection) -> None:
-        """As for the way below."""
+        """As for the route below."""
         self._below.failed(connected)
 
     def forget(self) -> None:
-        """As for the way below."""
+        """As for the route below."""
         self._below.forget()
 
 
@@ -147,7 +147,7 @@ class PodRoute:
                     connection, deadline
                 )
             except ClusterError as error:
-                self._pods.doubt()
+                self._pods.invalidate()
                 if self._session.failed(connection, error) and not deadline.expired:
                     continue
                 raise
@@ -158,8 +158,8 @@ class PodRoute:
 
     def failed(self, connected: UpstreamConnection) -> None:
         """Ask for the ready pods before the next connection, and take another first."""
-        self._pods.doubt()
-        self._pods.avoid(connected.pod)
+        self._pods.invalidate()
+        self._pods.quarantine(connected.pod)
         self._prewarmed.drop()
 
     def forget(self) -> None:
@@ -168,7 +168,7 @@ class PodRoute:
         self._session.forget()
 
     async def _taken(self, connection: ClusterConnection, deadline: Deadline) -> Opened | None:
-        """The connection that was opened ahead, if it is as good as a fresh one would be."""
+        """The prewarmed connection, if it is as good as a fresh one would be."""
         if not self._prewarmed:
             return None
         pods, _ = await asyncio.gather(self._pods.ready(connection, deadline), self._prewarmed.ask())
@@ -176,7 +176,7 @@ class PodRoute:
         if opened is None:
             return None
         ready = any(pod.name == opened.pod for pod in pods)
-        if opened.connection is connection and ready and not self._pods.avoids(opened.pod):
+        if opened.connection is connection and ready and not self._pods.is_quarantined(opened.pod):
             return opened
         opened.channel.abort()
         return None
@@ -193,7 +193,7 @@ class PodRoute:
                 channel = await open_channel(connection, pod.namespace, pod.name, pod.port, share)
                 return Opened(channel, pod.name, connection)
             except ClusterError as error:
-                self._pods.avoid(pod.name)
+                self._pods.quarantine(pod.name)
                 failure = error
                 if deadline.expired or error.code.endswith(_NOT_THE_POD):
                     break

@@ -192,7 +192,7 @@ def runs(directory: Path) -> bool:
 def _others(directory: Path, record: Path) -> set[Path]:
     """The records of other attachments than that of `record` that the agent of `directory` is there for."""
     registry = Registry(directory)
-    return {item.record for item in registry.registrations} - {record, *registry.gone()}
+    return {item.record for item in registry.registrations} - {record, *registry.missing_records()}
 
 
 def _await_end(process: ProcessId) -> None:

@@ -29,7 +29,7 @@ def run_sync(work: Coroutine[Any, Any, Answer]) -> Answer:
     try:
         return future.result()
     except BaseException:
-        future.cancel()  # an interrupt of the caller's: nobody waits for the rest
+        future.cancel()  # an interrupt of the caller's: no caller waits for the rest
         raise
 
 

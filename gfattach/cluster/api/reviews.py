@@ -45,11 +45,12 @@ class Person:
 class Clock:
     """The API server's clock: how many seconds it is before this machine's; None where it says nothing.
 
-    `doubt` is how many seconds that may be wrong: an HTTP date has whole seconds, and an answer takes time.
+    `uncertainty` is how many seconds that may be wrong: an HTTP date has whole seconds, and an answer takes
+    time.
     """
 
     ahead: float | None
-    doubt: float
+    uncertainty: float
 
 
 async def whoami(api: Api, deadline: Deadline) -> Person:

@@ -40,7 +40,7 @@ class Survey:
 
 
 async def ready_pods(api: Api, route: Route, deadline: Deadline) -> list[ReadyPod]:
-    """The pods that take connections for `way`, at least one. Raises ClusterError, with why there is none.
+    """The pods that take connections for `route`, at least one. Raises ClusterError, with why there is none.
 
     Two questions at once where all is well; one more where no pod is ready, to say why.
     """
@@ -54,7 +54,7 @@ async def ready_pods(api: Api, route: Route, deadline: Deadline) -> list[ReadyPo
 
 
 async def survey(api: Api, route: Route, deadline: Deadline, *, with_pods: bool = False) -> Survey:
-    """What is behind `way`; `with_pods` reads all pods too, where they may be read. Raises ClusterError."""
+    """What is behind `route`; `with_pods` reads all pods too, where they may be read. Raises ClusterError."""
     import asyncio
 
     service, slices = await asyncio.gather(

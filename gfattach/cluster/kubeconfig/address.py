@@ -90,7 +90,7 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def proxy_towards(cluster: Cluster, address: Address, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy on the way to `address`, None for none. Raises ClusterError (cluster.kubeconfig.proxy)."""
+    """The proxy towards `address`, None for none. Raises ClusterError (cluster.kubeconfig.proxy)."""
     if cluster.proxy_url:
         where = f"proxy-url of the cluster {cluster.name!r} in {cluster.origin}"
         return _proxy(cluster.proxy_url, where, ("http", "https", "socks5"))

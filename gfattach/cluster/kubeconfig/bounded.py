@@ -1,4 +1,4 @@
-"""Files that somebody else wrote and a kubeconfig names: read to a limit, and never waited for."""
+"""Files that a kubeconfig names: read to a limit, and never waited for."""
 
 from __future__ import annotations
 

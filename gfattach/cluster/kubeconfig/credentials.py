@@ -1,4 +1,4 @@
-"""Who we are to an API server: the credential of a kubeconfig's user, and whom they impersonate.
+"""The credential of a kubeconfig's user, and whom they impersonate.
 
 As in kubectl, a token, a password or a client certificate of the entry comes before its plugin, a
 readable token file before a token beside it, and nothing at all is sent to a server without TLS.
@@ -110,7 +110,9 @@ def _check(user: User) -> None:
     if user.key is not None and user.key_data:
         raise _fault(user, "several", "has client-key and client-key-data", "remove one of them")
     if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
-        raise _fault(user, "impersonation", "impersonates a uid, groups or extras of nobody", "add: as: NAME")
+        raise _fault(
+            user, "impersonation", "impersonates a uid, groups or extras without a name", "add: as: NAME"
+        )
 
 
 def _certificate(user: User) -> tuple[bytes, bytes, datetime | None]:

@@ -87,7 +87,7 @@ class Kubeconfig:
 
 @dataclass(frozen=True)
 class Entries:
-    """What a context stands for. `user` None for a context that names nobody."""
+    """What a context stands for. `user` None for a context that names no user."""
 
     context: Context
     cluster: Cluster

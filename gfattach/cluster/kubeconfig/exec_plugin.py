@@ -1,7 +1,7 @@
 """Exec plugins: the programs that hand out a user's credential, as client.authentication.k8s.io has it.
 
 A plugin is run without a terminal and with a time limit; what it says on stderr goes into the error. What
-it hands out is kept by `handouts`.
+it hands out is kept by `exec_cache`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a reference to a connection: the one way in which gfattach finds an API server.
+"""The kubeconfig resolver: from a reference to a connection, for everything that asks an API server.
 
 The stages are functions of their own, so that a checklist can say at which of them it ended; `resolve`
 is all of them in order. The same serves the API calls, the probes and the agent that holds forwards.

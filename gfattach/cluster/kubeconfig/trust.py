@@ -160,7 +160,7 @@ def identify(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     if not _KEY.search(key):
         raise PemError("has a key that is not in PEM form", "key")
     if any(mark in key for mark in _ENCRYPTED):
-        raise PemError("has a key that is encrypted, and nobody to ask for its password", "key-encrypted")
+        raise PemError("has a key that is encrypted, and its password cannot be asked for", "key-encrypted")
     chain = b"\n".join(_CERTIFICATE.findall(certificate))
     try:
         with _as_file(chain + b"\n" + key) as path:

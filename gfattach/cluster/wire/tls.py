@@ -37,7 +37,7 @@ class Tls:
         self.eof = False
         self.more = False
         #: Whether the peer has said that it is the end: an end without that may be anybody's doing.
-        self.whole = False
+        self.clean_shutdown = False
         self._below = below
         self._held = False  # whether something is left to be decrypted
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -63,7 +63,7 @@ class Tls:
 
     def receive_into(self, view: memoryview) -> int:
         """Read what is there, decrypted. An end without TLS's own is an end too: it is for the
-        protocol above to know whether it was whole. Raises OSError once all bytes before it were read.
+        protocol above to know whether it was clean. Raises OSError once all bytes before it were read.
         """
         if self._error is not None:
             raise self._error
@@ -77,7 +77,7 @@ class Tls:
                 # typeshed does not know that with a buffer the answer is a number.
                 count = cast(int, read(size - total, view[total:] if total else view))
                 if not count:
-                    self.eof = self.whole = True
+                    self.eof = self.clean_shutdown = True
                     break
                 total += count
                 if not incoming.pending:

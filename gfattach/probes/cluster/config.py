@@ -99,11 +99,11 @@ CONTEXT = Probe(
 
 _CREDENTIAL_CODES = {
     "cluster.credential.held": "there is a credential to show",
-    "cluster.credential.nothing": "the user has no credential: the API server is asked as nobody",
+    "cluster.credential.nothing": "the user has no credential: the API server is asked anonymously",
     "cluster.credential.none": "the context names no user",
     "cluster.credential.auth-provider": "the user has an auth-provider of old, which is not spoken here",
     "cluster.credential.several": "the user has two credentials, of which one can be sent",
-    "cluster.credential.impersonation": "the user impersonates nobody, or a name that cannot be sent",
+    "cluster.credential.impersonation": "the user impersonates no user name, or a name that cannot be sent",
     "cluster.credential.file": "a file of the certificate or its key cannot be read",
     "cluster.credential.certificate": "the client certificate is none",
     "cluster.credential.key": "the client certificate's key is missing, or is none",
@@ -130,7 +130,7 @@ def _credential(inquiry: ClusterInquiry) -> Finding:
         shown = credential(held.entries, until(inquiry), subject.environ)
         held.connection = connection(held.entries, shown, subject.environ)
     except ClusterError as error:
-        why = "the API server answers nobody that it does not know"
+        why = "the API server answers authenticated users only"
         return failure(error.code, error, why, "see what kubectl makes of it: kubectl auth whoami")
     until_when = shown.expires.isoformat() if shown.expires else None
     if shown.authorization is None and not shown.certificate:

@@ -1,4 +1,4 @@
-"""The way into the pods: does a forward open, and do bytes come back through it?"""
+"""The forward to a pod: does it open, and do bytes come back through it?"""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _GET = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nConnection: close\r
 _UPGRADE_CODES = {
     "cluster.upgrade.open": "a forward to a pod of every Service opens",
     "cluster.upgrade.refused": "nothing listens on the port in the pod",
-    "cluster.upgrade.upgrade": "something on the way does not let a websocket through",
+    "cluster.upgrade.upgrade": "a proxy on the path does not let a websocket through",
     "cluster.upgrade.unauthorized": "the credential is not accepted any more",
     "cluster.upgrade.forbidden": "the user may not forward to pods",
     "cluster.upgrade.gone": "the pod is not there any more",
@@ -88,7 +88,7 @@ async def _open(
 async def _each(
     routes: Sequence[PodUpstream], ask: Callable[[PodUpstream], Awaitable[Answer]]
 ) -> dict[str, Answer | BaseException]:
-    """What `ask` says of every way, all asked at once."""
+    """What `ask` says of every route, all asked at once."""
     import asyncio
 
     answers = await asyncio.gather(*(ask(route) for route in routes), return_exceptions=True)
@@ -104,7 +104,7 @@ def _readiness(inquiry: ClusterInquiry, route: PodUpstream) -> bytes:
 
 
 def _pods(inquiry: ClusterInquiry, route: PodUpstream) -> list[ReadyPod]:
-    """The ready pods behind `way`, as `cluster.service` found them."""
+    """The ready pods behind `route`, as `cluster.service` found them."""
     found = inquiry.known("cluster.service", "pods", {}).get(shown(route), [])
     return [ReadyPod(namespace, name, port) for namespace, name, port in found]
 
@@ -122,7 +122,7 @@ def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
     for name, answer in answers.items():
         if isinstance(answer, ClusterError):
             kind = answer.kind if isinstance(answer, ChannelError) else "unanswered"
-            why = f"every connection to {name} would end the same way"
+            why = f"every connection to {name} would end so"
             return failure(f"cluster.upgrade.{kind}", answer, why, *_by_hand(inquiry, services, kind))
         if isinstance(answer, BaseException):
             raise answer
@@ -176,7 +176,7 @@ def _ask_cache(inquiry: ClusterInquiry) -> Finding:
         if protocol == WireProtocol.SILENT:
             return fail(
                 "cluster.cache.silent",
-                f"{name} takes connections and says nothing, neither to HTTP/2 nor to HTTP/1.1",
+                f"{name} accepts connections but sends no response (timeout), to HTTP/2 and to HTTP/1.1",
                 "a client of it would wait for minutes",
                 *_by_hand(inquiry, services),
                 "see whether the cache hangs: kubectl logs of its pod",
@@ -187,7 +187,7 @@ def _ask_cache(inquiry: ClusterInquiry) -> Finding:
     if WireProtocol.UNKNOWN in heard.values():
         return warn(
             "cluster.cache.unknown",
-            said.replace(f"in {WireProtocol.UNKNOWN}", "in no language that is known here"),
+            said.replace(f"in {WireProtocol.UNKNOWN}", "in no protocol that is known here"),
             "caches speak gRPC or HTTP: this may be another service",
             "see which port the cache has: gfattach site show",
             heard=heard,

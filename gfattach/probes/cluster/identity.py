@@ -1,4 +1,4 @@
-"""Whom the API server takes us for, and what an operator published for everybody."""
+"""Who am I to the API server, and what an operator published for everybody."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gfattach.site.profile import parse_profile, profile_name
 _IDENTITY_CODES = {
     "cluster.identity.known": "the API server knows who this is",
     "cluster.identity.hidden": "the API server accepts the credentials and does not say for whom",
-    "cluster.identity.anonymous": "the API server takes this for nobody: no credential reached it",
+    "cluster.identity.anonymous": "the API server takes this for system:anonymous: no credential reached it",
     "cluster.identity.refused": "the API server refuses the credentials, or they have expired (401)",
     "cluster.identity.foreign": "something else than an API server answers",
     "cluster.identity.failed": "the API server cannot answer now",
@@ -52,7 +52,7 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
         return fail(
             "cluster.identity.anonymous",
             f"{reached.authority} takes this for system:anonymous: no credential reached it",
-            "nobody may read Services or forward ports as a rule, and it is not what the kubeconfig meant",
+            "anonymous users may not forward ports as a rule, and it is not what the kubeconfig meant",
             whoami,
             "a proxy that ends TLS takes a client certificate away: use a token with it",
         )
@@ -81,7 +81,7 @@ def _refused(inquiry: ClusterInquiry) -> Finding:
     return fail(
         "cluster.identity.refused",
         f"401: {server} refuses the credential of the user {user} ({source}), or it has expired",
-        "the API server answers nobody that it does not know",
+        "the API server answers authenticated users only",
         "log in again, as you did first, then: kubectl auth whoami",
         "a kubeconfig of a cluster that was made anew has to be fetched anew",
     )
@@ -89,7 +89,7 @@ def _refused(inquiry: ClusterInquiry) -> Finding:
 
 IDENTITY = Probe(
     "cluster.identity",
-    "whom does the API server take us for",
+    "who am I (as kubectl auth whoami)",
     _identity,
     _IDENTITY_CODES,
     ("cluster.tls",),
@@ -116,7 +116,7 @@ def _profile(inquiry: ClusterInquiry) -> Finding:
     try:
         values = parse_profile(data, source)
     except UsageError as error:
-        why = "half of a site is worse than none: nothing of it is used"
+        why = "a part of a site is worse than none: nothing of it is used"
         hints = error.hints or (
             f"an operator corrects it: kubectl -n {namespace} edit configmap {subject.profile}",
         )

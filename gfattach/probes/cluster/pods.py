@@ -51,7 +51,7 @@ def _not_there(error: ClusterError) -> Finding:
     why = "a forward leads to a ready pod of the Service: there is none to lead to"
     if error.code in _CODES:
         return failure(error.code, error, why)
-    why = "a forward leads to a ready pod of the Service: there is no way to know one"
+    why = "a forward leads to a ready pod of the Service: it cannot be known which"
     return failure("cluster.service.failed", error, why, "ask by hand: kubectl get services,endpointslices")
 
 

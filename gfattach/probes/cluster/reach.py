@@ -1,4 +1,4 @@
-"""The way to the API server: name, proxy and port, then its certificate, then its clock."""
+"""The network path to the API server: name, proxy and port, then its certificate, then its clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REACH_CODES = {
     "cluster.reach.dns": "the API server's name has no address",
     "cluster.reach.refused": "nothing listens on the API server's port",
     "cluster.reach.silent": "the API server, or the proxy before it, does not answer",
-    "cluster.reach.unreachable": "there is no way to the API server's network",
+    "cluster.reach.unreachable": "there is no route to the API server's network",
     "cluster.reach.proxy-refused": "nothing listens on the proxy's port",
     "cluster.reach.proxy-auth": "the proxy wants other credentials",
     "cluster.reach.proxy-failed": "the proxy does not connect to the API server, or is none",
@@ -97,7 +97,7 @@ def _tls(inquiry: ClusterInquiry) -> Finding:
         certificate = _dialled(connection, until(inquiry))
     except DialError as error:
         kind = error.kind.removeprefix("tls-") if error.kind.startswith("tls-") else "lost"
-        why = "credentials are shown to nobody whose certificate is not accepted"
+        why = "no credentials are sent to a server whose certificate fails verification"
         return failure(f"cluster.tls.{kind}", error, why, "ask again; if it stays: kubectl version")
     if connection.insecure:
         return ok(
@@ -111,7 +111,7 @@ def _tls(inquiry: ClusterInquiry) -> Finding:
         return warn(
             "cluster.tls.soon",
             f"the certificate of {connection.authority} expires in {left}",
-            "from then on nobody can ask the cluster anything, and every forward into it ends",
+            "from then on nothing can be asked of the cluster, and every forward into it ends",
             "tell the operator; on a cluster of kubeadm: kubeadm certs check-expiration",
             **data,
         )
@@ -137,8 +137,8 @@ def _clock(inquiry: ClusterInquiry) -> Finding:
     if found.ahead is None:
         return skip("cluster.clock.unknown", "the answer of the API server has no date")
     seconds = abs(found.ahead)
-    data = {"ahead_seconds": round(found.ahead, 2), "doubt_seconds": round(found.doubt, 2)}
-    if seconds <= SKEW_SECONDS + found.doubt:
+    data = {"ahead_seconds": round(found.ahead, 2), "uncertainty_seconds": round(found.uncertainty, 2)}
+    if seconds <= SKEW_SECONDS + found.uncertainty:
         return ok("cluster.clock.same", "the clocks agree, to a few seconds", **data)
     side = "behind" if found.ahead > 0 else "ahead"
     return warn(

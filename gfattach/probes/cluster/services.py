@@ -13,7 +13,7 @@ from gfattach.probes.cluster.subject import ClusterSubject
 
 STAGE: Stage[ClusterSubject] = Stage(
     "services",
-    "open the way to the caches",
+    "open a forward to the caches",
     (RIGHTS, SERVICE, UPGRADE, CACHE),
     headline="cluster.service",
 )

@@ -1,6 +1,6 @@
 """Stage "cluster": from the kubeconfig to what the operator published, in the order in which it is used.
 
-What is asked of the Services that are to be forwarded is a stage of its own, `cluster_services`: which
+What is asked of the Services that are to be forwarded is a stage of its own, `services`: which
 ones they are may be known only from what the operator published.
 """
 

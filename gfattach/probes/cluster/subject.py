@@ -50,7 +50,7 @@ class ClusterSubject:
     """Which cluster is asked, and for what.
 
     `services` are the ports that will be forwarded, () while they are not known; `names` are those that their
-    certificates are for, by `choose.shown`, where the ports speak TLS; `profile` names the
+    certificates are for, by `endpoint_selection.shown`, where the ports speak TLS; `profile` names the
     ConfigMap; `environ` is where kubectl would run, that of this process by default. `held` fills as the
     probes go: a connection in it is used as it is.
     """
@@ -71,7 +71,7 @@ class ClusterSubject:
 
     @property
     def api(self) -> Api:
-        """The API server, once there is a connection; for coroutines that `background.run_sync` runs."""
+        """The API server, once there is a connection; for coroutines that `loop.run_sync` runs."""
         held = self.held
         if held.api is None:
             from gfattach.cluster.api.client import Api

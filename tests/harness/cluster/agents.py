@@ -177,7 +177,7 @@ class Carrier:
             connection.close()
 
 
-def as_stranger(*args: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[bytes]:
+def as_another_user(*args: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[bytes]:
     """Run a program as another user; skips where that cannot be done."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv (apt install util-linux) to be another user")
