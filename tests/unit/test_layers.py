@@ -1,50 +1,70 @@
-"""Arrows go down: no module imports from a layer above its own (docs/architecture.md)."""
+"""Arrows go down, as docs/architecture.md draws them, and no two packages need each other."""
 
 import ast
+import itertools
+import re
 from pathlib import Path
 
 import gfattach
 
 ROOT = Path(gfattach.__file__).parent
+PAGE = (Path(__file__).parents[2] / "docs/architecture.md").read_text(encoding="utf-8")
 
-#: From the ground up; names in one row may import one another.
-LAYERS = (
-    ("core", "_templates"),
-    ("undo",),
-    ("tls",),
-    ("reapi", "nixcache", "bazel", "nix", "cluster", "credential"),
-    ("agent",),
-    ("proof", "fragments", "site", "trial", "contract"),
-    ("probes",),
-    ("attach",),
-    ("operator",),
-    ("codes",),
-    ("report",),
-    ("cli",),
-    ("__main__",),
-)
-FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
+#: From the ground up, as the page has them; the templates of a wheel are beside the code.
+ROWS = re.search(r"```layers\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()
+FLOOR = {row.split()[0]: floor for floor, row in enumerate(reversed(ROWS))}
 
 
-def imports(path):
-    """Top-level packages of gfattach that the file imports, at any depth of its code."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gfattach."):
-            yield node.module.split(".")[1]
-        elif isinstance(node, ast.ImportFrom) and node.module == "gfattach":
-            yield from (alias.name for alias in node.names if alias.name in FLOOR)
+def name_of(path):
+    """The dotted name of a module, without `gfattach.` itself."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+SOURCES = {
+    name_of(path): ast.parse(path.read_text(encoding="utf-8"))
+    for path in ROOT.rglob("*.py")
+    if not path.name.endswith("_pb2.py") and path.parent.name != "_templates"
+}
+
+
+def imports(tree):
+    """The modules of gfattach that a module imports, at any depth of its code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "gfattach":
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}".partition(".")[2]
+                yield whole if whole in SOURCES else node.module.partition(".")[2]
         elif isinstance(node, ast.Import):
-            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("gfattach."))
+            yield from (a.name.partition(".")[2] for a in node.names if a.name.startswith("gfattach."))
 
 
-def test_every_module_has_its_floor_and_imports_only_from_below():
-    broken = []
-    for path in ROOT.rglob("*.py"):
-        own = path.relative_to(ROOT).parts[0].removesuffix(".py")
-        if own == "__init__" or path.name.endswith("_pb2.py"):
-            continue
-        assert own in FLOOR, f"{own} has no floor: give it one in docs/architecture.md and here"
-        broken += [
-            f"{path.relative_to(ROOT)} imports {name}" for name in imports(path) if FLOOR[name] > FLOOR[own]
-        ]
-    assert broken == []
+ARROWS = {(name, target) for name, tree in SOURCES.items() for target in imports(tree) if name and target}
+
+
+def test_every_package_has_its_row_and_imports_only_from_below():
+    packages = {name.split(".")[0] for name in SOURCES if name}
+    assert packages == set(FLOOR), "give a new package its row in docs/architecture.md"
+    above = {
+        f"{name} imports {target}"
+        for name, target in ARROWS
+        if (own := name.split(".")[0]) != (other := target.split(".")[0]) and FLOOR[other] >= FLOOR[own]
+    }
+    assert above == set()
+
+
+def test_no_two_sub_packages_of_a_package_depend_on_each_other():
+    between = {}
+    for name, target in ARROWS:
+        own, other = name.split("."), target.split(".")
+        if len(own) > 1 and len(other) > 1 and own[0] == other[0] and own[1] != other[1]:
+            between.setdefault((f"{own[0]}.{own[1]}", f"{other[0]}.{other[1]}"), f"{name} imports {target}")
+    both = {pair: between[pair] for pair in between if pair[::-1] in between}
+    assert both == {}
+
+
+def test_no_package_is_flat():
+    """At most 17 modules stand beside each other, an empty `__init__` not counted."""
+    folders = itertools.groupby(sorted(ROOT.rglob("*.py")), key=lambda path: path.parent)
+    counted = {folder: sum(path.name != "__init__.py" for path in paths) for folder, paths in folders}
+    assert {folder.relative_to(ROOT).as_posix(): n for folder, n in counted.items() if n > 17} == {}
