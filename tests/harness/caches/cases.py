@@ -85,5 +85,5 @@ class Case:
     tls: Callable[[Bench], TlsFiles] | None = None
 
 
-def ask(port, scheme="grpc", host="127.0.0.1", **options):
+def ask(port: int, scheme: str = "grpc", host: str = "127.0.0.1", **options):
     return Run().stage(STAGE, CacheTarget(Endpoint(scheme, host, port), **options)).findings

@@ -7,7 +7,7 @@ from tests.harness.caches.cases import PAGE, Bench, Case, serving
 from tests.harness.machine import faulty_servers as faults
 
 
-def talking_http2(connection):
+def talking_http2(connection) -> None:
     """What an ingress does that sends every stranger to a login page: over HTTP/2, and over HTTP/1.1."""
     if not connection.recv(65536).startswith(b"PRI"):
         connection.sendall(PAGE)

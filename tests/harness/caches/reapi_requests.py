@@ -22,7 +22,7 @@ def soon():
     return Deadline.after(20)
 
 
-def http_at(port, scheme="http", host="127.0.0.1", path="", **options):
+def http_at(port: int, scheme: str = "http", host: str = "127.0.0.1", path: str = "", **options):
     return HttpCache(CacheTarget(Endpoint(scheme, host, port, path), **options))
 
 

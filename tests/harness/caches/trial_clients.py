@@ -25,7 +25,7 @@ CONTENT = b"what a build made\n" * 100_000  # several messages long
 class Client:
     """The calls of the protocol, bare, with the types that they take and give."""
 
-    def __init__(self, port):
+    def __init__(self, port: int) -> None:
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
 
     def call(self, method, request, answer):
@@ -36,15 +36,15 @@ class Client:
         )
         return stub(request, timeout=CALL_SECONDS)
 
-    def capabilities(self, instance=""):
+    def capabilities(self, instance: str = ""):
         request = pb.GetCapabilitiesRequest(instance_name=instance)
         return self.call(f"{REAPI}.Capabilities/GetCapabilities", request, pb.ServerCapabilities)
 
-    def get_action(self, action, instance=""):
+    def get_action(self, action, instance: str = ""):
         request = pb.GetActionResultRequest(instance_name=instance, action_digest=action.message())
         return self.call(f"{REAPI}.ActionCache/GetActionResult", request, pb.ActionResult)
 
-    def update_action(self, action, result, instance=""):
+    def update_action(self, action, result, instance: str = ""):
         request = pb.UpdateActionResultRequest(
             instance_name=instance, action_digest=action.message(), action_result=result
         )
@@ -74,7 +74,7 @@ class Client:
         answer = self.call(method, request, pb.BatchReadBlobsResponse)
         return [(Digest.read(one.digest), one.status.code, one.data) for one in answer.responses]
 
-    def read(self, name, offset=0, limit=0):
+    def read(self, name: str, offset: int = 0, limit: int = 0):
         stub = self.channel.unary_stream(
             f"{STREAM}/Read",
             request_serializer=pb.ReadRequest.SerializeToString,
@@ -91,7 +91,7 @@ class Client:
         )
         return stub(iter(requests), timeout=CALL_SECONDS).committed_size
 
-    def write(self, digest, content, instance="", chunk=64 * 1024):
+    def write(self, digest, content, instance: str = "", chunk=64 * 1024):
         name = upload_name(digest, instance)
         offsets = range(0, max(1, len(content)), chunk)
         return self.write_requests(
@@ -104,21 +104,21 @@ class Client:
             for offset in offsets
         )
 
-    def query(self, name):
+    def query(self, name: str):
         request = pb.QueryWriteStatusRequest(resource_name=name)
         answer = self.call(f"{STREAM}/QueryWriteStatus", request, pb.QueryWriteStatusResponse)
         return answer.committed_size, answer.complete
 
-    def health(self, service=""):
+    def health(self, service: str = ""):
         request = pb.HealthCheckRequest(service=service)
         return self.call("/grpc.health.v1.Health/Check", request, pb.HealthCheckResponse).status
 
 
-def upload_name(digest, instance=""):
+def upload_name(digest, instance: str = "") -> str:
     return f"{prefix(instance)}uploads/{uuid.uuid4()}/blobs/{digest.hash}/{digest.size}"
 
 
-def blob_name(digest, instance=""):
+def blob_name(digest, instance: str = "") -> str:
     return f"{prefix(instance)}blobs/{digest.hash}/{digest.size}"
 
 

@@ -21,7 +21,7 @@ READY_SECONDS = 30.0
 needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 
 
-def wait_for(condition, seconds=READY_SECONDS):
+def wait_for(condition, seconds=READY_SECONDS) -> None:
     deadline = Deadline.after(seconds)
     while not condition():
         assert not deadline.expired, "waited in vain"
@@ -33,7 +33,7 @@ def start(directory, **options) -> TrialState:
 
 
 @contextlib.contextmanager
-def somebody_at(port):
+def somebody_at(port: int):
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", port))

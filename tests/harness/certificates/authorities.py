@@ -55,13 +55,13 @@ def bench(pki, others, tmp_path):
     return Bench(pki, others, tmp_path)
 
 
-def ask(subject):
+def ask(subject: str):
     """The findings by topic, in the stage's order."""
     found = Run().stage(stage_of(subject.purpose), subject).findings
     return {name.rpartition(".")[2]: finding for name, finding in found.items()}
 
 
-def endpoint(bench, port, **changes):
+def endpoint(bench, port: int, **changes):
     """The cache at `port` as a subject that trusts our authority."""
     subject = CertificateSubject(
         Purpose.CACHE,

@@ -24,7 +24,7 @@ def server(pki):
         yield port
 
 
-def to(port, pki=None, *, host="127.0.0.1", server_name=NAME, client=None, **more):
+def to(port: int, pki=None, *, host: str = "127.0.0.1", server_name: str = NAME, client=None, **more):
     context = None
     if pki is not None:
         context = ssl.create_default_context(cafile=str(pki.ca))
@@ -33,12 +33,12 @@ def to(port, pki=None, *, host="127.0.0.1", server_name=NAME, client=None, **mor
     return ClusterConnection(host, port, "default", tls=context, server_name=server_name, **more)
 
 
-def status(connection, seconds=5.0):
+def status(connection, seconds: float = 5.0):
     answer = asyncio.run(request(connection, Request("GET", "/version"), Deadline.after(seconds)))
     return answer.status
 
 
-def failure(connection, seconds=5.0):
+def failure(connection, seconds: float = 5.0):
     """The error of a dial, or of the request after it where the dial succeeds."""
     with pytest.raises(DialError) as failed:
         status(connection, seconds)

@@ -9,7 +9,7 @@ import pytest
 from gfattach.core import paths, redact
 
 
-def jwt(**claims):
+def jwt(**claims) -> str:
     """A JWT with `claims`; its signature is a text, for nobody here verifies it."""
 
     def part(value):
@@ -18,7 +18,7 @@ def jwt(**claims):
     return f"{part({'alg': 'RS256', 'typ': 'JWT'})}.{part(claims)}.c2lnbmF0dXJl"
 
 
-def good_jwt(seconds=7200, **claims):
+def good_jwt(seconds: int = 7200, **claims):
     return jwt(exp=int(time.time()) + seconds, **claims)
 
 

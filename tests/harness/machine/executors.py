@@ -19,27 +19,27 @@ class Route:
     variables: dict[str, str] = field(default_factory=dict)
 
 
-def rc(*lines, code=ENDPOINT, place=""):
+def rc(*lines, code=ENDPOINT, place: str = ""):
     return Route({".bazelrc": "\n".join(lines) + "\n"}, code, place)
 
 
-def strategy(*lines, place=".bazelrc:1"):
+def strategy(*lines, place: str = ".bazelrc:1"):
     return rc(*lines, code=STRATEGY, place=place)
 
 
-def wrapper(body, code=WRAPPER, place="tools/bazel:2", **files):
+def wrapper(body, code=WRAPPER, place: str = "tools/bazel:2", **files):
     return Route({"tools/bazel": f"#!/bin/sh\n{body}\n", **files}, code, place)
 
 
-def policy(flag, value, behaviour=""):
+def policy(flag, value, behaviour: str = "") -> str:
     set_value = f"set_value{{flag_value:'{value}' {behaviour}}}"
     return f"startup --invocation_policy=\"flag_policies{{flag_name:'{flag}' {set_value}}}\""
 
 
-def encoded(flag, value):
+def encoded(flag, value) -> str:
     """The same as it is sent, in base64, as Bazel takes it."""
 
-    def field(number, content):
+    def field(number: int, content):
         return bytes([number << 3 | 2, len(content)]) + content
 
     sets = field(1, flag.encode()) + field(3, field(1, value.encode()))

@@ -8,20 +8,20 @@ import os
 VARIABLE = "GFATTACH_CODES_RECORD"
 
 
-def install(directory):
+def install(directory) -> None:
     """Have every finding and every error of this process appended to a file of its own in `directory`."""
     from gfattach.core import errors, finding
 
-    def note(code, seen, why, hints):
+    def note(code, seen, why, hints) -> None:
         line = json.dumps({"code": code, "seen": seen, "why": why, "hints": [*map(str, hints)]})
         with contextlib.suppress(OSError), open(f"{directory}/{os.getpid()}.jsonl", "a") as file:  # noqa: PTH123
             file.write(line + "\n")
 
-    def wrap(kind, told):
+    def wrap(kind, told) -> None:
         made = kind.__init__
 
         @functools.wraps(made)
-        def init(self, *args, **kwargs):
+        def init(self, *args, **kwargs) -> None:
             made(self, *args, **kwargs)
             note(*told(self))
 

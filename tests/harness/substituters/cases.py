@@ -37,7 +37,7 @@ def _attic_broken(rig):
     return replace(target, endpoint=replace(rig.cache(routes).endpoint, path="/main"))
 
 
-def token(rights=None, lasts=3600.0):
+def token(rights=None, lasts: float = 3600.0):
     """A token as Attic makes them, with nobody's signature."""
     claim = {"https://jwt.attic.rs/v1": {"caches": {"*": rights or {}}}, "exp": time.time() + lasts}
     parts = ({"alg": "HS256", "typ": "JWT"}, claim)
@@ -45,7 +45,7 @@ def token(rights=None, lasts=3600.0):
     return ".".join((*texts, "c2ln"))
 
 
-def _with_token(text):
+def _with_token(text: str):
     return lambda rig: rig.cache(rig.good(), headers=(("Authorization", f"Bearer {text}"),))
 
 

@@ -39,11 +39,11 @@ ACCESS_DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"
 # What every request may run into: the same for the info, a narinfo and a NAR.
 
 
-def _fault(name, reply):
+def _fault(name: str, reply):
     return lambda rig: rig.cache(rig.good(**{name: reply}))
 
 
-def _silent_at(name):
+def _silent_at(name: str):
     def arrange(rig):
         rig.soon()
         return _from_the_second(name, hang)(rig)
@@ -51,7 +51,7 @@ def _silent_at(name):
     return arrange
 
 
-def _from_the_second(name, reply):
+def _from_the_second(name: str, reply):
     """The probe of the protocol asks for the info first, and gets it."""
 
     def arrange(rig):
@@ -82,7 +82,7 @@ def _authority_gone_after(path, times):
         routes = rig.good()
         reply = routes[path]
 
-        def take_away(connection):
+        def take_away(connection) -> None:
             file.unlink(missing_ok=True)
             connection.sendall(reply)
 
@@ -98,7 +98,7 @@ def _bad_header(rig):
 ELSEWHERE = redirect("http://minio.storage.invalid/bucket/file?X-Amz-Signature=s3cret")
 
 
-def _faults(name, handshake, unusable):
+def _faults(name: str, handshake, unusable):
     return {
         f"substituter.{name}.unauthorised": _fault(name, answer(b"who are you\n", 401)),
         f"substituter.{name}.forbidden": _fault(name, answer(b"not for you\n", 403)),

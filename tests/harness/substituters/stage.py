@@ -50,7 +50,7 @@ def authority(tmp_path_factory):
 class Rig:
     """What a case arranges a cache with; all of it ends with the test."""
 
-    def __init__(self, stack, tmp_path, authority, monkeypatch):
+    def __init__(self, stack, tmp_path, authority, monkeypatch) -> None:
         self.stack = stack
         self.tmp_path = tmp_path
         self.authority = authority
@@ -58,11 +58,11 @@ class Rig:
         self.seconds = 20.0
         self.path = SIGNED
 
-    def target(self, port, scheme="http", host="127.0.0.1", **options):
+    def target(self, port: int, scheme: str = "http", host: str = "127.0.0.1", **options):
         options = {"public_keys": (TRUSTED,), "probe_path": str(self.path)} | options
         return SubstituterTarget(Endpoint(scheme, host, port), **options)
 
-    def cache(self, routes, scheme="http", context=None, **options):
+    def cache(self, routes, scheme: str = "http", context=None, **options):
         """A target whose cache has `routes`."""
         if scheme == "https":
             context = context or self.authority.context("127.0.0.1")
@@ -82,11 +82,11 @@ class Rig:
         """A target at a bare socket."""
         return self.target(self.stack.enter_context(faults.talking(handle)), **options)
 
-    def soon(self):
+    def soon(self) -> None:
         """Shorten the deadlines: what is silent is silent however long one waits."""
         self.seconds = 1.0
 
-    def proxied(self, proxy):
+    def proxied(self, proxy) -> None:
         self.monkeypatch.setenv("http_proxy", proxy)
 
 
@@ -105,6 +105,6 @@ def rig(tmp_path, authority, monkeypatch):
         yield Rig(stack, tmp_path, authority, monkeypatch)
 
 
-def ask(target, seconds=20.0):
+def ask(target, seconds: float = 20.0):
     probes = tuple(replace(probe, seconds=seconds) for probe in STAGE.probes)
     return Run().stage(Stage(STAGE.name, STAGE.title, probes), target).findings

@@ -35,7 +35,7 @@ def data(content):
     return base64.b64encode(content).decode()
 
 
-def empty(document):
+def empty(document) -> None:
     document.update(clusters=[], contexts=[], users=[])
 
 
@@ -43,7 +43,7 @@ def context(**entry):
     return lambda document: document["contexts"][0]["context"].update(entry)
 
 
-def without_user(document):
+def without_user(document) -> None:
     del document["contexts"][0]["context"]["user"]
 
 
@@ -55,7 +55,7 @@ def certificate(bench, pair=None, **entry):
 
 
 @contextlib.contextmanager
-def unreviewed(bench, subject):
+def unreviewed(bench, subject: str):
     with bench.without_reviews():
         yield subject
 

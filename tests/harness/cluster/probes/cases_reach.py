@@ -32,7 +32,7 @@ def refusing_proxy(bench):
 def https_proxy(bench):
     context = bench.theirs.context("127.0.0.1")
 
-    def handle(connection):
+    def handle(connection) -> None:
         context.wrap_socket(connection, server_side=True)
 
     return bench.proxied(handle, "https")
@@ -68,7 +68,7 @@ REACH_CASES = [
 def tls_server(bench, context):
     """A server whose handshake is all there is."""
 
-    def handle(connection):
+    def handle(connection) -> None:
         with context.wrap_socket(connection, server_side=True) as session:
             session.recv(1)
 
@@ -97,7 +97,7 @@ def once(bench):
     with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
         listener.settimeout(10)
 
-        def serve():
+        def serve() -> None:
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
                 listener.close()
@@ -205,7 +205,7 @@ def renewing(bench, second):
     return bench.plugin(f"if [ -s {mark} ]; then {second}; else echo x >{mark}; echo '{first}'; fi")
 
 
-def handing_out(bench):
+def handing_out(bench) -> str:
     answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
     return f"echo '{json.dumps(answer | {'status': {'token': bench.token()}})}'"
 

@@ -49,7 +49,7 @@ RIGHTS_CASES = [
 
 
 @contextlib.contextmanager
-def pods(bench, *, keep=True, **unready):
+def pods(bench, *, keep: bool = True, **unready):
     """Pods that wait for these reasons, beside the ready one or in its place."""
     if not keep:
         bench.cluster.delete_pod(POD)
