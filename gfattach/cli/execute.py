@@ -20,7 +20,7 @@ from gfattach.core.engine import Observer, Report, Run
 from gfattach.core.errors import ExitCode, GfattachError
 from gfattach.core.redact import redact
 
-OUTPUTS = ("text", "plain", "json", "github")
+OUTPUTS = ("text", "plain", "json", "github", "junit")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "-o",
             type=click.Choice(OUTPUTS),
             default="text",
-            help="text (live on a terminal), plain, json (one document), github (annotations and summary).",
+            help="text (live on a terminal), plain, json (one document), github (annotations and summary), junit.",
         ),
     ):
         command = decorate(command)
@@ -120,6 +120,10 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
         from gfattach.report.document import document
 
         print(json.dumps(document(command, report, outcome.exit_code, outcome.result, error), indent=2))
+    elif output == "junit":
+        from gfattach.report.junit import junit
+
+        print(junit(command, report, error), end="")
     else:
         for line in outcome.lines:
             print(redact(line))

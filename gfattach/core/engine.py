@@ -40,7 +40,7 @@ class StageResult:
         if not self.findings:
             return Status.OK
         statuses = {finding.status for finding in self.findings.values()}
-        for status in (Status.FAIL, Status.WARN, Status.OK):
+        for status in (Status.FAIL, Status.WARN, Status.UNKNOWN, Status.OK):
             if status in statuses:
                 return status
         return Status.SKIP

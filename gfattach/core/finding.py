@@ -23,12 +23,13 @@ PROBE_SECONDS = 5.0
 
 
 class Status(StrEnum):
-    """How a finding is to be taken. A skip is never a pass."""
+    """How a finding is to be taken. A skip is never a pass; unknown is what may not be looked at."""
 
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
     SKIP = "skip"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ def fail(code: str, seen: str, why: str, *hints: str, **data: Any) -> Finding:
 def skip(code: str, reason: str, *hints: str, **data: Any) -> Finding:
     """A question that was not asked, and the reason."""
     return Finding(code, Status.SKIP, reason, hints=hints, data=data)
+
+
+def unknown(code: str, seen: str, *hints: str, **data: Any) -> Finding:
+    """A question that may not be answered here: `seen` names the right that is missing."""
+    return Finding(code, Status.UNKNOWN, seen, hints=hints, data=data)
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ def _unmet(probe: Probe[Any], known: Mapping[str, Finding]) -> Finding | None:
         finding = known.get(need)
         if finding is None:
             return skip("engine.needs", f"not asked: {need} was not asked")
-        if finding.status in (Status.FAIL, Status.SKIP):
-            verdict = "failed" if finding.failed else "was skipped"
+        if finding.status in (Status.FAIL, Status.SKIP, Status.UNKNOWN):
+            verdict = {Status.FAIL: "failed", Status.SKIP: "was skipped"}.get(finding.status, "is unknown")
             return skip("engine.needs", f"not asked: {need} {verdict}")
     return None
 

@@ -1,4 +1,8 @@
-"""What a CI job on GitHub reads: annotations as workflow commands, and a step summary in Markdown."""
+"""What a CI job on GitHub reads: annotations as workflow commands, and a step summary in Markdown.
+
+GitHub shows ten errors and ten warnings a step and drops the rest without a word; a summary of more than
+1 MiB is refused whole. So nine of a kind are shown, and how many more there are; a longer summary is cut.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,28 @@ from gfattach.report.text import headline, seconds
 
 _LEVEL = {Status.FAIL: "error", Status.WARN: "warning"}
 
+#: Annotations of one level that are shown before a last one that counts the others.
+MOST_ANNOTATIONS = 9
+
+#: Bytes of a step summary.
+MOST_SUMMARY = 1024 * 1024
+
 
 def workflow_commands(report: Report | None, error: GfattachError | None) -> Iterator[str]:
     """A workflow command for each failed or doubtful finding, and for the failure that ended the run."""
+    annotations: dict[str, list[tuple[str, str]]] = {"error": [], "warning": []}
     for probe, finding in (report.findings if report else {}).items():
         level = _LEVEL.get(finding.status)
         if level is not None:
             text = "\n".join([finding.seen, *([finding.why] if finding.why else []), *finding.hints])
-            yield f"::{level} title={_property(f'{probe} {finding.code}')}::{_data(text)}"
+            annotations[level].append((f"{probe} {finding.code}", text))
     if error is not None and (report is None or report.showing(error) is None):
-        text = "\n".join([error.fact, *error.hints])
-        yield f"::error title={_property(error.code)}::{_data(text)}"
+        annotations["error"].append((error.code, "\n".join([error.fact, *error.hints])))
+    for level, found in annotations.items():
+        for title, text in found[:MOST_ANNOTATIONS]:
+            yield f"::{level} title={_property(title)}::{_data(text)}"
+        if (more := len(found) - MOST_ANNOTATIONS) > 0:
+            yield f"::{level} title=gfattach::and {more} more: see the step summary"
 
 
 def step_summary(
@@ -43,7 +58,21 @@ def step_summary(
                 # The one finding of a step took as long as the step did.
                 took = seconds(stage.seconds if len(stage.findings) == 1 else finding.seconds)
                 lines.append(f"| {stage.name} | {finding.status.value} | {took} | {_cell(finding.seen)} |")
-    return "\n".join(lines) + "\n"
+    return _cut(lines)
+
+
+def _cut(lines: list[str]) -> str:
+    """The lines as far as GitHub takes them, whole, with a last one that says so where some are left out."""
+    last = "… and more, which GitHub would not take"
+    room = MOST_SUMMARY - len(last.encode()) - 2
+    kept: list[str] = []
+    for line in lines:
+        room -= len(line.encode()) + 1
+        if room < 0:
+            kept += ["", last]
+            break
+        kept.append(line)
+    return "\n".join(kept) + "\n"
 
 
 def _data(text: str) -> str:

@@ -14,13 +14,14 @@ from rich.text import Text
 from gfattach.core.engine import StageResult
 from gfattach.core.finding import Finding, Status
 from gfattach.core.redact import redact
-from gfattach.report.text import NAME_WIDTH, detail_lines, finding_lines, stage_summary
+from gfattach.report.text import NAME_WIDTH, SHOWN, detail_lines, finding_lines, stage_summary
 
 _MARKS = {
     Status.OK: ("✓", "green"),
     Status.WARN: ("!", "yellow"),
     Status.FAIL: ("✗", "red"),
     Status.SKIP: ("-", "dim"),
+    Status.UNKNOWN: ("?", "magenta"),
 }
 
 
@@ -70,7 +71,7 @@ class LiveObserver:
         for finding in findings:
             if len(findings) == 1:
                 lines = list(detail_lines(finding))
-            elif finding.status in (Status.WARN, Status.FAIL) or self.verbose:
+            elif finding.status in SHOWN or self.verbose:
                 lines = [f"    {text}" for text in finding_lines(finding)]
             else:
                 continue

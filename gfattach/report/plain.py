@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from gfattach.core.engine import StageResult
-from gfattach.core.finding import Finding, Status
+from gfattach.core.finding import Finding
 from gfattach.core.redact import redact
-from gfattach.report.text import detail_lines, finding_lines, stage_line
+from gfattach.report.text import SHOWN, detail_lines, finding_lines, stage_line
 
 
 class PlainObserver:
@@ -38,7 +38,7 @@ class PlainObserver:
         for finding in findings:
             if len(findings) == 1:
                 lines = detail_lines(finding)
-            elif finding.status in (Status.WARN, Status.FAIL) or self.verbose:
+            elif finding.status in SHOWN or self.verbose:
                 lines = (f"      {line}" for line in finding_lines(finding))
             else:
                 continue

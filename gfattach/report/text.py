@@ -15,6 +15,9 @@ from gfattach.core.redact import redact
 #: Width of the column that holds stage names.
 NAME_WIDTH = 12
 
+#: What is shown in full below its stage without being asked for.
+SHOWN = (Status.WARN, Status.FAIL, Status.UNKNOWN)
+
 
 def seconds(value: float) -> str:
     """A duration for people: two decimals below ten seconds, one above."""
@@ -40,8 +43,10 @@ def stage_summary(result: StageResult) -> str:
     skipped = sum(finding.status is Status.SKIP for finding in findings)
     parts = [f"{sum(finding.status is Status.OK for finding in findings)} of {len(findings)} ok"]
     parts += [f"{skipped} skipped"] if skipped else []
+    unknown = sum(finding.status is Status.UNKNOWN for finding in findings)
+    parts += [f"{unknown} unknown"] if unknown else []
     counted = ", ".join(parts)
-    if result.status in (Status.WARN, Status.FAIL):
+    if result.status in SHOWN:
         return f"{counted}  ({seconds(result.seconds)})"
     return f"{counted} · {_speaker(result).seen}  ({seconds(result.seconds)})"
 

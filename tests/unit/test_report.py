@@ -77,9 +77,9 @@ def test_the_document_holds_to_its_schema(seen):
 
 def test_annotations_name_what_failed_and_escape_what_github_would_read(seen):
     lines = list(github.workflow_commands(seen[0], RefusedError("100% refused", "one, two")))
-    assert lines[0].startswith("::warning title=c.slow c.warn::a lookup takes 300 ms%0A")
-    assert lines[1].startswith("::error title=c.tls c.fail::") and "\n" not in lines[1]
-    assert lines[2] == "::error title=refused::100%25 refused%0Aone, two"
+    assert lines[0].startswith("::error title=c.tls c.fail::") and "\n" not in lines[0]
+    assert lines[1] == "::error title=refused::100%25 refused%0Aone, two"
+    assert lines[2].startswith("::warning title=c.slow c.warn::a lookup takes 300 ms%0A")
 
 
 def test_the_step_summary_is_a_table_that_a_bar_does_not_break(seen):
