@@ -59,7 +59,8 @@ def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "-o",
             type=click.Choice(OUTPUTS),
             default="text",
-            help="text (live on a terminal), plain, json (one document), github (annotations and summary), junit.",
+            help="text (live on a terminal), plain, json (one document), junit (XML), "
+            "github (annotations and a step summary).",
         ),
     ):
         command = decorate(command)
