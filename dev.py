@@ -43,9 +43,6 @@ TEST_PROGRAMS = {
     "zstd": "zstd",
 }
 
-#: The other Bazel of the tests: upstream's own build, from npm.
-UPSTREAM_BAZEL = "@bazel/bazel-linux_x64@2.1.0"
-
 
 def main(args: list[str]) -> int:
     """Set up what `args` need and run them; the exit code."""
@@ -62,7 +59,7 @@ def main(args: list[str]) -> int:
     if args[0] == "setup":
         return 0
     if testing:
-        install_upstream_bazel()
+        fetch_programs()
         return subprocess.call([PYTHON, "-m", "pytest", *args[1:]], cwd=ROOT)
     return run([str(PYTHON), "-m", "gfattach", *args])
 
@@ -164,22 +161,11 @@ def may_install() -> list[str] | None:
     return None
 
 
-def test_cache() -> Path:
-    """Where the tests keep what is slow to get."""
-    return Path(os.environ.get("GFATTACH_TEST_CACHE") or Path.home() / ".cache" / "gfattach-tests")
+def fetch_programs() -> None:
+    """The other Bazels, Nixes and Pythons of the tests, into the tests' cache."""
+    from tests.harness.programs import fetch
 
-
-def install_upstream_bazel() -> None:
-    """The upstream Bazel of the tests, once, into the tests' cache."""
-    place = test_cache() / "bazel-2.1.0"
-    if (place / "node_modules").is_dir() or shutil.which("npm") is None:
-        return
-    say(f"installing {UPSTREAM_BAZEL} into {place} for the tests")
-    place.mkdir(parents=True, exist_ok=True)
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), UPSTREAM_BAZEL]
-    if subprocess.call(npm, stdout=subprocess.DEVNULL) != 0:
-        shutil.rmtree(place, ignore_errors=True)
-        say("npm failed; the tests of that Bazel will be skipped")
+    fetch.main()
 
 
 if __name__ == "__main__":

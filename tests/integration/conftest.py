@@ -3,13 +3,12 @@
 import pytest
 
 from tests.harness.machine.developer import make_machine
+from tests.harness.machine.nixes import each_nix, real_files  # noqa: F401, a fixture
 
 
 @pytest.fixture(scope="session", autouse=True)
 def machines_nix():
     """Holds all of a session to it: no store, nix.conf or netrc of the real machine is made or changed."""
-    from tests.harness.machine.nixes import real_files
-
     before = real_files()
     yield
     assert real_files() == before

@@ -30,7 +30,7 @@ TARGET = SubstituterTarget(
 
 
 @pytest.fixture(scope="module")
-def nix() -> Nix:
+def nix(each_nix) -> Nix:
     return real_nix()
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.machine.bazels import kept_directory
 from tests.harness.machine.ports import free_port
+from tests.harness.programs import kept_directory
 
 PACKAGE = "github.com/buchgr/bazel-remote/v2@v2.6.2"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.transport import LIBRARY
-from tests.harness.machine.bazels import kept_directory
+from tests.harness.programs import kept_directory
 
 PACKAGES = ("libnetty-tcnative-jni", "libapr1")
 

@@ -23,6 +23,7 @@ from gfattach.core.files import remove_tree
 from gfattach.nix.program import Nix, identify, nix_store
 from gfattach.nixcache.target import PROBE_PATH
 from tests.harness.machine import faulty_servers as faults
+from tests.harness.programs import Installed, Kind, of_kind
 
 #: A path that no cache of the tests has.
 UNPUBLISHED = "/nix/store/0c0v1gmxbkz4i0hp0d3kfyvjrrzfp4ks-gfattach-unpublished"
@@ -57,8 +58,24 @@ _EXPRESSION = """{
 """
 
 
+#: Every Nix that there is, by a label that holds its version; None is the machine's, the newest is last.
+NIXES: dict[str, Installed | None] = {"debian-2.8.0": None, **of_kind(Kind.NIX)}
+
+
+@pytest.fixture(scope="module", params=NIXES)
+def each_nix(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs a module's tests on each Nix: it is the `nix` of PATH meanwhile. Its label."""
+    program = NIXES[request.param]
+    if program is None and request.param != "debian-2.8.0":
+        pytest.skip(f"needs {request.param}: python3 -m tests.harness.programs.fetch")
+    with pytest.MonkeyPatch.context() as patch:
+        if program is not None:
+            patch.setenv("PATH", str(program.launcher.parent), prepend=os.pathsep)
+        yield request.param
+
+
 def real_nix() -> Nix:
-    """The machine's Nix, or a skip that says how to get it."""
+    """The Nix of PATH (the machine's, but with `each_nix`), or a skip that says how to get it."""
     found = shutil.which("nix")
     if found is None or shutil.which("nix-store") is None:
         pytest.skip("needs Nix: apt-get install nix-bin")
@@ -146,6 +163,7 @@ def private_environment(directory: Path, **settings: str) -> dict[str, str]:
         "build-users-group": "",
         "experimental-features": "nix-command",
         "sandbox": "false",
+        "sandbox-paths": "",  # a diverted store has a sandbox all the same, with a shell that may be missing
         "substituters": "",
         **settings,
     }
