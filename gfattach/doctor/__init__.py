@@ -1,0 +1,1 @@
+"""`doctor`: a diagnosis of everything, which writes nothing; its verdict, its notes, its page."""

@@ -1,0 +1,100 @@
+"""Privacy of a note: names of users, hosts, homes and addresses out of a run's document before it is kept.
+
+Secrets are taken out by `core.redact` before a document exists; this takes out whom and where it was. What
+has been scrubbed once stays as it is when it is scrubbed again, wherever that is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+#: Users whose name says nothing of a person.
+_NO_PERSON = frozenset(("root", "nobody", "runner", "user", "dev"))
+
+_PRIVATE_ADDRESS = re.compile(
+    r"\b(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01])|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))(?:\.\d{1,3}){2,3}\b"
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a machine belongs to: the user's name, the home, the host's name, the workspace."""
+
+    user: str
+    home: Path
+    host: str
+    workspace: Path | None
+
+
+def scrubbed(document: Mapping[str, Any], identity: Identity) -> dict[str, Any]:
+    """The document without the names in it."""
+    names = [*_places(identity), *_hosts(document)]
+    pattern = re.compile("|".join(_bounded(name) for name, _ in names)) if names else None
+    stands = dict(names)
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            text = value if pattern is None else pattern.sub(lambda found: stands[found.group(0)], value)
+            return _PRIVATE_ADDRESS.sub("PRIVATE-ADDRESS", text)
+        if isinstance(value, Mapping):
+            return {clean(key): clean(entry) for key, entry in value.items()}
+        return [clean(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+    made: dict[str, Any] = clean(document)
+    return made
+
+
+def _bounded(name: str) -> str:
+    """`name` where it is not a part of a longer word."""
+    start = r"(?<![\w-])" if name[0].isalnum() else ""
+    end = r"(?![\w-])" if name[-1].isalnum() else ""
+    return f"{start}{re.escape(name)}{end}"
+
+
+def _places(identity: Identity) -> list[tuple[str, str]]:
+    """Paths and names of the machine with what stands for each, the longest first."""
+    found = [] if identity.workspace is None else [(str(identity.workspace), "WORKSPACE")]
+    found.append((str(identity.home), "~"))
+    if identity.user not in _NO_PERSON and len(identity.user) > 1:
+        found.append((identity.user, "USER"))
+    short = identity.host.partition(".")[0]
+    found += [(host, "HOST") for host in {identity.host, short} if host and host != "localhost"]
+    return sorted((pair for pair in found if pair[0] not in ("/", "")), key=lambda pair: -len(pair[0]))
+
+
+def _hosts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the document itself names of a site: API server, context, user, endpoints; the longest first."""
+    found: dict[str, str] = {}
+    for stage in document.get("stages", ()):
+        for finding in stage.get("findings", ()):
+            data = finding.get("data", {})
+            if finding.get("probe") == "cluster.context":
+                found |= _named(data, {"context": "CONTEXT", "cluster": "CLUSTER", "user": "CLUSTER-USER"})
+                found |= _host(data.get("server"), "API-SERVER")
+            if finding.get("probe") == "cluster.identity":
+                found |= _named(data, {"user": "CLUSTER-USER"})
+    settings = document.get("result", {}).get("site", {}).get("settings", {})
+    for key, stands in (("cache.endpoint", "CACHE-HOST"), ("nix.substituter", "NIX-HOST")):
+        entry = settings.get(key)
+        found |= _host(entry.get("value") if isinstance(entry, Mapping) else entry, stands)
+    return sorted(found.items(), key=lambda pair: -len(pair[0]))
+
+
+def _named(data: Mapping[str, Any], stands: Mapping[str, str]) -> dict[str, str]:
+    values = {name: data.get(name) for name in stands}
+    return {
+        value: stands[name]
+        for name, value in values.items()
+        if isinstance(value, str) and len(value) > 2 and value not in stands.values()
+    }
+
+
+def _host(url: Any, stands: str) -> dict[str, str]:
+    host = urlsplit(url).hostname if isinstance(url, str) else None
+    own = host is None or host in ("localhost", "::1") or host.startswith("127.")
+    return {} if own or host is None or host.upper() == stands else {host: stands}
