@@ -29,7 +29,7 @@ def write_note(workspace: Path, document: Mapping[str, Any]) -> Path:
     directory = workspace / DIRECTORY
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{note['date']}-{slug(note['title'])}.md"
-    text = json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     write_atomic(path.with_suffix(".json"), text.encode(), mode=0o644)
     write_atomic(path, markdown(document).encode(), mode=0o644)
     write_index(directory)

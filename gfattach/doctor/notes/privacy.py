@@ -33,9 +33,9 @@ class Identity:
 
 def scrubbed(document: Mapping[str, Any], identity: Identity) -> dict[str, Any]:
     """The document without the names in it."""
-    names = [*_places(identity), *_hosts(document)]
-    pattern = re.compile("|".join(_bounded(name) for name, _ in names)) if names else None
-    stands = dict(names)
+    stands = {**_hosts(document), **_places(identity)}
+    names = sorted(stands, key=len, reverse=True)  # what holds another comes before it
+    pattern = re.compile("|".join(map(_bounded, names))) if names else None
 
     def clean(value: Any) -> Any:
         if isinstance(value, str):
@@ -56,19 +56,21 @@ def _bounded(name: str) -> str:
     return f"{start}{re.escape(name)}{end}"
 
 
-def _places(identity: Identity) -> list[tuple[str, str]]:
-    """Paths and names of the machine with what stands for each, the longest first."""
-    found = [] if identity.workspace is None else [(str(identity.workspace), "WORKSPACE")]
-    found.append((str(identity.home), "~"))
+def _places(identity: Identity) -> dict[str, str]:
+    """Paths and names of the machine, and what stands for each."""
+    found = {str(identity.home): "~"}
+    if identity.workspace is not None:
+        found[str(identity.workspace)] = "WORKSPACE"
     if identity.user not in _NO_PERSON and len(identity.user) > 1:
-        found.append((identity.user, "USER"))
-    short = identity.host.partition(".")[0]
-    found += [(host, "HOST") for host in {identity.host, short} if host and host != "localhost"]
-    return sorted((pair for pair in found if pair[0] not in ("/", "")), key=lambda pair: -len(pair[0]))
+        found[identity.user] = "USER"
+    for host in (identity.host, identity.host.partition(".")[0]):
+        if host not in ("", "localhost"):
+            found[host] = "HOST"
+    return {name: stands for name, stands in found.items() if name != "/"}
 
 
-def _hosts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the document itself names of a site: API server, context, user, endpoints; the longest first."""
+def _hosts(document: Mapping[str, Any]) -> dict[str, str]:
+    """What the document itself names of a site: API server, context, user, endpoints."""
     found: dict[str, str] = {}
     for stage in document.get("stages", ()):
         for finding in stage.get("findings", ()):
@@ -82,7 +84,7 @@ def _hosts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     for key, stands in (("cache.endpoint", "CACHE-HOST"), ("nix.substituter", "NIX-HOST")):
         entry = settings.get(key)
         found |= _host(entry.get("value") if isinstance(entry, Mapping) else entry, stands)
-    return sorted(found.items(), key=lambda pair: -len(pair[0]))
+    return found
 
 
 def _named(data: Mapping[str, Any], stands: Mapping[str, str]) -> dict[str, str]:
