@@ -111,7 +111,16 @@ def _observer(output: str, verbose: bool) -> _Closable:
         return LiveObserver(sys.stderr, verbose=verbose)
     from gfattach.report.plain import PlainObserver
 
-    return PlainObserver(sys.stderr, verbose=verbose)
+    return PlainObserver(sys.stderr, verbose=verbose, clean=_filter(output))
+
+
+def _filter(output: str) -> Callable[[str], str]:
+    """What every line goes through: a CI job's log on GitHub reads commands out of lines."""
+    if output != "github":
+        return redact
+    from gfattach.report.github import harmless
+
+    return lambda text: harmless(redact(text))
 
 
 def _render(command: str, output: str, report: Report, outcome: Outcome, error: GfattachError | None) -> None:
@@ -126,8 +135,9 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
 
         print(junit(command, report, error), end="")
     else:
+        clean = _filter(output)
         for line in outcome.lines:
-            print(redact(line))
+            print(clean(line))
     if error is not None:
         probe = report.showing(error)
         if probe is None:

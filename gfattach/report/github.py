@@ -6,6 +6,7 @@ GitHub shows ten errors and ten warnings a step and drops the rest without a wor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,9 @@ _LEVEL = {Status.FAIL: "error", Status.WARN: "warning"}
 
 #: Annotations of one level that are shown before a last one that counts the others.
 MOST_ANNOTATIONS = 9
+
+_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
+_OLD_COMMAND = re.compile(r"##\[")
 
 #: Bytes of a step summary.
 MOST_SUMMARY = 1024 * 1024
@@ -59,6 +63,15 @@ def step_summary(
                 took = seconds(stage.seconds if len(stage.findings) == 1 else finding.seconds)
                 lines.append(f"| {stage.name} | {finding.status.value} | {took} | {_cell(finding.seen)} |")
     return _cut(lines)
+
+
+def harmless(text: str) -> str:
+    """`text` for a job's log, where a line of others' could be a workflow command.
+
+    The runner takes a line for a command that begins with `::` behind white space, and the older `##[`
+    anywhere in a line (actions/runner, ActionCommand.cs): white space before them is no protection.
+    """
+    return _OLD_COMMAND.sub("# #[", _COMMAND.sub(r"\1: :", text))
 
 
 def _cut(lines: list[str]) -> str:

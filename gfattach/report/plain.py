@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from gfattach.core.engine import StageResult
@@ -14,11 +14,14 @@ from gfattach.report.text import SHOWN, detail_lines, finding_lines, stage_line
 class PlainObserver:
     """Writes to `stream` (stderr, as a rule) a line for a stage, and more for what is not well.
 
-    `verbose` shows every finding.
+    `verbose` shows every finding; `clean` makes a line harmless to who reads the stream.
     """
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO, *, verbose: bool = False, clean: Callable[[str], str] = redact
+    ) -> None:
         self.stream = stream
+        self.clean = clean
         self.verbose = verbose
 
     def stage_started(self, name: str, title: str, reviews: Mapping[str, str]) -> None:
@@ -49,4 +52,4 @@ class PlainObserver:
         """Nothing is held open."""
 
     def _line(self, text: str) -> None:
-        print(redact(text), file=self.stream, flush=True)
+        print(self.clean(text), file=self.stream, flush=True)

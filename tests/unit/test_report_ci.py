@@ -6,11 +6,12 @@ from xml.etree import ElementTree
 import junitparser
 import pytest
 
-from gfattach.core.engine import Report, StageResult
+from gfattach.core.engine import Report, Run, StageResult
 from gfattach.core.errors import RefusedError
 from gfattach.core.finding import fail, ok, skip, unknown, warn
 from gfattach.report import github
 from gfattach.report.junit import junit
+from gfattach.report.plain import PlainObserver
 
 
 def report(**findings):
@@ -73,3 +74,27 @@ def test_colours_and_control_characters_of_other_programs_are_left_out(read):
 def test_an_error_that_a_finding_has_shown_is_no_case_of_its_own():
     text = junit("doctor", report(broken=fail("refused", "refused here", "")), RefusedError("refused here"))
     assert len(junitparser.JUnitXml.fromfile(io.StringIO(text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("::error::gone", ": :error::gone"),
+        (" \t::add-mask::x", " \t: :add-mask::x"),
+        ("one\n::stop-commands::x", "one\n: :stop-commands::x"),
+        ("before ##[error]x", "before # #[error]x"),
+        ("std::string and a #[derive]", "std::string and a #[derive]"),
+    ],
+)
+def test_a_line_of_another_program_is_no_workflow_command(line, shown):
+    """The runner trims white space before it looks for `::`, and finds `##[` anywhere."""
+    assert github.harmless(line) == shown
+
+
+def test_the_checklist_of_a_job_goes_through_it():
+    stream = io.StringIO()
+    run = Run(PlainObserver(stream, clean=github.harmless))
+    run.step(
+        "pods", "look", lambda progress: {"pods": fail("c.fail", "::error::from a pod", "", "::group::x")}
+    )
+    assert not any(line.lstrip().startswith("::") for line in stream.getvalue().splitlines())
