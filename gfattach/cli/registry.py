@@ -31,5 +31,6 @@ COMMANDS: dict[str, Registered] = {
     "exec": _in("env", "run a command in the attached environment", "exec_"),
     "consumer-env": _in("env", "write the environment of an enrolment profile", "consumer_env"),
     "credential": _in("credential", "store, check and forget tokens; Bazel's helper"),
+    "notes": _in("notes", "compare recorded runs: faster, slower, fixed, new"),
     "help": _in("help", "of a command, or a topic: exit-codes, site, codes", "help_"),
 }

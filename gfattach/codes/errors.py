@@ -110,6 +110,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "nix.rubbish": "what answers in Nix's place does not answer as Nix does",
             "nix.setting": "a value cannot stand in the nix.conf of a proof",
             "nix.unusable": "Nix cannot be run",
+            "note.unreadable": "the file is no recorded run",
             "prove.nothing": "nothing is attached here, so there is nothing to prove",
             "prove.no-substituter": "a store path should be realised, and no substituter is attached",
             "site.empty": "nothing says where the caches are",

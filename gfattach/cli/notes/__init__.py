@@ -1,0 +1,1 @@
+"""`gfattach notes`: its options, its call, its view."""
