@@ -8,8 +8,9 @@ from typing import Any
 from gfattach.core.finding import Stage
 from gfattach.core.probe_runner import ENGINE_CODES
 
-#: The modules that hold a `STAGE`, in the order in which an attach asks them.
+#: The modules that hold a `STAGE`, in the order in which things depend on each other.
 STAGE_MODULES = (
+    "machine.stage",
     "cluster.stage",
     "cluster.services",
     "certificates.stage",

@@ -115,10 +115,12 @@ def test_one_code_is_explained_to_people_and_to_programs(capsys, code, number):
     ended, out, err = run(capsys, "help", code)
     entry = {"code": code, "meaning": all_meanings()[code], "exit": number}
     assert (ended, err, out.splitlines()[0]) == (0, "", f"{code}: {entry['meaning']}")
-    assert out.splitlines()[-1].endswith(f"ends with: {number}") is (number is not None)
+    assert any(line.endswith(f"ends with: {number}") for line in out.splitlines()) is (number is not None)
     made = json.loads(run(capsys, "help", code, "--output", "json")[1])
     jsonschema.validate(made, SCHEMA)
-    assert made["result"] == {"code": entry}
+    shown = made["result"]["code"]
+    assert shown["page"] == f"docs/codes.md#{code.replace('.', '')}"
+    assert {name: shown[name] for name in entry} == entry
 
 
 def all_meanings():
