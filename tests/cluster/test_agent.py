@@ -20,6 +20,7 @@ from gfattach.cluster.connection import ClusterRef
 from gfattach.core.deadline import Deadline
 from tests.harness.cluster.agents import SECONDS, Desk, connect, desk, wait_for
 from tests.harness.cluster.manifests import NAMESPACE, RUNTIME_NODE, SERVICE
+from tests.harness.machine.budget import budget
 from tests.harness.machine.ports import free_port
 
 __all__ = ["desk"]
@@ -130,7 +131,7 @@ class TestThroughPods:
             whole(attached)
         cluster.start_kwok()
         cluster.create_pod("back")
-        assert both(attached, "up") < 3
+        assert both(attached, "up") < budget(3)
 
     def test_a_pod_in_which_nobody_listens_is_down_and_named(self, cluster, desk):
         for port in (8080, 9092):
@@ -146,9 +147,9 @@ class TestThroughPods:
         attach(desk, cluster.kubeconfig)
         both(desk, "up")
         cluster.cache.kill()
-        assert both(desk, "down") < 4
+        assert both(desk, "down") < budget(4)
         cluster.cache.start()
-        assert both(desk, "up") < 3
+        assert both(desk, "up") < budget(3)
 
 
 class TestWhileThingsBreak:
@@ -159,9 +160,9 @@ class TestWhileThingsBreak:
         began = time.monotonic()
         with pytest.raises(OSError):
             whole(attached)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < budget(0.5)
         cluster.start_kwok()
-        assert both(attached, "up") < 4
+        assert both(attached, "up") < budget(4)
         assert whole(attached)
 
     def test_the_api_server_dies_in_a_transfer_and_comes_back(self, cluster, attached):
@@ -175,7 +176,7 @@ class TestWhileThingsBreak:
                 while data := connection.recv(65536):
                     got += len(data)
         assert got < len(BLOB)
-        assert both(attached, "down") < 3
+        assert both(attached, "down") < budget(3)
         cluster.start_apiserver()
         both(attached, "up")
         assert whole(attached)
@@ -238,7 +239,7 @@ class TestCredentials:
         both(desk, "down")
         document["clusters"][0]["cluster"]["server"] = there
         kubeconfig.write_text(json.dumps(document))
-        assert both(desk, "up") < 3
+        assert both(desk, "up") < budget(3)
 
 
 def _decoded(text: str) -> str:

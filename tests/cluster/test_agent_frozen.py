@@ -14,6 +14,7 @@ import pytest
 
 from tests.harness.cluster.agents import wait_for
 from tests.harness.cluster.developer import alive, developer_machine, leaving_nothing
+from tests.harness.machine.budget import budget
 from tests.harness.machine.developer import ROOT, findings
 
 SCHEMA, WATCH, LOG = (
@@ -84,7 +85,7 @@ def test_the_level_of_its_log_cannot_be_set_and_that_is_why(machine, frozen):
 def test_down_ends_it_and_leaves_nothing(machine, frozen):
     began = time.monotonic()
     document = machine.json("down")
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < budget(6)
     assert "agent.released" in json.dumps(document["stages"])
     wait_for(lambda: not alive(frozen))
 

@@ -177,7 +177,7 @@ def program(call):
     return made[0] if made else ""
 
 
-@pytest.mark.parametrize("road", ["socket", "plaintext"])
+@pytest.mark.parametrize("transport", ["socket", "plaintext"])
 def test_a_token_that_is_stored_for_the_caches_own_name_is_sent_on_either_road_and_nowhere_seen(
     machine, private, pki, transport
 ):

@@ -50,7 +50,7 @@ def served(connections):
     return count
 
 
-@pytest.mark.parametrize("way", ["tcp", "unix"])
+@pytest.mark.parametrize("route", ["tcp", "unix"])
 def test_with_few_descriptors_it_turns_away_at_once_whom_it_cannot_serve(desk, forward, route):
     resource.prlimit(desk.status().pid, resource.RLIMIT_NOFILE, (64, 64))
     since = desk.forward("carrier").since
@@ -70,7 +70,7 @@ def test_with_few_descriptors_it_turns_away_at_once_whom_it_cannot_serve(desk, f
     assert "too many open files" not in (desk.directory / "agent.log").read_text()
 
 
-@pytest.mark.parametrize("way", ["tcp", "unix"])
+@pytest.mark.parametrize("route", ["tcp", "unix"])
 def test_of_many_that_came_while_it_stood_still_each_is_served_or_counted_as_refused(desk, forward, route):
     """It takes them all in one turn: who each one is has to be seen while there are descriptors to look."""
     pid = desk.status().pid

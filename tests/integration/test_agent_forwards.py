@@ -33,6 +33,7 @@ from tests.harness.cluster.agents import (
     nix_forward,
     wait_for,
 )
+from tests.harness.machine.budget import budget
 
 __all__ = ["desk", "nix"]
 
@@ -44,7 +45,7 @@ __all__ = ["desk", "nix"]
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 
 ROUTES = ("tcp", "unix")
-BOTH = pytest.mark.parametrize("way", ROUTES)
+BOTH = pytest.mark.parametrize("route", ROUTES)
 
 
 class TestWaysIn:
@@ -177,7 +178,7 @@ class TestDown:
             with pytest.raises(ConnectionResetError):
                 drain(connection)
         carrier.close()
-        assert desk.wait("down", "carrier") < 3.0
+        assert desk.wait("down", "carrier") < budget(3.0)
 
     def test_a_client_is_held_while_its_upstream_is_away_for_a_moment(self, desk):
         """The port refuses for a while, before health has said so: the connection is not lost."""

@@ -22,6 +22,7 @@ from gfattach.agent.model.spec import (
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError
 from tests.harness.cluster.agents import SECONDS, Carrier, connect, desk, get, nix, nix_forward, wait_for
+from tests.harness.machine.budget import budget
 from tests.harness.machine.ports import free_port
 
 __all__ = ["desk", "nix"]
@@ -107,9 +108,9 @@ class TestGuard:
     def test_it_is_emptied_and_restored_with_the_upstream_within_two_seconds(self, guarded, nix):
         for _ in range(2):
             nix.stop()
-            assert wait_for(lambda: guarded.path.read_text() == guarded.empty) < 2
+            assert wait_for(lambda: guarded.path.read_text() == guarded.empty) < budget(2)
             nix.start()
-            assert wait_for(lambda: guarded.path.read_text() == guarded.full) < 2
+            assert wait_for(lambda: guarded.path.read_text() == guarded.full) < budget(2)
         assert stat.S_IMODE(guarded.path.stat().st_mode) == 0o600
 
     def test_an_edited_file_is_left_alone(self, guarded, desk, nix):
@@ -129,9 +130,9 @@ class TestGuard:
     @pytest.mark.parametrize("number", [2, 15], ids=["interrupted", "terminated"])
     def test_it_is_emptied_when_the_agent_ends_and_restored_by_the_next(self, guarded, desk, number):
         os.kill(desk.status().pid, number)
-        assert wait_for(lambda: guarded.path.read_text() == guarded.empty) < 2
+        assert wait_for(lambda: guarded.path.read_text() == guarded.empty) < budget(2)
         desk.ensure()
-        assert wait_for(lambda: guarded.path.read_text() == guarded.full) < 2
+        assert wait_for(lambda: guarded.path.read_text() == guarded.full) < budget(2)
 
     def test_it_is_emptied_with_its_registration(self, guarded, desk):
         desk.ensure().unregister(desk.record, Deadline.after(SECONDS))

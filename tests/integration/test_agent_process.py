@@ -23,6 +23,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError, GfattachError
 from gfattach.core.process import ProcessId
 from tests.harness.cluster.agents import SECONDS, desk, get, nix, nix_forward, wait_for
+from tests.harness.machine.budget import budget
 
 __all__ = ["desk", "nix"]
 
@@ -88,7 +89,7 @@ class TestLife:
     def test_a_signal_ends_it_without_a_trace(self, desk, nix, number):
         desk.register(nix_forward(nix.port))
         os.kill(desk.status().pid, number)
-        assert wait_for(lambda: desk.processes() == []) < 2
+        assert wait_for(lambda: desk.processes() == []) < budget(2)
         assert sockets(desk) == []
         assert "Traceback" not in log_file(desk.directory).read_text()
 
@@ -129,7 +130,7 @@ class TestLife:
         began = time.monotonic()
         desk.ensure()
         desk.wait("up")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < budget(3)
         assert desk.status().pid != killed
         assert (desk.forward().port, desk.forward().socket_path) == (forward.port, forward.socket_path)
         assert b"StoreDir" in get(forward, "unix")
@@ -192,7 +193,7 @@ class TestCost:
         pid = desk.ensure().status(soon()).pid
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        assert seconds < 0.3, "user and system time up to here"
+        assert seconds < budget(0.3), "user and system time up to here"
 
     def test_it_idles_in_thirty_mebibytes_with_two_forwards(self, desk, nix):
         desk.register(nix_forward(nix.port, "one"), nix_forward(nix.port, "two"))

@@ -95,7 +95,7 @@ def echo(connection, first):
     connection.unwrap()
 
 
-@pytest.mark.parametrize("way", ["tcp", "unix"])
+@pytest.mark.parametrize("route", ["tcp", "unix"])
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_more_than_64_mib_arrive_whole_each_way(behind, route, newest):
     forward = behind(echo, newest=newest)

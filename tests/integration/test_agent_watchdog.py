@@ -13,6 +13,7 @@ from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import GuardedFile
 from gfattach.agent.model.state import log_file
 from tests.harness.cluster.agents import desk, nix, nix_forward, wait_for
+from tests.harness.machine.budget import budget
 
 __all__ = ["desk", "nix"]
 
@@ -62,7 +63,7 @@ def test_an_agent_that_is_killed_is_there_again_and_its_fragment_was_empty_meanw
     kill(pid)
     emptied = wait_for(lambda: fragment.read_text() == EMPTY)
     again = wait_for(lambda: fragment.read_text() == FULL)
-    assert emptied < 2.0 and again < 5.0
+    assert emptied < budget(2.0) and again < budget(5.0)
     assert desk.status().pid != pid
     wait_for(lambda: len(watchdogs(desk)) == 1)  # the first one ends when the agent is there
     assert "was killed" in log_file(desk.directory).read_text()

@@ -10,7 +10,7 @@ from tests.harness.machine.developer import ROOT
 SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
 
 
-@pytest.mark.parametrize("way", [("status", "--watch"), ("logs", "--follow"), ("logs", "-f")])
+@pytest.mark.parametrize("route", [("status", "--watch"), ("logs", "--follow"), ("logs", "-f")])
 @pytest.mark.parametrize(("more", "code"), [((), "agent.none"), (("--nonsense",), "usage")])
 def test_the_error_of_what_goes_on_is_one_line(machine, route, more, code):
     done = machine.run(*route, *more, "-o", "json")
