@@ -9,12 +9,13 @@ prints nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
-from gfattach.core.finding import Finding, Stage, Status, fail
+from gfattach.core.finding import Finding, Probe, Stage, Status, fail
 from gfattach.core.probe_runner import ask_all
 
 Subject = TypeVar("Subject")
@@ -111,15 +112,29 @@ class Report:
 Step = Callable[[Callable[[str], None]], Mapping[str, Finding]]
 
 
+#: Which probes of a stage are asked.
+Select = Callable[[Stage[Any]], Iterable[Probe[Any]]]
+
+
 class Run:
     """One going-through of stages and steps, with one clock.
 
     `origin` is the moment, on `time.monotonic()`, from which the run's time counts: that of
-    the process's start, when the caller knows it, so that start-up is accounted for too.
+    the process's start, when the caller knows it, so that start-up is accounted for too. `deadline` bounds
+    the probes of all stages together, and `select` says which of a stage's probes are asked at all.
     """
 
-    def __init__(self, observer: Observer | None = None, origin: float | None = None) -> None:
+    def __init__(
+        self,
+        observer: Observer | None = None,
+        origin: float | None = None,
+        *,
+        deadline: Deadline | None = None,
+        select: Select | None = None,
+    ) -> None:
         self.observer: Observer = observer or SilentObserver()
+        self._deadline = deadline
+        self._select = select
         self.origin = time.monotonic() if origin is None else origin
         self._mark = self.origin
         self._stages: list[StageResult] = []
@@ -139,13 +154,14 @@ class Run:
         return Report(tuple(self._stages), self.elapsed())
 
     def stage(self, stage: Stage[Subject], subject: Subject) -> StageResult:
-        """Ask every probe of `stage`, each as soon as what it needs is known."""
-        self.observer.stage_started(stage.name, stage.title, {p.name: p.question for p in stage.probes})
+        """Ask every probe of `stage` that is selected, each as soon as what it needs is known."""
+        probes = stage.probes if self._select is None else tuple(self._select(stage))
+        self.observer.stage_started(stage.name, stage.title, {p.name: p.question for p in probes})
         found: dict[str, Finding] = {}
-        for probe, finding in ask_all(stage.probes, subject, dict(self._findings)):
+        for probe, finding in ask_all(probes, subject, dict(self._findings), self._deadline):
             found[probe.name] = finding
             self.observer.probe_finished(stage.name, probe.name, finding)
-        ordered = {probe.name: found[probe.name] for probe in stage.probes}
+        ordered = {probe.name: found[probe.name] for probe in probes}
         return self._close(stage.name, stage.title, ordered, stage.headline)
 
     def step(self, name: str, title: str, work: Step) -> StageResult:

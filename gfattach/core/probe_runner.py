@@ -21,6 +21,7 @@ ENGINE_CODES: Mapping[str, str] = {
     "engine.deadline": "a probe did not answer within its deadline",
     "engine.defect": "a probe broke: a defect of gfattach, not of what it looked at",
     "engine.needs": "a probe was not asked because one that it needs did not pass",
+    "engine.time": "a probe was not asked because the time for all of them was over",
 }
 
 #: Seconds beyond a probe's own deadline before its thread is left behind: the probe that keeps
@@ -29,11 +30,15 @@ GRACE_SECONDS = 0.25
 
 
 def ask_all(
-    probes: Iterable[Probe[Any]], subject: Any, known: dict[str, Finding]
+    probes: Iterable[Probe[Any]],
+    subject: Any,
+    known: dict[str, Finding],
+    deadline: Deadline | None = None,
 ) -> Iterable[tuple[Probe[Any], Finding]]:
     """Ask the probes as their needs allow, yielding each with its finding as it ends.
 
-    `known` has the findings of earlier stages, and is given those of this one.
+    `known` has the findings of earlier stages, and is given those of this one. `deadline` is that of the
+    whole run: when it is over, what has not been asked is skipped.
     """
     waiting = list(probes)
     names = {probe.name for probe in waiting}
@@ -44,11 +49,15 @@ def ask_all(
             if any(need in names and need not in known for need in probe.needs):
                 continue
             waiting.remove(probe)
-            if (reason := _unmet(probe, known)) is not None:
+            reason = _unmet(probe, known)
+            if reason is None and deadline is not None and deadline.expired:
+                reason = skip("engine.time", "not asked: the time for all of it is over")
+            if reason is not None:
                 known[probe.name] = reason
                 yield probe, reason
                 continue
-            inquiry = Inquiry(subject, Deadline.after(probe.seconds), dict(known))
+            whole = deadline or Deadline.after(probe.seconds)
+            inquiry = Inquiry(subject, whole.within(probe.seconds), dict(known))
             running[probe.name] = (probe, inquiry.deadline.at + GRACE_SECONDS)
             threading.Thread(
                 target=_ask, args=(probe, inquiry, answers), name=f"probe {probe.name}", daemon=True

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from gfattach.core import probe_runner
+from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
 from gfattach.core.errors import StorageError
 from gfattach.core.finding import Finding, Probe, Stage, Status, fail, ok, skip
@@ -202,3 +203,32 @@ def test_the_worst_finding_is_the_status_of_a_stage_and_an_all_skipped_stage_is_
 
 def test_every_code_that_the_engine_gives_has_a_meaning():
     assert set(ENGINE_CODES) == {"engine.deadline", "engine.defect", "engine.needs"}
+
+
+def test_the_deadline_of_a_run_bounds_its_probes_and_what_comes_too_late_is_skipped():
+    asked = []
+
+    def hang(inquiry):
+        asked.append(inquiry.deadline.remaining())
+        time.sleep(inquiry.deadline.remaining())
+        return ok("t.good", "late")
+
+    first = Probe("t.a", "hang", hang, CODES, seconds=60)
+    second = Probe("t.b", "then", hang, CODES, needs=("t.a",))
+    run = Run(deadline=Deadline.after(0.2))
+    found = run.stage(Stage("t", "t", (first, second)), None).findings
+    assert len(asked) == 1 and asked[0] <= 0.2
+    assert (found["t.a"].seen, found["t.b"].code) == ("late", "engine.time")
+
+
+def test_only_the_probes_that_are_selected_are_asked():
+    asked = []
+
+    def note(inquiry):
+        asked.append("asked")
+        return ok("t.good", "well")
+
+    probes = (Probe("t.a", "a", note, CODES), Probe("t.b", "b", note, CODES))
+    run = Run(select=lambda stage: [probe for probe in stage.probes if probe.name == "t.b"])
+    assert [*run.stage(Stage("t", "t", probes), None).findings] == ["t.b"]
+    assert asked == ["asked"]
