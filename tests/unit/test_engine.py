@@ -202,7 +202,7 @@ def test_the_worst_finding_is_the_status_of_a_stage_and_an_all_skipped_stage_is_
 
 
 def test_every_code_that_the_engine_gives_has_a_meaning():
-    assert set(ENGINE_CODES) == {"engine.deadline", "engine.defect", "engine.needs"}
+    assert set(ENGINE_CODES) == {"engine.deadline", "engine.defect", "engine.needs", "engine.time"}
 
 
 def test_the_deadline_of_a_run_bounds_its_probes_and_what_comes_too_late_is_skipped():
