@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from gfattach.contract.localfile import local_values
 from gfattach.contract.localfile import write_local_file as write_file
 from gfattach.contract.model.manifest import read_manifest
 from gfattach.contract.substrate import Verdict, classify
+from gfattach.core.context import Context
 from gfattach.core.errors import UsageError
 from gfattach.core.finding import Finding
-from gfattach.core.paths import resolve_home
 from gfattach.site.load import load_site
 
 
@@ -36,14 +35,14 @@ class Shell:
         return change(self.before, self.after)
 
 
-def shell(workspace: Path | None) -> Shell:
-    """The environment of the workspace's attachment, laid over this process's own.
+def shell(workspace: Path | None, context: Context) -> Shell:
+    """The environment of the workspace's attachment, laid over that of the command.
 
     With nothing attached it is what takes an earlier attachment back. An agent that has ended is started
     again. Raises StorageError.
     """
-    before = dict(os.environ)
-    record = records.load(resolve_home(workspace, Path.cwd()))
+    before = context.environ
+    record = records.load(context.home(workspace))
     if record is not None and record.agent is not None:
         from gfattach.attach.route.agents import keep_watched
 
@@ -53,19 +52,19 @@ def shell(workspace: Path | None) -> Shell:
 
 
 def exports(record: Attachment) -> Exports:
-    """What an attachment has to offer to an environment: of each half, only what is attached."""
+    """What an attachment has to offer to an environment: of each client, only what is attached."""
     return Exports(
         cache=record.cache.endpoint if record.cache is not None and record.bazelrc is not None else None,
         nix_fragment=record.nix_conf,
     )
 
 
-def write_local_file(workspace: Path | None, name: Path) -> Path:
+def write_local_file(workspace: Path | None, context: Context, name: Path) -> Path:
     """Write the local environment file of the attached workspace; where it was written.
 
     Raises UsageError when nothing is attached, RefusedError when git would take the file.
     """
-    home = resolve_home(workspace, Path.cwd())
+    home = context.home(workspace)
     record = records.load(home)
     if record is None or record.cache is None or record.bazelrc is None:
         raise UsageError(
@@ -73,7 +72,7 @@ def write_local_file(workspace: Path | None, name: Path) -> Path:
             "attach first: gfattach up, or gfattach up --trial",
             code="contract.local-file.unattached",
         )
-    path = (home.workspace or Path.cwd()) / name
+    path = (home.workspace or context.cwd) / name
     write_file(path, local_values(record.cache.endpoint))
     return path
 
@@ -86,12 +85,12 @@ class Judgement:
     hazards: tuple[Finding, ...]
 
 
-def judge(workspace: Path | None, *, strict: bool) -> Judgement:
+def judge(workspace: Path | None, context: Context, *, strict: bool) -> Judgement:
     """What the contract says of this process's environment in the workspace. Raises UsageError."""
-    home = resolve_home(workspace, Path.cwd())
+    home = context.home(workspace)
     manifest = None if home.workspace is None else read_manifest(home.workspace)
     # The site of the files alone: the environment is what is judged here.
     site = load_site({}, {}, home.workspace)
-    verdict = classify(os.environ, manifest=manifest, strict=strict, may_upload=site.may_upload)
-    hazards = (*environment_hazards(os.environ, manifest), *workspace_hazards(home, os.environ))
+    verdict = classify(context.environ, manifest=manifest, strict=strict, may_upload=site.may_upload)
+    hazards = (*environment_hazards(context.environ, manifest), *workspace_hazards(home, context.environ))
     return Judgement(verdict, hazards)

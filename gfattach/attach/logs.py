@@ -12,10 +12,10 @@ from gfattach.agent.launch import supervisor
 from gfattach.agent.model.state import log_file
 from gfattach.attach.route import agents
 from gfattach.attach.route.agents import ANSWER_SECONDS
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError, UsageError
 from gfattach.core.files import read_bytes
-from gfattach.core.paths import resolve_home
 
 #: Seconds between two looks at a file that is followed.
 FOLLOW_SECONDS = 0.5
@@ -33,12 +33,12 @@ class Log:
         return {"files": [str(file) for file in self.files if file.exists()], "lines": list(self.lines)}
 
 
-def read_log(workspace: Path | None, count: int) -> Log:
+def read_log(workspace: Path | None, context: Context, count: int) -> Log:
     """The last `count` entries of the agent of the workspace's attachment.
 
     Raises UsageError when nothing is attached there, and StorageError.
     """
-    file = log_file(_directory(workspace))
+    file = log_file(_directory(workspace, context))
     files = (file.with_name(f"{file.name}.1"), file)
     text = b"".join(read_bytes(each) or b"" for each in files).decode("utf-8", "replace")
     return Log(files, tuple(text.splitlines()[-count:] if count else ()))
@@ -60,9 +60,9 @@ def follow(log: Log) -> Iterator[str]:
         yield from (line.decode("utf-8", "replace") for line in lines)
 
 
-def set_level(workspace: Path | None, level: str) -> None:
+def set_level(workspace: Path | None, context: Context, level: str) -> None:
     """Have the agent log from `level` on. Raises UsageError when none runs, AgentError for one that hangs."""
-    directory = _directory(workspace)
+    directory = _directory(workspace, context)
     client = supervisor.find(directory)
     if client is None and agents.runs(directory):
         raise AgentError(
@@ -75,5 +75,5 @@ def set_level(workspace: Path | None, level: str) -> None:
     client.set_log_level(level, Deadline.after(ANSWER_SECONDS))
 
 
-def _directory(workspace: Path | None) -> Path:
-    return agents.recorded(resolve_home(workspace, Path.cwd()))[1]
+def _directory(workspace: Path | None, context: Context) -> Path:
+    return agents.recorded(context.home(workspace))[1]

@@ -7,34 +7,34 @@ ask for what an operator has filled.
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from gfattach.attach.bazel import checks as bazel_side
 from gfattach.attach.bazel import contract as bazel_contract
-from gfattach.attach.bazel import token as bazel_token
+from gfattach.attach.bazel.client import BazelClient, flag_cache
+from gfattach.attach.client.client import Client, Found
+from gfattach.attach.client.session import Session
 from gfattach.attach.model import record as records
 from gfattach.attach.model.options import ClientOptions
 from gfattach.attach.model.record import Attachment
-from gfattach.attach.nix import checks as nix_side
-from gfattach.attach.nix import token as nix_token
+from gfattach.attach.nix.client import NixClient
 from gfattach.attach.route import agents
-from gfattach.attach.route.route import Route, refuse_executor, trial_route
+from gfattach.attach.route.route import Route, read_only, refuse_executor, trial_route
 from gfattach.bazel.flags import accepted_flags
 from gfattach.contract.bazel import flags as bazel_flags
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
-from gfattach.core.engine import Run
+from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import GfattachError, ProgramMissingError, UnprovedError, UsageError
 from gfattach.core.files import locked, remove_tree, write_json
-from gfattach.core.paths import Home, resolve_home
 from gfattach.proof.bazel.phases import measure_target
 from gfattach.proof.evidence import Phase
-from gfattach.proof.measure import Measurement, Progress
-from gfattach.proof.nix import phases as nix_hit
+from gfattach.proof.measure import Measurement
+from gfattach.proof.nix import phases as nix_phases
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.load import load_site
 
@@ -57,16 +57,18 @@ class ProveOptions:
     nix_paths: tuple[str, ...] = ()
 
 
-def prove_attachment(options: ProveOptions, run: Run) -> Proof:
-    """Measure the phases and conclude. Raises UsageError when nothing is attached and for a store path that
-    is none, GfattachError when its trial has ended, RefusedError when an executor is configured,
-    UnprovedError when the endpoint does not pass its probes.
+def prove_attachment(options: ProveOptions, context: Context, run: Run) -> Proof:
+    """Measure the phases and conclude.
+
+    Raises UsageError when nothing is attached and for a store path that is none, GfattachError when its trial
+    has ended, RefusedError when an executor is configured, UnprovedError when the endpoint does not pass its
+    probes.
     """
-    home = resolve_home(options.workspace, Path.cwd())
-    nix_hit.store_paths(options.nix_paths)
-    _check_place(options.evidence)
+    home = context.home(options.workspace)
+    nix_phases.store_paths(options.nix_paths)
+    _check_place(context, options.evidence)
     # What the rc files ask for, Bazel is asked.
-    refuse_executor(load_site({}, {}, home.workspace), os.environ, proves_bazel=True)
+    refuse_executor(load_site({}, {}, home.workspace), context.environ, proves_bazel=True)
     record = records.load(home)
     if record is None:
         raise UsageError(
@@ -77,29 +79,29 @@ def prove_attachment(options: ProveOptions, run: Run) -> Proof:
     run.account("start", "start, and read the record")
     with locked(home.lock):
         route = _route(record)
+        session = Session(context=context, home=home, run=run, clients=options.clients)
+        bazel = BazelClient(session, route.cache)
+        nix = NixClient(session, route.substituter, earlier=record.nix_conf, paths=options.nix_paths)
         measurement = Measurement(run)
         try:
             if options.labels:
-                _measure_labels(options, home, record, route, run, measurement)
-            else:
-                _prove_bazel(options, home, route, run, measurement)
+                _measure_labels(options.labels, session, bazel, record, measurement)
+            elif route.cache is not None:
+                _prove(bazel, options.clients.bazel, measurement, fills=route.fills)
             if options.nix_paths or not options.labels:
-                _prove_nix(options, home, record, route, run, measurement)
+                _prove_nix(nix, options, measurement)
         finally:
             remove_tree(home.work)
-        targets = {"cache": route.cache, "substituter": route.substituter}
-        endpoints = {name: target.endpoint.url for name, target in targets.items() if target is not None}
-        proof = conclude(measurement.phases, run.report(), run.origin, endpoints)
+        proof = conclude(measurement.phases, run.report(), run.origin, route.endpoints)
         for path in (home.evidence, options.evidence):
             if path is not None:
                 write_json(path, proof.as_json())
     return proof
 
 
-def _check_place(evidence: Path | None) -> None:
+def _check_place(context: Context, evidence: Path | None) -> None:
     """Find out before anything is measured that the evidence could not be written."""
-    if evidence is not None and not evidence.absolute().parent.is_dir():
-        directory = evidence.absolute().parent
+    if evidence is not None and not (directory := (context.cwd / evidence).parent).is_dir():
         raise UsageError(
             f"the evidence cannot be written to {evidence}: there is no directory {directory}",
             f"make it: mkdir -p {shlex.quote(str(directory))}",
@@ -120,35 +122,29 @@ def _route(record: Attachment) -> Route:
     return trial_route(state, record.trial)
 
 
-def _prove_bazel(options: ProveOptions, home: Home, route: Route, run: Run, measurement: Measurement) -> None:
-    target = route.cache
-    if target is None:
-        return
-    target = bazel_token.ask_with_token(target, run)
-    route = replace(route, cache=target)
-    if not (bazel_side.ask_certificate(target, run) and bazel_side.ask_cache(target, run)):
+def _prove(client: Client[Any], named: str | None, measurement: Measurement, *, fills: bool) -> Found:
+    """All phases of one client; what was found of its program. Raises UnprovedError and GfattachError."""
+    client.find_token()
+    if not client.answers():
         raise UnprovedError(
-            "the cache did not pass its probes; nothing was measured",
+            f"the {client.serves} did not pass its probes, and nothing was measured with it",
             "see how it is now: gfattach status",
-            code="prove.cache",
+            code="prove.cache" if client.serves == "cache" else "prove.substituter",
         )
-    found = bazel_side.ask_bazel(target, options.clients, home, run)
-    _require_usable(found.failed, found.reason, options.clients.bazel)
-    nonce = secrets.token_hex(8) if route.fills else ""
-    with bazel_side.phases_of(found, target, home, nonce) as phases:
-        if route.fills:
-            bazel_side.fill(route, phases, measurement, nonce)
-        bazel_side.hit(target, phases, measurement, warm=route.fills, nonce=nonce)
-        if phases is not None:
-            bazel_side.hit_again(phases, measurement, warm=not route.fills)
-        bazel_side.control(target, phases, measurement, nonce)
+    found = client.find_program()
+    _require_usable(found, named)
+    with client.measures(measurement, secrets.token_hex(8) if fills else "") as phases:
+        if fills:
+            phases.fill()
+        phases.hit(warm=fills)
+        phases.hit_again(warm=not fills)
+        phases.control()
+    return found
 
 
-def _prove_nix(
-    options: ProveOptions, home: Home, record: Attachment, route: Route, run: Run, measurement: Measurement
-) -> None:
-    target, paths = route.substituter, options.nix_paths
-    if target is None:
+def _prove_nix(client: NixClient, options: ProveOptions, measurement: Measurement) -> None:
+    paths = options.nix_paths
+    if client.target is None:
         if paths:
             raise UsageError(
                 "a store path is realised from the attached substituter, and this attachment has none",
@@ -156,58 +152,48 @@ def _prove_nix(
                 code="prove.no-substituter",
             )
         return
-    target = nix_token.with_token(target, run)
-    if not (nix_side.ask_certificate(target, run) and nix_side.ask_substituter(target, run)):
-        raise UnprovedError(
-            "the substituter did not pass its probes",
-            "see how it is now: gfattach status",
-            code="prove.substituter",
-        )
-    found = nix_side.ask_nix(target, options.clients, run, record.nix_conf)
-    _require_usable(found.failed, found.reason, options.clients.nix)
-    if found.nix is not None:
-        nix_side.hit(found.nix, target, home, measurement, paths)
-        nix_side.control(found.nix, target, home, measurement, paths)
-    elif paths:
+    found = _prove(client, options.clients.nix, measurement, fills=False)
+    if paths and found.reason:
         raise ProgramMissingError(f"a store path is realised with Nix: {found.reason}")
 
 
 def _measure_labels(
-    options: ProveOptions, home: Home, record: Attachment, route: Route, run: Run, measurement: Measurement
+    labels: Sequence[str], session: Session, client: BazelClient, record: Attachment, measurement: Measurement
 ) -> None:
-    if route.cache is None or record.bazelrc is None or home.workspace is None:
+    environ, workspace = session.environ, session.home.workspace
+    if client.target is None or record.bazelrc is None or workspace is None:
         raise UsageError(
             "a target is measured in an attached workspace, and this is none",
             "attach the workspace that holds it: gfattach up --workspace DIR",
         )
-    bazel_contract.demand(os.environ, home, load_site({}, {}, home.workspace))
-    rc = bazel_contract.fragment_of(record, os.environ)
+    bazel_contract.demand(environ, session.home, load_site({}, {}, workspace))
+    rc = bazel_contract.fragment_of(record, environ)
     assert rc is not None
-    target = replace(route.cache, may_write=False)
-    found = bazel_side.ask_bazel(target, options.clients, home, run)
-    _require_usable(found.failed, found.reason, options.clients.bazel)
-    bazel, workspace = found.bazel, home.workspace
+    target = read_only(client.target)
+    found = client.find_program()
+    _require_usable(found, session.clients.bazel)
+    bazel = found.bazel
     if bazel is None:
         raise ProgramMissingError(f"a target is built with Bazel: {found.reason}")
 
     def names_of(needed: Sequence[str]) -> dict[str, str]:
         asked = bazel_flags.reviews(needed)
-        known = accepted_flags(bazel, asked, work=home.work / "bazel", cache=bazel_side.flag_cache())
+        known = accepted_flags(bazel, asked, work=session.home.work / "bazel", cache=flag_cache())
         return bazel_flags.known_names(needed, known, bazel.label)
 
     def work(progress: Progress) -> Phase:
-        progress(f"building {' '.join(options.labels)} apart from your own output base")
-        contracted = bazel_contract.contracted(os.environ, "build", record, rc, names_of, may_upload=False)
+        progress(f"building {' '.join(labels)} apart from your own output base")
+        contracted = bazel_contract.contracted(environ, "build", record, rc, names_of, may_upload=False)
         return measure_target(
             bazel,
             workspace,
-            options.labels,
+            labels,
             [rc],
             target,
-            work=home.work / "bazel",
+            work=session.home.work / "bazel",
             deadline=Deadline.after(TARGET_SECONDS),
             flags=contracted.arguments("build"),
-            flag_cache=bazel_side.flag_cache(),
+            flag_cache=flag_cache(),
             environ=contracted.environment,
             header_rc=contracted.header_rc,
         )
@@ -215,8 +201,6 @@ def _measure_labels(
     measurement.measure("target", "build it as you would, reading only", work)
 
 
-def _require_usable(failed: bool, reason: str, named: str | None) -> None:
-    if failed and named is not None:
-        raise ProgramMissingError(reason)
-    if failed:
-        raise UsageError(reason)
+def _require_usable(found: Found, named: str | None) -> None:
+    if found.failed:
+        raise ProgramMissingError(found.reason) if named is not None else UsageError(found.reason)

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.agent.model.status import AgentStatus
+from gfattach.attach.client.client import Client
+from gfattach.attach.client.session import Session
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route import agents, forwards
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Report, Run
 from gfattach.core.errors import CredentialError, ExitCode
 from gfattach.core.finding import Finding, fail, ok
-from gfattach.core.paths import Home, resolve_home
+from gfattach.core.paths import Home
 from gfattach.fragments import nixconf
-from gfattach.nixcache.target import SubstituterTarget
-from gfattach.reapi.target import CacheTarget
 
 #: Seconds for the agent to meet what a cache that does not answer has shown here.
 AGAIN_SECONDS = 2.0
@@ -67,9 +68,9 @@ class Inspection:
         }
 
 
-def inspect(workspace: Path | None, run: Run) -> Inspection:
+def inspect(workspace: Path | None, context: Context, run: Run) -> Inspection:
     """Ask the attachment of the workspace how it is. Raises StorageError."""
-    home = resolve_home(workspace, Path.cwd())
+    home = context.home(workspace)
     record = records.load(home)
     run.account("start", "start, and read the record")
     if record is None:
@@ -85,10 +86,15 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
         alive = alive and (agent is not None or record.kind != "forward")
     cache, substituter = record.cache, record.substituter
     asked = alive and (agent is not None or not record.cache_by_agent)
+    session = Session(context=context, home=home, run=run)
     if asked and cache is not None and not _behind_dead_forward(cache.endpoint, cache.socket, agent):
-        _ask_cache(cache, run)
+        from gfattach.attach.bazel.client import BazelClient
+
+        _ask(BazelClient(session, cache))
     if alive and substituter is not None and not _behind_dead_forward(substituter.endpoint, None, agent):
-        _ask_substituter(substituter, run)
+        from gfattach.attach.nix.client import NixClient
+
+        _ask(NixClient(session, substituter))
     if agent is not None and _cut_off(record, run):
         agent = _ask_again(record, home, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
@@ -96,9 +102,9 @@ def inspect(workspace: Path | None, run: Run) -> Inspection:
 
 
 def _cut_off(record: Attachment, run: Run) -> bool:
-    """Whether a cache behind a forward that was up gave no answer: the way to it may have ended."""
-    halves = (("cache", record.cache), ("substituter", record.substituter))
-    behind = tuple(f"{half}." for half, target in halves if target is not None and target.behind_forward)
+    """Whether a cache behind a forward that was up gave no answer: what leads to it may have ended."""
+    targets = (("cache", record.cache), ("substituter", record.substituter))
+    behind = tuple(f"{name}." for name, target in targets if target is not None and target.behind_forward)
     failed = [each.code for name, each in run.findings.items() if name.startswith(behind) and each.failed]
     return any(code.rpartition(".")[2] in _NO_ANSWER for code in failed)
 
@@ -129,26 +135,11 @@ def _behind_dead_forward(endpoint: Endpoint, socket: Path | None, agent: AgentSt
     return False
 
 
-def _ask_cache(target: CacheTarget, run: Run) -> None:
-    """Ask it with its token, as `_ask_substituter` does."""
-    from gfattach.attach.bazel import checks as bazel_side
-    from gfattach.attach.bazel import token as bazel_token
-
-    with contextlib.suppress(CredentialError):
-        target = bazel_token.ask_with_token(target, run)
-    if bazel_side.ask_certificate(target, run):
-        bazel_side.ask_cache(target, run)
-
-
-def _ask_substituter(target: SubstituterTarget, run: Run) -> None:
+def _ask(client: Client[Any]) -> None:
     """Ask it with its token, or, where that is no good, without: the checklist has said so by then."""
-    from gfattach.attach.nix import checks as nix_side
-    from gfattach.attach.nix import token as nix_token
-
     with contextlib.suppress(CredentialError):
-        target = nix_token.with_token(target, run)
-    if nix_side.ask_certificate(target, run):
-        nix_side.ask_substituter(target, run)
+        client.find_token()
+    client.answers()
 
 
 def _find_trial(directory: Path) -> Mapping[str, Finding]:

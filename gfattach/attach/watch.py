@@ -11,7 +11,7 @@ from typing import Any
 
 from gfattach.agent.model.status import AgentStatus, ForwardStatus
 from gfattach.attach.route import agents
-from gfattach.core.paths import resolve_home
+from gfattach.core.context import Context
 
 #: Seconds between two looks.
 WATCH_SECONDS = 1.0
@@ -32,9 +32,9 @@ class Look:
         return {"schema": "gfattach.watch/1", "at": self.at.isoformat(), "state": state, "agent": agent}
 
 
-def watch(workspace: Path | None) -> Iterator[Look]:
+def watch(workspace: Path | None, context: Context) -> Iterator[Look]:
     """A look whenever something has changed. Raises UsageError as soon as nothing is attached."""
-    home = resolve_home(workspace, Path.cwd())
+    home = context.home(workspace)
     before: object = ()
     while True:
         record, directory = agents.recorded(home)

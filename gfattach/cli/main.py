@@ -16,6 +16,7 @@ import click
 from gfattach import __version__
 from gfattach.cli.registry import COMMANDS
 from gfattach.cli.sections import SectionedCommand
+from gfattach.core.context import Context
 from gfattach.core.errors import ExitCode, GfattachError, UsageError
 from gfattach.core.redact import redact
 
@@ -155,7 +156,9 @@ def _stdout_failed(error: Exception) -> bool:
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code. Nothing escapes as a traceback."""
     try:
-        outcome: Any = cli.main(args=args, prog_name="gfattach", standalone_mode=False)
+        outcome: Any = cli.main(
+            args=args, prog_name="gfattach", standalone_mode=False, obj=Context.of_process()
+        )
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code

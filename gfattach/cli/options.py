@@ -26,7 +26,7 @@ _CLUSTER = (
     ("--namespace", "NAME", "cluster.namespace", "The namespace in which the caches are looked for."),
 )
 
-#: Options that name a Service, and the half that it belongs to.
+#: Options that name a Service, and the section that it belongs to.
 _SERVICES = (
     ("--cache-service", "cache", "The Service of the Bazel cache, to go to through a forward."),
     ("--nix-service", "nix", "The Service of the Nix cache, to go to through a forward."),
@@ -63,8 +63,8 @@ def _settings(
         site = {
             key: values.pop(_name(words)) for settings in sections.values() for words, _, key, _ in settings
         }
-        for words, half, _ in services:
-            site |= service_settings(half, values.pop(_name(words)))
+        for words, section, _ in services:
+            site |= service_settings(section, values.pop(_name(words)))
         if site["cluster.kubeconfig"] is not None:  # on a command line a path may be relative
             site["cluster.kubeconfig"] = str(Path(site["cluster.kubeconfig"]).absolute())
         return command(*args, site=site, **values)
@@ -81,20 +81,20 @@ def _settings(
 def words_of(site: dict[str, object]) -> list[str]:
     """The options that gave the settings of `site`, as they are written on a command line."""
     given = [words for words, _, key, _ in (*_SITE, *_CLUSTER) if site.get(key) is not None]
-    return given + [words for words, half, _ in _SERVICES if site.get(f"{half}.service") is not None]
+    return given + [words for words, section, _ in _SERVICES if site.get(f"{section}.service") is not None]
 
 
-def service_settings(half: str, said: str | None) -> dict[str, str]:
-    """The settings of `half` ("cache" or "nix") that `[NAMESPACE/]NAME[:PORT]` says, by key, unread."""
+def service_settings(section: str, said: str | None) -> dict[str, str]:
+    """The settings of `section` ("cache" or "nix") that `[NAMESPACE/]NAME[:PORT]` says, by key, unread."""
     if said is None:
         return {}
     namespace, slash, rest = said.rpartition("/")
     name, colon, port = rest.partition(":")
-    found = {f"{half}.service": name}
+    found = {f"{section}.service": name}
     if slash:
-        found[f"{half}.namespace"] = namespace
+        found[f"{section}.namespace"] = namespace
     if colon:
-        found[f"{half}.service_port"] = port
+        found[f"{section}.service_port"] = port
     return found
 
 

@@ -63,7 +63,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "storage.locked": "another gfattach works there, and did not end in time",
             "agent.none": "nothing is attached here, so there is no agent",
             "attachment.damaged": "the record of the attachment cannot be read",
-            "attachment.other": "the workspace is attached already, in another way",
+            "attachment.other": "the workspace is attached already, by another route",
             "attachment.version": "the record of the attachment is of a version that is not known here",
             "bazel.failed": "Bazel is there and cannot be used",
             "bazel.crashed": "Bazel crashed",
@@ -146,7 +146,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "prove.executor.policy": "an invocation policy cannot be read, and could give Bazel an executor",
             "prove.executor.strategy": "Bazel's effective options hold a strategy that would use an executor",
             "prove.executor.wrapper": "the workspace's wrapper gives Bazel an executor",
-            "warm.policy": "the site does not let this lane write to the cache",
+            "warm.policy": "the site does not let this environment write to the cache",
             "warm.unasked": "warming writes to a shared cache, and nobody said that it should",
         },
         ExitCode.UNPROVED: {

@@ -19,6 +19,7 @@ from gfattach.core.finding import Finding, Probe, Stage, Status, fail
 from gfattach.core.probe_runner import ask_all
 
 Subject = TypeVar("Subject")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,11 @@ class Report:
         )
 
 
+#: Shows what a long step is doing now.
+Progress = Callable[[str], None]
+
 #: A step's work: it is handed a function that shows progress, and returns its findings by name.
-Step = Callable[[Callable[[str], None]], Mapping[str, Finding]]
+Step = Callable[[Progress], Mapping[str, Finding]]
 
 
 #: Which probes of a stage are asked.
@@ -170,10 +174,16 @@ class Run:
         A `GfattachError` of the work becomes the stage's failed finding and is raised again:
         the checklist shows where the run ended, and the caller decides what that means.
         """
+        return self.obtain(name, title, lambda progress: (None, work(progress)))[1]
+
+    def obtain(
+        self, name: str, title: str, work: Callable[[Progress], tuple[Made, Mapping[str, Finding]]]
+    ) -> tuple[Made, StageResult]:
+        """As `step`, for work that makes something as well: what it made, and the stage."""
         self.observer.stage_started(name, title, {})
         before = time.monotonic()
         try:
-            found = work(lambda text: self.observer.progress(name, text))
+            made, found = work(lambda text: self.observer.progress(name, text))
         except GfattachError as error:
             finding = fail(error.code, error.fact, "", *error.hints).timed(time.monotonic() - before)
             self.observer.probe_finished(name, name, finding)
@@ -181,7 +191,7 @@ class Run:
             raise
         for probe, finding in found.items():
             self.observer.probe_finished(name, probe, finding)
-        return self._close(name, title, dict(found))
+        return made, self._close(name, title, dict(found))
 
     def account(self, name: str, title: str) -> StageResult:
         """Book the time since the last stage's end under `name`: what was done outside any stage."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gfattach.core.context import Context
 from gfattach.core.errors import CredentialError, GfattachError, UsageError
 from gfattach.core.redact import redact, register
 from gfattach.credential import index, sources
@@ -56,11 +55,11 @@ class Kept:
         }
 
 
-def login(options: LoginOptions) -> Kept:
+def login(options: LoginOptions, context: Context) -> Kept:
     """Read a token and store it. Raises UsageError, CredentialError and StorageError."""
     _refuse_secrets(options)
     host = host_of(options.words[0])
-    token = _read(host, options)
+    token = _read(host, options, context)
     claims = read_claims(token.value)
     demand_valid(claims, host, token.origin)
     earlier = index.entries().get(host)
@@ -85,10 +84,10 @@ def logout(text: str) -> bool:
     return index.forget(host)
 
 
-def status(environ: Mapping[str, str] | None = None) -> tuple[Kept, ...]:
+def status(context: Context) -> tuple[Kept, ...]:
     """Every host that has a token, each looked up in its store. Raises StorageError."""
     found = [_stored(entry) for _, entry in sorted(index.entries().items())]
-    mounted = _mounted(os.environ if environ is None else environ)
+    mounted = _mounted(context.environ)
     return (*found, *([mounted] if mounted is not None else []))
 
 
@@ -129,14 +128,14 @@ def _mounted(environ: Mapping[str, str]) -> Kept | None:
     return Kept(CELLS, "environment", token.origin, claims)
 
 
-def _read(host: str, options: LoginOptions) -> Token:
+def _read(host: str, options: LoginOptions, context: Context) -> Token:
     if options.from_file is not None and options.from_file != "-":
         return sources.from_file(Path(options.from_file))
     if options.from_env is not None:
-        return sources.from_variable(os.environ, options.from_env)
-    if sys.stdin.isatty() and options.from_file is None:
+        return sources.from_variable(context.environ, options.from_env)
+    if context.stdin.isatty() and options.from_file is None:
         return sources.from_prompt(host)
-    return sources.from_stream(sys.stdin.buffer)
+    return sources.from_stream(context.stdin.buffer)
 
 
 def _refuse_secrets(options: LoginOptions) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 
 from gfattach.contract.environment import detached
 from gfattach.core import git
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
-from gfattach.core.engine import Run
+from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, ok
-from gfattach.core.paths import resolve_home
 from gfattach.site.document import raw_values, read_tables
 from gfattach.site.lint import lint
 from gfattach.site.load import FILE_NAME, load_site, read_alone
@@ -92,20 +91,20 @@ class Published:
         return {"published": self.server is not None, "manifest": self.manifest, "undo": self.undo}
 
 
-def lint_site(workspace: Path | None, file: Path | None, run: Run) -> Linted:
+def lint_site(workspace: Path | None, file: Path | None, context: Context, run: Run) -> Linted:
     """Check `file`, or the workspace's. Raises UsageError when it is not there."""
-    path = _path(workspace, file)
-    tracked = git.ask(path.absolute()).standing is git.Standing.TRACKED
+    path = _path(workspace, file, context)
+    tracked = git.ask(context.cwd / path).standing is git.Standing.TRACKED
     return _lint(path, _content(path), run, tracked=tracked)
 
 
-def publish_site(options: PublishOptions, run: Run) -> Published:
+def publish_site(options: PublishOptions, context: Context, run: Run) -> Published:
     """Write what the file says of the site into its ConfigMap.
 
     Raises UsageError for a file with a fault, and ClusterError where the cluster cannot be reached or
     refuses; nothing was written then.
     """
-    path = _path(options.workspace, options.file)
+    path = _path(options.workspace, options.file, context)
     content = _content(path)
     # An operator's own repository may track what the operator publishes: that is `lint_site`'s matter.
     linted = _lint(path, content, run, tracked=False)
@@ -117,28 +116,26 @@ def publish_site(options: PublishOptions, run: Run) -> Published:
             code="site.publish.faults",
         )
     values = raw_values(read_tables(content, str(path)), str(path))
-    where = _where(options, values, path)
+    where = _where(options, values, path, context)
     site = with_inline_authorities(read_alone(values, str(path)))
     namespace, name = where.get("cluster.namespace"), where.get("cluster.profile")
     manifest = render_profile(site, namespace=namespace, name=name)
     undo = _undo(where, namespace, name)
     if options.dry_run:
         return Published(manifest, None, undo)
-    done: list[str] = []
 
-    def write(progress: object) -> Mapping[str, Finding]:
-        done.append(_apply(where, manifest))
-        return {"publish": ok("site.published", f"the ConfigMap {namespace}/{name} on {done[0]}")}
+    def write(progress: Progress) -> tuple[str, Mapping[str, Finding]]:
+        server = _apply(where, manifest)
+        return server, {"publish": ok("site.published", f"the ConfigMap {namespace}/{name} on {server}")}
 
-    run.step("publish", f"write the ConfigMap {namespace}/{name}", write)
-    return Published(manifest, done[0], undo)
+    server, _ = run.obtain("publish", f"write the ConfigMap {namespace}/{name}", write)
+    return Published(manifest, server, undo)
 
 
-def _path(workspace: Path | None, file: Path | None) -> Path:
+def _path(workspace: Path | None, file: Path | None, context: Context) -> Path:
     if file is not None:
         return file
-    home = resolve_home(workspace, Path.cwd())
-    return (home.workspace or Path.cwd()) / FILE_NAME
+    return (context.home(workspace).workspace or context.cwd) / FILE_NAME
 
 
 def _content(path: Path) -> bytes:
@@ -162,13 +159,13 @@ def _lint(path: Path, content: bytes, run: Run, *, tracked: bool) -> Linted:
     return Linted(path, found)
 
 
-def _where(options: PublishOptions, values: Mapping[str, Any], path: Path) -> Site:
+def _where(options: PublishOptions, values: Mapping[str, Any], path: Path, context: Context) -> Site:
     """The cluster to publish to: the file's own word goes before all but options."""
     said = {key: value for key, value in options.site.items() if value is not None}
     own = {key: value for key, value in values.items() if key.startswith("cluster.")}
     read_alone(own, str(path))  # so that a fault is the file's, and not an option's
-    home = resolve_home(options.workspace, Path.cwd())
-    return load_site({**own, **said}, detached(os.environ), home.workspace)
+    home = context.home(options.workspace)
+    return load_site({**own, **said}, detached(context.environ), home.workspace)
 
 
 def _apply(where: Site, manifest: Mapping[str, Any]) -> str:

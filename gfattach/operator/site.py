@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach.attach.bazel import checks as bazel_side
-from gfattach.attach.bazel import token as bazel_token
+from gfattach.attach.bazel.client import BazelClient
+from gfattach.attach.client.session import Session
 from gfattach.attach.model.options import ClientOptions
-from gfattach.attach.route.route import Route
 from gfattach.contract.environment import detached
-from gfattach.core.engine import Run
+from gfattach.core.context import Context
+from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import GfattachError, RefusedError, UsageError
 from gfattach.core.files import remove_tree
 from gfattach.core.finding import Finding, ok, skip
-from gfattach.core.paths import resolve_home
 from gfattach.proof.measure import Measurement
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.cluster_profile import Profile, ask_cluster_for_profile, source_of
@@ -44,30 +42,33 @@ class WarmOptions:
 
 
 def show_site(
-    workspace: Path | None, options: Mapping[str, Any], run: Run, *, ask_cluster: bool = False
+    workspace: Path | None,
+    options: Mapping[str, Any],
+    context: Context,
+    run: Run,
+    *,
+    ask_cluster: bool = False,
 ) -> ShownSite:
     """What is known of the site around `workspace`, with what the cluster says of it when that is asked.
 
     Raises UsageError, and ClusterError when the cluster is asked and cannot be reached or refuses.
     """
-    home = resolve_home(workspace, Path.cwd())
-    environment = detached(os.environ)
+    home = context.home(workspace)
+    environment = detached(context.environ)
     site = load_site(options, environment, home.workspace)
     source = source_of(site)
     if not ask_cluster:
         return ShownSite(site.as_json(), f"{source} was not asked: gfattach site show --cluster")
-    found: list[Profile] = []
 
-    def ask(progress: object) -> Mapping[str, Finding]:
-        found.extend(filter(None, [ask_cluster_for_profile(site)]))
-        return {"profile": _told(source, bool(found))}
+    def ask(progress: Progress) -> tuple[Profile | None, Mapping[str, Finding]]:
+        profile = ask_cluster_for_profile(site)
+        return profile, {"profile": _told(source, profile is not None)}
 
-    run.step("profile", f"read {source}", ask)
-    if not found:
+    profile, _ = run.obtain("profile", f"read {source}", ask)
+    if profile is None:
         return ShownSite(site.as_json(), f"{source} is not there")
-    return ShownSite(
-        load_site(options, environment, home.workspace, found[0]).as_json(), f"{source} was read"
-    )
+    site = load_site(options, environment, home.workspace, profile)
+    return ShownSite(site.as_json(), f"{source} was read")
 
 
 def _told(source: str, found: bool) -> Finding:
@@ -78,32 +79,32 @@ def _told(source: str, found: bool) -> Finding:
     )
 
 
-def warm_site(options: WarmOptions, run: Run) -> Proof:
+def warm_site(options: WarmOptions, context: Context, run: Run) -> Proof:
     """Store what a proof asks for, and ask for it, to show that it is there.
 
-    Raises RefusedError where the site does not let this lane write, and UsageError when it names
+    Raises RefusedError where the site does not let this environment write, and UsageError when it names
     no cache.
     """
-    home = resolve_home(options.workspace, Path.cwd())
-    site = load_site(options.site, detached(os.environ), home.workspace)
+    home = context.home(options.workspace)
+    site = load_site(options.site, detached(context.environ), home.workspace)
     run.account("start", "load configuration")
     target = site.cache_target(upload=options.upload)
     if target is None:
         raise UsageError("the site names no Bazel cache to warm", "name it: --cache grpc://HOST:PORT")
     if not target.may_write:
         raise _refusal(site, options)
-    target = bazel_token.ask_with_token(target, run)
-    if not (bazel_side.ask_certificate(target, run) and bazel_side.ask_cache(target, run)):
+    home, measurement = home.warming, Measurement(run)
+    client = BazelClient(Session(context=context, home=home, run=run, clients=options.clients), target)
+    client.find_token()
+    if not client.answers():
         raise GfattachError("the cache did not pass its probes; nothing was stored", code="warm.cache")
-    work = home.warming
     try:
-        found = bazel_side.ask_bazel(target, options.clients, work, run)
-        measurement = Measurement(run)
-        with bazel_side.phases_of(found, target, work) as phases:
-            bazel_side.fill(Route("direct", target, None, fills=True), phases, measurement)
-            bazel_side.hit(target, phases, measurement, warm=True)
+        client.find_program()
+        with client.measures(measurement) as phases:
+            phases.fill()
+            phases.hit(warm=True)
     finally:
-        remove_tree(work.work)
+        remove_tree(home.work)
     substituter = site.substituter_target()
     if substituter is not None:
         path, url = substituter.probe_path, substituter.endpoint.url
@@ -120,9 +121,9 @@ def warm_site(options: WarmOptions, run: Run) -> Proof:
 def _refusal(site: Site, options: WarmOptions) -> RefusedError:
     if not site.may_upload:
         return RefusedError(
-            f"the site does not let this lane write: cache.upload is {site.get('cache.upload')!r} "
+            f"the site does not let this environment write: cache.upload is {site.get('cache.upload')!r} "
             f"(from {site.source('cache.upload')})",
-            'an operator allows it in a trusted lane: cache.upload = "trusted"',
+            'an operator allows it in a trusted environment: cache.upload = "trusted"',
             code="warm.policy",
         )
     return RefusedError(

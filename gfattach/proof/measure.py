@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gfattach.core.engine import Run
+from gfattach.core.engine import Progress, Run
 from gfattach.core.finding import Finding, fail, ok, warn
 from gfattach.proof.evidence import Phase, PhaseName
 
@@ -19,8 +19,6 @@ CODES = {
     "firsthit.void": "it failed, or something that is no cache had a part: this proves nothing",
 }
 
-Progress = Callable[[str], None]
-
 
 class Measurement:
     """The phases of one proof, in the order in which they ran."""
@@ -33,16 +31,16 @@ class Measurement:
         self, name: str, title: str, work: Callable[[Progress], Phase | Sequence[Phase]]
     ) -> list[Phase]:
         """Run `work` as the step `name` and keep its phases. Raises what `work` raises."""
-        measured: list[Phase] = []
 
-        def step(progress: Progress) -> dict[str, Finding]:
+        def step(progress: Progress) -> tuple[list[Phase], dict[str, Finding]]:
             done = work(progress)
-            measured.extend([done] if isinstance(done, Phase) else done)
-            self.phases.extend(measured)
+            measured = [done] if isinstance(done, Phase) else [*done]
             many = len(measured) > 1
-            return {f"{name}.{i}" if many else name: describe(phase) for i, phase in enumerate(measured)}
+            found = {f"{name}.{i}" if many else name: describe(phase) for i, phase in enumerate(measured)}
+            return measured, found
 
-        self.run.step(name, title, step)
+        measured, _ = self.run.obtain(name, title, step)
+        self.phases += measured
         return measured
 
 

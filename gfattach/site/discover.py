@@ -18,7 +18,7 @@ from gfattach.core.errors import ClusterError, UsageError
 from gfattach.site.settings import NAMESPACE
 from gfattach.site.site import NamedService
 
-Half = Literal["cache", "nix"]
+Section = Literal["cache", "nix"]
 
 #: What is spoken to a port behind a forward.
 WireProtocol = Literal["grpc", "http"]
@@ -39,7 +39,7 @@ _HTTP_PORTS = (80, 8080)
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is known of one half: how people call it, its labels and name, and the option that names it."""
+    """What is known of one section: how people call it, its labels and name, and the option that names it."""
 
     what: str
     labels: tuple[tuple[str, str], ...]
@@ -47,7 +47,7 @@ class _Kind:
     option: str
 
 
-_KINDS: dict[Half, _Kind] = {
+_KINDS: dict[Section, _Kind] = {
     "cache": _Kind(
         "Bazel cache",
         ((_NAME, "bazel-cache"), (_NAME, "bazel-remote"), (_COMPONENT, "build-cache")),
@@ -89,22 +89,22 @@ class Discovery:
     rejected: tuple[Rejected, ...]
 
 
-def discover(half: Half, services: Sequence[Service], namespace: str = NAMESPACE) -> Discovery:
-    """The Service of `half` among `services`; where several fit alike, the one in `namespace`.
+def discover(section: Section, services: Sequence[Service], namespace: str = NAMESPACE) -> Discovery:
+    """The Service of `section` among `services`; where several fit alike, the one in `namespace`.
 
     Raises UsageError, naming the candidates and the option that chooses, when that leaves more than one.
     """
-    kind, rejected = _KINDS[half], []
+    kind, rejected = _KINDS[section], []
     fitting: list[tuple[int, Chosen]] = []
     for service in services:
-        rank, reason = _fit(kind, half, service)
+        rank, reason = _fit(kind, section, service)
         if rank is None:
             continue
-        fault = _fault(service) or ("" if _port(half, service) else _no_port(half, service))
+        fault = _fault(service) or ("" if _port(section, service) else _no_port(section, service))
         if fault:
             rejected.append(Rejected(_full_name(service), fault))
         else:
-            fitting.append((rank, select_endpoint(half, service, None, reason)))
+            fitting.append((rank, select_endpoint(section, service, None, reason)))
     if not fitting:
         return Discovery(None, tuple(rejected))
     best = min(rank for rank, _ in fitting)
@@ -127,33 +127,33 @@ def discover(half: Half, services: Sequence[Service], namespace: str = NAMESPACE
 
 
 def select_endpoint(
-    half: Half, service: Service, wanted: str | None, reason: str = "as the site says"
+    section: Section, service: Service, wanted: str | None, reason: str = "as the site says"
 ) -> Chosen:
     """The port of `service` that `wanted` names, or that fits best when it is None.
 
     `reason` is why this Service. Raises UsageError when it has no such port.
     """
-    port = _port(half, service) if wanted is None else service.port(wanted)
+    port = _port(section, service) if wanted is None else service.port(wanted)
     if port is None:
         raise UsageError(
-            f"Service {_full_name(service)} cannot be used: {_no_port(half, service, wanted)}",
-            f"name the port: {_KINDS[half].option} {_full_name(service)}:PORT",
+            f"Service {_full_name(service)} cannot be used: {_no_port(section, service, wanted)}",
+            f"name the port: {_KINDS[section].option} {_full_name(service)}:PORT",
             code="site.service.port",
         )
     named = NamedService(service.namespace, service.name, port.name or str(port.port))
-    return Chosen(named, protocol_of(half, port), f"{reason}; port {_shown(port)}")
+    return Chosen(named, protocol_of(section, port), f"{reason}; port {_shown(port)}")
 
 
-def protocol_of(half: Half, port: ServicePort) -> WireProtocol:
+def protocol_of(section: Section, port: ServicePort) -> WireProtocol:
     """What is spoken to that port: a Nix cache is HTTP; a Bazel cache is gRPC unless the port says http."""
-    if half == "nix" or port.name.startswith("http"):
+    if section == "nix" or port.name.startswith("http"):
         return "http"
     return "http" if not port.name and port.port in _HTTP_PORTS else "grpc"
 
 
-def nothing_found(half: Half, discovery: Discovery, namespace: str) -> ClusterError:
-    """The error for a half that has to be there, where discovery chose nothing."""
-    kind = _KINDS[half]
+def nothing_found(section: Section, discovery: Discovery, namespace: str) -> ClusterError:
+    """The error for a section that has to be there, where discovery chose nothing."""
+    kind = _KINDS[section]
     return ClusterError(
         f"no Service in {namespace} is known as a {kind.what}",
         *(f"passed over: {rejected}" for rejected in discovery.rejected[:5]),
@@ -164,7 +164,7 @@ def nothing_found(half: Half, discovery: Discovery, namespace: str) -> ClusterEr
     )
 
 
-def _fit(kind: _Kind, half: Half, service: Service) -> tuple[int | None, str]:
+def _fit(kind: _Kind, section: Section, service: Service) -> tuple[int | None, str]:
     """How well the Service fits, 0 the best; None when nothing about it does. The second says by what."""
     tests: Iterator[tuple[bool, str]] = iter(
         (
@@ -173,16 +173,16 @@ def _fit(kind: _Kind, half: Half, service: Service) -> tuple[int | None, str]:
                 for key, value in kind.labels
             ),
             (service.name == kind.name, "by its name"),
-            (_by_port(half, service), "by its port" if half == "cache" else "by its name and port"),
+            (_by_port(section, service), "by its port" if section == "cache" else "by its name and port"),
         )
     )
     return next(((rank, reason) for rank, (fits, reason) in enumerate(tests) if fits), (None, ""))
 
 
-def _by_port(half: Half, service: Service) -> bool:
-    if half == "cache":
+def _by_port(section: Section, service: Service) -> bool:
+    if section == "cache":
         return any(port.port == _GRPC_PORT for port in service.ports)
-    return "attic" in service.name and _port(half, service) is not None
+    return "attic" in service.name and _port(section, service) is not None
 
 
 def _fault(service: Service) -> str:
@@ -203,7 +203,7 @@ def _fault(service: Service) -> str:
     return ""
 
 
-def _port(half: Half, service: Service) -> ServicePort | None:
+def _port(section: Section, service: Service) -> ServicePort | None:
     """The port that fits best: gRPC before HTTP for a Bazel cache."""
     grpc: tuple[Callable[[ServicePort], bool], ...] = (
         lambda port: port.name == "grpc",
@@ -213,18 +213,18 @@ def _port(half: Half, service: Service) -> ServicePort | None:
         lambda port: port.name == "http",
         lambda port: port.port in _HTTP_PORTS,
     )
-    for fits in (*grpc, *http) if half == "cache" else http:
+    for fits in (*grpc, *http) if section == "cache" else http:
         for port in service.ports:
             if fits(port):
                 return port
     return None
 
 
-def _no_port(half: Half, service: Service, wanted: str | None = None) -> str:
+def _no_port(section: Section, service: Service, wanted: str | None = None) -> str:
     has = ", ".join(_shown(port) for port in service.ports) or "none"
     if wanted is not None:
         return f"it has no port {wanted}; it has {has}"
-    looked = f"grpc, {_GRPC_PORT} or http" if half == "cache" else "http, 80 or 8080"
+    looked = f"grpc, {_GRPC_PORT} or http" if section == "cache" else "http, 80 or 8080"
     return f"none of its ports is {looked}; it has {has}"
 
 

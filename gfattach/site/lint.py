@@ -104,13 +104,13 @@ def _faults(tables: Mapping[str, Any], source: str, lines: Mapping[str, int]) ->
             "leave one of them: the address where machines reach it, the Service where they do not",
             **_place(source, line, "nix.substituter"),
         )
-    for half in ("cache", "nix"):
-        content = tables.get(half)
+    for section in ("cache", "nix"):
+        content = tables.get(section)
         if isinstance(content, dict) and "ca_file" in content and "ca_data" in content:
-            key = f"{half}.ca_data"
+            key = f"{section}.ca_data"
             yield fail(
                 "site.lint.both",
-                f"{_at(source, lines.get(key))}: {half}.ca_file and {key} are both said",
+                f"{_at(source, lines.get(key))}: {section}.ca_file and {key} are both said",
                 "it is not known which authority is meant",
                 f"take one out; {key} is the one that can be published",
                 **_place(source, lines.get(key), key),

@@ -104,8 +104,8 @@ def _reach(layers: Sequence[_Layer]) -> dict[str, int]:
 
 
 def _check_authorities(site: Site) -> None:
-    for half in ("cache", "nix"):
-        file, data = f"{half}.ca_file", f"{half}.ca_data"
+    for section in ("cache", "nix"):
+        file, data = f"{section}.ca_file", f"{section}.ca_data"
         if site.get(file) is not None and site.get(data) is not None:
             raise UsageError(
                 f"{file} and {data} are both said (from {site.source(data)})", "say one of the two"

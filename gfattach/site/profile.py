@@ -89,16 +89,16 @@ def with_inline_authorities(site: Site) -> Site:
     Raises UsageError for a file that is missing or holds anything but certificates.
     """
     values = dict(site.values)
-    for half in ("cache", "nix"):
-        found = values.pop(f"{half}.ca_file", None)
+    for section in ("cache", "nix"):
+        found = values.pop(f"{section}.ca_file", None)
         if found is None:
             continue
         content = read_bytes(found.value)
         if content is None:
             raise UsageError(
-                f"there is no file {found.value}", f"{half}.ca_file (from {found.source}) names it"
+                f"there is no file {found.value}", f"{section}.ca_file (from {found.source}) names it"
             )
-        key = f"{half}.ca_data"
+        key = f"{section}.ca_data"
         raw = content.decode("ascii", "replace")
         values[key] = replace(found, value=BY_KEY[key].read(raw, f"{found.value}, for {key},"))
     return replace(site, values=values)

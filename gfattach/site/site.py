@@ -66,17 +66,17 @@ class Site:
             self.get("cluster.namespace"),
         )
 
-    def service(self, half: str) -> NamedService | None:
-        """The Service of `half` ("cache" or "nix") that a forward leads to; None where none is named.
+    def service(self, section: str) -> NamedService | None:
+        """The Service of `section` ("cache" or "nix") that a forward leads to; None where none is named.
 
         With an endpoint beside it the endpoint is its real name; without one the forward is spoken to
         in plaintext.
         """
-        name = self.get(f"{half}.service")
+        name = self.get(f"{section}.service")
         if name is None:
             return None
-        namespace = self.get(f"{half}.namespace") or self.get("cluster.namespace")
-        return NamedService(namespace, name, self.get(f"{half}.service_port"))
+        namespace = self.get(f"{section}.namespace") or self.get("cluster.namespace")
+        return NamedService(namespace, name, self.get(f"{section}.service_port"))
 
     def with_authorities(self, directory: Path) -> Site:
         """The site with each authority that stands in it as text in a file of `directory` instead.
@@ -84,12 +84,12 @@ class Site:
         Raises StorageError.
         """
         values = dict(self.values)
-        for half in ("cache", "nix"):
-            found = values.pop(f"{half}.ca_data", None)
+        for section in ("cache", "nix"):
+            found = values.pop(f"{section}.ca_data", None)
             if found is not None:
-                path = directory / f"{half}-ca.pem"
+                path = directory / f"{section}-ca.pem"
                 write_atomic(path, found.value.encode())
-                values[f"{half}.ca_file"] = replace(found, value=path)
+                values[f"{section}.ca_file"] = replace(found, value=path)
         return replace(self, values=values)
 
     def cache_target(self, *, upload: bool = False) -> CacheTarget | None:

@@ -219,9 +219,9 @@ def test_what_other_programs_say_is_shown_without_the_token_in_it(machine, debug
     """A defect whose message holds tokens by shape, by name, and as a value that was read before."""
     script = f"""
 import sys
-from gfattach.attach import credentials
+from gfattach.operator import credentials
 from gfattach.credential.sources import check
-def status():
+def status(context):
     check(b"{CANARIES["store"]}", "stdin")
     words = "https://u:{CANARIES["url"]}@h refused {CANARIES["store"]}"
     raise {{}}(words + ", Authorization: Bearer {CANARIES["header"]}")

@@ -14,15 +14,15 @@ import pytest
 #: Stands in for an undo that takes a while: it tells that it has begun, and then does its work.
 _SLOW_UNDO = """
 import sys, time
-from gfattach.attach import up
+from gfattach.attach.up import up
 from gfattach.cli.main import run
 
 undo = up.undo
 
-def slowly(home):
+def slowly(home, environ):
     print("undoing", file=sys.stderr, flush=True)
     time.sleep(2.5)
-    return undo(home)
+    return undo(home, environ)
 
 def begun(*_):
     print("begun", file=sys.stderr, flush=True)

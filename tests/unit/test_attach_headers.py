@@ -19,16 +19,22 @@ def places(request, tmp_path, monkeypatch):
     return tmp_path / ("runtime" if request.param == "runtime" else "cache")
 
 
-def test_only_this_user_can_read_it(places):
-    file = write_headers("build --remote_header=a=canary\n")
+@pytest.fixture
+def environ(places):
+    """What the commands of that session have."""
+    return dict(os.environ)
+
+
+def test_only_this_user_can_read_it(places, environ):
+    file = write_headers("build --remote_header=a=canary\n", environ)
     assert file.is_relative_to(places)
     assert file.read_text() == "build --remote_header=a=canary\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_it_stays_while_its_process_runs_and_goes_with_the_next_sweep(places):
-    own = write_headers("x")
+def test_it_stays_while_its_process_runs_and_goes_with_the_next_sweep(places, environ):
+    own = write_headers("x", environ)
     other = own.with_name(f"headers-{os.getppid()}.bazelrc")
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -36,9 +42,9 @@ def test_it_stays_while_its_process_runs_and_goes_with_the_next_sweep(places):
     foreign = own.with_name("notes.txt")
     for file in (other, gone, foreign):
         file.write_text("x")
-    sweep()
+    sweep(environ)
     assert [other.exists(), gone.exists(), own.exists(), foreign.exists()] == [True, False, False, True]
 
 
-def test_a_sweep_of_nothing_is_fine(places):
-    sweep()
+def test_a_sweep_of_nothing_is_fine(environ):
+    sweep(environ)

@@ -1,9 +1,13 @@
 """Which phases of Bazel are worth their time."""
 
-from gfattach.attach.bazel import checks as bazel_side
+from gfattach.attach.bazel.client import BazelMeasures
+from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.engine import Run
 from gfattach.proof.evidence import Client, Phase, PhaseName
 from gfattach.proof.measure import Measurement
+from gfattach.reapi.target import CacheTarget
+
+TARGET = CacheTarget(parse_endpoint("grpc://127.0.0.1:1"))
 
 
 class Counted:
@@ -24,5 +28,5 @@ def test_a_warm_server_is_measured_where_a_cold_one_was_served():
         measurement.measure(
             "hit", "ask the cache for it", lambda progress, phases=phases: phases.hit(None, warm=False)
         )
-        bazel_side.hit_again(phases, measurement, warm=True)
+        BazelMeasures(TARGET, phases, measurement).hit_again(warm=True)
         assert (hits, phases.asked) == (hits, times)

@@ -5,6 +5,7 @@ import stat
 import pytest
 
 from gfattach.attach.bazel.token import offer, with_token
+from gfattach.core.context import Context
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.credential import index
 from gfattach.credential.file_store import FileStore
@@ -128,7 +129,7 @@ def test_gfattach_bazel_puts_the_token_into_the_private_rc_of_what_builds(
     monkeypatch.setattr(
         bazel_command, "_names", lambda needed, *_: asked.extend(needed) or {n: n for n in needed}
     )
-    replacement = bazel_command.prepare([command, "//x"])
+    replacement = bazel_command.prepare([command, "//x"], Context.of_process())
     files = list((tmp_path / "XDG_RUNTIME_DIR/gfattach").glob("*"))
     assert not any("canary" in word for word in replacement.arguments)
     assert ("GF_REAPI_CREDENTIAL_HELPER_TOKEN" in replacement.environment) is not given

@@ -82,7 +82,7 @@ def test_evidence_that_could_not_be_written_is_refused_before_anything_is_measur
 
 def test_the_level_of_the_log_is_confirmed_to_people_and_to_programs(capsys, monkeypatch):
     asked = []
-    monkeypatch.setattr(work, "set_level", lambda workspace, level: asked.append(level))
+    monkeypatch.setattr(work, "set_level", lambda workspace, context, level: asked.append(level))
     assert run(capsys, "logs", "--level", "debug") == (
         0,
         "the agent logs from debug on; to see it: gfattach logs -f\n",

@@ -202,6 +202,7 @@ def test_every_code_that_the_sources_write_has_a_meaning_and_every_meaning_a_cod
     root = Path(gfattach.__file__).parent
     files = [*(root / "credential").glob("*.py"), root / "fragments/netrc.py"]
     files += [root / "operator/credentials.py", root / "attach/bazel/token.py"]
+    files += [root / "attach/bazel/client.py"]
     text = "".join(f.read_text() for f in files if f.name != "codes.py")
     written = set(re.findall(r'"((?:credential|nix\.netrc)\.[a-z.-]+)"', text))
     assert written - {"nix.netrc.unreadable"} == set(CODES)  # that one is a probe's too

@@ -8,6 +8,7 @@ import pytest
 
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.nix import token as nix_token
+from gfattach.attach.route import addresses
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.paths import Home
 from gfattach.nixcache.target import SubstituterTarget
@@ -25,10 +26,10 @@ def linux(monkeypatch):
 @pytest.mark.usefixtures("linux")
 def test_an_address_is_loopback_a_forwards_own_and_the_same_every_time():
     names = [f"nix-cache/attic-{number}:80" for number in range(2000)]
-    addresses = [nix_token.own_address(name) for name in names]
-    assert addresses == [nix_token.own_address(name) for name in names]
-    assert len(set(addresses)) == len(names)
-    for address in map(ipaddress.ip_address, addresses):
+    found = [addresses.own_address(name) for name in names]
+    assert found == [addresses.own_address(name) for name in names]
+    assert len(set(found)) == len(names)
+    for address in map(ipaddress.ip_address, found):
         assert address in ipaddress.ip_network("127.0.0.0/8")
         assert address not in ipaddress.ip_network("127.0.0.0/16")
         assert int(address) & 0xFF not in (0, 255)
@@ -36,31 +37,31 @@ def test_an_address_is_loopback_a_forwards_own_and_the_same_every_time():
 
 @pytest.mark.usefixtures("linux")
 def test_another_user_has_another_address(monkeypatch):
-    mine = nix_token.own_address("attic")
+    mine = addresses.own_address("attic")
     monkeypatch.setattr("os.geteuid", lambda: 4711)
-    assert nix_token.own_address("attic") != mine
+    assert addresses.own_address("attic") != mine
 
 
 @pytest.mark.usefixtures("linux")
 def test_a_forward_has_one_only_where_something_has_a_token(monkeypatch):
     asked = []
-    monkeypatch.setattr(nix_token, "has_token", lambda host: bool(asked.append(host)))
-    assert nix_token.with_address(SPEC, TARGET) == SPEC
+    monkeypatch.setattr(addresses, "has_token", lambda host, environ: bool(asked.append(host)))
+    assert addresses.with_address(SPEC, TARGET, {}) == SPEC
     assert asked == ["attic.nix-cache.svc"]
-    monkeypatch.setattr(nix_token, "has_token", lambda host: True)
-    made = nix_token.with_address(SPEC, TARGET)
+    monkeypatch.setattr(addresses, "has_token", lambda host, environ: True)
+    made = addresses.with_address(SPEC, TARGET, {})
     assert made == replace(SPEC, name=made.name, address=made.address)
     assert made.name != SPEC.name and made.address != SPEC.address
 
 
 def test_elsewhere_there_is_none_and_that_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(nix_token, "has_token", lambda host: True)
-    assert nix_token.with_address(SPEC, TARGET) == SPEC
+    monkeypatch.setattr(addresses, "has_token", lambda host, environ: True)
+    assert addresses.with_address(SPEC, TARGET, {}) == SPEC
     home = Home(tmp_path, tmp_path)
     (tmp_path / "netrc").write_text("of an earlier attach")
     asked = replace(TARGET, headers=(("authorization", "Bearer secret-token"),))
-    written = nix_token.write_netrc(home, asked, None)
+    written = nix_token.write_netrc(home, asked, None, {})
     [finding] = written.findings
     assert written.path is None and not (tmp_path / "netrc").exists()
     assert finding.failed and finding.code == "nix.netrc.no-address"
@@ -79,7 +80,7 @@ def test_what_nix_reads_now_is_merged_unless_it_is_what_an_earlier_attach_has_wr
     nix = showing(tmp_path / "bin", {"netrc-file": str((home.directory / named).resolve())})
     endpoint = Endpoint("https", "nix.example", 443, "/main")
     target = SubstituterTarget(endpoint, headers=(("authorization", "Bearer new"),))
-    written = nix_token.write_netrc(home, target, nix)
+    written = nix_token.write_netrc(home, target, nix, {})
     text = written.path.read_text()
     assert "machine nix.example" in text and "new" in text
     assert ("machine cache.example" in text) is kept

@@ -24,10 +24,11 @@ from gfattach.contract.bazel import flags as bazel_flags
 from gfattach.contract.bazel.arguments import Invocation
 from gfattach.contract.bazel.rc import joined_rc, without_rc_files
 from gfattach.core import process
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ProgramMissingError
 from gfattach.core.files import remove_tree
-from gfattach.core.paths import Home, cache_directory, resolve_home
+from gfattach.core.paths import Home, cache_directory
 from gfattach.fragments.rcfile import imports
 from gfattach.site.load import load_site
 
@@ -41,7 +42,7 @@ class Replacement:
     environment: Mapping[str, str]
 
 
-def prepare(words: Sequence[str]) -> Replacement:
+def prepare(words: Sequence[str], context: Context) -> Replacement:
     """The Bazel of this shell and directory, with a person's own `words` behind what the contract says.
 
     Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
@@ -49,8 +50,7 @@ def prepare(words: Sequence[str]) -> Replacement:
     than the attachment's, CredentialError for a token that is there and no good, AgentError when the
     forwards cannot be had again, BazelError and StorageError.
     """
-    environment: Mapping[str, str] = os.environ
-    home = resolve_home(None, Path.cwd())
+    environment, home = context.environ, context.home(None)
     site = load_site({}, {}, home.workspace)
     bazel_contract.demand(environment, home, site)
     program = locate(environ=environment)
@@ -70,11 +70,11 @@ def prepare(words: Sequence[str]) -> Replacement:
         lambda needed: _names(needed, program, home, environment),
         may_upload=site.may_upload,
     )
-    headers.sweep()
+    headers.sweep(environment)
     bare, own = without_rc_files(invocation)
     if contracted.header_rc or (rc and own):
-        files = [*rc, *(Path.cwd() / name for name in own)]
-        rc, invocation = [headers.write_headers(joined_rc(files, contracted.header_rc))], bare
+        files = [*rc, *(context.cwd / name for name in own)]
+        rc, invocation = [headers.write_headers(joined_rc(files, contracted.header_rc), environment)], bare
     left = contracted.environment
     line = bazel_arguments.arguments(
         invocation, left, names=contracted.names, rc=rc, upload=contracted.upload

@@ -55,7 +55,7 @@ def demand(environment: Mapping[str, str], home: Home, site: Site) -> None:
 
 
 def fragment_of(record: Attachment, environment: Mapping[str, str]) -> Path | None:
-    """The attachment's rc, if its Bazel half is attached.
+    """The attachment's rc, if Bazel is attached.
 
     Raises UsageError when it is gone, and when the environment names another cache.
     """
@@ -69,7 +69,7 @@ def fragment_of(record: Attachment, environment: Mapping[str, str]) -> Path | No
         )
     named = value_of(environment, "BAZEL_REMOTE_CACHE")
     if named and parse_endpoint(named) != record.cache.endpoint:
-        # The rc holds the way to its own cache (a socket, an authority): it does not fit another one.
+        # The rc holds the transport to its own cache (a socket, an authority): it does not fit another one.
         raise UsageError(
             f"BAZEL_REMOTE_CACHE is {shown(environment, 'BAZEL_REMOTE_CACHE')}, and what is attached here is "
             f"{record.cache.endpoint.url}",

@@ -9,6 +9,7 @@ Bazel, and is swept away by the next run, or by `gfattach down`, once that proce
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from gfattach.core.files import make_private_directory, remove, write_atomic
@@ -18,23 +19,23 @@ from gfattach.core.process import ProcessId
 _PREFIX, _SUFFIX = "headers-", ".bazelrc"
 
 
-def write_headers(text: str) -> Path:
+def write_headers(text: str, environ: Mapping[str, str]) -> Path:
     """Write `text` for the run of Bazel that this process becomes; where. Raises StorageError."""
-    file = make_private_directory(_directory()) / f"{_PREFIX}{os.getpid()}{_SUFFIX}"
+    file = make_private_directory(_directory(environ)) / f"{_PREFIX}{os.getpid()}{_SUFFIX}"
     write_atomic(file, text.encode())
     return file
 
 
-def sweep() -> None:
+def sweep(environ: Mapping[str, str]) -> None:
     """Remove the files of runs that have ended. Raises StorageError."""
-    for file in _directory().glob(f"{_PREFIX}*{_SUFFIX}"):
+    for file in _directory(environ).glob(f"{_PREFIX}*{_SUFFIX}"):
         number = file.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
         if not number.isdecimal() or int(number) == os.getpid() or ProcessId.of(int(number)) is None:
             remove(file)
 
 
-def _directory() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+def _directory(environ: Mapping[str, str]) -> Path:
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime and os.access(runtime, os.W_OK | os.X_OK):
         return Path(runtime) / "gfattach"
     return cache_directory() / "run"

@@ -8,12 +8,10 @@ puts them into the private rc of that one run.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.attach.model.token_step import find_headers
 from gfattach.contract.model.variables import lines_of
-from gfattach.core.engine import Run
 from gfattach.core.errors import CredentialError
 from gfattach.core.files import remove
 from gfattach.core.finding import Finding, fail, ok, warn
@@ -21,7 +19,6 @@ from gfattach.credential.helper import HELPER_NAME, write_helper
 from gfattach.credential.hosts import host_of
 from gfattach.credential.tokens import has_token, headers_for
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS
-from gfattach.reapi.target import CacheTarget
 
 #: The flag under its names, the newer first.
 HELPER_FLAGS = ("credential_helper", "experimental_credential_helper")
@@ -49,6 +46,7 @@ def offer(
     dialled: str = "",
     port: int | None = None,
     label: str = "this Bazel",
+    environ: Mapping[str, str] | None = None,
 ) -> Offer:
     """The helper for the token of `host`, written into `directory`, if there is one and Bazel can ask it.
 
@@ -56,17 +54,23 @@ def offer(
     and `port` are what Bazel dials where that is the listener of a forward. A helper of an earlier attach
     that is offered no more is removed. Raises StorageError.
     """
-    made = _offer(host, directory, accepted, dialled, port, label)
+    made = _offer(host, directory, accepted, dialled, port, label, environ)
     if made.helper is None:
         remove(directory / HELPER_NAME)
     return made
 
 
 def _offer(
-    host: str, directory: Path, accepted: Container[str] | None, dialled: str, port: int | None, label: str
+    host: str,
+    directory: Path,
+    accepted: Container[str] | None,
+    dialled: str,
+    port: int | None,
+    label: str,
+    environ: Mapping[str, str] | None,
 ) -> Offer:
     try:
-        if not has_token(host):
+        if not has_token(host, environ):
             return Offer()
     except CredentialError as error:
         why = "the cache asks for a token, and would answer Bazel as if it had nothing"
@@ -84,18 +88,6 @@ def _offer(
         )
     helper = write_helper(directory, host_of(host) if dialled and dialled != host else "", port)
     return Offer(helper, ok("credential.bazel.helper", f"Bazel asks {helper} for the token for {host}"))
-
-
-def ask_with_token(target: CacheTarget, run: Run) -> CacheTarget:
-    """`target` with the token that something has for its host, found as a step of `run`; itself without any.
-
-    Raises CredentialError for a token that cannot be read or is not good now, and StorageError.
-    """
-    if target.headers:
-        return target
-    host = target.token_host
-    found = ok("credential.cache.found", f"what is stored for {host} is sent with every call")
-    return replace(target, headers=find_headers(host, run, "cache-token", "the cache", found))
 
 
 def with_token(environment: Mapping[str, str], host: str, fragment: Path | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 from gfattach.attach.bazel import headers
 from gfattach.attach.down.undo import Undoing, undo
 from gfattach.attach.route.agents import Hung
-from gfattach.core.engine import Run
+from gfattach.core.context import Context
+from gfattach.core.engine import Progress, Run
 from gfattach.core.files import locked
 from gfattach.core.finding import Finding, ok, warn
-from gfattach.core.paths import Home, resolve_home
+from gfattach.core.paths import Home
 from gfattach.undo.journal import Undone
 
 
@@ -41,22 +42,20 @@ class Detached:
         }
 
 
-def detach(workspace: Path | None, run: Run) -> Detached:
+def detach(workspace: Path | None, context: Context, run: Run) -> Detached:
     """Undo the attachment of the workspace. Twice is fine. Raises StorageError."""
-    home = resolve_home(workspace, Path.cwd())
+    home = context.home(workspace)
     run.account("start", "start, and find what is attached")
     if not home.directory.exists():
-        headers.sweep()  # a Bazel is given headers where nothing is attached too
+        headers.sweep(context.environ)  # a Bazel is given headers where nothing is attached too
         return Detached(home, None)
-    done: list[Undoing] = []
 
-    def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+    def work(progress: Progress) -> tuple[Undoing, Mapping[str, Finding]]:
         with locked(home.lock):
-            done.append(undo(home))
-        return _findings(done[0])
+            undoing = undo(home, context.environ)
+        return undoing, _findings(undoing)
 
-    run.step("undo", "undo what up did", work)
-    return Detached(home, done[0])
+    return Detached(home, run.obtain("undo", "undo what up did", work)[0])
 
 
 #: What somebody should look at after an undo.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Undoing:
     left: Sequence[Path]
 
 
-def undo(home: Home) -> Undoing:
+def undo(home: Home, environ: Mapping[str, str]) -> Undoing:
     """Undo the attachment of `home`: processes first, then files, the record last. Twice is fine.
 
     Raises StorageError.
@@ -48,7 +48,7 @@ def undo(home: Home) -> Undoing:
     outcomes = Journal(home).undo()
     for room in home.rooms:
         remove_tree(room)
-    headers.sweep()
+    headers.sweep(environ)
     records.forget(home)
     left = remove_home(home)
     _leave_no_empty_directory()

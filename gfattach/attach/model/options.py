@@ -39,7 +39,7 @@ class UpOptions:
 
     `site` holds settings given as options, by key; the lease is the agent's; `nix_paths` are store paths to
     realise besides those that the site publishes. `allow_plaintext_loopback` lets a Bazel that cannot do what
-    a TLS cache needs speak in the clear to a forward on 127.0.0.1, which does TLS for it.
+    a TLS cache needs speak in plaintext to a forward on 127.0.0.1, which does TLS for it.
     """
 
     workspace: Path | None = None

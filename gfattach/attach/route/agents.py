@@ -18,8 +18,7 @@ from gfattach.agent.launch import supervisor
 from gfattach.agent.launch.client import AgentClient
 from gfattach.agent.model import state as agent_state
 from gfattach.agent.model.registry import Registry
-from gfattach.agent.model.spec import Registration
-from gfattach.agent.model.status import AgentStatus, ForwardStatus
+from gfattach.agent.model.status import AgentStatus, ForwardStatus, State
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route.route import Route
@@ -46,12 +45,12 @@ END_SECONDS = 5.0
 
 
 def directory_for(route: Route) -> Path:
-    """Where the agent of `way` lives."""
+    """Where the agent of `route` lives."""
     return agent_state.agent_directory(route.cluster)
 
 
 def agent_for(route: Route, lease_hours: float) -> AgentClient:
-    """The agent of `way`, running. Raises AgentError, StorageError and ClusterError."""
+    """The agent of `route`, running. Raises AgentError, StorageError and ClusterError."""
     return supervisor.ensure(
         directory_for(route),
         route.cluster,
@@ -61,22 +60,15 @@ def agent_for(route: Route, lease_hours: float) -> AgentClient:
     )
 
 
-def register(client: AgentClient, registration: Registration) -> tuple[ForwardStatus, ...]:
-    """Have `registration` in place of what its record had; where its forwards listen. Raises AgentError."""
-    return client.register(registration, Deadline.after(AGENT_SECONDS))
-
-
 def settled(
-    client: AgentClient, names: Sequence[str], seconds: float = WELL_SECONDS
+    client: AgentClient,
+    names: Sequence[str],
+    seconds: float = WELL_SECONDS,
+    states: Sequence[State] = ("up", "down"),
 ) -> dict[str, ForwardStatus]:
-    """The forwards once each is up or down; as they are when that takes longer than `seconds`."""
-    status = client.awaited(names, ("up", "down"), seconds, Deadline.after(seconds + ANSWER_SECONDS))
+    """The forwards once each is in one of `states`; as they are when that takes longer than `seconds`."""
+    status = client.awaited(names, states, seconds, Deadline.after(seconds + ANSWER_SECONDS))
     return {forward.name: forward for forward in status.forwards if forward.name in names}
-
-
-def await_up(client: AgentClient, name: str, seconds: float) -> None:
-    """Wait until the forward is up, `seconds` at most. Raises AgentError."""
-    client.awaited([name], ["up"], seconds, Deadline.after(seconds + ANSWER_SECONDS))
 
 
 def revive(record: Attachment) -> None:

@@ -1,16 +1,15 @@
-"""The way through a cluster: ask it, read what its operator published, choose the Services, plan forwards."""
+"""The route through a cluster: ask it, read what its operator published, choose Services, plan forwards."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.model.options import UpOptions
-from gfattach.attach.nix import token as nix_token
+from gfattach.attach.route.addresses import with_address
 from gfattach.attach.route.route import Route, cache_health, ending_tls, refuse_site_executor
 from gfattach.cluster.api.client import Api, ApiError
 from gfattach.cluster.api.endpoint_selection import shown
@@ -19,6 +18,7 @@ from gfattach.cluster.api.objects import Service
 from gfattach.cluster.api.services import find_service, list_services
 from gfattach.cluster.connection import ClusterRef
 from gfattach.contract.environment import detached
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run, StageResult
@@ -33,7 +33,7 @@ from gfattach.probes.cluster import stage as cluster_probes
 from gfattach.probes.cluster.subject import ClusterSubject
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.cluster_profile import source_of
-from gfattach.site.discover import Chosen, Half, discover, nothing_found, select_endpoint
+from gfattach.site.discover import Chosen, Section, discover, nothing_found, select_endpoint
 from gfattach.site.load import load_site
 from gfattach.site.profile import parse_profile
 from gfattach.site.site import Site
@@ -45,7 +45,7 @@ SERVICES_SECONDS = 5.0
 _LATER = ("127.0.0.1", 0)
 
 
-def cluster_route(options: UpOptions, site: Site, home: Home, run: Run) -> Route:
+def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, run: Run) -> Route:
     """Ask the cluster of `site` and plan the forwards into it; nothing is opened yet.
 
     Raises ClusterError when the cluster does not pass its probes, UsageError for a site that does not fit
@@ -53,37 +53,29 @@ def cluster_route(options: UpOptions, site: Site, home: Home, run: Run) -> Route
     """
     subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"))
     asked = _passed(_ask(subject, run))
-    site = _published(options.site, site, home, asked).with_authorities(home.directory)
+    data = asked.findings["cluster.profile"].data.get("profile")
+    if data is not None:  # what the operator published is one more source
+        source, environ = source_of(site), detached(context.environ)
+        site = load_site(options.site, environ, home.workspace, (source, parse_profile(data, source)))
+    site = site.with_authorities(home.directory)
     refuse_site_executor(site)
-    plan = _Plan(site, {})
+    user = asked.findings["cluster.identity"].data.get("user") or ""
 
-    def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
-        try:
-            return _select_endpoint(plan, subject.api)
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            user = asked.findings["cluster.identity"].data.get("user") or ""
-            namespace, deadline = plan.asked, Deadline.after(SERVICES_SECONDS)
-            raise cluster_rights.refused(subject.api, namespace, user, error, deadline) from error
-
-    run.step("discover", "find the caches among the Services", work)
-    forwards = [spec for spec in (plan.cache_forward(), plan.nix_forward()) if spec is not None]
-    routes = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
-    names = {shown(route): health.server_name for route, health in routes if health.tls}
-    serving = subject.serving(*(route for route, _ in routes), names=names)
-    _passed(run.stage(cluster_probes.SERVICE_STAGE, serving))
-    allowed = options.allow_plaintext_loopback
-    plain = ending_tls(plan.cache(), plan.cache_forward()) if allowed else None
-    return Route(
-        "forward",
-        plan.cache(),
-        plan.substituter(),
-        cluster=_reference(asked),
-        cache_forward=plan.cache_forward(),
-        nix_forward=plan.nix_forward(),
-        plain_forward=plain,
+    chosen, _ = run.obtain(
+        "discover",
+        "find the caches among the Services",
+        lambda progress: _choose(site, subject.api, user),
     )
+    cache, cache_forward = _cache(site, chosen.get("cache"))
+    substituter, nix_forward = _substituter(site, chosen.get("nix"), context.environ)
+    plain = ending_tls(cache, cache_forward) if options.allow_plaintext_loopback else None
+    reference = _reference(asked)
+    route = Route("forward", cache, substituter, False, None, reference, cache_forward, nix_forward, plain)
+    pods = [(spec.upstream, spec.health) for spec in route.forwards if isinstance(spec.upstream, PodUpstream)]
+    names = {shown(upstream): health.server_name for upstream, health in pods if health.tls}
+    serving = subject.serving(*(upstream for upstream, _ in pods), names=names)
+    _passed(run.stage(cluster_probes.SERVICE_STAGE, serving))
+    return route
 
 
 def _ask(subject: ClusterSubject, run: Run) -> StageResult:
@@ -99,58 +91,41 @@ def _ask(subject: ClusterSubject, run: Run) -> StageResult:
     return asked
 
 
-@dataclass
-class _Plan:
-    """The site, and the Services that were chosen for its halves; `asked` is the namespace asked last."""
-
-    site: Site
-    chosen: dict[Half, Chosen]
-    asked: str = ""
-
-    def cache(self) -> CacheTarget | None:
-        """The Bazel cache: behind a forward under its real name or in plaintext, or dialled directly."""
-        named, chosen = self.site.cache_target(), self.chosen.get("cache")
-        if chosen is None:
-            return named
-        if named is not None:
-            return replace(named, real_host=named.endpoint.host)
-        return CacheTarget(
+def _cache(site: Site, chosen: Chosen | None) -> tuple[CacheTarget | None, ForwardSpec | None]:
+    """The Bazel cache: behind a forward under its real name or in plaintext, or dialled directly."""
+    target = site.cache_target()
+    if chosen is None:
+        return target, None
+    if target is not None:
+        target = replace(target, real_host=target.endpoint.host)
+    else:
+        target = CacheTarget(
             Endpoint(chosen.protocol, *_LATER),
-            instance_name=self.site.get("cache.instance") or "",
-            tls=TlsFiles(self.site.get("cache.ca_file")),
+            instance_name=site.get("cache.instance") or "",
+            tls=TlsFiles(site.get("cache.ca_file")),
             real_host=_in_cluster(chosen),
         )
+    name = f"{chosen.service}{'+tls' if target.endpoint.tls else ''}"
+    return target, ForwardSpec(name, _upstream(chosen), cache_health(target))
 
-    def substituter(self) -> SubstituterTarget | None:
-        """The Nix cache, behind a forward or dialled directly."""
-        chosen = self.chosen.get("nix")
-        if chosen is None:
-            return self.site.substituter_target()
-        endpoint = self.site.get("nix.substituter")
-        path = f"/{self.site.get('nix.cache')}".rstrip("/") if endpoint is None else endpoint.path
-        return SubstituterTarget(
-            Endpoint("http", *_LATER, path),
-            public_keys=self.site.get("nix.public_keys") or (),
-            signed_path=self.site.get("nix.signed_path"),
-            object_store=self.site.get("nix.object_store"),
-            real_host=_in_cluster(chosen) if endpoint is None else endpoint.host,
-        )
 
-    def cache_forward(self) -> ForwardSpec | None:
-        """The forward of the Bazel cache."""
-        chosen, target = self.chosen.get("cache"), self.cache()
-        if chosen is None or target is None:
-            return None
-        name = _name(chosen, tls=target.endpoint.tls)
-        return ForwardSpec(name, _upstream(chosen), cache_health(target))
-
-    def nix_forward(self) -> ForwardSpec | None:
-        """The forward of the Nix cache."""
-        chosen, target = self.chosen.get("nix"), self.substituter()
-        if chosen is None or target is None:
-            return None
-        spec = ForwardSpec(_name(chosen), _upstream(chosen), Health("nix", target.endpoint.path))
-        return nix_token.with_address(spec, target)
+def _substituter(
+    site: Site, chosen: Chosen | None, environ: Mapping[str, str]
+) -> tuple[SubstituterTarget | None, ForwardSpec | None]:
+    """The Nix cache: behind a forward, at an address of its own where it wants a token, or direct."""
+    if chosen is None:
+        return site.substituter_target(), None
+    endpoint = site.get("nix.substituter")
+    path = f"/{site.get('nix.cache')}".rstrip("/") if endpoint is None else endpoint.path
+    target = SubstituterTarget(
+        Endpoint("http", *_LATER, path),
+        public_keys=site.get("nix.public_keys") or (),
+        signed_path=site.get("nix.signed_path"),
+        object_store=site.get("nix.object_store"),
+        real_host=_in_cluster(chosen) if endpoint is None else endpoint.host,
+    )
+    spec = ForwardSpec(str(chosen.service), _upstream(chosen), Health("nix", path))
+    return target, with_address(spec, target, environ)
 
 
 def _passed(result: StageResult) -> StageResult:
@@ -161,57 +136,68 @@ def _passed(result: StageResult) -> StageResult:
     return result
 
 
-def _published(options: Mapping[str, Any], site: Site, home: Home, asked: StageResult) -> Site:
-    """The site with what the operator published as one more source."""
-    data = asked.findings["cluster.profile"].data.get("profile")
-    if data is None:
-        return site
-    source = source_of(site)
-    return load_site(options, detached(os.environ), home.workspace, (source, parse_profile(data, source)))
+#: The sections of a site, each with the setting that names an endpoint.
+_SECTIONS: Mapping[Section, str] = {"cache": "cache.endpoint", "nix": "nix.substituter"}
 
 
-def _select_endpoint(plan: _Plan, api: Api) -> Mapping[str, Finding]:
-    """Fill `plan.chosen`, and say why each. Raises UsageError and ClusterError."""
-    site, found = plan.site, {}
-    halves: Sequence[tuple[Half, str]] = (("cache", "cache.endpoint"), ("nix", "nix.substituter"))
-    for half, endpoint in halves:
-        named = site.service(half)
-        if named is not None:
-            plan.asked = named.namespace
-            asked = find_service(api, named.namespace, named.name, Deadline.after(SERVICES_SECONDS))
-            service = run_sync(asked)
-            plan.chosen[half] = select_endpoint(half, service, named.port)
-        elif site.get(endpoint) is not None:
-            found[f"discover.{half}"] = ok(
-                "site.direct", f"{site.get(endpoint).url} is dialled directly (from {site.source(endpoint)})"
-            )
-            continue
-        else:
-            plan.asked = namespace = site.get("cluster.namespace")
-            discovery = discover(half, _services(api, namespace), namespace)
-            passed_over = [str(rejected) for rejected in discovery.rejected]
-            if discovery.chosen is None:
-                error = nothing_found(half, discovery, namespace)
-                found[f"discover.{half}"] = ok("site.none", error.fact, passed_over=passed_over)
-                continue
-            plan.chosen[half] = discovery.chosen
-        chosen = plan.chosen[half]
-        found[f"discover.{half}"] = ok("site.service", str(chosen), service=str(chosen.service))
-    if not plan.chosen and plan.cache() is None and plan.substituter() is None:
+def _choose(site: Site, api: Api, user: str) -> tuple[Mapping[Section, Chosen], Mapping[str, Finding]]:
+    """The Service of each section, and why it is. Raises UsageError and ClusterError; `user` is who asks."""
+    chosen: dict[Section, Chosen] = {}
+    found: dict[str, Finding] = {}
+    for section, endpoint in _SECTIONS.items():
+        one, found[f"discover.{section}"] = _choose_one(site, section, endpoint, api, user)
+        if one is not None:
+            chosen[section] = one
+    if not chosen and site.cache_target() is None and site.substituter_target() is None:
         namespace = site.get("cluster.namespace")
-        raise nothing_found("cache", discover("cache", _services(api, namespace), namespace), namespace)
-    if "nix" in plan.chosen and (endpoint := site.get("nix.substituter")) is not None and endpoint.tls:
+        raise nothing_found("cache", discover("cache", _read(api, namespace, user), namespace), namespace)
+    if "nix" in chosen and (real := site.get("nix.substituter")) is not None and real.tls:
         raise UsageError(
-            f"{endpoint.url} cannot be the real name of a forward: Nix has no way to a name but the network",
+            f"{real.url} cannot be the real name of a forward: Nix has no way to a name but the network",
             "name the Service alone, without nix.substituter: a forward speaks plain HTTP to it",
             "or the address alone, without nix.service, where this machine can reach it",
             code="site.nix.tls",
         )
-    return found
+    return chosen, found
 
 
-def _services(api: Api, namespace: str) -> tuple[Service, ...]:
-    return run_sync(list_services(api, namespace, Deadline.after(SERVICES_SECONDS)))
+def _choose_one(
+    site: Site, section: Section, endpoint: str, api: Api, user: str
+) -> tuple[Chosen | None, Finding]:
+    namespace, named = site.get("cluster.namespace"), site.service(section)
+    if named is not None:
+        with _explained(api, named.namespace, user):
+            deadline = Deadline.after(SERVICES_SECONDS)
+            service = run_sync(find_service(api, named.namespace, named.name, deadline))
+        chosen = select_endpoint(section, service, named.port)
+    elif site.get(endpoint) is not None:
+        dialled = f"{site.get(endpoint).url} is dialled directly (from {site.source(endpoint)})"
+        return None, ok("site.direct", dialled)
+    else:
+        discovery = discover(section, _read(api, namespace, user), namespace)
+        if discovery.chosen is None:
+            passed_over = [str(rejected) for rejected in discovery.rejected]
+            fact = nothing_found(section, discovery, namespace).fact
+            return None, ok("site.none", fact, passed_over=passed_over)
+        chosen = discovery.chosen
+    return chosen, ok("site.service", str(chosen), service=str(chosen.service))
+
+
+@contextmanager
+def _explained(api: Api, namespace: str, user: str) -> Iterator[None]:
+    """Say which right is missing, where the API server refuses what is asked about `namespace`."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        deadline = Deadline.after(SERVICES_SECONDS)
+        raise cluster_rights.refused(api, namespace, user, error, deadline) from error
+
+
+def _read(api: Api, namespace: str, user: str) -> Sequence[Service]:
+    with _explained(api, namespace, user):
+        return run_sync(list_services(api, namespace, Deadline.after(SERVICES_SECONDS)))
 
 
 def _upstream(chosen: Chosen) -> PodUpstream:
@@ -223,10 +209,6 @@ def _upstream(chosen: Chosen) -> PodUpstream:
 def _in_cluster(chosen: Chosen) -> str:
     """The Service's own host, as its cluster knows it."""
     return f"{chosen.service.name}.{chosen.service.namespace}.svc"
-
-
-def _name(chosen: Chosen, *, tls: bool = False) -> str:
-    return f"{chosen.service}{'+tls' if tls else ''}"
 
 
 def _reference(asked: StageResult) -> ClusterRef:

@@ -1,4 +1,4 @@
-"""A way in: what an attachment goes by, before and after its forwards are open."""
+"""A route: where the caches of an attachment are, before and after its forwards are open."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Route:
-    """`kind` is "trial", "direct" or "forward". `fills` says that this lane may fill the cache itself.
+    """`kind` is "trial", "direct" or "forward". `fills` says that this environment may fill the cache itself.
 
     `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
-    target behind one is led through it by `forwards.open_forwards`. `plain_forward` is one that ends the
+    target behind one is led through it by `forwards.lead_through`. `plain_forward` is one that ends the
     cache's TLS, where somebody allows that; it takes the place of `cache_forward` for a Bazel that needs it.
     `cache_listener` is where the cache's forward takes TCP connections, once it does.
     """
@@ -43,13 +43,24 @@ class Route:
     cache_listener: tuple[str, int] | None = None
 
     @property
+    def forwards(self) -> tuple[ForwardSpec, ...]:
+        """What an agent has to listen for."""
+        return tuple(spec for spec in (self.cache_forward, self.nix_forward) if spec is not None)
+
+    @property
     def listens(self) -> bool:
         """Whether an agent has to listen for it."""
-        return self.cache_forward is not None or self.nix_forward is not None
+        return bool(self.forwards)
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """What is dialled, by what it is: for a proof."""
+        targets = {"cache": self.cache, "substituter": self.substituter}
+        return {name: target.endpoint.url for name, target in targets.items() if target is not None}
 
 
 def trial_route(state: TrialState, directory: Path) -> Route:
-    """The way to embedded caches that run."""
+    """The route to embedded caches that run."""
     cache = CacheTarget(endpoint=state.cache_endpoint, may_write=True)
     substituter = SubstituterTarget(
         endpoint=state.nix_endpoint,
@@ -76,6 +87,13 @@ def cache_health(target: CacheTarget) -> Health:
         target.tls.ca_file,
         endpoint.authority if endpoint.tls else "",
     )
+
+
+def watch(target: SubstituterTarget) -> ForwardSpec:
+    """A substituter that is dialled directly, asked for its health and not forwarded."""
+    endpoint = target.endpoint
+    health = Health("nix", endpoint.path, endpoint.tls, endpoint.host, target.ca_file, endpoint.authority)
+    return ForwardSpec(endpoint.url, DirectUpstream(endpoint.host, endpoint.port), health, listen=False)
 
 
 def ending_tls(target: CacheTarget | None, spec: ForwardSpec | None) -> ForwardSpec | None:

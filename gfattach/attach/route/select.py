@@ -1,36 +1,31 @@
-"""The ways in: how an attachment reaches its caches.
+"""Route selection: how an attachment reaches its caches.
 
-A way yields two targets, either of which may be missing. The trial's caches run beside the
-attachment; a direct site's are dialled as they are named; those in a cluster are reached through
-forwards (`cluster_way`).
+A route has two targets, either of which may be missing. The trial's caches run beside the attachment; a
+direct site's are dialled as they are named; those in a cluster are reached through forwards (`cluster`).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.route.route import Route, ending_tls, refuse_executor, trial_route
 from gfattach.cluster.kubeconfig.resolve import find_files
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
-from gfattach.core.engine import Run
+from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import ClusterError, UsageError
 from gfattach.core.finding import Finding, ok
 from gfattach.core.paths import Home
 from gfattach.site.load import FILE_NAME
 from gfattach.site.site import Site
 
-if TYPE_CHECKING:
-    from gfattach.trial.state import TrialState
-
 #: Seconds that the embedded caches may take to be ready.
 TRIAL_SECONDS = 15.0
 
 
-def kind_of(options: UpOptions, site: Site) -> str:
-    """The kind of way that `options` and what is said of the site ask for.
+def kind_of(options: UpOptions, site: Site, environ: Mapping[str, str]) -> str:
+    """The kind of route that `options` and what is said of the site ask for.
 
     A cluster is meant when something names it or a Service in it, and when nothing names an endpoint
     and there is a kubeconfig. Raises UsageError when there is nothing at all to go by.
@@ -49,7 +44,7 @@ def kind_of(options: UpOptions, site: Site) -> str:
         trial = "to try gfattach without any: gfattach up --trial"
         raise UsageError(
             f"nothing says where the caches are, and {error.fact}",
-            *((into, trial) if os.environ.get("KUBECONFIG") else (trial, into)),
+            *((into, trial) if environ.get("KUBECONFIG") else (trial, into)),
             "or name the caches: gfattach up --cache grpc://HOST:PORT --substituter https://HOST/CACHE",
             f"or describe the site in {FILE_NAME}: gfattach help site",
             code="site.empty",
@@ -57,21 +52,21 @@ def kind_of(options: UpOptions, site: Site) -> str:
     return "forward"
 
 
-def find_route(options: UpOptions, site: Site, home: Home, run: Run) -> Route:
-    """The way of `kind_of` these.
+def find_route(options: UpOptions, site: Site, context: Context, home: Home, run: Run) -> Route:
+    """The route of `kind_of` these.
 
     Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
     probes, and RefusedError when something names an executor, or asks for one where a Bazel would prove.
     """
-    refuse_executor(site, os.environ, proves_bazel=options.clients.use_bazel)
-    kind = kind_of(options, site)
+    refuse_executor(site, context.environ, proves_bazel=options.clients.use_bazel)
+    kind = kind_of(options, site, context.environ)
     if kind == "trial":
         return _trial(options, home, run)
     if kind == "forward":
         # What asks a cluster is not needed by the other kinds.
         from gfattach.attach.route.cluster import cluster_route
 
-        return cluster_route(options, site, home, run)
+        return cluster_route(options, site, context, home, run)
     site = site.with_authorities(home.directory)
     cache = site.cache_target()
     plain = ending_tls(cache, None) if options.allow_plaintext_loopback else None
@@ -97,9 +92,8 @@ def _trial(options: UpOptions, home: Home, run: Run) -> Route:
 
     assert options.trial is not None
     trial = options.trial
-    found: list[TrialState] = []
 
-    def start(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+    def start(progress: Progress) -> tuple[Route, Mapping[str, Finding]]:
         state = supervisor.start(
             home.trial,
             bazel_port=trial.bazel_port,
@@ -107,9 +101,7 @@ def _trial(options: UpOptions, home: Home, run: Run) -> Route:
             max_bytes=trial.max_bytes,
             deadline=Deadline.after(TRIAL_SECONDS),
         )
-        found.append(state)
         seen = f"embedded caches at {state.cache_endpoint.url} and {state.nix_endpoint.url}"
-        return {"trial": ok("trial.started", seen, pid=state.process.pid)}
+        return trial_route(state, home.trial), {"trial": ok("trial.started", seen, pid=state.process.pid)}
 
-    run.step("trial", "start the embedded caches", start)
-    return trial_route(found[0], home.trial)
+    return run.obtain("trial", "start the embedded caches", start)[0]

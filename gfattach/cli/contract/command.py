@@ -36,7 +36,7 @@ def contract(
     found: list[Judgement] = []
 
     def work(run: object) -> Outcome:
-        found.append(judge(workspace, strict=strict))
+        found.append(judge(workspace, ctx.obj, strict=strict))
         verdict, hazards = found[0].verdict, found[0].hazards
         warnings = [{"code": h.code, "seen": h.seen, "why": h.why, "hints": list(h.hints)} for h in hazards]
         return Outcome(verdict.exit_code, {**verdict.record(), "hazards": warnings}, [*_lines(found[0])])

@@ -46,7 +46,7 @@ def login(
     from gfattach.operator.credentials import LoginOptions, login
 
     options = LoginOptions(words, store, from_file, from_env)
-    ctx.exit(execute("credential login", output, verbose, lambda run: logged_in(login(options))))
+    ctx.exit(execute("credential login", output, verbose, lambda run: logged_in(login(options, ctx.obj))))
 
 
 @credential.command(short_help="forget the token for a host")
@@ -69,7 +69,7 @@ def status(ctx: click.Context, verbose: bool, output: str) -> None:
     from gfattach.cli.credential.view import credential_status
     from gfattach.operator.credentials import status
 
-    ctx.exit(execute("credential status", output, verbose, lambda run: credential_status(status())))
+    ctx.exit(execute("credential status", output, verbose, lambda run: credential_status(status(ctx.obj))))
 
 
 @credential.command(short_help="answer a credential helper's question: for Bazel, not for people")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from gfattach.cli.execute import execute, output_options
+from gfattach.cli.execute import Outcome, execute, output_options
 from gfattach.cli.sections import SectionedCommand
+from gfattach.core.engine import Run
 
 
 @click.command(cls=SectionedCommand)
@@ -18,4 +19,7 @@ def down(ctx: click.Context, workspace: Path | None, verbose: bool, output: str)
     from gfattach.attach.down.down import detach
     from gfattach.cli.down.view import detached
 
-    ctx.exit(execute("down", output, verbose, lambda run: detached(detach(workspace, run))))
+    def work(run: Run) -> Outcome:
+        return detached(detach(workspace, ctx.obj, run), ctx.obj.environ)
+
+    ctx.exit(execute("down", output, verbose, work))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gfattach.cli.execute import Outcome
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from gfattach.attach.down.down import Detached
 
 
-def detached(done: Detached) -> Outcome:
+def detached(done: Detached, environ: Mapping[str, str]) -> Outcome:
     """What `down` undid."""
-    document = {**done.as_json(), "shell_attached": shell_attached()}
+    document = {**done.as_json(), "shell_attached": shell_attached(environ)}
     if done.undoing is None:
-        return Outcome(ExitCode.GOOD, document, ["nothing is attached here", *shell_lines()])
+        return Outcome(ExitCode.GOOD, document, ["nothing is attached here", *shell_lines(environ)])
     left = [f"left, because gfattach did not make it: {path}" for path in done.undoing.left]
     where = done.home.workspace or "outside of any workspace"
-    return Outcome(ExitCode.GOOD, document, [f"detached: {where}", *left, *shell_lines()])
+    return Outcome(ExitCode.GOOD, document, [f"detached: {where}", *left, *shell_lines(environ)])

@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from gfattach.core.context import Context
+
 SHELLS = ("sh", "fish", "json", "github")
 
 _WORKSPACE = click.option(
@@ -47,21 +49,20 @@ def env(ctx: click.Context, kind: str, write: Path | None, workspace: Path | Non
     if write is not None:
         if ctx.get_parameter_source("kind") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--shell and --write exclude each other: the file is of one kind", ctx)
-        click.echo(environment.write_local_file(workspace, write))
+        click.echo(environment.write_local_file(workspace, ctx.obj, write))
         return
-    shell = environment.shell(workspace)
+    shell = environment.shell(workspace, ctx.obj)
     if kind == "github":
-        _append_for_github(shells.github(shell.changes, shell.before))
+        _append_for_github(shells.github(shell.changes, shell.before), shell.before.get("GITHUB_ENV"))
         return
     render = {"sh": shells.sh, "fish": shells.fish, "json": shells.json_text}[kind]
     click.echo(render(shell.changes), nl=False)
 
 
-def _append_for_github(text: str) -> None:
+def _append_for_github(text: str, name: str | None) -> None:
     from gfattach.core.errors import UsageError
     from gfattach.core.files import storage_error
 
-    name = os.environ.get("GITHUB_ENV")
     if not name:
         raise UsageError(
             "GITHUB_ENV is not set: this is no step of a job on GitHub",
@@ -77,13 +78,14 @@ def _append_for_github(text: str) -> None:
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @_WORKSPACE
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
-def exec_(workspace: Path | None, command: tuple[str, ...]) -> None:
+@click.pass_obj
+def exec_(context: Context, workspace: Path | None, command: tuple[str, ...]) -> None:
     """Run COMMAND in the attached environment, in place of this process."""
     from gfattach.attach.environment import shell
     from gfattach.core import process
     from gfattach.core.errors import ProgramMissingError, UsageError
 
-    found = shell(workspace)
+    found = shell(workspace, context)
     if found.attachment is None:
         raise UsageError("nothing is attached here", "attach first: gfattach up, or gfattach up --trial")
     program = shutil.which(command[0], path=found.after.get("PATH"))
@@ -114,11 +116,12 @@ def exec_(workspace: Path | None, command: tuple[str, ...]) -> None:
 @click.option(
     "--write", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
 )
-def consumer_env(profile: str, write: Path, **options: str | None) -> None:
+@click.pass_obj
+def consumer_env(context: Context, /, profile: str, write: Path, **options: str | None) -> None:
     """Write the environment of the enrolment PROFILE to a file that git ignores."""
     from gfattach.contract.consumer import ConsumerRequest, consumer_values
     from gfattach.contract.localfile import write_local_file
 
-    values = consumer_values(ConsumerRequest(profile, **options), os.environ)
+    values = consumer_values(ConsumerRequest(profile, **options), context.environ)
     write_local_file(write, values)
     click.echo(write)

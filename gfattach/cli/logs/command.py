@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gfattach.cli.execute import Outcome, execute
+from gfattach.core.context import Context
 from gfattach.core.engine import Run
 
 
@@ -50,33 +51,33 @@ def logs(
     from gfattach.attach import logs as work
 
     if level is not None:
-        ctx.exit(execute("logs", output, False, lambda run: _level(workspace, level)))
+        ctx.exit(execute("logs", output, False, lambda run: _level(workspace, ctx.obj, level)))
     elif follow:
         from gfattach.cli.interrupts import end_as_interrupted
 
         end_as_interrupted()
-        log = work.read_log(workspace, lines)
+        log = work.read_log(workspace, ctx.obj, lines)
         _print(log.lines, output)
         _print(work.follow(log), output)
     elif output == "json":
-        ctx.exit(execute("logs", output, False, lambda run: _document(run, workspace, lines)))
+        ctx.exit(execute("logs", output, False, lambda run: _document(run, workspace, ctx.obj, lines)))
     else:
-        _print(work.read_log(workspace, lines).lines, output)
+        _print(work.read_log(workspace, ctx.obj, lines).lines, output)
 
 
-def _level(workspace: Path | None, level: str) -> Outcome:
+def _level(workspace: Path | None, context: Context, level: str) -> Outcome:
     from gfattach.attach.logs import set_level
 
-    set_level(workspace, level)
+    set_level(workspace, context, level)
     return Outcome(
         result={"level": level}, lines=[f"the agent logs from {level} on; to see it: gfattach logs -f"]
     )
 
 
-def _document(run: Run, workspace: Path | None, lines: int) -> Outcome:
+def _document(run: Run, workspace: Path | None, context: Context, lines: int) -> Outcome:
     from gfattach.attach.logs import read_log
 
-    log = read_log(workspace, lines)
+    log = read_log(workspace, context, lines)
     run.account("start", "start, and read the log")
     return Outcome(result=log.as_json())
 

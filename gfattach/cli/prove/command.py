@@ -46,4 +46,4 @@ def prove(
     from gfattach.cli.prove.view import proved
 
     options = ProveOptions(workspace, clients, labels, evidence, nix_paths)
-    ctx.exit(execute("prove", output, verbose, lambda run: proved(prove_attachment(options, run))))
+    ctx.exit(execute("prove", output, verbose, lambda run: proved(prove_attachment(options, ctx.obj, run))))

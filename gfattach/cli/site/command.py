@@ -39,7 +39,7 @@ def show(
     from gfattach.operator.site import show_site
 
     def work(run: Run) -> Outcome:
-        return shown_site(show_site(workspace, site, run, ask_cluster=cluster))
+        return shown_site(show_site(workspace, site, ctx.obj, run, ask_cluster=cluster))
 
     ctx.exit(execute("site show", output, verbose, work))
 
@@ -56,7 +56,9 @@ def lint(ctx: click.Context, file: Path | None, workspace: Path | None, verbose:
     from gfattach.cli.site.view import linted
     from gfattach.operator.publish import lint_site
 
-    ctx.exit(execute("site lint", output, verbose, lambda run: linted(lint_site(workspace, file, run))))
+    ctx.exit(
+        execute("site lint", output, verbose, lambda run: linted(lint_site(workspace, file, ctx.obj, run)))
+    )
 
 
 @site.command(short_help="put a site's file into the cluster, for every developer")
@@ -85,7 +87,9 @@ def publish(
     from gfattach.operator.publish import PublishOptions, publish_site
 
     options = PublishOptions(workspace, file, site, dry_run)
-    ctx.exit(execute("site publish", output, verbose, lambda run: published(publish_site(options, run))))
+    ctx.exit(
+        execute("site publish", output, verbose, lambda run: published(publish_site(options, ctx.obj, run)))
+    )
 
 
 @site.command(short_help="fill the cache with what a proof asks for, from a lane that may write")
@@ -116,4 +120,4 @@ def warm(
     from gfattach.operator.site import WarmOptions, warm_site
 
     options = WarmOptions(workspace, site, clients, upload)
-    ctx.exit(execute("site warm", output, verbose, lambda run: warmed(warm_site(options, run))))
+    ctx.exit(execute("site warm", output, verbose, lambda run: warmed(warm_site(options, ctx.obj, run))))

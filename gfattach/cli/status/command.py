@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from gfattach.cli.execute import execute, output_options
+from gfattach.cli.execute import Outcome, execute, output_options
 from gfattach.cli.sections import SectionedCommand
+from gfattach.core.engine import Run
 
 
 @click.command(cls=SectionedCommand)
@@ -28,7 +29,7 @@ def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: boo
 
         end_as_interrupted()
 
-        for look in looks(workspace):
+        for look in looks(workspace, ctx.obj):
             lines = [json.dumps(look.as_json())] if output == "json" else look_lines(look)
             for line in lines:
                 click.echo(line)
@@ -37,4 +38,7 @@ def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: boo
     from gfattach.attach.status import inspect
     from gfattach.cli.status.view import inspected
 
-    ctx.exit(execute("status", output, verbose, lambda run: inspected(inspect(workspace, run))))
+    def work(run: Run) -> Outcome:
+        return inspected(inspect(workspace, ctx.obj, run), ctx.obj.environ)
+
+    ctx.exit(execute("status", output, verbose, work))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from gfattach.cli.execute import Outcome
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from gfattach.attach.watch import Look
 
 
-def inspected(seen: Inspection) -> Outcome:
+def inspected(seen: Inspection, environ: Mapping[str, str]) -> Outcome:
     """What `status` found."""
-    return Outcome(seen.exit_code, seen.as_json(), [*_inspection_lines(seen)])
+    return Outcome(seen.exit_code, seen.as_json(), [*_inspection_lines(seen, environ)])
 
 
-def _inspection_lines(seen: Inspection) -> Iterator[str]:
+def _inspection_lines(seen: Inspection, environ: Mapping[str, str]) -> Iterator[str]:
     record = seen.attachment
     if record is None:
         yield "nothing is attached here"
         yield "  to attach: gfattach up, or gfattach up --trial"
-        yield from shell_lines()
+        yield from shell_lines(environ)
         return
     where = seen.home.workspace or "outside of any workspace"
     yield f"attached ({record.kind}) since {record.created:%Y-%m-%d %H:%M} UTC: {where}"

@@ -137,4 +137,6 @@ def up(
     from gfattach.attach.up.up import attach
     from gfattach.cli.up.view import attached
 
-    ctx.exit(execute("up", output, verbose, lambda run: attached(attach(options, run), run.report())))
+    ctx.exit(
+        execute("up", output, verbose, lambda run: attached(attach(options, ctx.obj, run), run.report()))
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gfattach.cli.execute import Outcome
 from gfattach.cli.views.attachment import codes_of, store_lines
 from gfattach.cli.views.proof import headline_lines, proof_lines
+from gfattach.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from gfattach.attach.model.record import Attachment
@@ -28,14 +29,18 @@ def _attached_lines(done: Attached, report: Report) -> Iterator[str]:
     yield from proof_lines(done.proof)
     for reason in done.not_proved:
         yield f"not proved: {reason}"
-    yield from headline_lines(done.proof)
+    yield from done.skipped
+    if done.exit_code in (ExitCode.GOOD, ExitCode.UNPROVED):
+        yield from headline_lines(done.proof)
+    else:  # a time at the end of an attach that failed would read as if it had not
+        yield f"attached in part: {', '.join(codes_of(report))}"
 
 
 def _fragment_lines(done: Attached, record: Attachment) -> Iterator[str]:
     if record.bazelrc is not None:
         yield f"bazel: {record.bazelrc}"
-        yield from (f"       {line}" for line in done.bazel_use)
+        yield from (f"       {line}" for line in done.use["bazel"])
     if record.nix_conf is not None:
         yield f"nix:   {record.nix_conf}"
-        yield f"       {done.nix_use}"
+        yield from (f"       {line}" for line in done.use["nix"])
         yield from store_lines(record)

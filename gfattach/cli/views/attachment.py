@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from gfattach.core.finding import Status
@@ -43,14 +42,14 @@ def forward_line(forward: ForwardStatus) -> str:
     return line if forward.state == "up" or not forward.last_error else f"{line}: {forward.last_error}"
 
 
-def shell_attached() -> bool:
+def shell_attached(environ: Mapping[str, str]) -> bool:
     """Whether the shell that gfattach was called from has an attachment's variables."""
     from gfattach.contract.environment import MEMORY
 
-    return bool(os.environ.get(MEMORY))
+    return bool(environ.get(MEMORY))
 
 
-def shell_lines() -> Iterator[str]:
+def shell_lines(environ: Mapping[str, str]) -> Iterator[str]:
     """What no command can undo: the variables of the shell that it was called from."""
-    if shell_attached():
+    if shell_attached(environ):
         yield '  this shell has an attachment\'s variables; to take them back: eval "$(gfattach env)"'

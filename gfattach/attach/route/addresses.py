@@ -1,0 +1,41 @@
+"""The loopback address that a forward has to itself, so that a netrc, which knows no ports, can name it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gfattach.agent.model.spec import ForwardSpec
+from gfattach.core.errors import CredentialError
+from gfattach.credential.tokens import has_token
+from gfattach.nixcache.target import SubstituterTarget
+
+
+def own_address(name: str) -> str | None:
+    """The loopback address of the forward `name` alone, the same every time; None where there is only one.
+
+    On Linux all of 127.0.0.0/8 is this machine; 127.0.0.0/16 is left to what others choose by hand.
+    """
+    if sys.platform != "linux":
+        return None
+    digest = hashlib.sha256(f"{os.geteuid()} {name}".encode()).digest()
+    second, third, fourth = digest[0] % 255 + 1, digest[1], digest[2] % 254 + 1
+    return f"127.{second}.{third}.{fourth}"
+
+
+def with_address(spec: ForwardSpec, target: SubstituterTarget, environ: Mapping[str, str]) -> ForwardSpec:
+    """The forward of `target`, at an address of its own if something has a token for it and there is one.
+
+    It has a name of its own then too: what is forwarded without a token keeps its address. Raises
+    StorageError.
+    """
+    try:
+        wanted = has_token(target.token_host, environ)
+    except CredentialError:
+        wanted = True  # it is said where the token is asked for
+    name = f"{spec.name}+token"
+    address = own_address(name) if wanted else None
+    return spec if address is None else replace(spec, name=name, address=address)
