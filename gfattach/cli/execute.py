@@ -143,7 +143,9 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
         if probe is None:
             lines = [*error_lines(error.fact, error.hints)]
         else:  # the checklist has shown the cause with its hints
-            lines = [f"gfattach: {command} ended at {probe}  [{error.code}]"]
+            shown = report.findings[probe].hints
+            more = [hint for hint in error.hints if hint not in shown]
+            lines = [*error_lines(f"{command} ended at {probe}  [{error.code}]", more)]
         for line in lines:
             print(line, file=sys.stderr)
     if output == "github":

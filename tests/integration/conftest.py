@@ -3,7 +3,7 @@
 import pytest
 
 from tests.harness.machine.developer import make_machine
-from tests.harness.machine.nixes import each_nix, real_files  # noqa: F401, a fixture
+from tests.harness.machine.nixes import each_nix, real_files, untouched  # noqa: F401, fixtures
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -229,3 +229,15 @@ def test_where_everything_of_it_was_killed_the_next_command_has_it_again(attache
     cache.start()
     wait_for(lambda: attached.fragment.read_text() == attached.full, FOLLOWED_SECONDS)
     assert substituted(shell.build()[1])
+
+
+def test_an_up_that_finds_the_substituter_dead_has_the_agent_give_it_up(attached, cache):
+    """Else an agent that no record names would fill the fragment again, once the cache is back."""
+    site = ("--substituter", f"http://127.0.0.1:{cache.port}", "--public-key", cache.public_key)
+    assert len(agents(attached)) == 2
+    cache.kill()
+    document = attached.json("up", *site, "--no-bazel", code=1)
+    assert document["result"]["not_proved"] == ["nix: the substituter did not pass its probes"]
+    wait_for(lambda: agents(attached) == [])
+    cache.start()
+    assert attached.fragment.read_text() == nixconf.emptied()

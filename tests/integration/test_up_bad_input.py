@@ -167,7 +167,11 @@ def test_a_direct_site_whose_cache_is_down_is_not_attached(unchanged):
         keeper.bind(("127.0.0.1", 0))
         endpoint = f"grpc://127.0.0.1:{keeper.getsockname()[1]}"
         document = unchanged.json("up", "--cache", endpoint, *QUICK, code=1)
+        asked = unchanged.json("up", "--cache", endpoint, "--no-bazel", code=1)
     assert document["result"]["attached"] is False
+    assert document["result"]["skipped"] == []  # what an option leaves out is not spoken of
+    assert asked["result"]["skipped"] == ["nix: skipped, no substituter is configured"]
+    assert asked["result"]["not_proved"] == ["bazel: the cache did not pass its probes"]
     codes = [finding["code"] for stage in document["stages"] for finding in stage["findings"]]
     assert "cache.port.refused" in codes
 

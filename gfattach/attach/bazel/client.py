@@ -65,7 +65,8 @@ class BazelClient(Client[CacheTarget]):
     name = "bazel"
     serves = "cache"
     fragment = "bazelrc"
-    private = HELPER_NAME
+    guarded = False
+    beside = (HELPER_NAME,)
     token_step = "cache-token"
     found: BazelFound | None
 

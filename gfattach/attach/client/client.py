@@ -51,14 +51,16 @@ class Measures(Protocol):
 class Client(ABC, Generic[Target]):
     """One client. `name` is what people and documents call it, `serves` what it is served by.
 
-    `fragment` is the file that points it at its cache, `private` one beside it that leads it to its token;
-    `token_step` is the step in which that is found. `found` is what the program is, once it was asked.
+    `fragment` is the step that writes the file which points it at its cache, `guarded` says whether an agent
+    empties that while the cache is down. `beside` are files that only belong to it, `token_step` is the step
+    in which its token is found. `found` is what the program is, once it was asked.
     """
 
     name: ClassVar[str]
     serves: ClassVar[str]
     fragment: ClassVar[str]
-    private: ClassVar[str]
+    guarded: ClassVar[bool]
+    beside: ClassVar[tuple[str, ...]]
     token_step: ClassVar[str]
     found: Found | None
 

@@ -68,7 +68,8 @@ class NixClient(Client[SubstituterTarget]):
     name = "nix"
     serves = "substituter"
     fragment = "nix-conf"
-    private = NETRC
+    guarded = True
+    beside = (NETRC,)
     token_step = "token"
     found: NixFound | None
 

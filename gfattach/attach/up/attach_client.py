@@ -94,8 +94,10 @@ def measure_cold(up: UpSession, outcome: ClientOutcome) -> None:
 
 def roll_back(up: UpSession, client: Client[Any]) -> None:
     """Take back what this and an earlier `up` made of the client. Raises AgentError and StorageError."""
-    remove(up.home.directory / client.private)
+    for name in client.beside:
+        remove(up.home.directory / name)
     fragment = client.fragment_of(up.plan)
     if fragment is not None:
         client.discard(up, fragment)
-    up.hold(client.without(up.plan), anew=up.stale and client.serves == "cache")
+    # What an earlier attach has registered is not in the plan, and has to go with its fragment.
+    up.hold(client.without(up.plan), anew=fragment is not None if client.guarded else up.stale)
