@@ -52,6 +52,11 @@ class SubstituterTarget:
         return self.real_host != ""
 
     @property
+    def socket(self) -> Path | None:
+        """The unix socket that leads to it: none, because Nix dials TCP alone."""
+        return None
+
+    @property
     def token(self) -> str:
         """The token or password that the headers send; empty without one. Never to be shown."""
         values = [value for name, value in self.headers if name.lower() == "authorization"]

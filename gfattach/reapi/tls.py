@@ -8,26 +8,11 @@ know the authority that an organisation installed on its machines.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach.reapi.target import TlsFiles
 from gfattach.tls.context import verifying
-from gfattach.tls.fault import Fault
 from gfattach.tls.pem import PemError, read
-
-
-@dataclass(frozen=True)
-class Tls:
-    """What a TLS handshake showed: the protocol agreed upon, and what is wrong with it, if anything.
-
-    `detail` is OpenSSL's word for the fault; `names` are the certificate's, where they matter.
-    """
-
-    alpn: str | None = None
-    fault: Fault | None = None
-    detail: str = ""
-    names: tuple[str, ...] = ()
 
 
 class TlsFileError(PemError):

@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.cluster.connection import ClusterConnection, Proxy
+from gfattach.cluster.connection import ClusterConnection
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.engine import Run
 from gfattach.core.finding import Status
+from gfattach.net.proxy import Proxy
+from gfattach.net.route import to_socket
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates.stage import STAGE, stage_of
 from gfattach.probes.certificates.subject import Purpose, of_api_server, of_cache, of_substituter
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.tls.context import verifying
-from gfattach.tls.route import to_socket
 from tests.harness.certificates.authorities import NAME, ask, bench, endpoint
 from tests.harness.certificates.cases import CASES
 from tests.harness.certificates.pki import answering, others, pki, server_context
@@ -23,8 +24,8 @@ __all__ = ["bench", "others", "pki"]
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr("gfattach.tls.handshake.TALK_SECONDS", 1.0)
-    monkeypatch.setattr("gfattach.tls.handshake.WORD_SECONDS", 0.4)
+    monkeypatch.setattr("gfattach.net.inspect.TALK_SECONDS", 1.0)
+    monkeypatch.setattr("gfattach.net.inspect.WORD_SECONDS", 0.4)
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, id=c.name, marks=c.marks) for c in CASES])

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from gfattach.cluster.connection import Proxy
+from gfattach.net.proxy import Proxy
 from tests.harness.certificates.pki import pki, server_context
 from tests.harness.cluster.dials import NAME, failure, server, status, to
 from tests.harness.machine import faulty_servers as faults

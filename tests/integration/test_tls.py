@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from gfattach.core.deadline import Deadline
+from gfattach.net import route
+from gfattach.net.inspect import inspect
 from gfattach.tls import explain as parts
-from gfattach.tls import route
 from gfattach.tls.certificate import now
 from gfattach.tls.context import blind, verifying
 from gfattach.tls.explain import WORDS
 from gfattach.tls.explain_time import validity
 from gfattach.tls.explain_trust import trust
 from gfattach.tls.fault import Fault
-from gfattach.tls.handshake import inspect
 from gfattach.tls.inspection import Inspection
 from tests.harness.certificates.pki import DAY, Pki, answering, others, pki, server_context
 from tests.harness.machine import faulty_servers as faults
@@ -216,8 +216,8 @@ SPEAKERS = [
 
 @pytest.mark.parametrize(("handle", "word", "says"), [s[1:] for s in SPEAKERS], ids=[s[0] for s in SPEAKERS])
 def test_what_is_no_tls_is_named(pki, handle, word, says, monkeypatch):
-    monkeypatch.setattr("gfattach.tls.handshake.TALK_SECONDS", 0.5)
-    monkeypatch.setattr("gfattach.tls.handshake.WORD_SECONDS", 0.3)
+    monkeypatch.setattr("gfattach.net.inspect.TALK_SECONDS", 0.5)
+    monkeypatch.setattr("gfattach.net.inspect.WORD_SECONDS", 0.3)
     with faults.talking(handle) as port:
         why = cause(asked(pki, port))
     assert (why.topic, why.word) == ("handshake", word)

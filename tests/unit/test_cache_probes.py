@@ -3,14 +3,14 @@
 import socket
 
 import pytest
+from gfattach.probes.cache.sniff import judge_sniff
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run
 from gfattach.core.finding import Inquiry
-from gfattach.probes.cache.sniff import judge_sniff
+from gfattach.net.sniff import SniffResult, WireProtocol
 from gfattach.probes.cache.stage import STAGE
-from gfattach.reapi.sniff import SniffResult, WireProtocol
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import Tls
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from gfattach.agent.model.spec import GuardedFile
 from gfattach.attach.client.client import Client, Found, Measures, fault_of
@@ -18,15 +16,15 @@ from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import watch
 from gfattach.core.deadline import Deadline
-from gfattach.core.endpoint import Endpoint
 from gfattach.core.finding import Finding, ok
 from gfattach.fragments import nixconf
 from gfattach.fragments.home import NETRC
+from gfattach.net.proxy_environment import proxy_for, proxy_towards
+from gfattach.net.route import through_proxy
 from gfattach.nix.program import Nix
-from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import stage as certificates
-from gfattach.probes.certificates.subject import Purpose, of_substituter, probe_name
+from gfattach.probes.certificates.subject import of_substituter, probe_name
 from gfattach.probes.nix import stage as nix_probes
 from gfattach.probes.substituter import stage as substituter_probes
 from gfattach.proof.evidence import Phase
@@ -34,7 +32,7 @@ from gfattach.proof.measure import Measurement
 from gfattach.proof.nix import phases as nix_phases
 from gfattach.tls.certificate import Certificate
 from gfattach.tls.inspection import Inspection
-from gfattach.tls.route import Route, through_proxy, to_host
+from gfattach.tls.purpose import Purpose
 from gfattach.undo.journal import Journal
 
 #: Seconds that a phase may take: a few small paths, with retries against a slow cache.
@@ -96,15 +94,17 @@ class NixClient(Client[SubstituterTarget]):
     def ask_certificate(self) -> bool:
         """Whom Nix itself trusts, its own stage compares.
 
-        What lies behind a proxy that is no plain HTTP one is
-        not looked at: the substituter's stage says what comes of it.
+        What lies behind an https proxy is not looked at: the substituter's stage says what comes of it.
         """
         endpoint = self.cache.endpoint
         if not endpoint.tls:
             return True
-        named = self._proxy
-        route = None if named is None else _through(named, endpoint)
-        if named is not None and route is None:
+        try:
+            proxy = proxy_towards(endpoint.scheme, endpoint.host, self.session.environ)
+        except ValueError:
+            return True
+        route = None if proxy is None else through_proxy(proxy, endpoint.host, endpoint.port)
+        if proxy is not None and route is None:
             return True
         stage = certificates.stage_of(Purpose.SUBSTITUTER)
         return self.session.passes(stage, of_substituter(self.cache, route=route))
@@ -190,21 +190,6 @@ class NixClient(Client[SubstituterTarget]):
         """The proxy of the environment that leads to the substituter."""
         endpoint = self.cache.endpoint
         return proxy_for(endpoint.scheme, endpoint.host, self.session.environ)
-
-
-def _through(proxy: str, endpoint: Endpoint) -> Route | None:
-    """The route to `endpoint` by `proxy`, a URL that may hold a password; None by any but plain HTTP's."""
-    parts = urlsplit(proxy)
-    if parts.scheme != "http" or not parts.hostname:
-        return None
-    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    secret = base64.b64encode(user.encode()).decode() if parts.username else ""
-    return through_proxy(
-        to_host(parts.hostname, parts.port or 1080),  # curl's default
-        endpoint.host,
-        endpoint.port,
-        f"Basic {secret}" if secret else None,
-    )
 
 
 @dataclass(frozen=True)

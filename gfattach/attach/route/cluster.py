@@ -27,7 +27,7 @@ from gfattach.core.finding import Finding, Status, ok
 from gfattach.core.paths import Home
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import stage as certificates
-from gfattach.probes.certificates.subject import Purpose, of_api_server
+from gfattach.probes.certificates.subject import of_api_server
 from gfattach.probes.cluster import rights as cluster_rights
 from gfattach.probes.cluster import stage as cluster_probes
 from gfattach.probes.cluster.subject import ClusterSubject
@@ -37,6 +37,7 @@ from gfattach.site.discover import Chosen, Section, discover, nothing_found, sel
 from gfattach.site.load import load_site
 from gfattach.site.profile import parse_profile
 from gfattach.site.site import Site
+from gfattach.tls.purpose import Purpose
 
 #: Seconds for reading the Services.
 SERVICES_SECONDS = 5.0

@@ -11,6 +11,7 @@ from gfattach.core.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.certificates.subject import CertificateFileError, CertificateInquiry, CertificateSubject
 from gfattach.tls.certificate import Certificate, now, read_der, split_pem
 from gfattach.tls.pem import KeyForm, key_form, read
+from gfattach.tls.purpose import Purpose
 
 _SILENT = "Bazel ends with 37 and says nothing when a TLS file is not right"
 
@@ -23,7 +24,7 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
         return ok("certificates.files.given", "whom to trust has been read already")
     file = subject.ca_file
     if file is None:
-        return _platform()
+        return _platform(subject.purpose)
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -33,7 +34,7 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
             f"the authority file {file} cannot be read: {(error.strerror or str(error)).lower()}",
             _SILENT,
             f"look at it: ls -l {file}",
-            "name another: --ca-file FILE, or ca_file in gfattach.toml",
+            subject.purpose.authority_hint,
         )
     authorities = _readable(content)
     if not authorities:
@@ -56,7 +57,7 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
     return ok("certificates.files.good", f"{file} holds {names}", authorities=len(authorities))
 
 
-def _platform() -> Finding:
+def _platform(purpose: Purpose) -> Finding:
     paths = ssl.get_default_verify_paths()
     file = Path(paths.cafile) if paths.cafile else None
     directory = Path(paths.capath) if paths.capath else None
@@ -65,7 +66,8 @@ def _platform() -> Finding:
             "certificates.files.no-platform",
             "this machine has no certificate authorities where OpenSSL looks for them",
             "no server can be verified without a file of its own",
-            "apt-get install ca-certificates, or name a file: --ca-file FILE",
+            "apt-get install ca-certificates",
+            purpose.authority_hint,
         )
     return ok("certificates.files.platform", f"this machine's trust store decides: {file or directory}")
 

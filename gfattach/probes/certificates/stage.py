@@ -6,23 +6,25 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gfattach.core.finding import Finding, Probe, Stage, fail, ok, skip
+from gfattach.net.inspect import inspect, look
 from gfattach.probes.certificates.files import FILES, KEY
 from gfattach.probes.certificates.stores import STORES
 from gfattach.probes.certificates.subject import (
     CertificateFileError,
     CertificateInquiry,
     CertificateSubject,
-    Purpose,
     inspected,
     probe_name,
 )
 from gfattach.tls import explain
-from gfattach.tls.certificate import now
 from gfattach.tls.explain_time import validity
 from gfattach.tls.explain_trust import trust
-from gfattach.tls.handshake import inspect, look
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part
+from gfattach.tls.purpose import Purpose
+
+#: What judges one topic of an inspection: the server as a sentence calls it, and what it is for.
+Judge = Callable[[Inspection, str, Purpose], Part]
 
 
 def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
@@ -41,7 +43,9 @@ def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
         alpn=subject.alpn,
         identified=subject.identified or subject.certificate is not None,
     )
-    return explain.handshake(found, subject.where).finding("certificates", inspection=found.as_json())
+    return explain.handshake(found, subject.where, subject.purpose).finding(
+        "certificates", inspection=found.as_json()
+    )
 
 
 def _plain(inquiry: CertificateInquiry) -> Finding:
@@ -57,21 +61,17 @@ def _plain(inquiry: CertificateInquiry) -> Finding:
     )
 
 
-def _judging(topic: str, judge: Callable[[Inspection, str], Part]) -> Callable[[CertificateInquiry], Finding]:
+def _judging(topic: str, judge: Judge) -> Callable[[CertificateInquiry], Finding]:
     def ask(inquiry: CertificateInquiry) -> Finding:
         subject = inquiry.subject
         if not subject.tls:
             return skip(f"certificates.{topic}.plain", f"{subject.where} is plaintext")
-        return judge(inspected(inquiry), subject.where).finding("certificates")
+        return judge(inspected(inquiry), subject.where, subject.purpose).finding("certificates")
 
     return ask
 
 
-def _valid(inspection: Inspection, where: str) -> Part:
-    return validity(inspection, where, now())
-
-
-def _probe(topic: str, question: str, judge: Callable[[Inspection, str], Part]) -> Probe[CertificateSubject]:
+def _probe(topic: str, question: str, judge: Judge) -> Probe[CertificateSubject]:
     return Probe(
         f"certificates.{topic}",
         question,
@@ -100,9 +100,9 @@ _PROBES: tuple[Probe[CertificateSubject], ...] = (
         ("certificates.files", "certificates.key"),
         seconds=12.0,
     ),
-    _probe("trust", "does an authority that is trusted vouch for it", trust),
+    _probe("trust", "is it signed by an authority that is trusted", trust),
     _probe("name", "is the certificate for this name", explain.name),
-    _probe("validity", "is it valid now, and for a while", _valid),
+    _probe("validity", "is it valid now, and for a while", validity),
     _probe("client", "does it take this client", explain.client),
     STORES,
 )

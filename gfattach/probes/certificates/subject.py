@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from gfattach.bazel.program import Bazel
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.core.finding import Inquiry
+from gfattach.net.route import Route, through_proxy, to_host, to_socket
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget
 from gfattach.tls.context import verifying
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.pem import PemError
-from gfattach.tls.route import Route, through_proxy, to_host, to_socket
+from gfattach.tls.purpose import Purpose
 
 
 class CertificateFileError(PemError):
     """A TLS file of the endpoint that cannot be used."""
 
     default_code = "certificates.file"
-
-
-class Purpose(StrEnum):
-    """What an endpoint is for."""
-
-    API_SERVER = "api-server"
-    CACHE = "cache"
-    SUBSTITUTER = "substituter"
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ CertificateInquiry = Inquiry[CertificateSubject]
 
 def probe_name(purpose: Purpose, name: str) -> str:
     """The name of the probe `certificates.TOPIC` when it is asked of an endpoint of this purpose."""
-    return f"certificates.{purpose}.{name.removeprefix('certificates.')}"
+    return f"certificates.{purpose.key}.{name.removeprefix('certificates.')}"
 
 
 def inspected(inquiry: CertificateInquiry) -> Inspection:
@@ -127,17 +118,11 @@ def of_substituter(
 
 
 def of_api_server(connection: ClusterConnection) -> CertificateSubject | None:
-    """The endpoint of an API server; None behind a proxy that is no plain HTTP one."""
-    proxy = connection.proxy
-    route = to_host(connection.host, connection.port)
-    if proxy is not None:
-        if proxy.scheme != "http":
-            return None
-        secret = f"{proxy.username}:{proxy.password or ''}".encode() if proxy.username else b""
-        authorization = f"Basic {base64.b64encode(secret).decode()}" if secret else None
-        route = through_proxy(
-            to_host(proxy.host, proxy.port), connection.host, connection.port, authorization
-        )
+    """The endpoint of an API server; None behind an https proxy."""
+    host, port = connection.host, connection.port
+    route = through_proxy(connection.proxy, host, port) if connection.proxy else to_host(host, port)
+    if route is None:
+        return None
     return CertificateSubject(
         Purpose.API_SERVER,
         connection.server_name or connection.host,
