@@ -32,7 +32,9 @@ async def connect(host: str, port: int, deadline: Deadline, *, proxy: bool = Fal
         addresses = await _resolve(host, port, deadline)
     except TimeoutError:
         raise DialError(
-            "dns", f"no answer to the name {host} in {seconds:.3g} s", f"look it up: getent hosts {host}"
+            "dns",
+            f"no answer to the name {host} in {round(seconds, 1):g} s",
+            f"look it up: getent hosts {host}",
         ) from None
     except (OSError, UnicodeError) as error:
         raise of_name(host, error) from None

@@ -115,7 +115,8 @@ class Sniffer:
             context.wrap_socket(connection, server_hostname=endpoint.host) as session,
         ):
             alpn, version = session.selected_alpn_protocol(), session.version() or ""
-            agreed = Inspection(endpoint.host, version=version, alpn=alpn)
+            offered = ("h2", "http/1.1") if endpoint.grpc else ()
+            agreed = Inspection(endpoint.host, offered, version=version, alpn=alpn)
             if endpoint.grpc and agreed.alpn != "h2":
                 return SniffResult(WireProtocol.TLS, tls=agreed)
             return replace(_converse(session, words, talk), tls=agreed)

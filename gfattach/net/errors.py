@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from typing import TYPE_CHECKING
 
 from gfattach.core.errors import ClusterError
-from gfattach.tls.explain import cause
 from gfattach.tls.fault import Fault, answered_in_plaintext, fault_of, words_of
-from gfattach.tls.inspection import Inspection
 from gfattach.tls.purpose import Purpose
+
+if TYPE_CHECKING:
+    from gfattach.tls.part import Part
 
 #: Every code, without its prefix, with its meaning.
 DIAL_CODES = {
@@ -54,6 +56,15 @@ class DialError(ClusterError):
         self.temporary = temporary
 
 
+class TlsDialError(DialError):
+    """A server whose TLS failed; `part` says how."""
+
+    def __init__(self, part: Part, *hints: str) -> None:
+        kind = _KINDS.get(f"{part.topic}.{part.word}", _KINDS[part.topic])
+        super().__init__(kind, part.seen, *part.hints, *hints)
+        self.part = part
+
+
 def shown(host: str, port: int) -> str:
     """`host:port`, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -90,7 +101,7 @@ def of_port(host: str, port: int, error: OSError, seconds: float, *, proxy: bool
     if isinstance(error, TimeoutError):
         return DialError(
             "silent",
-            f"no answer from {where} in {seconds:.3g} s",
+            f"no answer from {where} in {round(seconds, 1):g} s",
             "a VPN that is down looks like this, and a firewall that drops packets",
         )
     said = os.strerror(error.errno) if error.errno else str(error)
@@ -112,8 +123,16 @@ def tls_error(
 ) -> DialError:
     """What a TLS failure with `authority` comes to; `names` are those of the certificate, where known."""
     where = f"the proxy {authority}" if purpose is Purpose.PROXY else authority
+    # Explaining takes what a client that is well, as the agent for months, has no use for.
+    from gfattach.tls.explain import cause
+    from gfattach.tls.inspection import Inspection
+
     if not isinstance(error, OSError):
-        return DialError("tls-failed", f"{name!r} is no name for a TLS server: {error}")
+        return DialError(
+            "tls-failed",
+            f"{name!r} is no name for a TLS server: {error}",
+            "see the name that it is asked by: tls-server-name, or the host of its URL",
+        )
     fault = fault_of(error)
     if fault is None:
         fault = Fault.PLAINTEXT if answered_in_plaintext(error) else Fault.HANDSHAKE
@@ -126,6 +145,5 @@ def tls_error(
         identified=identified,
     )
     part = cause(seen, where, purpose)
-    kind = _KINDS.get(f"{part.topic}.{part.word}", _KINDS[part.topic])
     look = f"look at it: openssl s_client -connect {authority} -servername {name} </dev/null"
-    return DialError(kind, part.seen, *part.hints, look)
+    return TlsDialError(part, look)

@@ -1,8 +1,9 @@
 """A client's TLS contexts: one that verifies, and one that only looks.
 
-They are as strict as Bazel, Nix and kubectl, and no stricter: since Python 3.13 `ssl.create_default_context` sets
-VERIFY_X509_STRICT, which refuses an authority that a plain `openssl req -x509` made (no key usage) and a leaf
-without authority key identifier. A certificate that was named as an authority ends a chain, be it a root or not.
+They are as strict as Bazel, Nix and kubectl, and no stricter: since Python 3.13
+`ssl.create_default_context` sets VERIFY_X509_STRICT, which refuses an authority that a plain
+`openssl req -x509` made (no key usage) and a leaf without authority key identifier. A certificate that was
+named as an authority ends a chain, be it a root or not.
 
 Without a file of the site's own, the platform's trust store decides, as OpenSSL finds it
 (SSL_CERT_FILE is honoured).
@@ -37,7 +38,7 @@ def authorities_of(context: ssl.SSLContext | None) -> tuple[bytes, ...]:
 
 
 def unverified_twin(context: ssl.SSLContext) -> ssl.SSLContext:
-    """A context that shows what `context` shows and verifies nothing: for who verifies the chain afterwards."""
+    """A context that shows what `context` shows and verifies nothing: for who verifies afterwards."""
     made = blind(("http/1.1",))
     if (shows := getattr(context, "shows", None)) is not None:
         shows(made)

@@ -21,7 +21,7 @@ from gfattach.tls.purpose import Purpose
 WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "handshake": {
-            "good": "TLS is spoken there",
+            "ok": "TLS is spoken there",
             "unreachable": "there is no connection to be had",
             "silent": "connections are accepted and no response is sent",
             "closed": "connections are accepted and closed",
@@ -30,7 +30,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "alpn": "the server agrees on none of the protocols on offer, as on HTTP/2, which gRPC needs",
         },
         "trust": {
-            "good": "an authority that is trusted signed the certificate",
+            "ok": "an authority that is trusted signed the certificate",
             "self-signed": "the certificate is self-signed, and not in the trust store",
             "authority-missing": "the authority that signed the certificate is not trusted",
             "authority-renewed": "an authority of that name is trusted, and has another key",
@@ -39,19 +39,19 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "unchecked": "the certificate is not verified: the check is switched off",
         },
         "name": {
-            "good": "the certificate is for the name that is asked for",
+            "ok": "the certificate is for the name that is asked for",
             "other": "the certificate is for other names",
             "none": "the certificate has no subjectAltName",
         },
         "validity": {
-            "good": "the certificates are valid now, and for a while",
+            "ok": "the certificates are valid now, and for a while",
             "soon": "a certificate expires within two weeks",
             "expired": "a certificate has expired",
             "not-yet": "a certificate is not valid yet",
             "clock": "the clocks of this machine and of the server differ, and a certificate is out of time",
         },
         "client": {
-            "good": "no client certificate is wanted, or the one that is shown is taken",
+            "ok": "no client certificate is wanted, or the one that is shown is taken",
             "missing": "the server wants a client certificate, and there is none",
             "refused": "the server does not take the client certificate",
         },

@@ -19,7 +19,7 @@ CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 def validity(inspection: Inspection, where: str, purpose: Purpose, now: datetime | None = None) -> Part:
-    """What the dates of the server's certificates, and of its authority's, come to at `now` (this clock's)."""
+    """What the dates of the server's certificates, and of its authority's, come to at `now`."""
     now = now or this_clock()
     held = (*inspection.chain, *([inspection.anchor] if inspection.anchor is not None else []))
     early = next((c for c in held if c.not_before > now), None)
@@ -60,7 +60,7 @@ def validity(inspection: Inspection, where: str, purpose: Purpose, now: datetime
         return bad(
             "validity",
             "not-yet" if yet else "expired",
-            f"the certificate of {where}, or of who signed it, {'is not valid yet' if yet else 'has expired'}",
+            f"the certificate of {where}, or its authority's, {'is not valid yet' if yet else 'has expired'}",
             "no client takes it",
             f"see the clock: {ours}",
             "ask the operator to renew it, and to restart what serves it",

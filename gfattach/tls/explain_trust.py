@@ -28,12 +28,9 @@ def trust(inspection: Inspection, where: str, purpose: Purpose) -> Part:
         )
     if inspection.fault is not Fault.UNTRUSTED:
         anchor = inspection.anchor
-        by = f" by {anchor.subject}" if anchor is not None else ""
-        return good(
-            "trust",
-            f"the certificate of {where} is signed{by or ' by an authority that is trusted'}",
-            anchor=anchor.as_json() if anchor else None,
-        )
+        by = anchor.subject if anchor is not None else "an authority that is trusted"
+        held = anchor.as_json() if anchor is not None else None
+        return good("trust", f"the certificate of {where} is signed by {by}", anchor=held)
     missing = missing_issuer(chain)
     data = {"missing": missing, "detail": inspection.detail}
     if not chain and inspection.verify_code in _NO_ISSUER:

@@ -1,4 +1,4 @@
-"""What can be wrong with a TLS connection, told from OpenSSL's errors; `gfattach.tls.explain` says it in words."""
+"""What can be wrong with a TLS connection, told from OpenSSL's errors (in words: `gfattach.tls.explain`)."""
 
 from __future__ import annotations
 
@@ -88,8 +88,7 @@ def answered_in_plaintext(error: BaseException) -> bool:
 def reason_of(error: BaseException) -> str:
     """OpenSSL's name for what failed, as in SSLV3_ALERT_HANDSHAKE_FAILURE; "" where there is none.
 
-    Python knows no name for alerts that are younger than its tables, such as TLSV1_ALERT_NO_APPLICATION_PROTOCOL
-    (up to 3.13): it is made of OpenSSL's words then.
+    Python (up to 3.13) knows no name for TLSV1_ALERT_NO_APPLICATION_PROTOCOL: it is made of OpenSSL's words.
     """
     if reason := getattr(error, "reason", None):
         return str(reason)

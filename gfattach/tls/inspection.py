@@ -23,7 +23,8 @@ class Inspection:
     `alpn` are what was agreed upon. `asked` says whether a client's certificate was asked for, None where
     that was not seen; `identified`, whether one was shown; `unchecked`, that the context verifies nothing.
     `clock` is the server's, by its Date header: of the second look, so no more than a hint. `sample` is
-    the beginning of what a plaintext server says; `named` are the certificate's names where it was not parsed.
+    the beginning of what a plaintext server says; `named` are the certificate's names where the chain
+    was not read.
     """
 
     name: str

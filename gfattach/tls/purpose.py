@@ -30,8 +30,8 @@ class Purpose(Enum):
         "api-server",
         "have the cluster's authority (PEM) in FILE, and set it: kubectl config set-cluster NAME "
         "--certificate-authority=FILE (NAME: kubectl config view --minify)",
-        "see client-certificate in the kubeconfig, or ask the operator for a new one; one that has expired is "
-        "refused too",
+        "see client-certificate in the kubeconfig, or ask the operator for a new one; one that has expired "
+        "is refused too",
         "set tls-server-name in the kubeconfig's cluster to a name that it is valid for: "
         "kubectl config set-cluster NAME --tls-server-name={name}",
         "the kubeconfig says https:// and the port answers otherwise: is it the right one?",

@@ -1,9 +1,9 @@
 """A second opinion on a certificate that OpenSSL refuses and kubectl (Go's crypto/x509) takes.
 
 OpenSSL takes the first authority of a name and tries no other, so that a bundle with the old and the new
-authority of one subject, and no key identifiers, works in one order only (openssl/openssl#16304); and it goes by
-key usages and by Netscape's certificate type, which Go does not look at. The signatures, the dates, the name, who
-may sign and the extended key usage are verified here as well, by `cryptography`.
+authority of one subject, and no key identifiers, works in one order only (openssl/openssl#16304); and it goes
+by key usages and by Netscape's certificate type, which Go does not look at. The signatures, the dates, the
+name, who may sign and the extended key usage are verified here as well, by `cryptography`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import ssl
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: X509_V_ERR_*: a signature that does not verify, an authority that may not sign, a purpose that does not fit.
+#: X509_V_ERR_*: a signature does not verify, an authority may not sign, a purpose does not fit.
 DOUBTFUL = frozenset([7, 24, 26, 79])
 
-#: X509_V_ERR_CERT_SIGNATURE_FAILURE: the one that comes of the order of authorities, and of no certificate's fault.
+#: X509_V_ERR_CERT_SIGNATURE_FAILURE: the one that comes of the order of authorities alone.
 ORDER = 7
 
 
@@ -52,7 +52,7 @@ def accepted(chain: Sequence[bytes], authorities: Iterable[bytes], name: str) ->
 
 
 def _policy(required: Any) -> Any:
-    """Any extension is let pass; `required` has to be there, and an extended key usage has to be a server's."""
+    """Any extension is let pass; `required` has to be there, and an extended key usage be a server's."""
     from cryptography import x509
     from cryptography.x509.verification import Criticality, ExtensionPolicy
 

@@ -13,10 +13,10 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import RefusedError
 from gfattach.core.finding import Probe, Stage, fail, ok, skip, warn
 from gfattach.probes.certificates.stage import stage_of
-from gfattach.probes.certificates.subject import Purpose
 from gfattach.probes.codes import all_stages
 from gfattach.report import document, github, text
 from gfattach.report.plain import PlainObserver
+from gfattach.tls.purpose import Purpose
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/report-v1.json").read_text())
 #: Stages whose name is handed on before it is used.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gfattach.core.finding import Finding, Probe, Stage, fail, ok, skip
-from gfattach.net.inspect import inspect, look
+from gfattach.core.finding import Finding, Probe, Stage, fail
+from gfattach.net.inspect import inspect
 from gfattach.probes.certificates.files import FILES, KEY
 from gfattach.probes.certificates.stores import STORES
 from gfattach.probes.certificates.subject import (
@@ -29,8 +29,6 @@ Judge = Callable[[Inspection, str, Purpose], Part]
 
 def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
     subject = inquiry.subject
-    if not subject.tls:
-        return _plain(inquiry)
     try:
         context = subject.verified()
     except CertificateFileError as error:
@@ -48,24 +46,9 @@ def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
     )
 
 
-def _plain(inquiry: CertificateInquiry) -> Finding:
-    subject = inquiry.subject
-    found = look(subject.route, Inspection(subject.name), inquiry.deadline, subject.alpn)
-    if not found.version:
-        return ok("certificates.handshake.plain", f"{subject.where} speaks no TLS, as its scheme says")
-    return fail(
-        "certificates.handshake.tls",
-        f"{subject.where} speaks TLS, and its scheme is plaintext",
-        "Bazel says only: Network closed for unknown reason",
-        "use the scheme with TLS: grpcs:// or https://",
-    )
-
-
 def _judging(topic: str, judge: Judge) -> Callable[[CertificateInquiry], Finding]:
     def ask(inquiry: CertificateInquiry) -> Finding:
         subject = inquiry.subject
-        if not subject.tls:
-            return skip(f"certificates.{topic}.plain", f"{subject.where} is plaintext")
         return judge(inspected(inquiry), subject.where, subject.purpose).finding("certificates")
 
     return ask
@@ -76,10 +59,7 @@ def _probe(topic: str, question: str, judge: Judge) -> Probe[CertificateSubject]
         f"certificates.{topic}",
         question,
         _judging(topic, judge),
-        {
-            **explain.codes("certificates", topic),
-            f"certificates.{topic}.plain": "a plaintext endpoint has no certificate",
-        },
+        explain.codes("certificates", topic),
         ("certificates.handshake",),
     )
 
@@ -94,8 +74,6 @@ _PROBES: tuple[Probe[CertificateSubject], ...] = (
         {
             **explain.codes("certificates", "handshake"),
             "certificates.handshake.file": "a TLS file cannot be used",
-            "certificates.handshake.plain": "no TLS is spoken at a plaintext endpoint",
-            "certificates.handshake.tls": "TLS is spoken at what was given as a plaintext endpoint",
         },
         ("certificates.files", "certificates.key"),
         seconds=12.0,

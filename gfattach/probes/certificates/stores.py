@@ -30,7 +30,7 @@ def _ask_stores(inquiry: CertificateInquiry) -> Finding:
         return skip("certificates.stores.unseen", "which authority vouches for it was not seen")
     data = {"authority": anchor.subject}
     if not subject.for_bazel:
-        return ok("certificates.stores.agree", f"gfattach trusts {anchor.subject}", **data)
+        return ok("certificates.stores.ok", f"gfattach trusts {anchor.subject}", **data)
     store = _bazels(subject)
     known = None if store.content is None else holds(store.content, anchor)
     found = {**data, "stores": {"Bazel": {"store": store.name, "holds": known}}}
@@ -47,7 +47,7 @@ def _ask_stores(inquiry: CertificateInquiry) -> Finding:
     seen = f"gfattach and Bazel trust {anchor.subject}"
     if known is None:
         seen = f"gfattach trusts {anchor.subject}; what Bazel trusts is not known here"
-    return ok("certificates.stores.agree", seen, **found)
+    return ok("certificates.stores.ok", seen, **found)
 
 
 def _bazels(subject: CertificateSubject) -> _Store:
@@ -69,7 +69,7 @@ STORES = Probe(
     "does every program that will use it trust it",
     _ask_stores,
     {
-        "certificates.stores.agree": "every program whose trust store can be seen trusts the authority",
+        "certificates.stores.ok": "every program whose trust store can be seen trusts the authority",
         "certificates.stores.bazel": "Bazel's trust store lacks the authority",
         "certificates.stores.unseen": "which authority vouches for the endpoint was not seen",
     },

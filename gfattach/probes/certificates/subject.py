@@ -30,8 +30,8 @@ class CertificateFileError(PemError):
 class CertificateSubject:
     """One endpoint.
 
-    `name` is what its certificate has to be for; `where` is what a sentence calls it; `way` leads to it.
-    `tls` False is a plaintext endpoint, of which only that is asked. `ca_file` is whom to trust, None for the
+    `name` is what its certificate has to be for; `where` is what a sentence calls it; `route` leads to it.
+    `ca_file` is whom to trust, None for the
     platform's authorities; `certificate` and `key` say who we are.
     `context` is one that exists already, with all of that in it (`identified`: a certificate of ours too).
     `alpn` are the protocols to offer. `for_bazel` says that Bazel will use it, `bazel` is the one at hand
@@ -42,7 +42,6 @@ class CertificateSubject:
     name: str
     where: str
     route: Route = field(repr=False, compare=False)
-    tls: bool = True
     alpn: tuple[str, ...] = ()
     ca_file: Path | None = None
     certificate: Path | None = None
@@ -85,7 +84,6 @@ def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubj
         endpoint.host,
         f"the cache {endpoint.authority}",
         to_host(endpoint.host, endpoint.port) if target.socket is None else to_socket(target.socket),
-        tls=endpoint.tls,
         alpn=("h2", "http/1.1") if endpoint.grpc else ("http/1.1",),
         ca_file=files.ca_file,
         certificate=files.certificate,
@@ -111,14 +109,13 @@ def of_substituter(
         endpoint.host,
         f"the substituter {endpoint.authority}",
         route or to_host(endpoint.host, endpoint.port),
-        tls=endpoint.tls,
         alpn=("http/1.1",),
         ca_file=target.ca_file or (Path(named) if named else None),
     )
 
 
 def of_api_server(connection: ClusterConnection) -> CertificateSubject | None:
-    """The endpoint of an API server; None behind an https proxy."""
+    """The endpoint of an API server that speaks TLS; None behind an https proxy."""
     host, port = connection.host, connection.port
     route = through_proxy(connection.proxy, host, port) if connection.proxy else to_host(host, port)
     if route is None:
@@ -128,7 +125,6 @@ def of_api_server(connection: ClusterConnection) -> CertificateSubject | None:
         connection.server_name or connection.host,
         f"the API server {connection.authority}",
         route,
-        tls=connection.tls is not None,
         context=connection.tls,
         identified=connection.identified,
     )

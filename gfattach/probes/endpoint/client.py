@@ -36,11 +36,11 @@ TargetT = TypeVar("TargetT", bound=Target)
 class EndpointClient(Generic[TargetT]):
     """Bazel, or Nix, as a client of endpoints.
 
-    `prefix` is what probes and codes begin with. `first_hop` is whom it dials (host and port: the endpoint, or
-    a proxy); `route` leads there, None where that cannot be followed; `context` verifies its certificate;
-    `path` is what HTTP is asked for. `unnamed`, `refused` and `silent` say what it costs the program when the
-    endpoint's name or port fails, `mistaken` what it makes of TLS where it speaks plaintext; `setting` is where
-    the endpoint is written.
+    `prefix` is what probes and codes begin with. `first_hop` is whom it dials (host and port: the endpoint,
+    or a proxy); `route` leads to the endpoint; `context` verifies its certificate; `path` is what HTTP is
+    asked for. `unnamed`, `refused` and `silent` say what it costs the program when the endpoint's name or
+    port fails, `mistaken` what it makes of TLS where it speaks plaintext; `setting` is where the endpoint is
+    written.
     """
 
     prefix: str

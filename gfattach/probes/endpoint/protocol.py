@@ -12,13 +12,15 @@ from gfattach.net.conversation import Sniffer
 from gfattach.net.sniff import SniffResult, WireProtocol
 from gfattach.probes.endpoint.client import EndpointClient, Target, TargetT, start_hint, where_of
 from gfattach.tls.explain import cause
+from gfattach.tls.fault import Fault
+from gfattach.tls.inspection import Inspection
 
 #: What every endpoint may turn out to speak, by the end of the code.
 PROTOCOLS = {
     "ok": "the port speaks what the endpoint's scheme says",
     "tls-for-plain": "a TLS port was given for a plaintext scheme",
     "silent": "the port accepts connections but sends no response",
-    "closed": "the port accepts connections and closes them, or TLS fails, of which its certificate's stage says more",
+    "closed": "the port closes the connections that it accepts, or TLS fails (see its certificate's stage)",
     "unknown": "the port speaks something else",
 }
 
@@ -45,11 +47,13 @@ def judge(client: EndpointClient[TargetT], target: TargetT, heard: SniffResult) 
             client.code("protocol.tls-for-plain"),
             f"{where} speaks TLS, and {endpoint.scheme}:// is plaintext",
             client.mistaken,
-            f"use {url_by(endpoint, right)}, in {client.setting}",
+            f"use {url_by(endpoint, right)}",
         )
-    if heard.tls is not None and heard.tls.fault is not None:
+    if endpoint.tls and not heard.encrypted and heard.protocol in (WireProtocol.HTTP1, WireProtocol.HTTP2):
+        plain = Inspection(endpoint.host, fault=Fault.PLAINTEXT, sample=heard.sample or heard.protocol.value)
+        heard = replace(heard, tls=plain)
+    if heard.tls is not None and (part := cause(heard.tls, where, client.purpose)).failed:
         # The stage of certificates comes first, and says more.
-        part = cause(heard.tls, where, client.purpose)
         return fail(client.code("protocol.closed"), part.seen, client.purpose.silence, *part.hints)
     if heard.protocol in (WireProtocol.HTTP1, WireProtocol.HTTP2) and heard.encrypted == endpoint.tls:
         over = f" over {heard.tls.version}, with a trusted certificate" if heard.tls else ""
@@ -71,7 +75,7 @@ def _nothing_useful(client: EndpointClient[TargetT], target: TargetT, heard: Sni
         agreed = "agrees on TLS, and then closes the connection"
         return fail(
             client.code("protocol.closed"),
-            f"{where} {agreed if heard.encrypted else 'accepts connections and closes them'}",
+            heard.sample or f"{where} {agreed if heard.encrypted else 'accepts connections and closes them'}",
             "a forward or gateway with nothing behind it does this, and a server that wants another protocol",
             *hints,
         )
@@ -87,7 +91,7 @@ def _nothing_useful(client: EndpointClient[TargetT], target: TargetT, heard: Sni
 def _hints(client: EndpointClient[TargetT], target: Target) -> tuple[str, ...]:
     # The forward has taken the connection: it is there, and knows what its upstream did.
     if target.behind_forward:
-        return ("see what the forward has met: gfattach logs", "or ask the operator whether the server runs")
+        return ("see what the forward has met: gfattach logs", "see whether it is healthy: gfattach status")
     return (start_hint(target, client.setting),)
 
 

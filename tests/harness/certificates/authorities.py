@@ -13,7 +13,8 @@ import pytest
 from gfattach.core.engine import Run
 from gfattach.net.route import to_host
 from gfattach.probes.certificates.stage import stage_of
-from gfattach.probes.certificates.subject import CertificateSubject, Purpose
+from gfattach.probes.certificates.subject import CertificateSubject
+from gfattach.tls.purpose import Purpose
 from tests.harness.certificates.pki import DAY, Pki, answering, server_context
 
 NAME = "cache.test"
