@@ -66,7 +66,7 @@ class BazelClient(Client[CacheTarget]):
     name = "bazel"
     serves = "cache"
     fragment = "bazelrc"
-    private = HELPER_NAME
+    private = (HELPER_NAME,)
     token_step = "cache-token"
     found: BazelFound | None
 

@@ -58,7 +58,7 @@ class Client(ABC, Generic[Target]):
     name: ClassVar[str]
     serves: ClassVar[str]
     fragment: ClassVar[str]
-    private: ClassVar[str]
+    private: ClassVar[tuple[str, ...]]
     token_step: ClassVar[str]
     found: Found | None
 

@@ -12,15 +12,17 @@ from gfattach.agent.model.spec import GuardedFile
 from gfattach.attach.client.client import Client, Found, Measures, fault_of
 from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.nix import token as nix_token
+from gfattach.attach.nix.authorities import write_bundle
 from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import watch
 from gfattach.core.deadline import Deadline
 from gfattach.core.finding import Finding, ok
 from gfattach.fragments import nixconf
-from gfattach.fragments.home import NETRC
+from gfattach.fragments.home import NETRC, NIX_AUTHORITIES
 from gfattach.net.proxy_environment import proxy_for, proxy_towards
 from gfattach.net.route import through_proxy
+from gfattach.nix.daemon import Mode
 from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import stage as certificates
@@ -50,10 +52,12 @@ class NixFound(Found):
     """The Nix at hand, None when there is none to prove with.
 
     `settings` are those that the probes look at, as they are without the fragment; None without a Nix.
+    `daemon` says that a daemon stands before the store.
     """
 
     nix: Nix | None = None
     settings: Mapping[str, Any] | None = None
+    daemon: bool = False
 
 
 class NixClient(Client[SubstituterTarget]):
@@ -66,7 +70,7 @@ class NixClient(Client[SubstituterTarget]):
     name = "nix"
     serves = "substituter"
     fragment = "nix-conf"
-    private = NETRC
+    private = (NETRC, NIX_AUTHORITIES)
     token_step = "token"
     found: NixFound | None
 
@@ -128,7 +132,8 @@ class NixClient(Client[SubstituterTarget]):
         program, starts = findings["nix.program"], findings["nix.starts"]
         if (fault := fault_of((program, starts))) is not None:
             return NixFound(*fault)
-        return NixFound(nix=Nix.from_json(program.data), settings=starts.data["settings"])
+        daemon = findings["nix.mode"].data.get("mode") == Mode.DAEMON.value
+        return NixFound(nix=Nix.from_json(program.data), settings=starts.data["settings"], daemon=daemon)
 
     def _authority(self) -> Certificate | None:
         """Who vouches for the substituter, as `ask_certificate` saw it; None where it did not."""
@@ -153,7 +158,8 @@ class NixClient(Client[SubstituterTarget]):
         assert found is not None
         path = nixconf.fragment_path(home)
         netrc = nix_token.write_netrc(home, target, found.nix, up.environ)
-        text = nixconf.render(target, found.settings, netrc_file=netrc.path)
+        bundle = write_bundle(home, target, found.settings, up.environ, daemon=found.daemon)
+        text = nixconf.render(target, found.settings, netrc_file=netrc.path, authorities=bundle)
         # Outside the home when Nix cannot include a path in it: the journal knows of it then, and of what
         # the agent makes of it while the substituter is down.
         journal = Journal(home)

@@ -94,7 +94,8 @@ def measure_cold(up: UpSession, outcome: ClientOutcome) -> None:
 
 def roll_back(up: UpSession, client: Client[Any]) -> None:
     """Take back what this and an earlier `up` made of the client. Raises AgentError and StorageError."""
-    remove(up.home.directory / client.private)
+    for name in client.private:
+        remove(up.home.directory / name)
     fragment = client.fragment_of(up.plan)
     if fragment is not None:
         client.discard(up, fragment)
