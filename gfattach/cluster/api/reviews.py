@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gfattach.cluster.api.client import Api, ApiError, path_of, read
-from gfattach.cluster.api.fields import mapping, one_line, text, unreadable
+from gfattach.cluster.api.fields import foreign, mapping, one_line, text
 from gfattach.core.deadline import Deadline
 
 _AUTHENTICATION = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -69,6 +69,8 @@ async def whoami(api: Api, deadline: Deadline) -> Person:
         # A refusal comes after the credentials were accepted, and names the user.
         named = _USER.search(error.message)
         return Person(one_line(named[1]), True) if named else Person("", False)
+    if answer.get("kind") != "SelfSubjectReview":
+        raise foreign("it answers a review with something else")
     name = text(mapping(mapping(answer, "status"), "userInfo"), "username")
     return Person(one_line(name), bool(name))
 
@@ -103,9 +105,9 @@ async def confirm(api: Api, deadline: Deadline) -> None:
     except ApiError as error:
         if error.reason:
             return
-        raise unreadable(f"this is no API server, it answers /version with {response.status}") from error
+        raise foreign(f"it answers /version with {response.status}") from error
     if "gitVersion" not in said and said.get("kind") != "Status":
-        raise unreadable("this is no API server, its /version names no version")
+        raise foreign("its /version names no version")
 
 
 async def version(api: Api, deadline: Deadline) -> tuple[int, int]:
