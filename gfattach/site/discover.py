@@ -160,8 +160,8 @@ def select_endpoint(
 
 
 def protocol_of(section: Section, port: ServicePort, heard: str = "") -> WireProtocol:
-    """What is spoken to that port: a Nix cache is HTTP; of a Bazel cache the Service's appProtocol says it, else
-    what was `heard` there ("HTTP/2", "HTTP/1.1"), else the port's name: gRPC unless that says http.
+    """What is spoken to that port: a Nix cache is HTTP; of a Bazel cache the Service's appProtocol says it,
+    else what was `heard` there ("HTTP/2", "HTTP/1.1"), else the port's name: gRPC unless that says http.
     """
     if section == "nix":
         return "http"

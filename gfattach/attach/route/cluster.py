@@ -62,12 +62,12 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     refuse_site_executor(site)
     user = asked.findings["cluster.identity"].data.get("user") or ""
 
-    chosen, _ = run.obtain(
+    found, _ = run.obtain(
         "discover",
         "find the caches among the Services",
         lambda progress: _choose(site, subject.api, user),
     )
-    reference = _reference(asked)
+    chosen, reference = dict(found), _reference(asked)
 
     def planned() -> Route:
         cache, cache_forward = _cache(site, chosen.get("cache"))
