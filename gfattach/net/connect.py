@@ -110,7 +110,7 @@ async def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
 
 
 async def _in_thread(work: Callable[[], _T], deadline: Deadline) -> _T:
-    """Run `work` in a thread that nobody waits for afterwards: a resolver can hang for a minute."""
+    """Run `work` in a thread that is not waited for afterwards: a resolver can hang for a minute."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 

@@ -93,7 +93,7 @@ class Sniffer:
         try:
             heard = self._within_tls(PREFACE if self.endpoint.grpc else self._get)
             if heard.protocol is WireProtocol.CLOSED:
-                # TLS 1.3 refuses a client after the handshake, and words of ours that are on their way
+                # TLS 1.3 refuses a client after the handshake, and bytes of ours that are in flight
                 # then make the refusal's reason be lost: listen once without a word.
                 quiet = self._within_tls(b"")
                 heard = heard if quiet.protocol is WireProtocol.SILENT else quiet

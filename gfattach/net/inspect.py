@@ -45,7 +45,7 @@ def inspect(
     alpn: tuple[str, ...] = (),
     identified: bool = False,
 ) -> Inspection:
-    """Shake hands with the server that `way` leads to, as `context` verifies it for `name`.
+    """Shake hands with the server that `route` leads to, as `context` verifies it for `name`.
 
     `context` is used as it is and not changed: it holds whom to trust, the client's certificate
     (`identified` says that there is one) and the protocols on offer, which `alpn` repeats for the second
@@ -129,7 +129,7 @@ def _try_out(
     """
     shown, heard = _verified(route, seen, context, words, deadline)
     if heard == b"":
-        # Words of ours that are on their way make the reason of a refusal be lost: listen without one.
+        # Bytes of ours that are in flight make the reason of a refusal be lost: listen without one.
         with contextlib.suppress(NotConnectedError):
             shown, heard = _verified(route, seen, context, b"", deadline)
     if heard != b"":

@@ -134,7 +134,7 @@ class Stream:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody waits for what comes."""
+        """Whether a reader waits for what comes."""
         return self._reader is not None
 
     async def read(self, size: int = _SCRATCH) -> bytes:

@@ -40,7 +40,7 @@ def root_certificates(tls: TlsFiles) -> bytes | None:
 
 
 def client_certificate(tls: TlsFiles) -> tuple[bytes, bytes] | None:
-    """The PEM key and certificate that say who we are, None for nobody. Raises TlsFileError."""
+    """The PEM key and certificate that say who we are, None without one. Raises TlsFileError."""
     if tls.certificate is None:
         return None
     return read_pem(tls.key or tls.certificate, "PRIVATE KEY"), read_pem(tls.certificate, "CERTIFICATE")

@@ -23,7 +23,7 @@ def trust(inspection: Inspection, where: str, purpose: Purpose) -> Part:
             "trust",
             "unchecked",
             f"the certificate of {where} is not verified: the check is switched off",
-            "whoever is on the way there can take the server's place, and what is sent with it",
+            "whoever is on the path there can take the server's place, and what is sent to it",
             "have the check switched on again (insecure-skip-tls-verify), with the authority's file",
         )
     if inspection.fault is not Fault.UNTRUSTED:

@@ -39,7 +39,7 @@ def good(topic: str, seen: str, **data: Any) -> Part:
 
 
 def warned(topic: str, word: str, seen: str, why: str, *hints: str, **data: Any) -> Part:
-    """It can be used, and somebody should read this."""
+    """It can be used, and this should be read."""
     return Part(topic, word, Status.WARN, seen, why, hints, data)
 
 

@@ -27,7 +27,7 @@ _KEPT = 30.0
 #: Connections that are kept: what one question about the pods of two forwards takes.
 MOST_KEPT = 4
 
-#: Seconds without an answer over a kept connection after which it is taken to be dead: something on the way
+#: Seconds without an answer over a kept connection after which it is taken to be dead: something in between
 #: may have forgotten it without a word.
 DOUBTED_SECONDS = 0.5
 

@@ -56,7 +56,7 @@ _MEANING: dict[Kind, tuple[str, str, tuple[str, ...]]] = {
     ),
     Kind.CORRUPT: (
         "corrupt",
-        "Bazel would refuse the blob and build again; what changes content on the way breaks builds",
+        "Bazel would refuse the blob and build again; what changes content in transit breaks builds",
         ("ask the operator to check the cache's storage, and what stands between here and there",),
     ),
 }

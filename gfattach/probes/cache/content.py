@@ -47,7 +47,7 @@ def _lookup(inquiry: CacheInquiry) -> Finding:
             "cache.lookup.slow",
             seen,
             why,
-            f"see the way there: ping {target.endpoint.host}",
+            f"see how far it is: ping {target.endpoint.host}",
             "let Bazel ask more at once: build --jobs=200 with --remote_max_connections=200",
             **data,
         )

@@ -27,7 +27,7 @@ def _ask_stores(inquiry: CertificateInquiry) -> Finding:
     subject = inquiry.subject
     anchor = inspected(inquiry).anchor
     if anchor is None:
-        return skip("certificates.stores.unseen", "which authority vouches for it was not seen")
+        return skip("certificates.stores.unseen", "which authority signed it was not seen")
     data = {"authority": anchor.subject}
     if not subject.for_bazel:
         return ok("certificates.stores.ok", f"gfattach trusts {anchor.subject}", **data)
@@ -52,7 +52,7 @@ def _ask_stores(inquiry: CertificateInquiry) -> Finding:
 
 def _bazels(subject: CertificateSubject) -> _Store:
     if subject.ca_file is not None:
-        # The fragment gives it to Bazel, which then trusts nobody else.
+        # The fragment gives it to Bazel, which then trusts no other.
         return _Store(str(subject.ca_file), split_pem(subject.ca_file.read_bytes()))
     found = None if subject.bazel is None else java_store(subject.bazel)
     if found is None:
@@ -71,7 +71,7 @@ STORES = Probe(
     {
         "certificates.stores.ok": "every program whose trust store can be seen trusts the authority",
         "certificates.stores.bazel": "Bazel's trust store lacks the authority",
-        "certificates.stores.unseen": "which authority vouches for the endpoint was not seen",
+        "certificates.stores.unseen": "which authority signed the certificate was not seen",
     },
     ("certificates.trust",),
 )

@@ -1,4 +1,4 @@
-"""What the stage of certificates is given: one endpoint, the way to it, and who is to trust it."""
+"""What the stage of certificates is given: one endpoint, the route to it, and who is to trust it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubj
 def of_substituter(
     target: SubstituterTarget, route: Route | None = None, environ: Mapping[str, str] = os.environ
 ) -> CertificateSubject:
-    """The endpoint of a Nix cache; `way` leads to it where that is not its name and port.
+    """The endpoint of a Nix cache; `route` leads to it where that is not its name and port.
 
     Whom Nix itself trusts is asked in its own stage.
     """
