@@ -98,6 +98,10 @@ _TITLES = {
 }
 
 
+#: What has a stage of its own; a proxy's certificate is met on the path to an API server.
+PURPOSES = tuple(_NAMES)
+
+
 def stage_of(purpose: Purpose) -> Stage[CertificateSubject]:
     """The stage for an endpoint of this purpose. One run may ask several: each has probes of its own name."""
     probes = (
