@@ -16,6 +16,12 @@ _SITE = (
     ("--instance", "NAME", "cache.instance", "The REAPI instance name."),
     ("--ca-file", "FILE", "cache.ca_file", "The authority that signed the cache's certificate (PEM)."),
     ("--substituter", "URL", "nix.substituter", "The Nix binary cache: http:// or https://."),
+    (
+        "--substituter-ca-file",
+        "FILE",
+        "nix.ca_file",
+        "The authority that signed the Nix binary cache's certificate (PEM).",
+    ),
     ("--public-key", "NAME:BASE64", "nix.public_keys", "A key that signs the Nix binary cache."),
 )
 

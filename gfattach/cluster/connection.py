@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gfattach.net.proxy import Proxy
+
 if TYPE_CHECKING:
     import ssl
     from datetime import datetime
@@ -42,17 +44,6 @@ class ClusterRef:
 
 
 @dataclass(frozen=True)
-class Proxy:
-    """A proxy on the way to the API server: `scheme` is http, https or socks5."""
-
-    scheme: str
-    host: str
-    port: int
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
 class ClusterConnection:
     """How one API server is reached and as whom.
 
@@ -84,6 +75,12 @@ class ClusterConnection:
         """`host:port`, an IPv6 address in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def host_header(self) -> str:
+        """The authority as a request names it: without the scheme's own port, as in Go's net/http."""
+        default = 80 if self.tls is None else 443
+        return self.authority.removesuffix(f":{default}") if self.port == default else self.authority
 
     @property
     def server(self) -> str:

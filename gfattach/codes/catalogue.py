@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gfattach.cluster.wire.dial_errors import DIAL_CODES
 from gfattach.cluster.wire.forward_errors import FORWARD_CODES
 from gfattach.codes.errors import ALSO, ERRORS
 from gfattach.codes.steps import STEPS
 from gfattach.contract.model import codes as contract
 from gfattach.core.errors import ExitCode
 from gfattach.credential.codes import CODES as TOKENS
+from gfattach.net.errors import DIAL_CODES
 from gfattach.probes.codes import all_codes
 from gfattach.proof.measure import CODES as PHASES
 from gfattach.site.lint import CODES as LINT

@@ -35,8 +35,11 @@ NIX_CONF = "nix.conf"
 #: The netrc that the Nix fragment names, where its cache asks for a token.
 NETRC = "netrc"
 
+#: The bundle that the Nix fragment names: the authorities that Nix has, and the site's.
+NIX_AUTHORITIES = "nix-authorities.pem"
+
 #: The authorities that a published site has as text (`Site.with_authorities`).
-AUTHORITIES = ("cache-ca.pem", "nix-ca.pem")
+AUTHORITIES = ("cache-ca.pem", "nix-ca.pem", NIX_AUTHORITIES)
 
 
 def create_home(home: Home) -> None:

@@ -46,6 +46,9 @@ _BOUNDS = {
 #: of a setting goes with the setting.
 UNIVERSAL_SETTINGS = frozenset({"substituters", "trusted-public-keys", "netrc-file", *_BOUNDS})
 
+#: The setting that names whom Nix trusts (from 2.15 on); an untrusted user's is not for the daemon.
+AUTHORITIES = "ssl-cert-file"
+
 _EMPTIED = """\
 # The Nix cache of this attachment cannot be reached now, so nothing is set here: a cache that Nix has used
 # before and cannot reach is fatal to builds. gfattach fills this file again when the cache is back.
@@ -70,12 +73,14 @@ def render(
     own: Mapping[str, Any] | None,
     *,
     netrc_file: Path | None = None,
+    authorities: Path | None = None,
 ) -> str:
     """The fragment that adds `target` to what Nix has.
 
     `own` are the settings without the fragment, by name, at least those of UNIVERSAL_SETTINGS that the Nix
     knows: others are not written, and a bound that is stricter stays. None stands for a Nix that nobody
-    could ask. `netrc_file` replaces the user's own, so it has to hold that too.
+    could ask. `netrc_file` replaces the user's own, so it has to hold that too; so does `authorities`, which
+    only a Nix from 2.15 on can be told.
 
     What an endpoint and a key may be is held where they are read (`endpoint`, `site.values`): neither has a
     parameter, white space or a #. Raises UsageError for a netrc at a path that nix.conf cannot hold.
@@ -88,6 +93,7 @@ def render(
         "trusted-public-keys": " ".join(target.public_keys) or None,
         **{name: str(_stricter(name, bound, own or {})) for name, bound in _BOUNDS.items()},
         "netrc-file": None if netrc_file is None else str(check_includable(netrc_file)),
+        AUTHORITIES: None if authorities is None else str(check_includable(authorities)),
     }
     placeholders = {_placeholder(name): value if name in settings else None for name, value in values.items()}
     return render_template("nix.conf", {"substituter": url, **placeholders})

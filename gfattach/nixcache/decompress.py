@@ -1,8 +1,8 @@
 """What undoes the compressions of a binary cache, a piece at a time and in bounded memory.
 
 A reader has `read(size)`, which gives at most `size` bytes and nothing only at the end. xz, bzip2
-and gzip are in the standard library; zstd is from Python 3.14 on, and before that the program
-`zstd` does it where there is one. Brotli and what else Nix knows is not undone here.
+and gzip are in the standard library; zstd is from Python 3.14 on, and before that in its backport.
+Brotli and what else Nix knows is not undone here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import bz2
 import contextlib
 import importlib
 import lzma
-import shutil
-import subprocess
-import threading
+import sys
 import zlib
-from collections.abc import Callable, Iterator
-from typing import IO, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 from gfattach.nixcache.errors import Kind, NixCacheError
 
@@ -44,11 +42,7 @@ class _Decoder(Protocol):
 
 def checkable(compression: str) -> bool:
     """Whether `opened` can undo `compression` on this machine."""
-    return compression in ("none", *_decoders()) or _program(compression) is not None
-
-
-#: What to install for a compression that is not checkable.
-REMEDY = {"zstd": "install the program zstd, for instance: apt-get install zstd"}
+    return compression in ("none", *_DECODERS)
 
 
 @contextlib.contextmanager
@@ -60,38 +54,10 @@ def opened(compression: str, source: Readable) -> Iterator[Readable]:
     """
     if compression == "none":
         yield source
-    elif decoder := _decoders().get(compression):
+    elif decoder := _DECODERS.get(compression):
         yield _Streams(compression, source, decoder)
-    elif program := _program(compression):
-        reader = _Program(compression, source, program)
-        try:
-            yield reader
-        finally:
-            reader.close()
     else:
-        remedy = REMEDY.get(compression)
-        raise NixCacheError(
-            Kind.COMPRESSION,
-            f"{compression} cannot be decompressed on this machine",
-            *([remedy] if remedy else []),
-        )
-
-
-def _decoders() -> dict[str, Callable[[], Any]]:
-    decoders: dict[str, Callable[[], Any]] = {
-        "xz": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
-        "bzip2": bz2.BZ2Decompressor,
-        "gzip": _Gzip,
-        "x-gzip": _Gzip,
-    }
-    with contextlib.suppress(ImportError):
-        decoders["zstd"] = importlib.import_module("compression.zstd").ZstdDecompressor
-    return decoders
-
-
-def _program(compression: str) -> tuple[str, ...] | None:
-    path = shutil.which("zstd") if compression == "zstd" else None
-    return None if path is None else (path, "-d", "-c", "-q", "--no-progress")
+        raise NixCacheError(Kind.COMPRESSION, f"{compression} cannot be decompressed on this machine")
 
 
 def _truncated(compression: str) -> NixCacheError:
@@ -165,59 +131,15 @@ class _Streams:
                 return b""
 
 
-class _Program:
-    """A program that decompresses its stdin to its stdout, fed by a thread."""
-
-    def __init__(self, compression: str, source: Readable, args: tuple[str, ...]) -> None:
-        self._compression = compression
-        self._source = source
-        self._failure: BaseException | None = None
-        self._child = subprocess.Popen(
-            args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, bufsize=0
-        )
-        self._feeder = threading.Thread(target=self._feed, name=f"{compression} feeder", daemon=True)
-        self._feeder.start()
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes of the content; none at its end."""
-        piece = _pipe(self._child.stdout).read(size)
-        if piece:
-            return piece
-        self._feeder.join()
-        if self._failure is not None:
-            raise self._failure
-        if self._child.wait() != 0:
-            words = _pipe(self._child.stderr).read(2000).decode("utf-8", "replace").strip()
-            if "premature" in words or "unexpected end" in words.lower():
-                raise _truncated(self._compression)
-            raise _corrupt(self._compression, words.replace("\n", " "))
-        return b""
-
-    def _feed(self) -> None:
-        stdin = _pipe(self._child.stdin)
-        try:
-            # The program may end early, on a corrupt stream: what it made of it is in its exit code.
-            with contextlib.suppress(BrokenPipeError):
-                while data := self._source.read(PIECE):
-                    view = memoryview(data)
-                    while view:
-                        view = view[stdin.write(view) :]
-        except BaseException as error:
-            self._failure = error
-        finally:
-            with contextlib.suppress(OSError):
-                stdin.close()
-
-    def close(self) -> None:
-        """End the program."""
-        if self._child.poll() is None:
-            self._child.kill()
-        self._child.wait()
-        self._feeder.join()
-        for pipe in (self._child.stdout, self._child.stderr):
-            _pipe(pipe).close()
+def _zstd() -> Any:
+    module = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return importlib.import_module(module).ZstdDecompressor()
 
 
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
+_DECODERS: Mapping[str, Callable[[], Any]] = {
+    "xz": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
+    "bzip2": bz2.BZ2Decompressor,
+    "gzip": _Gzip,
+    "x-gzip": _Gzip,
+    "zstd": _zstd,
+}

@@ -48,8 +48,13 @@ class SubstituterTarget:
 
     @property
     def behind_forward(self) -> bool:
-        """Whether a forward of gfattach's leads to it, so that `gfattach up` is what brings the way back."""
+        """Whether a forward of gfattach's leads to it, so that `gfattach up` is what brings it back."""
         return self.real_host != ""
+
+    @property
+    def socket(self) -> Path | None:
+        """The unix socket that leads to it: none, because Nix dials TCP alone."""
+        return None
 
     @property
     def token(self) -> str:

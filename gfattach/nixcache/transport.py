@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from gfattach import __version__
 from gfattach.core.deadline import Deadline
+from gfattach.net.proxy_environment import proxy_for
+from gfattach.nixcache.authorities import tls_context
 from gfattach.nixcache.decompress import PIECE
 from gfattach.nixcache.errors import Kind, NixCacheError
-from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.nixcache.transport_errors import origin, shown, translated
-from gfattach.nixcache.wire import tls_context
 
 if TYPE_CHECKING:
     import httpx
@@ -37,7 +37,7 @@ class Transport:
     """The connections to one substituter, and to where it redirects. To be closed; one thread at a time.
 
     The environment's proxies apply, read the way Nix reads them, but never to this machine itself
-    (see `gfattach.nixcache.proxy`); its netrc and the library's own authorities do not, because Nix
+    (see `gfattach.net.proxy_environment`); its netrc and the library's own authorities do not, because Nix
     takes neither.
     """
 

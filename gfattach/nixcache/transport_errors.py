@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a cache, as NixCacheError: by what is at the root of the library's error.
+"""What goes wrong between here and a cache, as NixCacheError: by what is at the root of the library's error.
 
 An address is shown here without what may be secret in it.
 """
@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gfattach.core.deadline import Deadline
+from gfattach.net.errors import of_name, of_port, tls_error
 from gfattach.nixcache.errors import Kind, NixCacheError
+from gfattach.tls.purpose import Purpose
 
 if TYPE_CHECKING:
     import httpx
@@ -52,7 +54,7 @@ def translated(
             raise NixCacheError(Kind.PROXY, f"the proxy refuses: {error}", host=host) from error
         if isinstance(error, httpx.LocalProtocolError):
             raise NixCacheError(Kind.REQUEST, f"the request to {at} cannot be written", host=host) from error
-        kind, fact = _cause(error, host, at)
+        kind, fact = _cause(error, host, origin(url)[2])
         if proxy is not None and kind in (Kind.DNS, Kind.REFUSED, Kind.UNREACHABLE):
             kind, fact = Kind.PROXY, f"the proxy {shown(httpx.URL(proxy))} cannot be reached"
         if reading and kind is Kind.BROKEN:
@@ -62,18 +64,18 @@ def translated(
         raise NixCacheError(Kind.REQUEST, f"the request to {at} cannot be written", host=host) from error
 
 
-def _cause(error: BaseException, host: str, at: str) -> tuple[Kind, str]:
+def _cause(error: BaseException, host: str, port: int) -> tuple[Kind, str]:
     """The kind of failure at the root of the library's error, and the fact."""
+    at = f"{host}:{port}"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, socket.gaierror):
-            return Kind.DNS, f"the name {host} is not known here"
-        if isinstance(cause, ConnectionRefusedError):
-            return Kind.REFUSED, f"{at} refuses connections"
+            return Kind.DNS, of_name(host, cause).fact
         if isinstance(cause, ssl.SSLError):
-            reason = getattr(cause, "verify_message", "") or cause.reason or str(cause)
-            return Kind.TLS, f"TLS with {at} fails: {str(reason).lower()}"
+            return Kind.TLS, tls_error(cause, at, host, purpose=Purpose.SUBSTITUTER).fact
+        if isinstance(cause, ConnectionRefusedError):
+            return Kind.REFUSED, of_port(host, port, cause, 0.0).fact
         if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
-            return Kind.UNREACHABLE, f"{at} cannot be reached: {(cause.strerror or str(cause)).lower()}"
+            return Kind.UNREACHABLE, of_port(host, port, cause, 0.0).fact
         cause = cause.__cause__ or cause.__context__
     return Kind.BROKEN, f"{at} hung up, or answered with what is not HTTP"

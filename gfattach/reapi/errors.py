@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from gfattach.core.errors import GfattachError
+from gfattach.net.sniff import printable
 
 
 class Kind(StrEnum):
@@ -31,10 +32,3 @@ class ReapiError(GfattachError):
         self.kind = kind
         self.detail = printable(detail.strip().splitlines()[0], 300) if detail.strip() else ""
         super().__init__(f"{call}: {kind.value.replace('-', ' ')}{f': {self.detail}' if self.detail else ''}")
-
-
-def printable(said: str | bytes, limit: int = 120) -> str:
-    """What another program said, at most `limit` characters of it, harmless to a terminal."""
-    text = said.decode("latin-1") if isinstance(said, bytes) else said
-    shown = "".join(character if character.isprintable() else "." for character in text)
-    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

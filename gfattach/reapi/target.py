@@ -41,5 +41,5 @@ class CacheTarget:
 
     @property
     def behind_forward(self) -> bool:
-        """Whether a forward of gfattach's leads to it, so that `gfattach up` is what brings the way back."""
+        """Whether a forward of gfattach's leads to it, so that `gfattach up` is what brings it back."""
         return self.real_host != "" or self.socket is not None

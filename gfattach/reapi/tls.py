@@ -8,26 +8,11 @@ know the authority that an organisation installed on its machines.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach.reapi.target import TlsFiles
 from gfattach.tls.context import verifying
-from gfattach.tls.fault import Fault
 from gfattach.tls.pem import PemError, read
-
-
-@dataclass(frozen=True)
-class Tls:
-    """What a TLS handshake showed: the protocol agreed upon, and what is wrong with it, if anything.
-
-    `detail` is OpenSSL's word for the fault; `names` are the certificate's, where they matter.
-    """
-
-    alpn: str | None = None
-    fault: Fault | None = None
-    detail: str = ""
-    names: tuple[str, ...] = ()
 
 
 class TlsFileError(PemError):
@@ -55,7 +40,7 @@ def root_certificates(tls: TlsFiles) -> bytes | None:
 
 
 def client_certificate(tls: TlsFiles) -> tuple[bytes, bytes] | None:
-    """The PEM key and certificate that say who we are, None for nobody. Raises TlsFileError."""
+    """The PEM key and certificate that say who we are, None without one. Raises TlsFileError."""
     if tls.certificate is None:
         return None
     return read_pem(tls.key or tls.certificate, "PRIVATE KEY"), read_pem(tls.certificate, "CERTIFICATE")

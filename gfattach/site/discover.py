@@ -8,7 +8,7 @@ fit equally well, and a remote executor is never taken for a cache. Pure: who ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gfattach.cluster.api.fields import one_line
@@ -35,6 +35,16 @@ _EXECUTOR_NAMES = ("gf-reapi-",)
 #: bazel-remote's gRPC port, which the documented Service keeps.
 _GRPC_PORT = 9092
 _HTTP_PORTS = (80, 8080)
+
+#: What an appProtocol stands for (Kubernetes' standard ones, and IANA's); HTTP/2 in plaintext is gRPC's.
+_PROTOCOLS: dict[str, WireProtocol] = {
+    "grpc": "grpc",
+    "h2c": "grpc",
+    "http2": "grpc",
+    "kubernetes.io/h2c": "grpc",
+    "http": "http",
+}
+_HEARD: dict[str, WireProtocol] = {"HTTP/2": "grpc", "HTTP/1.1": "http"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,11 @@ class Chosen:
     service: NamedService
     protocol: WireProtocol
     why: str
+    port: ServicePort
+
+    def once_heard(self, section: Section, heard: str) -> Chosen:
+        """The same once it was `heard` through a forward what the port speaks ("HTTP/2", "HTTP/1.1")."""
+        return replace(self, protocol=protocol_of(section, self.port, heard))
 
     def __str__(self) -> str:
         return f"Service {self.service.name} in {self.service.namespace}, {self.why}"
@@ -141,12 +156,19 @@ def select_endpoint(
             code="site.service.port",
         )
     named = NamedService(service.namespace, service.name, port.name or str(port.port))
-    return Chosen(named, protocol_of(section, port), f"{reason}; port {_shown(port)}")
+    return Chosen(named, protocol_of(section, port), f"{reason}; port {_shown(port)}", port)
 
 
-def protocol_of(section: Section, port: ServicePort) -> WireProtocol:
-    """What is spoken to that port: a Nix cache is HTTP; a Bazel cache is gRPC unless the port says http."""
-    if section == "nix" or port.name.startswith("http"):
+def protocol_of(section: Section, port: ServicePort, heard: str = "") -> WireProtocol:
+    """What is spoken to that port: a Nix cache is HTTP; of a Bazel cache the Service's appProtocol says it,
+    else what was `heard` there ("HTTP/2", "HTTP/1.1"), else the port's name: gRPC unless that says http.
+    """
+    if section == "nix":
+        return "http"
+    said = _PROTOCOLS.get(port.app_protocol.lower()) or _HEARD.get(heard)
+    if said is not None:
+        return said
+    if port.name.startswith("http") and not port.name.startswith("http2"):
         return "http"
     return "http" if not port.name and port.port in _HTTP_PORTS else "grpc"
 
@@ -206,6 +228,7 @@ def _fault(service: Service) -> str:
 def _port(section: Section, service: Service) -> ServicePort | None:
     """The port that fits best: gRPC before HTTP for a Bazel cache."""
     grpc: tuple[Callable[[ServicePort], bool], ...] = (
+        lambda port: _PROTOCOLS.get(port.app_protocol.lower()) == "grpc",
         lambda port: port.name == "grpc",
         lambda port: port.port == _GRPC_PORT,
     )

@@ -199,6 +199,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.file,
         "a PEM file with the authority that signed the substituter's certificate",
         example='"~/lab-ca.pem"',
+        option="--substituter-ca-file",
         local=True,
     ),
     Setting(

@@ -1,4 +1,4 @@
-"""What a certificate says: whom it is for, who vouches for it, from when and until when (RFC 5280).
+"""What a certificate says: its subject, its issuer, from when and until when it is valid (RFC 5280).
 
 Nothing is verified here: OpenSSL does that. These are the facts with which a failure is explained.
 """
@@ -25,7 +25,7 @@ class Certificate:
 
     `names` are the DNS names and addresses of its subjectAltName; `not_before` and `not_after` are in UTC;
     `key` is the kind of its key ("RSA 2048", "EC secp256r1"); `authority` says that it may sign others;
-    `self_signed` that it vouches for itself; `public_key` is its SubjectPublicKeyInfo in hexadecimal, the
+    `self_signed` that it signed itself; `public_key` is its SubjectPublicKeyInfo in hexadecimal, the
     same in every certificate that an authority has of its one key. `above` says that it tells of an
     authority above the one that signed it, or where to fetch that one's certificate: its issuer is no root.
     """
@@ -87,7 +87,7 @@ def read_der(der: bytes) -> Certificate:
     from cryptography.utils import CryptographyDeprecationWarning
     from cryptography.x509 import UnsupportedGeneralNameType
 
-    # Trust stores hold authorities with a serial number of zero: nobody here can do anything about that.
+    # Trust stores hold authorities with a serial number of zero, which cannot be helped here.
     warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
     try:
         return _read(der)
@@ -129,7 +129,7 @@ def _read(der: bytes) -> Certificate:
         not_after=found.not_valid_after_utc,
         key=_kind(found.public_key()),
         authority=authority,
-        self_signed=_vouches_for_itself(found),
+        self_signed=_signs_itself(found),
         public_key=spki.hex(),
         above=above and found.subject != found.issuer,
     )
@@ -166,7 +166,7 @@ def matches(own: str, name: str) -> bool:
 
 
 def missing_issuer(chain: tuple[Certificate, ...]) -> str:
-    """The name of the authority that would vouch for `chain` (the server's own first) and is not in it."""
+    """The name of the authority that signed `chain` (the server's own first) and is not in it."""
     if not chain:
         return ""
     by_subject = {certificate.subject: certificate for certificate in chain}
@@ -207,7 +207,7 @@ def _kind(key: Any) -> str:
     return type(key).__name__.strip("_").removesuffix("PublicKey")
 
 
-def _vouches_for_itself(certificate: Any) -> bool:
+def _signs_itself(certificate: Any) -> bool:
     if certificate.subject != certificate.issuer:
         return False
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

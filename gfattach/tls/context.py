@@ -1,5 +1,10 @@
 """A client's TLS contexts: one that verifies, and one that only looks.
 
+They are as strict as Bazel, Nix and kubectl, and no stricter: since Python 3.13
+`ssl.create_default_context` sets VERIFY_X509_STRICT, which refuses an authority that a plain
+`openssl req -x509` made (no key usage) and a leaf without authority key identifier. A certificate that was
+named as an authority ends a chain, be it a root or not.
+
 Without a file of the site's own, the platform's trust store decides, as OpenSSL finds it
 (SSL_CERT_FILE is honoured).
 """
@@ -8,9 +13,67 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gfattach.tls.pem import PemError, read
+
+
+class ClientContext(ssl.SSLContext):
+    """A context that can say whom it trusts, and make a twin that shows the same client certificate.
+
+    `authorities` are certificates in DER; `shows` has another context show the client's, None without one.
+    """
+
+    authorities: tuple[bytes, ...] = ()
+    shows: Callable[[ssl.SSLContext], None] | None = None
+
+
+def authorities_of(context: ssl.SSLContext | None) -> tuple[bytes, ...]:
+    """The certificates (DER) that `context` trusts, as far as they are known; none for None."""
+    if context is None or context.verify_mode is ssl.CERT_NONE:
+        return ()
+    return getattr(context, "authorities", ()) or tuple(context.get_ca_certs(binary_form=True))
+
+
+def unverified_twin(context: ssl.SSLContext) -> ssl.SSLContext:
+    """A context that shows what `context` shows and verifies nothing: for who verifies afterwards."""
+    made = blind(("http/1.1",))
+    if (shows := getattr(context, "shows", None)) is not None:
+        shows(made)
+    return made
+
+
+def chain_of(session: Any, kind: str) -> tuple[bytes, ...]:
+    """The chain (DER) that the server of an SSLSocket or SSLObject sent ("unverified"), or the one that was
+    "verified"; the server's own certificate first.
+
+    Public from Python 3.13 on; before that there is the same on the object within, since 3.10.
+    """
+    within = getattr(session, "_sslobj", None)
+    getter = getattr(session, f"get_{kind}_chain", None) or getattr(within, f"get_{kind}_chain", None)
+    found = list(getter() or ()) if getter is not None else []
+    if not found and kind == "unverified":
+        found = [session.getpeercert(binary_form=True) or b""]
+    return tuple(
+        item if isinstance(item, bytes) else ssl.PEM_cert_to_DER_cert(item.public_bytes()) for item in found
+    )
+
+
+def trusting(ca_file: Path | str | None = None) -> ssl.SSLContext:
+    """A context that verifies certificate and name, against `ca_file` or the platform's trust store.
+
+    Raises OSError (ssl.SSLError is one) and ValueError for a file that cannot be used.
+    """
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if ca_file is None:
+        made.load_default_certs()
+    else:
+        made.load_verify_locations(cafile=str(ca_file))
+    return made
 
 
 def verifying(
@@ -28,7 +91,7 @@ def verifying(
     try:
         if ca_file is not None:
             read(ca_file, "CERTIFICATE", error)
-        made = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+        made = trusting(ca_file)
     except (ssl.SSLError, ValueError) as failure:
         raise error(
             f"{ca_file} holds no certificate that can be read, or one that cannot",

@@ -1,6 +1,6 @@
 """What an inspection comes to, in words: parts of findings, for every stage that has a TLS server.
 
-A part answers one question: does it speak TLS (`handshake`), who vouches for it (`trust`), for whom is
+A part answers one question: does it speak TLS (`handshake`), is its authority trusted (`trust`), for whom is
 it (`name`), since when and until when (`validity`), and does it know its clients by certificates
 (`client`). In that order one hides the next, so the first that failed is the cause.
 """
@@ -10,45 +10,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from gfattach.tls.fault import Fault, broken_off, client_refused, for_others
+from gfattach.tls.explain_time import validity
+from gfattach.tls.explain_trust import trust
+from gfattach.tls.fault import Fault
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part, bad, good, warned
+from gfattach.tls.purpose import Purpose
 
 #: What each part can come to, by topic and word, with its meaning.
 WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "handshake": {
-            "good": "TLS is spoken there",
+            "ok": "TLS is spoken there",
             "unreachable": "there is no connection to be had",
-            "silent": "connections are taken and nothing is said",
-            "closed": "connections are taken and closed",
+            "silent": "connections are accepted and no response is sent",
+            "closed": "connections are accepted and closed",
             "plaintext": "a plaintext port was given for a TLS endpoint",
-            "broken": "the server breaks the handshake off",
-            "alpn": "the server does not agree on HTTP/2, which gRPC needs",
+            "broken": "the server ends the handshake",
+            "alpn": "the server agrees on none of the protocols on offer, as on HTTP/2, which gRPC needs",
         },
         "trust": {
-            "good": "an authority that is trusted vouches for the server",
-            "self-signed": "the server's certificate is signed by nobody but itself, and not trusted",
-            "authority-missing": "the authority that vouches for the server is not trusted",
+            "ok": "an authority that is trusted signed the certificate",
+            "self-signed": "the certificate is self-signed, and not in the trust store",
+            "authority-missing": "the authority that signed the certificate is not trusted",
             "authority-renewed": "an authority of that name is trusted, and has another key",
             "intermediate-missing": "the server does not send the certificate between its own and the root",
             "chain": "the chain of certificates does not hold",
-            "unchecked": "nobody looks at the certificate: the check is switched off",
+            "unchecked": "the certificate is not verified: the check is switched off",
         },
         "name": {
-            "good": "the certificate is for the name that is asked for",
+            "ok": "the certificate is for the name that is asked for",
             "other": "the certificate is for other names",
-            "none": "the certificate names nobody in the place that counts",
+            "none": "the certificate has no subjectAltName",
         },
         "validity": {
-            "good": "the certificates are valid now, and for a while",
+            "ok": "the certificates are valid now, and for a while",
             "soon": "a certificate expires within two weeks",
             "expired": "a certificate has expired",
             "not-yet": "a certificate is not valid yet",
             "clock": "the clocks of this machine and of the server differ, and a certificate is out of time",
         },
         "client": {
-            "good": "no client certificate is wanted, or the one that is shown is taken",
+            "ok": "no client certificate is wanted, or the one that is shown is taken",
             "missing": "the server wants a client certificate, and there is none",
             "refused": "the server does not take the client certificate",
         },
@@ -61,7 +64,19 @@ def codes(prefix: str, topic: str) -> dict[str, str]:
     return {f"{prefix}.{topic}.{word}": meaning for word, meaning in WORDS[topic].items()}
 
 
-def handshake(inspection: Inspection, where: str) -> Part:
+def cause(inspection: Inspection, where: str, purpose: Purpose) -> Part:
+    """Why a server that failed its handshake cannot be used: the first part that failed."""
+    parts = (
+        handshake(inspection, where, purpose),
+        trust(inspection, where, purpose),
+        name(inspection, where, purpose),
+        validity(inspection, where, purpose),
+        client(inspection, where, purpose),
+    )
+    return next((part for part in parts if part.failed), parts[0])
+
+
+def handshake(inspection: Inspection, where: str, purpose: Purpose) -> Part:
     """Whether TLS is spoken, and what else is, if not."""
     fault = inspection.fault
     if fault is Fault.UNREACHABLE:
@@ -73,18 +88,19 @@ def handshake(inspection: Inspection, where: str) -> Part:
             "see whether the server runs, and a forward that leads to it: gfattach status",
         )
     if fault is Fault.PLAINTEXT:
+        heard = f" ({inspection.sample})" if inspection.sample else ""
         return bad(
             "handshake",
             "plaintext",
-            f"{where} speaks plaintext ({inspection.sample}), and TLS was asked for",
-            "Bazel says only: not an SSL/TLS record",
-            "use the plaintext scheme (grpc, http), if the way there is a forward or otherwise private",
+            f"{where} does not speak TLS, but plaintext{heard}",
+            "TLS was asked for, and a client takes the answer for a broken connection",
+            purpose.scheme_hint,
         )
     if fault is Fault.SILENT:
         return bad(
             "handshake",
             "silent",
-            f"{where} takes connections and says nothing",
+            f"{where} accepts connections but sends no response (timeout)",
             "a tunnel whose far end is dead does this, and Bazel waits six minutes for it",
             "see whether the server runs, and a forward that leads to it: gfattach status",
         )
@@ -93,32 +109,48 @@ def handshake(inspection: Inspection, where: str) -> Part:
         return bad(
             "handshake",
             "closed",
-            f"{where} {shaken if inspection.version else 'takes connections and closes them'}",
+            f"{where} {shaken if inspection.version else 'accepts connections and closes them'}",
             "a gateway with nothing behind it does this, and a forward whose far end is gone",
             "ask the operator whether the server runs",
         )
+    if fault is Fault.ALPN:
+        return _no_protocol(f"{where} refuses the protocols on offer (ALPN): {inspection.detail}", inspection)
     if fault is Fault.HANDSHAKE:
+        mutual = "handshake failure" in inspection.detail and not inspection.identified
         return bad(
             "handshake",
             "broken",
-            broken_off(where, inspection.detail),
+            f"{where} ends the TLS handshake: {inspection.detail}",
             f"it does not serve the name {inspection.name}, or no version of TLS is common to both",
+            *(["a server of TLS 1.2 that wants a client certificate says no more than this"] * mutual),
             "check the name with the operator",
         )
     if inspection.offered[:1] == ("h2",) and inspection.version and inspection.alpn != "h2":
         agreed = f"agrees on {inspection.alpn}" if inspection.alpn else "agrees on no protocol"
-        return bad(
-            "handshake",
-            "alpn",
-            f"{where} {agreed} over TLS, and gRPC needs h2",
-            "an ingress that ends TLS has to be told to pass HTTP/2 on",
-            "ask the operator to have it pass gRPC",
-        )
+        return _no_protocol(f"{where} {agreed} over TLS, and gRPC needs h2", inspection)
     spoken = ", ".join(word for word in (inspection.version or "TLS", inspection.alpn) if word)
     return good("handshake", f"{where} speaks {spoken}", version=inspection.version, alpn=inspection.alpn)
 
 
-def name(inspection: Inspection, where: str) -> Part:
+def _no_protocol(seen: str, inspection: Inspection) -> Part:
+    if inspection.offered[:1] == ("h2",):
+        return bad(
+            "handshake",
+            "alpn",
+            seen,
+            "an ingress that ends TLS has to be told to pass HTTP/2 on",
+            "ask the operator to have it pass gRPC, or use https:// if the cache speaks HTTP too",
+        )
+    return bad(
+        "handshake",
+        "alpn",
+        seen,
+        "it speaks HTTP/2 alone, and HTTP/1.1 was offered",
+        "use grpcs://, if it is a gRPC server, or ask the operator to have it speak HTTP/1.1",
+    )
+
+
+def name(inspection: Inspection, where: str, purpose: Purpose) -> Part:
     """Whether the certificate is for the name that is verified."""
     own = inspection.certificate
     wanted = inspection.name
@@ -135,15 +167,8 @@ def name(inspection: Inspection, where: str) -> Part:
         inspection.fault is not Fault.UNTRUSTED or own is None or own.is_for(wanted)
     ):
         return good("name", f"the certificate of {where} is for {wanted}")
-    if own is None:
-        return bad(
-            "name",
-            "other",
-            f"{for_others(where, (), wanted)}: {inspection.detail}",
-            "another server answers, or it is known by another name",
-            f"ask the operator for a certificate with the name {wanted}",
-        )
-    if not own.names:
+    names = inspection.names
+    if own is not None and not names:
         return bad(
             "name",
             "none",
@@ -151,19 +176,20 @@ def name(inspection: Inspection, where: str) -> Part:
             "a name counts only there, and its common name is another anyway",
             f"ask the operator for a certificate with the name {wanted}",
         )
-    right = next((known for known in own.names if "*" not in known), own.names[0])
+    theirs = f"for {', '.join(names[:5])}, and " if names else ""
+    right = next((known for known in names if "*" not in known), "")
     return bad(
         "name",
         "other",
-        for_others(where, own.names, wanted),
+        f"the certificate of {where} is {theirs}not for {wanted}{'' if names else f': {inspection.detail}'}",
         "another server answers, or it is known by another name",
-        f"use its name, if it is the right server: {right}",
-        f"or ask the operator for a certificate with the name {wanted}",
-        names=list(own.names),
+        *([purpose.name_hint(right)] if right else []),
+        f"ask the operator for a certificate with the name {wanted}",
+        names=list(names),
     )
 
 
-def client(inspection: Inspection, where: str) -> Part:
+def client(inspection: Inspection, where: str, purpose: Purpose) -> Part:
     """Whether the server knows its clients by certificates, and this one."""
     if inspection.fault is not Fault.CLIENT_CERTIFICATE:
         if inspection.identified:
@@ -173,15 +199,15 @@ def client(inspection: Inspection, where: str) -> Part:
         return bad(
             "client",
             "refused",
-            client_refused(where, True, inspection.detail),
+            f"{where} does not take the client certificate: {inspection.detail}",
             "it has expired, or an authority signed it that the server does not know",
             "look at it: openssl x509 -noout -subject -issuer -enddate -in FILE",
-            "ask the operator for a new one",
+            purpose.identity_hint,
         )
     return bad(
         "client",
         "missing",
-        client_refused(where, False, inspection.detail),
+        f"{where} wants a client certificate: {inspection.detail}",
         "it knows its clients by certificates (mutual TLS)",
-        "ask the operator for a certificate and its key, or for an endpoint with tokens",
+        purpose.identity_hint,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gfattach.tls.certificate import Certificate
-from gfattach.tls.fault import Fault, not_valid_now
+from gfattach.tls.certificate import now as this_clock
+from gfattach.tls.fault import NOT_YET, Fault
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part, bad, good, warned
+from gfattach.tls.purpose import Purpose
 
 #: Days before its end from which on a certificate is warned about.
 SOON_DAYS = 14
@@ -16,8 +18,9 @@ SOON_DAYS = 14
 CLOCKS_DIFFER = timedelta(minutes=2)
 
 
-def validity(inspection: Inspection, where: str, now: datetime) -> Part:
+def validity(inspection: Inspection, where: str, purpose: Purpose, now: datetime | None = None) -> Part:
     """What the dates of the server's certificates, and of its authority's, come to at `now`."""
+    now = now or this_clock()
     held = (*inspection.chain, *([inspection.anchor] if inspection.anchor is not None else []))
     early = next((c for c in held if c.not_before > now), None)
     late = next((c for c in held if c.not_after < now), None)
@@ -53,12 +56,14 @@ def validity(inspection: Inspection, where: str, now: datetime) -> Part:
             f"see the clock: {ours}",
         )
     if inspection.fault is Fault.TIME:
+        yet = inspection.verify_code == NOT_YET
         return bad(
             "validity",
-            "expired",
-            not_valid_now(where, inspection.detail),
+            "not-yet" if yet else "expired",
+            f"the certificate of {where}, or its authority's, {'is not valid yet' if yet else 'has expired'}",
             "no client takes it",
             f"see the clock: {ours}",
+            "ask the operator to renew it, and to restart what serves it",
         )
     if not held:
         return good("validity", f"the certificate of {where} is valid now")

@@ -1,11 +1,12 @@
-"""Who vouches for a TLS server, and which authority is missing when nobody does who is trusted."""
+"""Which authority signed a TLS server's certificate, and which is missing where none is trusted."""
 
 from __future__ import annotations
 
 from gfattach.tls.certificate import missing_issuer
-from gfattach.tls.fault import Fault, untrusted
+from gfattach.tls.fault import Fault
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part, bad, good, warned
+from gfattach.tls.purpose import Purpose
 
 #: Certificates that a gateway makes up when it has none for a name.
 _MADE_UP = ("Kubernetes Ingress Controller Fake Certificate", "TRAEFIK DEFAULT CERT")
@@ -14,29 +15,38 @@ _MADE_UP = ("Kubernetes Ingress Controller Fake Certificate", "TRAEFIK DEFAULT C
 _NO_ISSUER = frozenset([0, 2, 7, 18, 19, 20, 21, 27, 30])
 
 
-def trust(inspection: Inspection, where: str) -> Part:
-    """Who vouches for the server, or who is missing."""
+def trust(inspection: Inspection, where: str, purpose: Purpose) -> Part:
+    """Which authority signed the certificate, or which is missing."""
     chain = inspection.chain
     if inspection.unchecked:
         return warned(
             "trust",
             "unchecked",
-            f"the certificate of {where} is not looked at: the check is switched off",
-            "whoever is on the way there can take the server's place, and what is sent with it",
+            f"the certificate of {where} is not verified: the check is switched off",
+            "whoever is on the path there can take the server's place, and what is sent to it",
             "have the check switched on again (insecure-skip-tls-verify), with the authority's file",
         )
     if inspection.fault is not Fault.UNTRUSTED:
         anchor = inspection.anchor
-        by = f" by {anchor.subject}" if anchor is not None else ""
-        return good("trust", f"{where} is vouched for{by}", anchor=anchor.as_json() if anchor else None)
+        by = anchor.subject if anchor is not None else "an authority that is trusted"
+        held = anchor.as_json() if anchor is not None else None
+        return good("trust", f"the certificate of {where} is signed by {by}", anchor=held)
     missing = missing_issuer(chain)
-    look = "name the file with its certificate: --ca-file FILE, or ca_file in gfattach.toml"
     data = {"missing": missing, "detail": inspection.detail}
-    if inspection.verify_code not in _NO_ISSUER or not chain:
+    if not chain and inspection.verify_code in _NO_ISSUER:
+        return bad(
+            "trust",
+            "authority-missing",
+            f"the certificate of {where} is not trusted: {inspection.detail}",
+            "its authority is not the one that was given, or a TLS-intercepting proxy is on the path",
+            purpose.authority_hint,
+            **data,
+        )
+    if inspection.verify_code not in _NO_ISSUER:
         return bad(
             "trust",
             "chain",
-            untrusted(where, inspection.detail),
+            f"the certificate of {where} is not trusted: {inspection.detail}",
             "the chain from it to a trusted authority does not hold",
             "ask the operator for a chain without this",
             **data,
@@ -56,9 +66,9 @@ def trust(inspection: Inspection, where: str) -> Part:
         return bad(
             "trust",
             "self-signed",
-            f"the certificate of {where} is signed by itself ({own.subject}), and is not trusted",
-            "nobody vouches for it: it has to be handed over by somebody who knows it",
-            "ask the operator for the authority's file, and name it: --ca-file FILE",
+            f"the certificate of {where} is self-signed ({own.subject}), and not in the trust store",
+            "a client takes it only where its certificate was added as an authority's",
+            purpose.authority_hint,
             **data,
         )
     if inspection.namesake:
@@ -69,6 +79,7 @@ def trust(inspection: Inspection, where: str) -> Part:
             "has another key",
             "the cluster was made anew, or its authority was, since the file was fetched",
             "fetch the authority's file again from where it came, or ask the operator for it",
+            purpose.authority_hint,
             **data,
         )
     if len(chain) == 1 and own.above:
@@ -88,7 +99,7 @@ def trust(inspection: Inspection, where: str) -> Part:
         "authority-missing",
         f"the certificate of {where} is signed by {missing}, which is not trusted here",
         "a client takes a certificate only from authorities that it was told of",
-        look,
+        purpose.authority_hint,
         *between,
         **data,
     )

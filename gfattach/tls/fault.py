@@ -1,13 +1,9 @@
-"""What can be wrong with a TLS connection: told from OpenSSL's errors, and said in words.
-
-Whoever speaks TLS has the same few faults to explain, so that the sentences that name them are here; why
-it matters and what to do next differ by who is asked, and stand there.
-"""
+"""What can be wrong with a TLS connection, told from OpenSSL's errors (in words: `gfattach.tls.explain`)."""
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -22,6 +18,7 @@ class Fault(StrEnum):
     NAME = "name"
     TIME = "time"
     CLIENT_CERTIFICATE = "client-certificate"
+    ALPN = "alpn"
     HANDSHAKE = "handshake"
 
 
@@ -47,6 +44,12 @@ _CLIENT_REFUSALS = (
     "ALERT_ACCESS_DENIED",
 )
 
+#: The alert `no_application_protocol` (RFC 7301, 3.2).
+_NO_PROTOCOL = "NO_APPLICATION_PROTOCOL"
+
+#: What Python puts around OpenSSL's words: the library before them, its own source's line behind.
+_WORDS = re.compile(r"(?:\[[^\]]*\]\s*)?(?P<said>.*?)\s*(?:\(_ssl\.c:\d+\))?", re.DOTALL)
+
 #: What OpenSSL says when the other end speaks TLS and the two do not come together.
 _BREAKS = (
     "ALERT",
@@ -67,6 +70,8 @@ def fault_of(error: BaseException) -> Fault | None:
             return Fault.TIME
         return Fault.NAME if error.verify_code in _NAMES else Fault.UNTRUSTED
     if isinstance(error, ssl.SSLError):
+        if _NO_PROTOCOL in reason_of(error):
+            return Fault.ALPN
         if any(word in reason_of(error) for word in _CLIENT_REFUSALS):
             return Fault.CLIENT_CERTIFICATE
         return Fault.HANDSHAKE if any(word in reason_of(error) for word in _BREAKS) else None
@@ -81,46 +86,27 @@ def answered_in_plaintext(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """OpenSSL's name for what failed, as in SSLV3_ALERT_HANDSHAKE_FAILURE; "" where there is none."""
-    return str(getattr(error, "reason", None) or "")
+    """OpenSSL's name for what failed, as in SSLV3_ALERT_HANDSHAKE_FAILURE; "" where there is none.
+
+    Python (up to 3.13) knows no name for TLSV1_ALERT_NO_APPLICATION_PROTOCOL: it is made of OpenSSL's words.
+    """
+    if reason := getattr(error, "reason", None):
+        return str(reason)
+    if isinstance(error, ssl.SSLError) and "alert" in str(error):
+        return _said(error).upper().replace(" ", "_")
+    return ""
 
 
 def words_of(error: OSError | ValueError) -> str:
-    """OpenSSL's or the system's word for what failed, on one line."""
+    """OpenSSL's or the system's words for what failed, on one line."""
     if isinstance(error, ssl.SSLError):
-        said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
+        said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or _said(error)
     else:
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     text = "".join(c if c.isprintable() else "." for c in str(said).rstrip(".").replace("_", " "))
     return text[:160].lower()
 
 
-def untrusted(where: str, detail: str) -> str:
-    """Nobody who is trusted vouches for the server `where`."""
-    return f"the certificate of {where} is not trusted: {detail}"
-
-
-def for_others(where: str, names: Sequence[str], wanted: str) -> str:
-    """The certificate is for `names`, as far as they are known, and not for the one that is `wanted`."""
-    theirs = f"for {', '.join(names[:5])}, and " if names else ""
-    return f"the certificate of {where} is {theirs}not for {wanted}"
-
-
-def not_valid_now(where: str, detail: str) -> str:
-    """A certificate on the way to `where` is of another time than now."""
-    return f"a certificate on the way to {where} is not valid now: {detail}"
-
-
-def client_refused(where: str, shown: bool | None, detail: str) -> str:
-    """The server wants a client certificate, or another than was `shown`; None where that is not known."""
-    does = {
-        True: "does not take the client certificate",
-        False: "wants a client certificate",
-        None: "does not accept the client certificate, or wants one",
-    }
-    return f"{where} {does[shown]}: {detail}"
-
-
-def broken_off(where: str, detail: str) -> str:
-    """The server ends the handshake."""
-    return f"{where} breaks the TLS handshake off: {detail}"
+def _said(error: ssl.SSLError) -> str:
+    found = _WORDS.fullmatch(str(error.args[1] if len(error.args) > 1 else error))
+    return found["said"] if found else str(error)

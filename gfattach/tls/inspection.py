@@ -1,4 +1,4 @@
-"""What a TLS server showed, and what is wrong with it: the nouns of `gfattach.tls.handshake`."""
+"""What a TLS server showed, and what is wrong with it: the nouns of `gfattach.net.inspect`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Inspection:
     `alpn` are what was agreed upon. `asked` says whether a client's certificate was asked for, None where
     that was not seen; `identified`, whether one was shown; `unchecked`, that the context verifies nothing.
     `clock` is the server's, by its Date header: of the second look, so no more than a hint. `sample` is
-    the beginning of what a plaintext server says.
+    the beginning of what a plaintext server says; `named` are the certificate's names where the chain
+    was not read.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Inspection:
     unchecked: bool = False
     clock: datetime | None = None
     sample: str = ""
+    named: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the server's own certificate is for, as far as they are known."""
+        return self.chain[0].names if self.chain else self.named
 
     @property
     def encrypted(self) -> bool:

@@ -35,11 +35,11 @@ class Part:
 
 def good(topic: str, seen: str, **data: Any) -> Part:
     """All is as it should be."""
-    return Part(topic, "good", Status.OK, seen, data=data)
+    return Part(topic, "ok", Status.OK, seen, data=data)
 
 
 def warned(topic: str, word: str, seen: str, why: str, *hints: str, **data: Any) -> Part:
-    """It can be used, and somebody should read this."""
+    """It can be used, and this should be read."""
     return Part(topic, word, Status.WARN, seen, why, hints, data)
 
 

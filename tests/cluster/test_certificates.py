@@ -12,8 +12,9 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
 from gfattach.core.finding import Status
 from gfattach.probes.certificates.stage import stage_of
-from gfattach.probes.certificates.subject import Purpose, of_api_server
+from gfattach.probes.certificates.subject import of_api_server
 from gfattach.tls.context import verifying
+from gfattach.tls.purpose import Purpose
 from tests.harness.certificates.pki import Pki
 from tests.harness.cluster.developer import developer_machine
 

@@ -20,8 +20,8 @@ from gfattach.cluster.wire.forward_errors import ChannelError
 from gfattach.cluster.wire.http import Client, Request, request
 from gfattach.cluster.wire.portforward import PodChannel, open_channel
 from gfattach.cluster.wire.relay import Counters, relay
-from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
+from gfattach.net.stream import Stream
 from tests.harness.cluster.api import Api
 from tests.harness.cluster.cluster import Cluster
 from tests.harness.cluster.manifests import KWOK_NODE, NAMESPACE, POD, RUNTIME_NODE

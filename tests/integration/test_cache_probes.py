@@ -53,8 +53,8 @@ def test_every_declared_code_is_earned_by_a_case_above():
     [
         ("grpc", lambda b: faults.http({}), "use http://127.0.0.1:{port}, or the server's gRPC port"),
         ("http", lambda b: serving(), "use grpc://127.0.0.1:{port}"),
-        ("grpcs", lambda b: serving(), "use grpc://127.0.0.1:{port}, if the way"),
-        ("https", lambda b: faults.http({}), "use http://127.0.0.1:{port}, if the way"),
+        ("grpcs", lambda b: serving(), "use the plaintext scheme (grpc, http)"),
+        ("https", lambda b: faults.http({}), "use the plaintext scheme (grpc, http)"),
         ("grpc", lambda b: serving(b.ours.credentials("127.0.0.1")), "use grpcs://127.0.0.1:{port}"),
         (
             "grpc",
@@ -68,13 +68,6 @@ def test_a_wrong_scheme_is_answered_with_the_endpoint_that_is_right(bench, schem
     with server(bench) as port:
         finding = ask(port, scheme)["cache.protocol"]
     assert finding.hints[0].startswith(hint.format(port=port))
-
-
-def test_a_certificate_for_other_names_is_answered_with_these_names(bench):
-    with serving(bench.ours.credentials("cache.example", "10.0.0.1")) as port:
-        finding = ask(port, "grpcs", tls=bench.trusting())["cache.protocol"]
-    assert "is for cache.example, 10.0.0.1, and not for 127.0.0.1" in finding.seen
-    assert finding.hints[0].startswith(f"use grpcs://cache.example:{port}")
 
 
 def test_a_redirect_is_shown_without_what_it_carries(bench):
@@ -96,7 +89,7 @@ def test_a_unix_socket_is_asked_as_its_endpoint_is_named(bench, tmp_path):
     assert {right[name].status for name in ("cache.protocol", "cache.capabilities", "cache.lookup")} == {
         Status.OK
     }
-    assert wrong["cache.protocol"].code == "cache.protocol.name"
+    assert wrong["cache.protocol"].code == "cache.protocol.closed"
     assert plain["cache.protocol"].code == "cache.protocol.tls-for-plain"
 
 
@@ -105,7 +98,7 @@ def test_a_socket_whose_server_has_ended_says_so(tmp_path):
     with faults.unix_listener(path):
         pass
     finding = ask(1, host="cache.example", socket=path)["cache.port"]
-    assert finding.code == "cache.port.socket" and "nobody serves it any more" in finding.seen
+    assert finding.code == "cache.port.socket" and "no process serves it any more" in finding.seen
 
 
 def test_what_is_found_out_is_there_for_programs():
@@ -158,11 +151,11 @@ def test_the_embedded_cache_passes_every_probe_and_tells_a_reader_from_a_writer(
     with trial(tmp_path) as port:
         writer, reader = ask(port, may_write=True), ask(port)
     assert {f.status for f in writer.values()} == {Status.OK, Status.SKIP}
-    assert writer["cache.blob"].code == "cache.blob.returned"
+    assert writer["cache.blob"].code == "cache.blob.ok"
     assert reader["cache.blob"].code == "cache.blob.reading"
 
 
 def test_an_embedded_cache_that_takes_no_results_warns_the_lane_that_was_to_write(tmp_path):
     with trial(tmp_path, update_enabled=False) as port:
         assert ask(port, may_write=True)["cache.capabilities"].code == "cache.capabilities.read-only"
-        assert ask(port)["cache.capabilities"].code == "cache.capabilities.good"
+        assert ask(port)["cache.capabilities"].code == "cache.capabilities.ok"

@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.cluster.connection import ClusterConnection, Proxy
+from gfattach.cluster.connection import ClusterConnection
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.engine import Run
 from gfattach.core.finding import Status
+from gfattach.net.proxy import Proxy
+from gfattach.net.route import to_socket
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates.stage import STAGE, stage_of
-from gfattach.probes.certificates.subject import Purpose, of_api_server, of_cache, of_substituter
+from gfattach.probes.certificates.subject import of_api_server, of_cache, of_substituter
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.tls.context import verifying
-from gfattach.tls.route import to_socket
+from gfattach.tls.purpose import Purpose
 from tests.harness.certificates.authorities import NAME, ask, bench, endpoint
 from tests.harness.certificates.cases import CASES
 from tests.harness.certificates.pki import answering, others, pki, server_context
@@ -23,8 +25,8 @@ __all__ = ["bench", "others", "pki"]
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr("gfattach.tls.handshake.TALK_SECONDS", 1.0)
-    monkeypatch.setattr("gfattach.tls.handshake.WORD_SECONDS", 0.4)
+    monkeypatch.setattr("gfattach.net.inspect.TALK_SECONDS", 1.0)
+    monkeypatch.setattr("gfattach.net.inspect.WORD_SECONDS", 0.4)
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, id=c.name, marks=c.marks) for c in CASES])
@@ -81,12 +83,12 @@ def test_an_api_server_is_asked_with_the_context_of_its_connection(pki):
             "127.0.0.1", port, "default", tls=verifying(pki.ca), server_name="kubernetes"
         )
         found = ask(of_api_server(connection))
-    assert found["name"].code == "certificates.name.good"
+    assert found["name"].code == "certificates.name.ok"
     assert all(finding.status is Status.OK for finding in found.values())
-    socks = replace(connection, proxy=Proxy("socks5", "127.0.0.1", 1))
-    assert of_api_server(socks) is None
-    http = of_api_server(replace(connection, proxy=Proxy("http", "127.0.0.1", 1, "user", "s3cret")))
-    assert http is not None and "s3cret" not in repr(http)
+    assert of_api_server(replace(connection, proxy=Proxy("https", "127.0.0.1", 1))) is None
+    for scheme in ("http", "socks5"):
+        by = of_api_server(replace(connection, proxy=Proxy(scheme, "127.0.0.1", 1, "user", "s3cret")))
+        assert by is not None and "s3cret" not in repr(by)
 
 
 def test_one_run_asks_several_endpoints_and_keeps_them_apart(pki, others, bench):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gfattach.cluster.wire.dial import dial, dial_direct
-from gfattach.cluster.wire.dial_errors import DialError
 from gfattach.core.deadline import Deadline
+from gfattach.net.errors import DialError
 from tests.harness.certificates.pki import DAY, Pki, answering, pki, server_context
 from tests.harness.cluster.agents import wait_for
 from tests.harness.cluster.dials import NAME, failure, server, status, to

@@ -4,16 +4,18 @@ import base64
 import contextlib
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
-from gfattach.cluster.connection import Proxy
-from tests.harness.certificates.pki import pki, server_context
+from gfattach.net.proxy import Proxy
+from gfattach.tls.context import blind
+from tests.harness.certificates.pki import DAY, others, pki, server_context
 from tests.harness.cluster.dials import NAME, failure, server, status, to
 from tests.harness.machine import faulty_servers as faults
 from tests.harness.machine.ports import free_port
 
-__all__ = ["pki", "server"]
+__all__ = ["others", "pki", "server"]
 
 
 # Proxies.
@@ -124,8 +126,38 @@ def test_an_https_proxy_is_tls_within_tls(server, pki, monkeypatch):
         assert status(by(Proxy("https", "127.0.0.1", port), pki)) == 404
 
 
-def test_an_https_proxy_that_is_not_trusted(server, pki):
+def test_an_https_proxy_may_be_signed_by_the_clusters_authority(server, pki):
     with connect_proxy([], target=server, context=server_context(pki.issue("127.0.0.1"))) as port:
+        assert status(by(Proxy("https", "127.0.0.1", port), pki)) == 404
+
+
+def test_an_https_proxy_before_a_server_that_is_not_verified_has_to_be_trusted_by_the_machine(pki, others):
+    """insecure-skip-tls-verify is said of the server: a cluster without authority vouches for no proxy."""
+    with connect_proxy([], context=server_context(pki.issue("127.0.0.1"))) as port:
+        error = failure(replace(by(Proxy("https", "127.0.0.1", port), pki), tls=blind()))
+    assert error.code == "cluster.dial.tls-untrusted"
+
+
+@pytest.mark.parametrize(
+    ("dates", "code"),
+    [
+        ({"start": -9 * DAY, "end": -2 * DAY}, "cluster.dial.tls-expired"),
+        ({"start": 2 * DAY, "end": 9 * DAY}, "cluster.dial.tls-not-yet"),
+    ],
+)
+def test_an_https_proxys_certificate_has_dates_whoever_signed_it(pki, dates, code):
+    with connect_proxy([], context=server_context(pki.issue("127.0.0.1", **dates))) as port:
+        assert failure(by(Proxy("https", "127.0.0.1", port), pki)).code == code
+
+
+def test_an_https_proxys_certificate_has_to_be_for_its_name(pki):
+    with connect_proxy([], context=server_context(pki.issue("elsewhere.test"))) as port:
+        error = failure(by(Proxy("https", "127.0.0.1", port), pki))
+    assert error.code == "cluster.dial.tls-name" and "the proxy 127.0.0.1" in error.fact
+
+
+def test_an_https_proxy_that_is_not_trusted(server, pki, others):
+    with connect_proxy([], target=server, context=server_context(others.issue("127.0.0.1"))) as port:
         error = failure(by(Proxy("https", "127.0.0.1", port), pki))
     assert error.code == "cluster.dial.tls-untrusted"
     assert f"127.0.0.1:{port}" in error.fact

@@ -105,7 +105,7 @@ def test_a_nar_is_measured_under_its_compression(compression, compress):
 
 
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is missing: apt-get install zstd")
-def test_a_nar_in_zstd_is_measured_with_the_program():
+def test_a_nar_in_zstd_is_measured():
     file = subprocess.run(["zstd", "-cq"], input=ARCHIVE, capture_output=True, check=True).stdout
     info = signed_info(**described(ARCHIVE, file, "zstd"))
     with serving({f"/{info.url}": answer(file)}) as port, cache_at(port) as cache:

@@ -42,9 +42,9 @@ def test_it_passes_every_probe_that_its_protocol_has(server, scheme):
     findings = ask(target_of(server, scheme))
     assert {finding.status for finding in findings.values()} <= {Status.OK, Status.SKIP}
     found = {finding.code for finding in findings.values()}
-    assert {"cache.protocol.right", "cache.lookup.quick", "cache.blob.returned"} <= found
-    own = {"cache.capabilities.good", "cache.executor.none", "cache.health.serving"}
-    assert (own if scheme == "grpc" else {"cache.status.told"}) <= found
+    assert {"cache.protocol.ok", "cache.lookup.ok", "cache.blob.ok"} <= found
+    own = {"cache.capabilities.ok", "cache.executor.ok", "cache.health.ok"}
+    assert (own if scheme == "grpc" else {"cache.status.ok"}) <= found
 
 
 def test_it_says_what_it_can_do(server):
@@ -142,7 +142,7 @@ def test_over_tls_it_is_used_with_the_site_s_authority_and_a_client_certificate(
             ask(target_of(server, scheme, tls=identity)),
         )
     assert not [finding for finding in trusting.values() if finding.failed]
-    assert distrusting["cache.protocol"].code == "cache.protocol.untrusted"
+    assert distrusting["cache.protocol"].code == "cache.protocol.closed"
     assert (filled.hits, hit.hits) == (0, 1)
     # It lets everybody in to the handshake, and asks who it is at each call.
     assert [finding.code for finding in nobody.values() if finding.failed] == ["cache.call.unauthenticated"]

@@ -18,8 +18,8 @@ from gfattach.cluster.wire import relay as relays
 from gfattach.cluster.wire.forward_errors import ChannelError
 from gfattach.cluster.wire.portforward import PodChannel
 from gfattach.cluster.wire.relay import Counters, Direct, relay
-from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
+from gfattach.net.stream import Stream
 from tests.harness.machine.budget import budget
 
 PORT = 9092

@@ -73,7 +73,7 @@ def test_a_redirect_to_a_login_page_is_a_login_page(rig, name, reply):
 )
 def test_servers_that_refuse_plain_http_in_words_of_their_own_speak_tls(rig, refusal):
     finding = ask(rig.talking(faults.saying(refusal)))["substituter.protocol"]
-    assert finding.code == "substituter.protocol.tls"
+    assert finding.code == "substituter.protocol.tls-for-plain"
     assert finding.hints[0].endswith(f"https://{rig_authority(finding)}")
 
 
@@ -106,9 +106,9 @@ def test_a_wrong_file_hash_is_no_matter_where_the_nar_is_right(rig):
 
 def test_a_forward_whose_upstream_is_gone_says_where_to_look(rig):
     finding = ask(rig.talking(hang_up, real_host="attic.nix-cache.svc"))["substituter.protocol"]
-    assert "gfattach status" in finding.hints[0]
+    assert "gfattach logs" in finding.hints[0] and "gfattach status" in finding.hints[1]
 
 
 def test_a_name_inside_the_cluster_is_met_with_a_forward(rig):
-    finding = ask(CASES["substituter.resolve.unknown"](rig))["substituter.resolve"]
+    finding = ask(CASES["substituter.resolve.cluster"](rig))["substituter.resolve"]
     assert "gfattach up" in finding.hints[0]

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 from gfattach.core.deadline import Deadline
+from gfattach.net import route
+from gfattach.net.inspect import inspect
+from gfattach.net.proxy import Proxy
 from gfattach.tls import explain as parts
-from gfattach.tls import route
-from gfattach.tls.certificate import now
 from gfattach.tls.context import blind, verifying
 from gfattach.tls.explain import WORDS
 from gfattach.tls.explain_time import validity
 from gfattach.tls.explain_trust import trust
 from gfattach.tls.fault import Fault
-from gfattach.tls.handshake import inspect
 from gfattach.tls.inspection import Inspection
+from gfattach.tls.purpose import Purpose
 from tests.harness.certificates.pki import DAY, Pki, answering, others, pki, server_context
 from tests.harness.machine import faulty_servers as faults
 
@@ -45,11 +46,11 @@ def asked(pki, port, *, name=NAME, alpn=(), pair=None, **wrong):
 
 def explain(found, where=NAME):
     """The parts in the order in which the stage of certificates asks them; where no TLS was spoken, one."""
-    first = parts.handshake(found, where)
+    asked = (found, where, Purpose.CACHE)
+    first = parts.handshake(*asked)
     if not found.encrypted:
         return (first,)
-    rest = (validity(found, where, now()), parts.client(found, where))
-    return (first, trust(found, where), parts.name(found, where), *rest)
+    return (first, trust(*asked), parts.name(*asked), validity(*asked), parts.client(*asked))
 
 
 def cause(found, where=NAME):
@@ -216,8 +217,8 @@ SPEAKERS = [
 
 @pytest.mark.parametrize(("handle", "word", "says"), [s[1:] for s in SPEAKERS], ids=[s[0] for s in SPEAKERS])
 def test_what_is_no_tls_is_named(pki, handle, word, says, monkeypatch):
-    monkeypatch.setattr("gfattach.tls.handshake.TALK_SECONDS", 0.5)
-    monkeypatch.setattr("gfattach.tls.handshake.WORD_SECONDS", 0.3)
+    monkeypatch.setattr("gfattach.net.inspect.TALK_SECONDS", 0.5)
+    monkeypatch.setattr("gfattach.net.inspect.WORD_SECONDS", 0.3)
     with faults.talking(handle) as port:
         why = cause(asked(pki, port))
     assert (why.topic, why.word) == ("handshake", word)
@@ -286,20 +287,20 @@ def proxy(answer=b"HTTP/1.1 200 Connection established\r\n\r\n", heard=None, por
 def test_a_proxy_is_asked_to_connect_and_its_credentials_are_not_shown(pki):
     heard = []
     with answering(server_context(pki.issue(NAME))) as port, proxy(heard=heard, port=port) as door:
-        through = route.through_proxy(route.to_host("127.0.0.1", door), NAME, 6443, "Basic czNjcmV0")
+        through = route.through_proxy(Proxy("http", "127.0.0.1", door, "me", "s3cret"), NAME, 6443)
         found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))
     assert cause(found) is None
     assert heard[0].startswith(b"CONNECT cache.test:6443 HTTP/1.1\r\n")
-    assert b"Proxy-Authorization: Basic czNjcmV0\r\n" in heard[0]
-    assert "czNjcmV0" not in str(found)
+    assert b"Proxy-Authorization: Basic bWU6czNjcmV0\r\n" in heard[0]
+    assert "s3cret" not in str(found) and "bWU6" not in str(found)
 
 
 def test_a_proxy_that_refuses_is_quoted(pki):
     with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", []) as door:
-        through = route.through_proxy(route.to_host("127.0.0.1", door), NAME, 6443)
+        through = route.through_proxy(Proxy("http", "127.0.0.1", door), NAME, 6443)
         found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))
     assert cause(found).word == "unreachable"
-    assert "407 proxy authentication required" in cause(found).seen
+    assert "wants a user name and a password" in cause(found).seen
 
 
 def test_a_check_that_is_switched_off_is_warned_about(pki, others):
@@ -312,6 +313,6 @@ def test_a_check_that_is_switched_off_is_warned_about(pki, others):
 def test_every_word_of_an_explanation_is_earned_above():
     earned = {case.expected for case in CASES} | {f"handshake.{word}" for _, _, word, _ in SPEAKERS}
     earned |= {"trust.unchecked", "validity.soon", "handshake.unreachable"} | {
-        f"{topic}.good" for topic in WORDS
+        f"{topic}.ok" for topic in WORDS
     }
     assert {f"{topic}.{word}" for topic, words in WORDS.items() for word in words} <= earned

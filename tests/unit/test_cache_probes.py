@@ -2,17 +2,15 @@
 
 import socket
 
-import pytest
-
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run
 from gfattach.core.finding import Inquiry
-from gfattach.probes.cache.sniff import judge_sniff
+from gfattach.net.sniff import SniffResult, WireProtocol
+from gfattach.probes.cache.protocol import judge_sniff
 from gfattach.probes.cache.stage import STAGE
-from gfattach.reapi.sniff import SniffResult, WireProtocol
 from gfattach.reapi.target import CacheTarget
-from gfattach.reapi.tls import Tls
+from gfattach.tls.inspection import Inspection
 
 CACHE = CacheTarget(Endpoint("grpcs", "cache.example", 443))
 
@@ -28,7 +26,7 @@ def test_packets_that_vanish_are_a_silent_port(monkeypatch):
     def vanish(*args, **options):
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(socket, "create_connection", vanish)
+    monkeypatch.setattr(socket.socket, "connect", vanish)
     finding = ask("cache.port", CacheTarget(Endpoint("grpc", "192.0.2.1", 9092)))
     assert finding.code == "cache.port.silent" and finding.failed and finding.why and finding.hints
 
@@ -50,18 +48,13 @@ def test_without_a_name_nothing_else_is_asked(monkeypatch):
     findings = Run().stage(STAGE, CACHE).findings
     assert findings["cache.resolve"].code == "cache.resolve.unknown"
     asked = {name for name, finding in findings.items() if finding.code != "engine.needs"}
-    assert asked == {"cache.resolve", "cache.tls"}
-
-
-@pytest.mark.parametrize("alpn", [None, "http/1.1"])
-def test_tls_that_does_not_agree_on_http2_cannot_carry_grpc(alpn):
-    finding = judge_sniff(CACHE, SniffResult(WireProtocol.TLS, tls=Tls(alpn=alpn)))
-    assert finding.code == "cache.protocol.http-for-grpc"
-    assert finding.hints[0].startswith("use https://cache.example:443")
+    assert asked == {"cache.resolve"}
 
 
 def test_a_path_is_kept_for_http_and_left_out_for_grpc():
     target = CacheTarget(Endpoint("http", "cache.example", 8080, "/bazel"))
     assert judge_sniff(target, SniffResult(WireProtocol.HTTP2)).hints == ("use grpc://cache.example:8080",)
-    encrypted = judge_sniff(target, SniffResult(WireProtocol.TLS, tls=Tls(alpn="http/1.1")))
+    encrypted = judge_sniff(
+        target, SniffResult(WireProtocol.TLS, tls=Inspection("cache.example", alpn="http/1.1"))
+    )
     assert encrypted.hints == ("use https://cache.example:8080/bazel",)

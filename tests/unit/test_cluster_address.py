@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.cluster.connection import Proxy
 from gfattach.cluster.kubeconfig.address import Address, proxy_towards, server_address
 from gfattach.cluster.kubeconfig.entries import Cluster
 from gfattach.core.errors import ClusterError
+from gfattach.net.proxy import Proxy
 
 
 def cluster(server="https://api.example:6443", proxy_url=""):

@@ -19,6 +19,7 @@ from gfattach.codes.steps import STEPS
 from gfattach.contract.model import codes as contract
 from gfattach.core.errors import ExitCode
 from gfattach.credential.codes import CODES as TOKENS
+from gfattach.net import errors as dial
 from gfattach.nixcache.errors import Kind
 from gfattach.probes.codes import all_codes
 from gfattach.proof.measure import CODES as PHASES
@@ -69,7 +70,7 @@ def kinds(name, position, where=""):
 COMPOSED = {
     "cluster.api.": lambda: {*api._CODES.values(), "failed"},
     "cluster.http.": lambda: kinds("HttpError", 0),
-    "cluster.dial.": lambda: kinds("DialError", 0),
+    "cluster.dial.": lambda: kinds("DialError", 0) | set(dial._KINDS.values()),
     "cluster.forward.": lambda: kinds("ChannelError", 0),
     "cluster.context.": lambda: kinds("_dangling", 1, "cluster/kubeconfig/resolve.py"),
     "cluster.credential.": lambda: (

@@ -213,11 +213,11 @@ def test_without_tls_no_authority_is_needed(machine):
     assert machine.ask(TARGET)["nix.ca"].code == "nix.ca.plain"
 
 
-def test_authorities_that_lack_the_sites(machine, authorities):
+def test_a_nix_that_can_be_told_of_authorities_is_told_by_the_fragment(machine, authorities):
     bundle, site = authorities
     finding = machine.ask(replace(TLS, ca_file=site), ssl_cert_file=str(bundle))["nix.ca"]
-    assert (finding.code, finding.status) == ("nix.ca.lacks", Status.WARN)
-    assert any("ssl-cert-file = " in hint for hint in finding.hints)
+    assert (finding.code, finding.status) == ("nix.ca.ok", Status.OK)
+    assert "the fragment" in finding.seen and str(site) in finding.seen
 
 
 def test_a_nix_without_the_setting_goes_by_the_variable(machine, authorities):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gfattach.nixcache.proxy import proxy_for, proxy_of
+from gfattach.net.proxy_environment import proxy_for, proxy_of
 
 PROXY = "http://proxy.example:3128"
 

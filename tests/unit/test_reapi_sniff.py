@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.reapi.errors import printable
-from gfattach.reapi.sniff import WireProtocol, classify
+from gfattach.net.sniff import WireProtocol, classify, printable
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ import pytest
 from gfattach.core.engine import Run
 from gfattach.core.errors import RefusedError
 from gfattach.core.finding import Probe, Stage, fail, ok, skip, warn
-from gfattach.probes.certificates.stage import stage_of
-from gfattach.probes.certificates.subject import Purpose
+from gfattach.probes.certificates.stage import PURPOSES, stage_of
 from gfattach.probes.codes import all_stages
 from gfattach.report import document, github, text
 from gfattach.report.plain import PlainObserver
@@ -60,7 +59,7 @@ def test_the_name_of_every_stage_fits_its_column():
     package = Path(text.__file__).parents[1]
     source = "".join(path.read_text() for path in package.rglob("*.py"))
     names = {*re.findall(r'run\.(?:step|account)\(\s*"([^"]+)"', source), *NAMED_OTHERWISE}
-    names |= {stage.name for stage in all_stages()} | {stage_of(purpose).name for purpose in Purpose}
+    names |= {stage.name for stage in all_stages()} | {stage_of(purpose).name for purpose in PURPOSES}
     assert len(names) > 20
     assert [name for name in names if len(name) > text.NAME_WIDTH] == []
 

@@ -1,10 +1,12 @@
 """Discovery: which Service is taken for which cache, and why; what is passed over; when nothing is."""
 
+from dataclasses import replace
+
 import pytest
 
 from gfattach.cluster.api.objects import Service, ServicePort
 from gfattach.core.errors import UsageError
-from gfattach.site.discover import discover, nothing_found, select_endpoint
+from gfattach.site.discover import discover, nothing_found, protocol_of, select_endpoint
 
 PORTS = {"grpc": 9092, "http": 8080}
 BAZEL = {"app.kubernetes.io/name": "bazel-cache", "app.kubernetes.io/component": "build-cache"}
@@ -23,6 +25,36 @@ def service(
         dict(labels),
         "elsewhere.example" if kind == "ExternalName" else "",
     )
+
+
+@pytest.mark.parametrize(
+    ("port", "heard", "protocol"),
+    [
+        # appProtocol before what was heard, that before the name
+        (ServicePort("http2", 9092, 9092), "", "grpc"),
+        (ServicePort("http2-cache", 9092, 9092), "", "grpc"),
+        (ServicePort("cache", 8080, 8080, "grpc"), "HTTP/1.1", "grpc"),
+        (ServicePort("http", 8080, 8080, "kubernetes.io/h2c"), "", "grpc"),
+        (ServicePort("http", 8080, 8080, "GRPC"), "", "grpc"),
+        (ServicePort("grpc", 9092, 9092, "http"), "HTTP/2", "http"),
+        (ServicePort("http", 8080, 8080), "HTTP/2", "grpc"),
+        (ServicePort("grpc", 9092, 9092), "HTTP/1.1", "http"),
+        (ServicePort("", 80, 80), "HTTP/2", "grpc"),
+        (ServicePort("http", 8080, 8080, "example.com/own"), "", "http"),
+        (ServicePort("http", 8080, 8080), "TLS", "http"),
+        (ServicePort("", 8080, 8080), "", "http"),
+        (ServicePort("cache", 9092, 9092), "", "grpc"),
+    ],
+)
+def test_what_a_port_of_a_bazel_cache_speaks(port, heard, protocol):
+    assert protocol_of("cache", port, heard) == protocol
+    assert protocol_of("nix", port, heard) == "http"
+
+
+def test_a_port_that_says_that_it_is_grpc_goes_before_one_of_the_name():
+    ports = (ServicePort("http", 8080, 8080), ServicePort("store", 7000, 7000, "grpc"))
+    chosen = select_endpoint("cache", replace(service("bazel-cache"), ports=ports), None)
+    assert (str(chosen.service), chosen.protocol) == ("nix-cache/bazel-cache:store", "grpc")
 
 
 ATTIC = service("attic", ports={"http": 80})

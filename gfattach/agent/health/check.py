@@ -17,7 +17,7 @@ from gfattach.agent.model.spec import Health
 from gfattach.agent.upstream.channel import Channel
 from gfattach.agent.upstream.tls import TlsChannel, context_for, server_name
 from gfattach.core.errors import GfattachError
-from gfattach.tls.fault import Fault, fault_of
+from gfattach.tls.fault import Fault, fault_of, words_of
 
 if TYPE_CHECKING:
     import ssl
@@ -105,7 +105,7 @@ class HealthCheck:
             return error.fact
         except OSError as error:  # before ValueError: a certificate that is not trusted is both
             self.drop()
-            return "" if self._lives(error) else _words(error)
+            return "" if self._lives(error) else words_of(error)
         except ValueError as error:
             self.drop()
             return str(error)
@@ -219,11 +219,3 @@ class _Connection:
         verdict = self._question.verdict
         if verdict is not None and self._asked is not None and not self._asked.done():
             self._asked.set_result(verdict)
-
-
-def _words(error: OSError) -> str:
-    """What an error of the system or of TLS says, in lower case and without its number."""
-    reason = (
-        getattr(error, "verify_message", "") or getattr(error, "reason", "") or error.strerror or str(error)
-    )
-    return str(reason).replace("_", " ").lower() or type(error).__name__

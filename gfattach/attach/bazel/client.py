@@ -27,13 +27,14 @@ from gfattach.fragments.transport import Transport, select_endpoint
 from gfattach.probes.bazel import stage as bazel_probes
 from gfattach.probes.cache import stage as cache_probes
 from gfattach.probes.certificates import stage as certificates
-from gfattach.probes.certificates.subject import Purpose, of_cache, probe_name
+from gfattach.probes.certificates.subject import of_cache, probe_name
 from gfattach.proof import evidence, protocol
 from gfattach.proof.bazel.phases import BazelPhases
 from gfattach.proof.evidence import Phase
 from gfattach.proof.measure import Measurement
 from gfattach.reapi.target import CacheTarget
 from gfattach.tls.inspection import Inspection
+from gfattach.tls.purpose import Purpose
 from gfattach.undo.journal import Journal
 
 #: Seconds that a phase may take: a few round trips; a cold Bazel and twenty small actions.

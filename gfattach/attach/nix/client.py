@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from gfattach.agent.model.spec import GuardedFile
 from gfattach.attach.client.client import Client, Found, Measures, fault_of
 from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.nix import token as nix_token
+from gfattach.attach.nix.authorities import write_bundle
 from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import watch
 from gfattach.core.deadline import Deadline
-from gfattach.core.endpoint import Endpoint
 from gfattach.core.finding import Finding, ok
 from gfattach.fragments import nixconf
-from gfattach.fragments.home import NETRC
+from gfattach.fragments.home import NETRC, NIX_AUTHORITIES
+from gfattach.net.proxy_environment import proxy_for, proxy_towards
+from gfattach.net.route import through_proxy
+from gfattach.nix.daemon import Mode
 from gfattach.nix.program import Nix
-from gfattach.nixcache.proxy import proxy_for
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import stage as certificates
-from gfattach.probes.certificates.subject import Purpose, of_substituter, probe_name
+from gfattach.probes.certificates.subject import of_substituter, probe_name
 from gfattach.probes.nix import stage as nix_probes
 from gfattach.probes.substituter import stage as substituter_probes
 from gfattach.proof.evidence import Phase
@@ -34,7 +34,7 @@ from gfattach.proof.measure import Measurement
 from gfattach.proof.nix import phases as nix_phases
 from gfattach.tls.certificate import Certificate
 from gfattach.tls.inspection import Inspection
-from gfattach.tls.route import Route, through_proxy, to_host
+from gfattach.tls.purpose import Purpose
 from gfattach.undo.journal import Journal
 
 #: Seconds that a phase may take: a few small paths, with retries against a slow cache.
@@ -52,10 +52,12 @@ class NixFound(Found):
     """The Nix at hand, None when there is none to prove with.
 
     `settings` are those that the probes look at, as they are without the fragment; None without a Nix.
+    `daemon` says that a daemon stands before the store.
     """
 
     nix: Nix | None = None
     settings: Mapping[str, Any] | None = None
+    daemon: bool = False
 
 
 class NixClient(Client[SubstituterTarget]):
@@ -69,7 +71,7 @@ class NixClient(Client[SubstituterTarget]):
     serves = "substituter"
     fragment = "nix-conf"
     guarded = True
-    beside = (NETRC,)
+    beside = (NETRC, NIX_AUTHORITIES)
     token_step = "token"
     found: NixFound | None
 
@@ -97,15 +99,17 @@ class NixClient(Client[SubstituterTarget]):
     def ask_certificate(self) -> bool:
         """Whom Nix itself trusts, its own stage compares.
 
-        What lies behind a proxy that is no plain HTTP one is
-        not looked at: the substituter's stage says what comes of it.
+        What lies behind an https proxy is not looked at: the substituter's stage says what comes of it.
         """
         endpoint = self.cache.endpoint
         if not endpoint.tls:
             return True
-        named = self._proxy
-        route = None if named is None else _through(named, endpoint)
-        if named is not None and route is None:
+        try:
+            proxy = proxy_towards(endpoint.scheme, endpoint.host, self.session.environ)
+        except ValueError:
+            return True
+        route = None if proxy is None else through_proxy(proxy, endpoint.host, endpoint.port)
+        if proxy is not None and route is None:
             return True
         stage = certificates.stage_of(Purpose.SUBSTITUTER)
         return self.session.passes(stage, of_substituter(self.cache, route=route))
@@ -129,7 +133,8 @@ class NixClient(Client[SubstituterTarget]):
         program, starts = findings["nix.program"], findings["nix.starts"]
         if (fault := fault_of((program, starts))) is not None:
             return NixFound(*fault)
-        return NixFound(nix=Nix.from_json(program.data), settings=starts.data["settings"])
+        daemon = findings["nix.mode"].data.get("mode") == Mode.DAEMON.value
+        return NixFound(nix=Nix.from_json(program.data), settings=starts.data["settings"], daemon=daemon)
 
     def _authority(self) -> Certificate | None:
         """Who vouches for the substituter, as `ask_certificate` saw it; None where it did not."""
@@ -154,7 +159,8 @@ class NixClient(Client[SubstituterTarget]):
         assert found is not None
         path = nixconf.fragment_path(home)
         netrc = nix_token.write_netrc(home, target, found.nix, up.environ)
-        text = nixconf.render(target, found.settings, netrc_file=netrc.path)
+        bundle = write_bundle(home, target, found.settings, up.environ, daemon=found.daemon)
+        text = nixconf.render(target, found.settings, netrc_file=netrc.path, authorities=bundle)
         # Outside the home when Nix cannot include a path in it: the journal knows of it then, and of what
         # the agent makes of it while the substituter is down.
         journal = Journal(home)
@@ -191,21 +197,6 @@ class NixClient(Client[SubstituterTarget]):
         """The proxy of the environment that leads to the substituter."""
         endpoint = self.cache.endpoint
         return proxy_for(endpoint.scheme, endpoint.host, self.session.environ)
-
-
-def _through(proxy: str, endpoint: Endpoint) -> Route | None:
-    """The route to `endpoint` by `proxy`, a URL that may hold a password; None by any but plain HTTP's."""
-    parts = urlsplit(proxy)
-    if parts.scheme != "http" or not parts.hostname:
-        return None
-    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    secret = base64.b64encode(user.encode()).decode() if parts.username else ""
-    return through_proxy(
-        to_host(parts.hostname, parts.port or 1080),  # curl's default
-        endpoint.host,
-        endpoint.port,
-        f"Basic {secret}" if secret else None,
-    )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from gfattach.core.finding import Finding, Status, ok
 from gfattach.core.paths import Home
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import stage as certificates
-from gfattach.probes.certificates.subject import Purpose, of_api_server
+from gfattach.probes.certificates.subject import of_api_server
 from gfattach.probes.cluster import rights as cluster_rights
 from gfattach.probes.cluster import stage as cluster_probes
 from gfattach.probes.cluster.subject import ClusterSubject
@@ -37,6 +37,7 @@ from gfattach.site.discover import Chosen, Section, discover, nothing_found, sel
 from gfattach.site.load import load_site
 from gfattach.site.profile import parse_profile
 from gfattach.site.site import Site
+from gfattach.tls.purpose import Purpose
 
 #: Seconds for reading the Services.
 SERVICES_SECONDS = 5.0
@@ -61,30 +62,38 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     refuse_site_executor(site)
     user = asked.findings["cluster.identity"].data.get("user") or ""
 
-    chosen, _ = run.obtain(
+    found, _ = run.obtain(
         "discover",
         "find the caches among the Services",
         lambda progress: _choose(site, subject.api, user),
     )
-    cache, cache_forward = _cache(site, chosen.get("cache"))
-    substituter, nix_forward = _substituter(site, chosen.get("nix"), context.environ)
-    plain = ending_tls(cache, cache_forward) if options.allow_plaintext_loopback else None
-    reference = _reference(asked)
-    route = Route("forward", cache, substituter, False, None, reference, cache_forward, nix_forward, plain)
-    pods = [(spec.upstream, spec.health) for spec in route.forwards if isinstance(spec.upstream, PodUpstream)]
+    chosen, reference = dict(found), _reference(asked)
+
+    def planned() -> Route:
+        cache, cache_forward = _cache(site, chosen.get("cache"))
+        substituter, nix_forward = _substituter(site, chosen.get("nix"), context.environ)
+        plain = ending_tls(cache, cache_forward) if options.allow_plaintext_loopback else None
+        return Route("forward", cache, substituter, False, None, reference, cache_forward, nix_forward, plain)
+
+    forwards = planned().forwards
+    pods = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
     names = {shown(upstream): health.server_name for upstream, health in pods if health.tls}
     serving = subject.serving(*(upstream for upstream, _ in pods), names=names)
-    _passed(run.stage(cluster_probes.SERVICE_STAGE, serving))
-    return route
+    heard = _passed(run.stage(cluster_probes.SERVICE_STAGE, serving)).findings["cluster.cache"].data
+    if "cache" in chosen:  # where nothing said what its port speaks, what was heard there does
+        port = shown(_upstream(chosen["cache"]))
+        chosen["cache"] = chosen["cache"].once_heard("cache", heard.get("heard", {}).get(port, ""))
+    return planned()
 
 
 def _ask(subject: ClusterSubject, run: Run) -> StageResult:
     """Ask the cluster; a certificate of its API server that does not simply pass is asked everything then.
 
-    What lies behind a proxy that is no plain HTTP one is not looked at a second time.
+    What lies behind an https proxy is not looked at a second time.
     """
     asked = run.stage(cluster_probes.STAGE, subject)
-    if asked.findings["cluster.tls"].status in (Status.WARN, Status.FAIL):
+    tls = asked.findings["cluster.tls"]
+    if tls.status in (Status.WARN, Status.FAIL) and tls.code != "cluster.tls.lenient":
         server = of_api_server(subject.connection)
         if server is not None:
             run.stage(certificates.stage_of(Purpose.API_SERVER), server)

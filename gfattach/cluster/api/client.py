@@ -17,15 +17,13 @@ from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.http import Client, Request, Response, request
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.net.sniff import wants_tls
 
 #: Bytes of one answer. A list of 500 pods with all that operators write into them is below it.
 BODY_LIMIT = 8 * 1024 * 1024
 
 #: Under this name the API server remembers what gfattach wrote (server-side apply).
 FIELD_MANAGER = "gfattach"
-
-#: What Go's HTTP server answers to plain HTTP on a TLS port.
-_TLS_WANTED = b"HTTP request to an HTTPS server"
 
 _CODES = {401: "unauthorized", 403: "forbidden", 404: "missing"}
 
@@ -117,7 +115,7 @@ def _refusal(response: Response, document: Any) -> ApiError:
     found = document if isinstance(document, dict) and document.get("kind") == "Status" else {}
     said = {key: one_line(str(found.get(key) or "")) for key in ("reason", "message")}
     status = response.status
-    if status == 400 and _TLS_WANTED in response.body:
+    if status == 400 and wants_tls(response.body):
         return ApiError(
             "the API server speaks TLS, and the kubeconfig's address of it begins with http://",
             "write https:// there: kubectl config set-cluster NAME --server=https://HOST:PORT",

@@ -27,6 +27,15 @@ def unreadable(what: str) -> ClusterError:
     )
 
 
+def foreign(what: str) -> ClusterError:
+    """The error for an answer that no API server gives: no resource, and no Status object."""
+    return ClusterError(
+        f"this is no API server: {what}",
+        "see what answers there: kubectl version",
+        code="cluster.api.unreadable",
+    )
+
+
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """A message from the cluster as one printable line of at most `limit` characters."""
     # Cut before it is cleaned, so that a long message costs no more than a short one.

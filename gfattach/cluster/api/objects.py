@@ -26,11 +26,13 @@ Fact = TypeVar("Fact")
 
 @dataclass(frozen=True)
 class ServicePort:
-    """A port of a Service. `name` is "" where the Service has one port; `target` is a number or a name."""
+    """A port of a Service. `name` is "" where the Service has one port; `target` is a number or a name;
+    `app_protocol` is what the Service says is spoken there, as "grpc" or "kubernetes.io/h2c"."""
 
     name: str
     port: int
     target: int | str
+    app_protocol: str = ""
 
     @property
     def shown(self) -> str:
@@ -125,9 +127,9 @@ def _service_port(document: Mapping[str, Any]) -> ServicePort:
     if number is None:
         raise unreadable("a Service's port has no number")
     target = document.get("targetPort")
-    if isinstance(target, str):
-        return ServicePort(text(document, "name"), number, target)
-    return ServicePort(text(document, "name"), number, port_number(document, "targetPort") or number)
+    if not isinstance(target, str):
+        target = port_number(document, "targetPort") or number
+    return ServicePort(text(document, "name"), number, target, text(document, "appProtocol"))
 
 
 def endpoint_slice(document: Mapping[str, Any]) -> EndpointSlice:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gfattach.cluster.api.client import Api, ApiError, path_of, read
-from gfattach.cluster.api.fields import mapping, one_line, text
+from gfattach.cluster.api.fields import foreign, mapping, one_line, text
 from gfattach.core.deadline import Deadline
 
 _AUTHENTICATION = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -64,9 +64,13 @@ async def whoami(api: Api, deadline: Deadline) -> Person:
     except ApiError as error:
         if error.status not in (403, 404):
             raise
+        if not error.reason:  # no Status object: an API server before 1.28, or any web server
+            await confirm(api, deadline)
         # A refusal comes after the credentials were accepted, and names the user.
         named = _USER.search(error.message)
         return Person(one_line(named[1]), True) if named else Person("", False)
+    if answer.get("kind") != "SelfSubjectReview":
+        raise foreign("it answers a review with something else")
     name = text(mapping(mapping(answer, "status"), "userInfo"), "username")
     return Person(one_line(name), bool(name))
 
@@ -88,6 +92,22 @@ async def allowed(api: Api, right: Right, deadline: Deadline) -> bool:
     }
     answer = await api.post(_AUTHORIZATION, review, deadline)
     return mapping(answer, "status").get("allowed") is True
+
+
+async def confirm(api: Api, deadline: Deadline) -> None:
+    """Make sure that an API server answers: by a resource or a Status object, and by nothing else.
+
+    Raises ClusterError (cluster.api.unreadable) where another server does, and ApiError.
+    """
+    response = await api.respond("GET", "/version", deadline)
+    try:
+        said = read(response)
+    except ApiError as error:
+        if error.reason:
+            return
+        raise foreign(f"it answers /version with {response.status}") from error
+    if "gitVersion" not in said and said.get("kind") != "Status":
+        raise foreign("its /version names no version")
 
 
 async def version(api: Api, deadline: Deadline) -> tuple[int, int]:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from gfattach.cluster.connection import Proxy
 from gfattach.cluster.kubeconfig.entries import Cluster
 from gfattach.core.errors import ClusterError
+from gfattach.net.proxy import Proxy
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 

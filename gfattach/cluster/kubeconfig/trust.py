@@ -18,6 +18,7 @@ from pathlib import Path
 from gfattach.cluster.kubeconfig.bounded import read_bounded
 from gfattach.cluster.kubeconfig.entries import Cluster
 from gfattach.core.errors import ClusterError
+from gfattach.tls.context import ClientContext
 
 #: Certificates and keys are small; a bundle of every public authority has 220 KB.
 PEM_BYTES = 1024 * 1024
@@ -30,18 +31,19 @@ _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
 _ENCRYPTED = (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED")
 
 
-def client_context(cluster: Cluster) -> ssl.SSLContext:
+def client_context(cluster: Cluster) -> ClientContext:
     """A client's context for this cluster, TLS 1.2 and later, http/1.1.
 
     Raises ClusterError (cluster.kubeconfig.authority).
     """
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.set_alpn_protocols(["http/1.1"])
     # As kubectl does it: a name counts where it is an alternative name, and any certificate that is
     # given as an authority ends a chain, though it be none that signed itself.
     made.hostname_checks_common_name = False
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT
     authorities = _authorities(cluster)
     if cluster.insecure:
         made.check_hostname = False
@@ -53,11 +55,13 @@ def client_context(cluster: Cluster) -> ssl.SSLContext:
     return made
 
 
-def _trust(context: ssl.SSLContext, cluster: Cluster, authorities: list[bytes]) -> None:
+def _trust(context: ClientContext, cluster: Cluster, authorities: list[bytes]) -> None:
     """Trust the certificates that can be read, as kubectl does; there has to be one."""
     for authority in authorities:
         with contextlib.suppress(ssl.SSLError, ValueError):
-            context.load_verify_locations(cadata=authority.decode("ascii"))
+            der = ssl.PEM_cert_to_DER_cert(authority.decode("ascii"))
+            context.load_verify_locations(cadata=der)
+            context.authorities += (der,)
     if not context.cert_store_stats()["x509"]:
         raise _authority_error(cluster, "holds a certificate that cannot be read")
 
@@ -115,12 +119,12 @@ def not_after(certificate: bytes) -> datetime:
     if (block := _CERTIFICATE.search(certificate)) is None:
         raise PemError("holds no certificate in PEM form", "certificate")
     try:
-        return _end_of_validity(ssl.PEM_cert_to_DER_cert(block[0].decode("ascii")))
+        return end_of_validity(ssl.PEM_cert_to_DER_cert(block[0].decode("ascii")))
     except (ValueError, IndexError):
         raise PemError("holds a certificate that cannot be read", "certificate") from None
 
 
-def _end_of_validity(der: bytes) -> datetime:
+def end_of_validity(der: bytes) -> datetime:
     """The `notAfter` of a certificate (RFC 5280, 4.1).
 
     Looked up here, because the library for it costs the agent that stays in memory ten megabytes.
@@ -155,23 +159,28 @@ def _element(der: bytes, at: int) -> tuple[int, int, int]:
     return kind, start, start + length
 
 
-def identify(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+def identify(context: ClientContext, certificate: bytes, key: bytes) -> None:
     """Have `context` show this certificate. Raises PemError."""
     if not _KEY.search(key):
         raise PemError("has a key that is not in PEM form", "key")
     if any(mark in key for mark in _ENCRYPTED):
         raise PemError("has a key that is encrypted, and its password cannot be asked for", "key-encrypted")
-    chain = b"\n".join(_CERTIFICATE.findall(certificate))
-    try:
-        with _as_file(chain + b"\n" + key) as path:
+    content = b"\n".join(_CERTIFICATE.findall(certificate)) + b"\n" + key
+
+    def shows(made: ssl.SSLContext) -> None:
+        with _as_file(content) as path:
             # An empty password, so that nothing can be asked at the terminal.
-            context.load_cert_chain(path, password="")
+            made.load_cert_chain(path, password="")
+
+    try:
+        shows(context)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise PemError("has a key that belongs to another certificate", "key-mismatch") from None
         raise PemError("has a key or certificate that cannot be read", "key") from None
     except (OSError, ValueError):
         raise PemError("has a key or certificate that cannot be read", "key") from None
+    context.shows = shows
 
 
 @contextlib.contextmanager

@@ -5,46 +5,77 @@ from __future__ import annotations
 import ssl
 
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.wire.connect import connect
-from gfattach.cluster.wire.dial_errors import DialError, tls_error
-from gfattach.cluster.wire.dial_proxy import through_proxy
-from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
+from gfattach.net.connect import connect, through_proxy
+from gfattach.net.errors import DialError, tls_error
+from gfattach.net.stream import Stream
+from gfattach.tls.context import authorities_of, unverified_twin
 from gfattach.tls.fault import Fault, fault_of
+from gfattach.tls.second_opinion import accepted, may_differ
 
 
 async def dial(connection: ClusterConnection, deadline: Deadline) -> Stream:
     """A connection to the API server, ready for a request. Raises DialError."""
-    stream = await _reach(connection, deadline)
-    if connection.tls is None:
+    stream = await reach(connection, deadline)
+    context, name = connection.tls, connection.server_name or connection.host
+    if context is None:
         return stream
-    name = connection.server_name or connection.host
     try:
-        await stream.start_tls(connection.tls, name, deadline)
+        await stream.start_tls(context, name, deadline)
         return stream
     except BaseException as error:
         stream.shut()
         if isinstance(error, TimeoutError):
             raise DialError(
                 "silent",
-                f"no answer from {connection.authority} to the TLS handshake in time",
+                f"{connection.authority} accepts connections but sends no response (timeout)",
                 "something accepts connections there and says nothing: is the VPN up?",
             ) from None
+        if may_differ(error):
+            second = await _as_kubectl(connection, context, name, deadline)
+            if second is not None:
+                second.refusal = error
+                return second
         if isinstance(error, OSError | ValueError):
             names = await _names(connection, deadline) if fault_of(error) is Fault.NAME else ()
-            raise tls_error(error, connection.authority, name, names) from error
+            raise tls_error(
+                error, connection.authority, name, names=names, identified=connection.identified
+            ) from error
         raise
 
 
-async def _reach(connection: ClusterConnection, deadline: Deadline) -> Stream:
-    if connection.proxy is None:
-        return Stream(await connect(connection.host, connection.port, deadline))
-    return await through_proxy(connection.proxy, connection.host, connection.port, deadline)
+async def reach(connection: ClusterConnection, deadline: Deadline) -> Stream:
+    """A connection to the API server's port, without its TLS. Raises DialError."""
+    proxy, host, port = connection.proxy, connection.host, connection.port
+    if proxy is None:
+        return await dial_direct(host, port, deadline)
+    return await through_proxy(proxy, host, port, deadline, authorities_of(connection.tls))
 
 
 async def dial_direct(host: str, port: int, deadline: Deadline) -> Stream:
     """A plain TCP connection. Raises DialError."""
     return Stream(await connect(host, port, deadline))
+
+
+async def _as_kubectl(
+    connection: ClusterConnection, context: ssl.SSLContext, name: str, deadline: Deadline
+) -> Stream | None:
+    """A connection whose certificate OpenSSL refused and Go's rules accept; None where they do not either.
+
+    Nothing but the handshake is sent before the certificate of this very connection was verified.
+    """
+    stream = await reach(connection, deadline)
+    try:
+        layer = await stream.start_tls(unverified_twin(context), name, deadline)
+        if accepted(layer.chain("unverified"), authorities_of(context), name):
+            return stream
+    except (OSError, ValueError):
+        pass
+    except BaseException:
+        stream.shut()
+        raise
+    stream.shut()
+    return None
 
 
 async def _names(connection: ClusterConnection, deadline: Deadline) -> tuple[str, ...]:
@@ -53,13 +84,12 @@ async def _names(connection: ClusterConnection, deadline: Deadline) -> tuple[str
     Python shows the certificate of a handshake only when it succeeded, so this one trusts the same
     authorities and does not compare the name. () when it cannot be had.
     """
-    assert connection.tls is not None
     lenient = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     lenient.check_hostname = False
+    lenient.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        authorities = b"".join(connection.tls.get_ca_certs(binary_form=True))
-        lenient.load_verify_locations(cadata=authorities)
-        stream = await _reach(connection, deadline)
+        lenient.load_verify_locations(cadata=b"".join(authorities_of(connection.tls)))
+        stream = await reach(connection, deadline)
     except (OSError, ValueError, DialError):
         return ()
     try:

@@ -13,10 +13,10 @@ import h11
 from gfattach import __version__
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.dial import dial
-from gfattach.cluster.wire.dial_errors import tls_error
-from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.net.errors import tls_error
+from gfattach.net.stream import Stream
 
 #: Bytes that an answer's body may have, unless a caller says otherwise.
 LIMIT = 8 * 2**20
@@ -27,7 +27,7 @@ _KEPT = 30.0
 #: Connections that are kept: what one question about the pods of two forwards takes.
 MOST_KEPT = 4
 
-#: Seconds without an answer over a kept connection after which it is taken to be dead: something on the way
+#: Seconds without an answer over a kept connection after which it is taken to be dead: something in between
 #: may have forgotten it without a word.
 DOUBTED_SECONDS = 0.5
 
@@ -69,6 +69,23 @@ class HttpError(ClusterError):
         self.kind = kind
 
 
+def pause_of(answer: Response | Switched, deadline: Deadline) -> float | None:
+    """Seconds to wait until the same is asked again; None where `answer` stands.
+
+    A server that is overloaded, or starts, says when (RFC 9110, 10.2.3): 429, or an error of its own with
+    Retry-After, is waited for as kubectl (client-go) does it, for any method, because nothing was done yet. A
+    time beyond `deadline` is not waited for.
+    """
+    if isinstance(answer, Switched) or (answer.status != 429 and answer.status < 500):
+        return None
+    said = answer.headers.get("retry-after", "").strip()
+    if not said.isascii() or not said.isdigit():
+        return None
+    # One second at the least, so that a server which says 0 is not asked in a loop.
+    seconds = max(1.0, float(said[:9]))
+    return seconds if seconds < deadline.remaining() else None
+
+
 async def request(
     connection: ClusterConnection, asked: Request, deadline: Deadline, limit: int = LIMIT
 ) -> Response:
@@ -100,10 +117,18 @@ class Client:
         self._idle = [kept for kept in self._idle if kept[1] > since]
 
     async def request(self, asked: Request, deadline: Deadline, limit: int = LIMIT) -> Response:
-        """One request. What only reads is asked again when a kept connection turns out to be dead.
+        """One request. What only reads is asked again when a kept connection turns out to be dead, and
+        everything when the server says when (`pause_of`).
 
         Raises DialError, HttpError.
         """
+        while True:
+            answer = await self._once(asked, deadline, limit)
+            if (pause := pause_of(answer, deadline)) is None:
+                return answer
+            await asyncio.sleep(pause)
+
+    async def _once(self, asked: Request, deadline: Deadline, limit: int) -> Response:
         stream = self._take()
         if stream is not None:
             reads = asked.method in ("GET", "HEAD")
@@ -170,14 +195,15 @@ async def exchange(
         raise HttpError("lost", f"{connection.authority} closed the connection without an answer") from None
     except OSError as error:
         if getattr(error, "reason", None):
-            raise tls_error(error, connection.authority, connection.server_name or connection.host) from error
+            name = connection.server_name or connection.host
+            raise tls_error(error, connection.authority, name, identified=connection.identified) from error
         said = (error.strerror or str(error)).lower()
         raise HttpError("lost", f"the connection to {connection.authority} was lost: {said}") from None
 
 
 def _outgoing(machine: h11.Connection, connection: ClusterConnection, asked: Request) -> bytes:
     headers = [
-        ("Host", connection.authority),
+        ("Host", connection.host_header),
         ("User-Agent", f"gfattach/{__version__}"),
         *connection.headers,
         *asked.headers,

@@ -10,14 +10,15 @@ import contextlib
 from collections.abc import Callable
 
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.wire import buffers, websocket
+from gfattach.cluster.wire import websocket
 from gfattach.cluster.wire.dial import dial
 from gfattach.cluster.wire.forward_errors import ChannelError, lost, refused, upgrade_error
-from gfattach.cluster.wire.http import Request, Switched, exchange
+from gfattach.cluster.wire.http import Request, Switched, exchange, pause_of
 from gfattach.cluster.wire.port_messages import DATA, PROTOCOL, Incoming
-from gfattach.cluster.wire.stream import Stream
 from gfattach.cluster.wire.websocket import BINARY, CLOSE, HEADER, PING, WebSocketError
 from gfattach.core.deadline import Deadline
+from gfattach.net import buffers
+from gfattach.net.stream import Stream
 
 #: Bytes that are read at a time.
 READ = 128 * 1024
@@ -39,6 +40,17 @@ async def open_channel(
 
     That nobody listens in the pod shows only later, in what is read first.
     """
+    while True:
+        opened = await _upgrade(connection, namespace, pod, port, deadline)
+        if isinstance(opened, PodChannel):
+            return opened
+        await asyncio.sleep(opened)
+
+
+async def _upgrade(
+    connection: ClusterConnection, namespace: str, pod: str, port: int, deadline: Deadline
+) -> PodChannel | float:
+    """The channel, or the seconds after which the API server wants to be asked again."""
     key = websocket.new_key()
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
     stream = await dial(connection, deadline)
@@ -47,6 +59,9 @@ async def open_channel(
         answer, _ = await exchange(stream, connection, asked, deadline, _BODY_LIMIT)
         where = f"{namespace}/{pod}"
         if not isinstance(answer, Switched):
+            if (pause := pause_of(answer, deadline)) is not None:
+                stream.shut()
+                return pause
             raise upgrade_error(connection.authority, where, namespace, answer)
         try:
             websocket.check_upgrade(answer.headers, key, PROTOCOL)

@@ -12,9 +12,9 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol
 
-from gfattach.cluster.wire import buffers
 from gfattach.cluster.wire.forward_errors import ChannelError
-from gfattach.cluster.wire.stream import Stream
+from gfattach.net import buffers
+from gfattach.net.stream import Stream
 
 #: Seconds without a byte from the pod after which a client that has ended is taken to be gone, and is
 #: reset in case it is not. Over TCP an end of writing looks like the end of all, until something is sent.

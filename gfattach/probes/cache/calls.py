@@ -6,12 +6,10 @@ from dataclasses import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.finding import Finding, Inquiry, fail
-from gfattach.proof.protocol import probe_action
+from gfattach.probes.cache.protocol import CLIENT, page_of
+from gfattach.probes.endpoint.protocol import sniff
 from gfattach.reapi.errors import Kind, ReapiError
-from gfattach.reapi.http_client import path_of
-from gfattach.reapi.sniff import SniffResult
 from gfattach.reapi.target import CacheTarget
-from gfattach.reapi.wire import listen_to
 
 CacheInquiry = Inquiry[CacheTarget]
 
@@ -58,7 +56,7 @@ _MEANING: dict[Kind, tuple[str, str, tuple[str, ...]]] = {
     ),
     Kind.CORRUPT: (
         "corrupt",
-        "Bazel would refuse the blob and build again; what changes content on the way breaks builds",
+        "Bazel would refuse the blob and build again; what changes content in transit breaks builds",
         ("ask the operator to check the cache's storage, and what stands between here and there",),
     ),
 }
@@ -80,32 +78,10 @@ def call_finding(error: ReapiError, target: CacheTarget, deadline: Deadline) -> 
     return fail(f"cache.call.{name}", error.fact, why, *told)
 
 
-def lookup_path(target: CacheTarget) -> str:
-    """Where a cache over HTTP has the probe action."""
-    return path_of(target, f"ac/{probe_action().action.hash}")
-
-
-def page_of(heard: SniffResult, where: str) -> tuple[str, str] | None:
-    """What is seen and what to look at, when what answers is a web page or a redirect; None otherwise."""
-    if heard.is_page:
-        return f"{where} answers with a web page ({heard.sample})", "log in there, or name the cache itself"
-    if 300 <= heard.status < 400:
-        to = f" to {heard.location}" if heard.location else ""
-        return (
-            f"{where} redirects{to} ({heard.sample})",
-            "name the address that it leads to, if that is the cache",
-        )
-    return None
-
-
 def _page(target: CacheTarget, deadline: Deadline) -> Finding | None:
     endpoint = target.endpoint
     web = replace(endpoint, scheme="https" if endpoint.tls else "http")
-    try:
-        heard = listen_to(replace(target, endpoint=web), lookup_path(target), deadline)
-    except OSError:
-        return None
-    found = page_of(heard, endpoint.authority)
+    found = page_of(sniff(CLIENT, replace(target, endpoint=web), deadline), endpoint.authority)
     if found is None:
         return None
     why = "a login page, a proxy or another service stands where the cache should"

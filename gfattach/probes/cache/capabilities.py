@@ -11,7 +11,7 @@ from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.target import CacheTarget
 
 _INSTANCE_CODES = {
-    "cache.instance.accepted": "the cache answers under the instance name",
+    "cache.instance.ok": "the cache answers under the instance name",
     "cache.instance.refused": "the cache does not know the instance name",
     "cache.instance.required": "the cache wants an instance name, and none was given",
     "cache.instance.path": "the instance name was given for HTTP, where Bazel sends none",
@@ -45,7 +45,7 @@ def _instance(inquiry: CacheInquiry) -> Finding:
             "Bazel would look elsewhere than gfattach, and miss",
             f"write it into the endpoint, and leave the name out: {path}",
         )
-    return ok("cache.instance.accepted", f"the cache answers {named}")
+    return ok("cache.instance.ok", f"the cache answers {named}")
 
 
 def _refused_instance(target: CacheTarget, error: ReapiError) -> Finding:
@@ -62,7 +62,7 @@ def _refused_instance(target: CacheTarget, error: ReapiError) -> Finding:
 
 
 _CAPABILITIES_CODES = {
-    "cache.capabilities.good": "the server is a REAPI v2 cache that Bazel can use",
+    "cache.capabilities.ok": "the server is a REAPI v2 cache that Bazel can use",
     "cache.capabilities.version": "the server does not speak version 2 of the API",
     "cache.capabilities.deprecated": "version 2 of the API is deprecated at this server",
     "cache.capabilities.digest": "the server does not know SHA-256 digests",
@@ -132,7 +132,7 @@ def judge_capabilities(answer: Any, target: CacheTarget) -> Finding:
             **data,
         )
     return ok(
-        "cache.capabilities.good",
+        "cache.capabilities.ok",
         f"REAPI {low} to {high}, {' '.join(functions) or 'SHA256'}, {writes}",
         **data,
     )
@@ -171,7 +171,7 @@ def _no_cache(seen: str) -> Finding:
 
 
 _EXECUTOR_CODES = {
-    "cache.executor.none": "the endpoint is a cache and executes nothing",
+    "cache.executor.ok": "the endpoint is a cache and executes nothing",
     "cache.executor.offers": "the endpoint offers to execute actions too",
 }
 
@@ -184,7 +184,7 @@ def _executor(inquiry: CacheInquiry) -> Finding:
             "a build that is sent there runs on others' machines, and a hit there proves no cache alone",
             "gfattach uses it as a cache: --remote_executor stays empty, and a proof checks that",
         )
-    return ok("cache.executor.none", "the endpoint executes nothing")
+    return ok("cache.executor.ok", "the endpoint executes nothing")
 
 
 CAPABILITY_PROBES: tuple[Probe[CacheTarget], ...] = (

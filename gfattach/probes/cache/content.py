@@ -21,7 +21,7 @@ LOOKUPS = 5
 SLOW_LOOKUP_MS = 150.0
 
 _LOOKUP_CODES = {
-    "cache.lookup.quick": "action-cache lookups are answered quickly",
+    "cache.lookup.ok": "action-cache lookups are answered quickly",
     "cache.lookup.slow": "action-cache lookups are slow",
     **CALL_CODES,
 }
@@ -47,15 +47,15 @@ def _lookup(inquiry: CacheInquiry) -> Finding:
             "cache.lookup.slow",
             seen,
             why,
-            f"see the way there: ping {target.endpoint.host}",
+            f"see how far it is: ping {target.endpoint.host}",
             "let Bazel ask more at once: build --jobs=200 with --remote_max_connections=200",
             **data,
         )
-    return ok("cache.lookup.quick", seen, **data)
+    return ok("cache.lookup.ok", seen, **data)
 
 
 _BLOB_CODES = {
-    "cache.blob.returned": "a blob that was stored came back the same",
+    "cache.blob.ok": "a blob that was stored came back the same",
     "cache.blob.lost": "a blob that was stored is not there",
     "cache.blob.reading": "not asked: this attachment only reads",
     **CALL_CODES,
@@ -85,7 +85,7 @@ def _blob(inquiry: CacheInquiry) -> Finding:
         return call_finding(error, target, inquiry.deadline)
     write_ms, read_ms = (written - before) * 1000, (time.monotonic() - written) * 1000
     return ok(
-        "cache.blob.returned",
+        "cache.blob.ok",
         f"a blob was stored in {write_ms:.1f} ms and came back in {read_ms:.1f} ms",
         write_ms=round(write_ms, 3),
         read_ms=round(read_ms, 3),
@@ -93,7 +93,7 @@ def _blob(inquiry: CacheInquiry) -> Finding:
 
 
 _HEALTH_CODES = {
-    "cache.health.serving": "the server's health service says that it serves",
+    "cache.health.ok": "the server's health service says that it serves",
     "cache.health.not-serving": "the server's health service says that it does not serve",
     "cache.health.none": "no answer: the server tells nothing of its health",
     "cache.health.http": "not asked: over HTTP there is no health service",
@@ -117,11 +117,11 @@ def _health(inquiry: CacheInquiry) -> Finding:
             "it answers and is not ready: starting, stopping, or its disk is gone",
             "ask the operator what the pods say of it",
         )
-    return ok("cache.health.serving", "the server says that it serves")
+    return ok("cache.health.ok", "the server says that it serves")
 
 
 _STATUS_CODES = {
-    "cache.status.told": "the server's status page says what it holds",
+    "cache.status.ok": "the server's status page says what it holds",
     "cache.status.none": "no answer: there is no status page",
     "cache.status.grpc": "not asked: a gRPC endpoint has no status page",
 }
@@ -142,7 +142,7 @@ def _status(inquiry: CacheInquiry) -> Finding:
     size, limit, count = (_number(said.get(key)) for key in ("CurrSize", "MaxSize", "NumFiles"))
     of_limit = f" of {_gib(limit)}" if limit else ""
     return ok(
-        "cache.status.told",
+        "cache.status.ok",
         f"the server holds {count} files, {_gib(size)}{of_limit}",
         size=size,
         limit=limit,

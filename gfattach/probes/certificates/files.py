@@ -11,19 +11,18 @@ from gfattach.core.finding import Finding, Probe, fail, ok, warn
 from gfattach.probes.certificates.subject import CertificateFileError, CertificateInquiry, CertificateSubject
 from gfattach.tls.certificate import Certificate, now, read_der, split_pem
 from gfattach.tls.pem import KeyForm, key_form, read
+from gfattach.tls.purpose import Purpose
 
 _SILENT = "Bazel ends with 37 and says nothing when a TLS file is not right"
 
 
 def _ask_files(inquiry: CertificateInquiry) -> Finding:
     subject = inquiry.subject
-    if not subject.tls:
-        return ok("certificates.files.plain", f"{subject.where} is plaintext: no file is needed")
     if subject.context is not None:
-        return ok("certificates.files.given", "whom to trust has been read already")
+        return ok("certificates.files.ok", "whom to trust has been read already")
     file = subject.ca_file
     if file is None:
-        return _platform()
+        return _platform(subject.purpose)
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -33,7 +32,7 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
             f"the authority file {file} cannot be read: {(error.strerror or str(error)).lower()}",
             _SILENT,
             f"look at it: ls -l {file}",
-            "name another: --ca-file FILE, or ca_file in gfattach.toml",
+            subject.purpose.authority_hint,
         )
     authorities = _readable(content)
     if not authorities:
@@ -53,10 +52,10 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
             "fetch the authority's file again from where it came, or ask the operator for it",
         )
     names = ", ".join(authority.subject for authority in authorities[:3])
-    return ok("certificates.files.good", f"{file} holds {names}", authorities=len(authorities))
+    return ok("certificates.files.ok", f"{file} holds {names}", authorities=len(authorities))
 
 
-def _platform() -> Finding:
+def _platform(purpose: Purpose) -> Finding:
     paths = ssl.get_default_verify_paths()
     file = Path(paths.cafile) if paths.cafile else None
     directory = Path(paths.capath) if paths.capath else None
@@ -65,9 +64,10 @@ def _platform() -> Finding:
             "certificates.files.no-platform",
             "this machine has no certificate authorities where OpenSSL looks for them",
             "no server can be verified without a file of its own",
-            "apt-get install ca-certificates, or name a file: --ca-file FILE",
+            "apt-get install ca-certificates",
+            purpose.authority_hint,
         )
-    return ok("certificates.files.platform", f"this machine's trust store decides: {file or directory}")
+    return ok("certificates.files.ok", f"this machine's trust store decides: {file or directory}")
 
 
 def _readable(content: bytes) -> list[Certificate]:
@@ -82,10 +82,8 @@ def _readable(content: bytes) -> list[Certificate]:
 
 def _ask_key(inquiry: CertificateInquiry) -> Finding:
     subject = inquiry.subject
-    if not subject.tls:
-        return ok("certificates.key.plain", f"{subject.where} is plaintext: no key is needed")
     if subject.certificate is None:
-        return ok("certificates.key.none", "no client certificate was named")
+        return ok("certificates.key.ok", "no client certificate was named")
     key = subject.key or subject.certificate
     try:
         pem = read(key, "PRIVATE KEY", CertificateFileError)
@@ -131,7 +129,7 @@ def _taken(subject: CertificateSubject, key: Path, form: KeyForm) -> Finding:
             "whoever reads it is taken for its owner",
             f"chmod 600 {key}",
         )
-    return ok("certificates.key.good", f"the key in {key} belongs to {subject.certificate}")
+    return ok("certificates.key.ok", f"the key in {key} belongs to {subject.certificate}")
 
 
 FILES = Probe(
@@ -139,15 +137,12 @@ FILES = Probe(
     "can the authority's file be read, by all who need it",
     _ask_files,
     {
-        "certificates.files.good": "the authority's file can be read and holds certificates",
-        "certificates.files.platform": "no file was named: this machine's trust store decides",
-        "certificates.files.given": "whom to trust was settled before, by a kubeconfig",
+        "certificates.files.ok": "the authority's file, or this machine's trust store, can be read",
         "certificates.files.no-platform": "no file was named, and this machine has no trust store",
         "certificates.files.missing": "the authority's file is not there",
         "certificates.files.unreadable": "this user cannot read the authority's file",
         "certificates.files.empty": "the authority's file holds no certificate",
         "certificates.files.expired": "every authority in the file has expired",
-        "certificates.files.plain": "a plaintext endpoint needs no file",
     },
 )
 
@@ -156,14 +151,12 @@ KEY = Probe(
     "can the client's key be used, by all who need it",
     _ask_key,
     {
-        "certificates.key.good": "the client's key can be used",
-        "certificates.key.none": "no client certificate was named",
+        "certificates.key.ok": "the client's key can be used, or none was named",
         "certificates.key.unreadable": "the client's certificate or key cannot be read, or is none",
         "certificates.key.encrypted": "the client's key is encrypted",
         "certificates.key.mismatch": "the client's key does not belong to the certificate",
         "certificates.key.expired": "the client's certificate has expired",
         "certificates.key.form": "the client's key is not in PKCS#8 form, the only one that Bazel takes",
         "certificates.key.open": "others can read the client's key",
-        "certificates.key.plain": "a plaintext endpoint needs no key",
     },
 )

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gfattach.core.finding import Finding, Probe, Stage, fail, ok, skip
+from gfattach.core.finding import Finding, Probe, Stage, fail
+from gfattach.net.inspect import inspect
 from gfattach.probes.certificates.files import FILES, KEY
 from gfattach.probes.certificates.stores import STORES
 from gfattach.probes.certificates.subject import (
     CertificateFileError,
     CertificateInquiry,
     CertificateSubject,
-    Purpose,
     inspected,
     probe_name,
 )
 from gfattach.tls import explain
-from gfattach.tls.certificate import now
 from gfattach.tls.explain_time import validity
 from gfattach.tls.explain_trust import trust
-from gfattach.tls.handshake import inspect, look
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.part import Part
+from gfattach.tls.purpose import Purpose
+
+#: What judges one topic of an inspection: the server as a sentence calls it, and what it is for.
+Judge = Callable[[Inspection, str, Purpose], Part]
 
 
 def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
     subject = inquiry.subject
-    if not subject.tls:
-        return _plain(inquiry)
     try:
         context = subject.verified()
     except CertificateFileError as error:
@@ -41,45 +41,25 @@ def _ask_handshake(inquiry: CertificateInquiry) -> Finding:
         alpn=subject.alpn,
         identified=subject.identified or subject.certificate is not None,
     )
-    return explain.handshake(found, subject.where).finding("certificates", inspection=found.as_json())
-
-
-def _plain(inquiry: CertificateInquiry) -> Finding:
-    subject = inquiry.subject
-    found = look(subject.route, Inspection(subject.name), inquiry.deadline, subject.alpn)
-    if not found.version:
-        return ok("certificates.handshake.plain", f"{subject.where} speaks no TLS, as its scheme says")
-    return fail(
-        "certificates.handshake.tls",
-        f"{subject.where} speaks TLS, and its scheme is plaintext",
-        "Bazel says only: Network closed for unknown reason",
-        "use the scheme with TLS: grpcs:// or https://",
+    return explain.handshake(found, subject.where, subject.purpose).finding(
+        "certificates", inspection=found.as_json()
     )
 
 
-def _judging(topic: str, judge: Callable[[Inspection, str], Part]) -> Callable[[CertificateInquiry], Finding]:
+def _judging(topic: str, judge: Judge) -> Callable[[CertificateInquiry], Finding]:
     def ask(inquiry: CertificateInquiry) -> Finding:
         subject = inquiry.subject
-        if not subject.tls:
-            return skip(f"certificates.{topic}.plain", f"{subject.where} is plaintext")
-        return judge(inspected(inquiry), subject.where).finding("certificates")
+        return judge(inspected(inquiry), subject.where, subject.purpose).finding("certificates")
 
     return ask
 
 
-def _valid(inspection: Inspection, where: str) -> Part:
-    return validity(inspection, where, now())
-
-
-def _probe(topic: str, question: str, judge: Callable[[Inspection, str], Part]) -> Probe[CertificateSubject]:
+def _probe(topic: str, question: str, judge: Judge) -> Probe[CertificateSubject]:
     return Probe(
         f"certificates.{topic}",
         question,
         _judging(topic, judge),
-        {
-            **explain.codes("certificates", topic),
-            f"certificates.{topic}.plain": "a plaintext endpoint has no certificate",
-        },
+        explain.codes("certificates", topic),
         ("certificates.handshake",),
     )
 
@@ -94,15 +74,13 @@ _PROBES: tuple[Probe[CertificateSubject], ...] = (
         {
             **explain.codes("certificates", "handshake"),
             "certificates.handshake.file": "a TLS file cannot be used",
-            "certificates.handshake.plain": "no TLS is spoken at a plaintext endpoint",
-            "certificates.handshake.tls": "TLS is spoken at what was given as a plaintext endpoint",
         },
         ("certificates.files", "certificates.key"),
         seconds=12.0,
     ),
-    _probe("trust", "does an authority that is trusted vouch for it", trust),
+    _probe("trust", "is it signed by an authority that is trusted", trust),
     _probe("name", "is the certificate for this name", explain.name),
-    _probe("validity", "is it valid now, and for a while", _valid),
+    _probe("validity", "is it valid now, and for a while", validity),
     _probe("client", "does it take this client", explain.client),
     STORES,
 )
@@ -118,6 +96,10 @@ _TITLES = {
     Purpose.CACHE: "Certificate of the Bazel cache",
     Purpose.SUBSTITUTER: "Certificate of the Nix cache",
 }
+
+
+#: What has a stage of its own; a proxy's certificate is met on the path to an API server.
+PURPOSES = tuple(_NAMES)
 
 
 def stage_of(purpose: Purpose) -> Stage[CertificateSubject]:

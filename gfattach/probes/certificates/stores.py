@@ -27,10 +27,10 @@ def _ask_stores(inquiry: CertificateInquiry) -> Finding:
     subject = inquiry.subject
     anchor = inspected(inquiry).anchor
     if anchor is None:
-        return skip("certificates.stores.unseen", "which authority vouches for it was not seen")
+        return skip("certificates.stores.unseen", "which authority signed it was not seen")
     data = {"authority": anchor.subject}
     if not subject.for_bazel:
-        return ok("certificates.stores.agree", f"gfattach trusts {anchor.subject}", **data)
+        return ok("certificates.stores.ok", f"gfattach trusts {anchor.subject}", **data)
     store = _bazels(subject)
     known = None if store.content is None else holds(store.content, anchor)
     found = {**data, "stores": {"Bazel": {"store": store.name, "holds": known}}}
@@ -47,12 +47,12 @@ def _ask_stores(inquiry: CertificateInquiry) -> Finding:
     seen = f"gfattach and Bazel trust {anchor.subject}"
     if known is None:
         seen = f"gfattach trusts {anchor.subject}; what Bazel trusts is not known here"
-    return ok("certificates.stores.agree", seen, **found)
+    return ok("certificates.stores.ok", seen, **found)
 
 
 def _bazels(subject: CertificateSubject) -> _Store:
     if subject.ca_file is not None:
-        # The fragment gives it to Bazel, which then trusts nobody else.
+        # The fragment gives it to Bazel, which then trusts no other.
         return _Store(str(subject.ca_file), split_pem(subject.ca_file.read_bytes()))
     found = None if subject.bazel is None else java_store(subject.bazel)
     if found is None:
@@ -69,9 +69,9 @@ STORES = Probe(
     "does every program that will use it trust it",
     _ask_stores,
     {
-        "certificates.stores.agree": "every program whose trust store can be seen trusts the authority",
+        "certificates.stores.ok": "every program whose trust store can be seen trusts the authority",
         "certificates.stores.bazel": "Bazel's trust store lacks the authority",
-        "certificates.stores.unseen": "which authority vouches for the endpoint was not seen",
+        "certificates.stores.unseen": "which authority signed the certificate was not seen",
     },
     ("certificates.trust",),
 )

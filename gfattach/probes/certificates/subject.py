@@ -1,24 +1,23 @@
-"""What the stage of certificates is given: one endpoint, the way to it, and who is to trust it."""
+"""What the stage of certificates is given: one endpoint, the route to it, and who is to trust it."""
 
 from __future__ import annotations
 
-import base64
 import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from gfattach.bazel.program import Bazel
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.core.finding import Inquiry
+from gfattach.net.route import Route, through_proxy, to_host, to_socket
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget
 from gfattach.tls.context import verifying
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.pem import PemError
-from gfattach.tls.route import Route, through_proxy, to_host, to_socket
+from gfattach.tls.purpose import Purpose
 
 
 class CertificateFileError(PemError):
@@ -27,20 +26,12 @@ class CertificateFileError(PemError):
     default_code = "certificates.file"
 
 
-class Purpose(StrEnum):
-    """What an endpoint is for."""
-
-    API_SERVER = "api-server"
-    CACHE = "cache"
-    SUBSTITUTER = "substituter"
-
-
 @dataclass(frozen=True)
 class CertificateSubject:
     """One endpoint.
 
-    `name` is what its certificate has to be for; `where` is what a sentence calls it; `way` leads to it.
-    `tls` False is a plaintext endpoint, of which only that is asked. `ca_file` is whom to trust, None for the
+    `name` is what its certificate has to be for; `where` is what a sentence calls it; `route` leads to it.
+    `ca_file` is whom to trust, None for the
     platform's authorities; `certificate` and `key` say who we are.
     `context` is one that exists already, with all of that in it (`identified`: a certificate of ours too).
     `alpn` are the protocols to offer. `for_bazel` says that Bazel will use it, `bazel` is the one at hand
@@ -51,7 +42,6 @@ class CertificateSubject:
     name: str
     where: str
     route: Route = field(repr=False, compare=False)
-    tls: bool = True
     alpn: tuple[str, ...] = ()
     ca_file: Path | None = None
     certificate: Path | None = None
@@ -77,7 +67,7 @@ CertificateInquiry = Inquiry[CertificateSubject]
 
 def probe_name(purpose: Purpose, name: str) -> str:
     """The name of the probe `certificates.TOPIC` when it is asked of an endpoint of this purpose."""
-    return f"certificates.{purpose}.{name.removeprefix('certificates.')}"
+    return f"certificates.{purpose.key}.{name.removeprefix('certificates.')}"
 
 
 def inspected(inquiry: CertificateInquiry) -> Inspection:
@@ -94,7 +84,6 @@ def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubj
         endpoint.host,
         f"the cache {endpoint.authority}",
         to_host(endpoint.host, endpoint.port) if target.socket is None else to_socket(target.socket),
-        tls=endpoint.tls,
         alpn=("h2", "http/1.1") if endpoint.grpc else ("http/1.1",),
         ca_file=files.ca_file,
         certificate=files.certificate,
@@ -108,7 +97,7 @@ def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubj
 def of_substituter(
     target: SubstituterTarget, route: Route | None = None, environ: Mapping[str, str] = os.environ
 ) -> CertificateSubject:
-    """The endpoint of a Nix cache; `way` leads to it where that is not its name and port.
+    """The endpoint of a Nix cache; `route` leads to it where that is not its name and port.
 
     Whom Nix itself trusts is asked in its own stage.
     """
@@ -120,30 +109,22 @@ def of_substituter(
         endpoint.host,
         f"the substituter {endpoint.authority}",
         route or to_host(endpoint.host, endpoint.port),
-        tls=endpoint.tls,
         alpn=("http/1.1",),
         ca_file=target.ca_file or (Path(named) if named else None),
     )
 
 
 def of_api_server(connection: ClusterConnection) -> CertificateSubject | None:
-    """The endpoint of an API server; None behind a proxy that is no plain HTTP one."""
-    proxy = connection.proxy
-    route = to_host(connection.host, connection.port)
-    if proxy is not None:
-        if proxy.scheme != "http":
-            return None
-        secret = f"{proxy.username}:{proxy.password or ''}".encode() if proxy.username else b""
-        authorization = f"Basic {base64.b64encode(secret).decode()}" if secret else None
-        route = through_proxy(
-            to_host(proxy.host, proxy.port), connection.host, connection.port, authorization
-        )
+    """The endpoint of an API server that speaks TLS; None behind an https proxy."""
+    host, port = connection.host, connection.port
+    route = through_proxy(connection.proxy, host, port) if connection.proxy else to_host(host, port)
+    if route is None:
+        return None
     return CertificateSubject(
         Purpose.API_SERVER,
         connection.server_name or connection.host,
         f"the API server {connection.authority}",
         route,
-        tls=connection.tls is not None,
         context=connection.tls,
         identified=connection.identified,
     )

@@ -14,9 +14,8 @@ from gfattach.cluster.wire.portforward import open_channel
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, warn
+from gfattach.net.sniff import PREFACE, SniffResult, WireProtocol, classify, is_enough
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
-from gfattach.reapi.sniff import SniffResult, WireProtocol, classify, is_enough
-from gfattach.reapi.wire import PREFACE
 from gfattach.tls.context import client_hello
 
 Answer = TypeVar("Answer")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import shlex
-import ssl
-import time
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gfattach.cluster.api import reviews
 from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.wire.dial import dial
-from gfattach.cluster.wire.dial_errors import DialError
+from gfattach.cluster.kubeconfig.trust import end_of_validity
+from gfattach.cluster.wire.dial import dial, reach
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, skip, warn
+from gfattach.net.errors import DialError
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
+from gfattach.tls.context import authorities_of
 from gfattach.tls.explain_time import SOON_DAYS
+from gfattach.tls.purpose import Purpose
+from gfattach.tls.second_opinion import ORDER
 
 #: Seconds that clocks may differ: tokens and certificates are given out with about this much to spare.
 SKEW_SECONDS = 5.0
@@ -36,13 +37,19 @@ _REACH_CODES = {
 }
 
 
-def _dialled(connection: ClusterConnection, deadline: Deadline) -> Mapping[str, object]:
-    """Connect and close; the certificate, where one was verified. Raises DialError."""
+def _reached(connection: ClusterConnection, deadline: Deadline) -> str:
+    """Connect to the port and close; what vouched for a proxy that is spoken to in TLS. Raises DialError."""
 
-    async def connect() -> Mapping[str, object]:
-        stream = await dial(connection, deadline)
+    async def connect() -> str:
+        stream = await reach(connection, deadline)
+        anchors = [layer.chain("verified")[-1:] for layer in stream.layers]
         stream.close()
-        return stream.certificate
+        if not anchors:
+            return ""
+        own = anchors[0][:1] and anchors[0][0] in authorities_of(connection.tls)
+        return (
+            ", whose certificate the cluster's authority signed" if own else ", whose certificate is trusted"
+        )
 
     return run_sync(connect())
 
@@ -50,15 +57,15 @@ def _dialled(connection: ClusterConnection, deadline: Deadline) -> Mapping[str, 
 def _reach(inquiry: ClusterInquiry) -> Finding:
     connection = inquiry.subject.connection
     proxy = connection.proxy
-    by = f", by the proxy {proxy.host}:{proxy.port}" if proxy else ""
     try:
-        _dialled(replace(connection, tls=None), until(inquiry))
+        signed = _reached(connection, until(inquiry))
     except DialError as error:
         code = "proxy-tls" if error.kind.startswith("tls-") else error.kind
         why = "nothing of the cluster can be asked: neither the caches nor why they are not there"
         context = f" --context {shlex.quote(connection.context)}" if connection.context else ""
         look = f"see where the kubeconfig says that it is: kubectl config view --minify{context}"
         return fail(f"cluster.reach.{code}", error.fact, why, *error.hints, look)
+    by = f", by {proxy.name}{signed}" if proxy else ""
     return ok(
         "cluster.reach.open", f"{connection.authority} takes connections{by}", proxied=proxy is not None
     )
@@ -76,6 +83,7 @@ REACH = Probe(
 _TLS_CODES = {
     "cluster.tls.trusted": "the API server's certificate is accepted",
     "cluster.tls.soon": "the API server's certificate expires in less than two weeks",
+    "cluster.tls.lenient": "kubectl's rules accept the certificate, and OpenSSL's do not",
     "cluster.tls.unchecked": "the kubeconfig switches the check of certificates off",
     "cluster.tls.none": "the API server is spoken to without TLS",
     "cluster.tls.untrusted": "the certificate is signed by an authority that is not trusted",
@@ -89,23 +97,43 @@ _TLS_CODES = {
 }
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """When the server's certificate ends, None where it was not verified, and why OpenSSL refused it."""
+
+    end: datetime | None
+    refusal: BaseException | None
+
+
+def _shaken(connection: ClusterConnection, deadline: Deadline) -> _Shown:
+    """Shake hands and close. Raises DialError."""
+
+    async def connect() -> _Shown:
+        stream = await dial(connection, deadline)
+        sent = stream.layers[0].chain("unverified")
+        stream.close()
+        end = None if connection.insecure or not sent else end_of_validity(sent[0])
+        return _Shown(end, stream.refusal)
+
+    return run_sync(connect())
+
+
 def _tls(inquiry: ClusterInquiry) -> Finding:
     connection = inquiry.subject.connection
     if connection.tls is None:
         return ok("cluster.tls.none", f"{connection.server} is spoken to without TLS")
     try:
-        certificate = _dialled(connection, until(inquiry))
+        shown = _shaken(connection, until(inquiry))
     except DialError as error:
         kind = error.kind.removeprefix("tls-") if error.kind.startswith("tls-") else "lost"
-        why = "no credentials are sent to a server whose certificate fails verification"
+        why = Purpose.API_SERVER.silence
         return failure(f"cluster.tls.{kind}", error, why, "ask again; if it stays: kubectl version")
-    if connection.insecure:
+    if shown.end is None:
         return ok(
-            "cluster.tls.unchecked", f"{connection.authority} speaks TLS; its certificate is not looked at"
+            "cluster.tls.unchecked", f"{connection.authority} speaks TLS; its certificate is not verified"
         )
-    end = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
-    days = (end - time.time()) / 86400.0
-    data = {"expires": datetime.fromtimestamp(end, UTC).isoformat(), "days_left": round(days, 2)}
+    days = (shown.end - datetime.now(UTC)).total_seconds() / 86400.0
+    data = {"expires": shown.end.isoformat(), "days_left": round(days, 2)}
     if days < SOON_DAYS:
         left = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
         return warn(
@@ -113,6 +141,16 @@ def _tls(inquiry: ClusterInquiry) -> Finding:
             f"the certificate of {connection.authority} expires in {left}",
             "from then on nothing can be asked of the cluster, and every forward into it ends",
             "tell the operator; on a cluster of kubeadm: kubeadm certs check-expiration",
+            **data,
+        )
+    if getattr(shown.refusal, "verify_code", ORDER) != ORDER:
+        said = getattr(shown.refusal, "verify_message", "")
+        return warn(
+            "cluster.tls.lenient",
+            f"the certificate of {connection.authority} is accepted as kubectl accepts it: {said}",
+            "OpenSSL refuses it, and so do curl and what else goes by OpenSSL's rules",
+            "tell the operator: a server's certificate has the key usage digitalSignature, and no other "
+            "nsCertType than server",
             **data,
         )
     return ok("cluster.tls.trusted", f"the certificate of {connection.authority} is accepted", **data)

@@ -10,6 +10,7 @@ from pathlib import Path
 from gfattach.core.errors import NixError
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.core.paths import config_directory
+from gfattach.fragments import nixconf
 from gfattach.nix import narinfo_cache
 from gfattach.nix.authorities import bundle, certificates, daemon_bundle, own_bundle
 from gfattach.nix.narinfo_cache import NarInfoCacheError
@@ -90,12 +91,15 @@ def _ask_ca(inquiry: Inquiry[NixSubject]) -> Finding:
     data = {"file": str(file)}
     site = target.ca_file or own_bundle(subject.environment)
     whose = "the site's" if subject.authority is None else subject.authority.subject
+    told = nixconf.AUTHORITIES in settings.known
+    if lacks and target.ca_file is not None and told and not through_daemon(inquiry):
+        return ok("nix.ca.ok", f"the fragment has Nix trust {target.ca_file} besides {file}", **data)
     if lacks:
         return warn(
             "nix.ca.lacks",
             f"Nix trusts the authorities in {file}, and {whose} of {site} is not among them",
             "it refuses the connection to the substituter",
-            *_bundle_hints(site, file, "ssl-cert-file" in settings.known),
+            *_bundle_hints(site, file, told),
             **data,
         )
     if not through_daemon(inquiry):

@@ -28,7 +28,7 @@ DEFAULT_NETRC = "/etc/nix/netrc"
 LOOKED_AT = (
     *sorted(nixconf.UNIVERSAL_SETTINGS),
     "require-sigs",
-    "ssl-cert-file",
+    nixconf.AUTHORITIES,
     "store",
     "substitute",
     "trusted-substituters",

@@ -21,7 +21,7 @@ FAULTS: Mapping[str, str] = {
     "redirect": "a redirect leads nowhere, in a circle, or to what does not serve it",
     "silent": "the cache did not finish its answer in time",
     "broken": "the connection was refused, cut, or spoke no HTTP",
-    "tls": "TLS failed on the way to the answer",
+    "tls": "TLS failed before the answer",
     "unusable": "what this machine would ask with (a proxy, an authority file, a header) cannot be used",
 }
 

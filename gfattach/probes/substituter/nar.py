@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok, skip, warn
 from gfattach.nixcache.client import FetchedNar, NixCache
-from gfattach.nixcache.decompress import REMEDY
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.narinfo import NarInfo
 from gfattach.nixcache.target import SubstituterTarget
@@ -43,12 +42,11 @@ def _nar(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     by = sorted({steps[-1].split("/")[2] for steps in hops.values() if len(steps) > 1})
     route = f", by way of {', '.join(by)}" if by else ""
     if unchecked:
-        remedy = REMEDY.get(unchecked[0].compression)
         return warn(
             "substituter.nar.compression",
             f"fetched and not checked: {unchecked[0].compression} cannot be undone on this machine{route}",
             "Nix undoes what it knows by itself; here only the compressed file could be seen to arrive",
-            remedy or "nothing need be done, where Nix itself takes the path",
+            "nothing need be done, where Nix itself takes the path",
             hops=hops,
         )
     count = "its NAR is" if len(small) == 1 else f"{len(small)} NARs are"

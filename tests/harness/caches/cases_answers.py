@@ -31,13 +31,13 @@ ANSWERS = [
         "a good cache",
         lambda b: serving(),
         {
-            "cache.protocol.right",
-            "cache.instance.accepted",
-            "cache.capabilities.good",
-            "cache.executor.none",
-            "cache.lookup.quick",
+            "cache.protocol.ok",
+            "cache.instance.ok",
+            "cache.capabilities.ok",
+            "cache.executor.ok",
+            "cache.lookup.ok",
             "cache.blob.reading",
-            "cache.health.serving",
+            "cache.health.ok",
             "cache.status.grpc",
         },
     ),
@@ -55,7 +55,7 @@ ANSWERS = [
     Case(
         "a server that takes no results from the lane that was to write",
         lambda b: serving(capabilities=READ_ONLY),
-        {"cache.capabilities.read-only", "cache.blob.returned"},
+        {"cache.capabilities.read-only", "cache.blob.ok"},
         {"may_write": True},
     ),
     Case(
@@ -66,7 +66,7 @@ ANSWERS = [
     Case(
         "a cache that executes",
         lambda b: serving(capabilities=EXECUTING),
-        {"cache.executor.offers", "cache.capabilities.good"},
+        {"cache.executor.offers", "cache.capabilities.ok"},
     ),
     Case(
         "a wrong instance name",
@@ -82,20 +82,20 @@ ANSWERS = [
     Case(
         "the right instance name",
         lambda b: serving(instances=frozenset({"main"})),
-        {"cache.instance.accepted", "cache.capabilities.good", "cache.blob.returned"},
+        {"cache.instance.ok", "cache.capabilities.ok", "cache.blob.ok"},
         {"instance_name": "main", "may_write": True},
     ),
     # what the cache does
     Case(
         "another gRPC service",
         lambda b: serving(without=EVERY_REAPI_METHOD),
-        {"cache.call.unimplemented", "cache.health.serving"},
+        {"cache.call.unimplemented", "cache.health.ok"},
     ),
     Case("no token", lambda b: serving(token="s3cret"), {"cache.call.unauthenticated"}),
     Case(
         "a token",
         lambda b: serving(token="s3cret"),
-        {"cache.capabilities.good", "cache.lookup.quick"},
+        {"cache.capabilities.ok", "cache.lookup.ok"},
         {"headers": (("Authorization", "Bearer s3cret"),)},
     ),
     Case(
@@ -132,20 +132,20 @@ ANSWERS = [
     Case(
         "a server without a health service",
         lambda b: serving(without=frozenset({"Check"})),
-        {"cache.health.none", "cache.lookup.quick"},
+        {"cache.health.none", "cache.lookup.ok"},
     ),
     # HTTP caches
     Case(
         "an HTTP cache",
         lambda b: faults.http({"/status": (200, "application/json", json.dumps({"CurrSize": 1}).encode())}),
         {
-            "cache.protocol.right",
-            "cache.instance.accepted",
+            "cache.protocol.ok",
+            "cache.instance.ok",
             "cache.capabilities.http",
-            "cache.lookup.quick",
-            "cache.blob.returned",
+            "cache.lookup.ok",
+            "cache.blob.ok",
             "cache.health.http",
-            "cache.status.told",
+            "cache.status.ok",
         },
         {"may_write": True},
         scheme="http",
@@ -153,27 +153,27 @@ ANSWERS = [
     Case(
         "an HTTP cache whose error pages are for people",
         lambda b: faults.http({"*": (404, "text/html", b"<html>404</html>")}),
-        {"cache.protocol.right", "cache.lookup.quick", "cache.status.none"},
+        {"cache.protocol.ok", "cache.lookup.ok", "cache.status.none"},
         scheme="http",
     ),
     Case(
         "an HTTP cache over TLS",
         lambda b: faults.http({}, b.ours.context("127.0.0.1")),
-        {"cache.protocol.right", "cache.lookup.quick", "cache.status.none"},
+        {"cache.protocol.ok", "cache.lookup.ok", "cache.status.none"},
         scheme="https",
         tls=Bench.trusting,
     ),
     Case(
         "an HTTP cache and an instance name",
         lambda b: faults.http({}),
-        {"cache.instance.path", "cache.lookup.quick"},
+        {"cache.instance.path", "cache.lookup.ok"},
         {"instance_name": "main"},
         scheme="http",
     ),
     Case(
         "an HTTP cache that wants a token",
         lambda b: faults.http({"*": (401, "text/html", b"<html>401</html>")}),
-        {"cache.protocol.right", "cache.call.unauthenticated"},
+        {"cache.protocol.ok", "cache.call.unauthenticated"},
         scheme="http",
     ),
 ]

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from gfattach.core.engine import Run
+from gfattach.net.route import to_host
 from gfattach.probes.certificates.stage import stage_of
-from gfattach.probes.certificates.subject import CertificateSubject, Purpose
-from gfattach.tls.route import to_host
+from gfattach.probes.certificates.subject import CertificateSubject
+from gfattach.tls.purpose import Purpose
 from tests.harness.certificates.pki import DAY, Pki, answering, server_context
 
 NAME = "cache.test"

@@ -9,9 +9,9 @@ import ssl
 import pytest
 
 from gfattach.cluster.connection import ClusterConnection
-from gfattach.cluster.wire.dial_errors import DIAL_CODES, DialError
 from gfattach.cluster.wire.http import Request, request
 from gfattach.core.deadline import Deadline
+from gfattach.net.errors import DIAL_CODES, DialError
 from tests.harness.certificates.pki import answering, server_context
 
 NAME = "api.test"

@@ -160,10 +160,11 @@ class Authority:
         self.ca = directory / "ca.pem"
         self.ca.write_bytes(certificate)
 
-    def issue(self, *names: str, days: int = 30) -> tuple[Path, Path]:
+    def issue(self, *names: str, days: int = 30, for_clients: bool = False) -> tuple[Path, Path]:
         """A certificate for `names` (DNS names or addresses) and its key, as PEM files.
 
-        It is valid for `days` from an hour ago; with a negative number it has expired.
+        It is valid for `days` from an hour ago; with a negative number it has expired. `for_clients` gives it
+        Netscape's certificate type of a client, which OpenSSL goes by and Go does not.
         """
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -171,7 +172,14 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self.directory / f"{names[0]}.pem"
         certificate.write_bytes(
-            self._sign(self._subject(names[0]), key.public_key(), authority=False, names=names, days=days)
+            self._sign(
+                self._subject(names[0]),
+                key.public_key(),
+                authority=False,
+                names=names,
+                days=days,
+                for_clients=for_clients,
+            )
         )
         path = self.directory / f"{names[0]}.key"
         path.write_bytes(
@@ -205,7 +213,14 @@ class Authority:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
     def _sign(
-        self, subject: Any, public_key: Any, *, authority: bool, names: tuple[str, ...], days: int = 30
+        self,
+        subject: Any,
+        public_key: Any,
+        *,
+        authority: bool,
+        names: tuple[str, ...],
+        days: int = 30,
+        for_clients: bool = False,
     ) -> bytes:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
@@ -223,6 +238,9 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(alternative_names(names), critical=False)
+        if for_clients:
+            oid = x509.ObjectIdentifier("2.16.840.1.113730.1.1")
+            builder = builder.add_extension(x509.UnrecognizedExtension(oid, b"\x03\x02\x07\x80"), False)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 

@@ -137,6 +137,12 @@ TLS_CASES = [
         "expires in 3 days",
     ),
     Case(
+        "a certificate that kubectl takes and OpenSSL refuses",
+        lambda b: tls_server(b, server_context(*b.ours.issue("127.0.0.1", for_clients=True))),
+        "cluster.tls.lenient",
+        "purpose",
+    ),
+    Case(
         "a certificate that has expired",
         lambda b: tls_server(b, server_context(*b.ours.issue("127.0.0.1", days=-1))),
         "cluster.tls.expired",
@@ -150,7 +156,7 @@ TLS_CASES = [
         "a server that wants a certificate of its own authority",
         rejected_peers,
         "cluster.tls.client-certificate",
-        "does not accept the client certificate",
+        "client certificate",
     ),
     Case("a port without TLS", lambda b: b.serving(faults.saying(FORBIDS)), "cluster.tls.plain"),
     Case("a port that hangs up", lambda b: b.serving(lambda connection: None), "cluster.tls.failed"),
@@ -235,6 +241,12 @@ IDENTITY_CASES = [
         lambda b: unreviewed(b, b.config()),
         "cluster.identity.known",
         "as developer",
+    ),
+    Case(
+        "a web server that has nothing of it",
+        lambda b: b.between(lambda head: page(404, b"404 page not found", "text/plain")),
+        "cluster.identity.foreign",
+        "this is no API server",
     ),
     Case(
         "an API server that cannot say",

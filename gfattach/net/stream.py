@@ -9,10 +9,10 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
-from gfattach.cluster.wire.tls import Source, Tls
 from gfattach.core.deadline import Deadline
+from gfattach.net.tls_layer import Source, Tls
 
 #: Seconds that a connection that was closed is still read from, and what comes is thrown away. Closing a
 #: socket with unread bytes in it resets the connection, and the peer may lose what was just sent to it.
@@ -65,6 +65,8 @@ class Stream:
         self._closing = False
         self._closed = False
         self._waiting: list[Callable[[], None]] = []
+        #: Why OpenSSL refused the certificate that a second opinion accepted (`gfattach.tls.second_opinion`).
+        self.refusal: BaseException | None = None
 
     async def start_tls(self, context: ssl.SSLContext, name: str, deadline: Deadline) -> Tls:
         """Speak TLS from here on. Raises OSError (ssl.SSLError is one) and TimeoutError."""
@@ -92,9 +94,9 @@ class Stream:
         return bool(self._layers)
 
     @property
-    def certificate(self) -> Mapping[str, object]:
-        """The peer's certificate, as Python shows it; empty where there is none, or it was not verified."""
-        return self._layers[0].certificate if self._layers else {}
+    def layers(self) -> Sequence[Tls]:
+        """The layers of TLS, the innermost first."""
+        return self._layers
 
     # Reading.
 
@@ -132,7 +134,7 @@ class Stream:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody waits for what comes."""
+        """Whether a reader waits for what comes."""
         return self._reader is not None
 
     async def read(self, size: int = _SCRATCH) -> bytes:

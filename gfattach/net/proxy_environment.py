@@ -12,8 +12,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
 from gfattach.core.endpoint import is_localhost
+from gfattach.net.proxy import Proxy
+
+#: Ports of proxies that name none: curl's default is SOCKS's for all but https.
+_PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 def proxy_of(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
@@ -28,6 +33,24 @@ def proxy_of(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
 def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
     """The proxy that gfattach takes: curl's, and none for this machine itself."""
     return None if is_localhost(host) else proxy_of(scheme, host, environ)
+
+
+def proxy_towards(scheme: str, host: str, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy of `proxy_for`, read. Raises ValueError for one that cannot be used."""
+    text = proxy_for(scheme, host, environ)
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    kind = parts.scheme.lower()
+    if kind not in _PORTS or not parts.hostname:
+        raise ValueError("it is no http://, https:// or socks5h:// address")
+    return Proxy(
+        "socks5" if kind.startswith("socks5") else kind,
+        parts.hostname,
+        parts.port or _PORTS[kind],
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password or "") if parts.username else None,
+    )
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str:

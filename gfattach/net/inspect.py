@@ -17,11 +17,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gfattach.core.deadline import Deadline
+from gfattach.net.errors import DialError
+from gfattach.net.route import Route
+from gfattach.net.sniff import PREFACE, is_http2
 from gfattach.tls.certificate import Certificate, missing_issuer, read_der
-from gfattach.tls.context import blind
+from gfattach.tls.context import blind, chain_of
 from gfattach.tls.fault import Fault, NotConnectedError, fault_of, words_of
 from gfattach.tls.inspection import Inspection
-from gfattach.tls.route import Route
 
 #: Seconds that a handshake, and each question after it, may take.
 TALK_SECONDS = 4.0
@@ -29,8 +31,6 @@ TALK_SECONDS = 4.0
 #: Seconds that a server gets to say that it wants a client's certificate, once the handshake is over:
 #: with TLS 1.3 it says so only then.
 WORD_SECONDS = 1.0
-
-_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 #: The handshake message with which a server asks for a client's certificate (RFC 8446, 4.3.2).
 _CERTIFICATE_REQUEST = 13
@@ -45,7 +45,7 @@ def inspect(
     alpn: tuple[str, ...] = (),
     identified: bool = False,
 ) -> Inspection:
-    """Shake hands with the server that `way` leads to, as `context` verifies it for `name`.
+    """Shake hands with the server that `route` leads to, as `context` verifies it for `name`.
 
     `context` is used as it is and not changed: it holds whom to trust, the client's certificate
     (`identified` says that there is one) and the protocols on offer, which `alpn` repeats for the second
@@ -54,7 +54,7 @@ def inspect(
     unchecked = context.verify_mode is ssl.CERT_NONE
     seen = Inspection(name, offered=alpn, identified=identified, unchecked=unchecked)
     try:
-        return _try_out(route, seen, context, _HTTP2 if alpn[:1] == ("h2",) else _head(name), deadline)
+        return _try_out(route, seen, context, PREFACE if alpn[:1] == ("h2",) else _head(name), deadline)
     except OSError as error:  # ssl.SSLError is one
         fault = fault_of(error)
         seen = replace(
@@ -110,6 +110,8 @@ def look(route: Route, seen: Inspection, deadline: Deadline, alpn: tuple[str, ..
 def _session(route: Route, name: str, context: ssl.SSLContext, talk: Deadline) -> Iterator[ssl.SSLSocket]:
     try:
         connection = route(talk)
+    except DialError as error:
+        raise NotConnectedError(0, error.fact) from error
     except OSError as error:
         raise NotConnectedError(error.errno or 0, words_of(error)) from error
     with connection:
@@ -127,7 +129,7 @@ def _try_out(
     """
     shown, heard = _verified(route, seen, context, words, deadline)
     if heard == b"":
-        # Words of ours that are on their way make the reason of a refusal be lost: listen without one.
+        # Bytes of ours that are in flight make the reason of a refusal be lost: listen without one.
         with contextlib.suppress(NotConnectedError):
             shown, heard = _verified(route, seen, context, b"", deadline)
     if heard != b"":
@@ -175,19 +177,9 @@ def _shown(seen: Inspection, session: ssl.SSLSocket) -> Inspection:
 
 
 def _certificates(session: ssl.SSLSocket, kind: str) -> tuple[Certificate, ...]:
-    """The chain that the server sent, or the one that was verified, the server's own first.
-
-    Public from Python 3.13 on; before that there is the same on the object within, since 3.10.
-    """
-    within = getattr(session, "_sslobj", None)
-    getter = getattr(session, f"get_{kind}_chain", None) or getattr(within, f"get_{kind}_chain", None)
-    found: list[Any] = list(getter() or ()) if getter is not None else []
-    if not found and kind == "unverified":
-        found = [session.getpeercert(binary_form=True) or b""]
     chain = []
-    for item in found:
+    for der in chain_of(session, kind):
         with contextlib.suppress(ValueError):
-            der = item if isinstance(item, bytes) else ssl.PEM_cert_to_DER_cert(item.public_bytes())
             chain.append(read_der(der))
     return tuple(chain)
 
@@ -226,17 +218,16 @@ def _clock(session: ssl.SSLSocket, name: str, deadline: Deadline) -> datetime | 
 def _listen(route: Route, seen: Inspection, deadline: Deadline) -> Inspection:
     """What is spoken where no TLS is: asked in plain HTTP, in both its forms."""
     silent = seen.fault is Fault.SILENT
-    for words in (_head(seen.name), _HTTP2):
+    for words in (_head(seen.name), PREFACE):
         try:
             with contextlib.closing(route(deadline.within(TALK_SECONDS))) as connection:
                 first = _first_bytes(connection, words, deadline)
-        except OSError as error:
-            return replace(seen, fault=Fault.CLOSED, detail=words_of(error))
+        except (OSError, DialError) as error:
+            return replace(seen, fault=Fault.CLOSED, detail=words_of(OSError(str(error))))
         if first:
             line = first.partition(b"\r\n")[0][:80].decode("latin-1")
             shown = "".join(c if c.isprintable() else "." for c in line)
-            http2 = len(first) >= 9 and first[3] == 4 and first[5:9] == b"\0\0\0\0"
-            return replace(seen, fault=Fault.PLAINTEXT, sample="HTTP/2" if http2 else shown)
+            return replace(seen, fault=Fault.PLAINTEXT, sample="HTTP/2" if is_http2(first) else shown)
         silent = silent or first is None
     if silent:
         return replace(seen, fault=Fault.SILENT, detail="it takes connections and says nothing")

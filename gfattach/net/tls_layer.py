@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Iterable
 from typing import Protocol, cast
 
-from gfattach.cluster.wire import buffers
+from gfattach.net import buffers
+from gfattach.tls.context import chain_of
 
 #: Bytes of the longest record (RFC 8446, 5.2). As much less is read as the beginning of one may be
 #: waiting already, so that what comes out fits a buffer: otherwise every other read is of a few bytes.
@@ -48,6 +49,10 @@ class Tls:
     def certificate(self) -> dict[str, object]:
         """The peer's certificate, as Python shows it; empty where it was not verified."""
         return dict(self._tls.getpeercert() or {})
+
+    def chain(self, kind: str) -> tuple[bytes, ...]:
+        """The peer's chain (DER), its own certificate first: what it sent ("unverified"), or "verified"."""
+        return chain_of(self._tls, kind)
 
     def handshake(self) -> bool:
         """Go on with the handshake as far as that goes; True when it is done. Raises ssl.SSLError."""

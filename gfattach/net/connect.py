@@ -1,16 +1,21 @@
-"""A TCP connection to a name: its addresses, the first that answers, and why none does."""
+"""A TCP connection to a name, straight or by a proxy: its addresses, and the first that answers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from gfattach.cluster.wire.dial_errors import DialError
 from gfattach.core.deadline import Deadline
+from gfattach.net.errors import DialError, of_name, of_port, shown, tls_error
+from gfattach.net.proxy import Proxy, negotiate
+from gfattach.net.stream import Stream
+from gfattach.tls.context import trusting
+from gfattach.tls.purpose import Purpose
 
 #: Seconds after which the next address of a name is tried beside the one that has not answered
 #: (RFC 8305, "happy eyeballs").
@@ -20,45 +25,77 @@ _Address = tuple[int, int, int, str, Any]
 _T = TypeVar("_T")
 
 
-async def connect(host: str, port: int, deadline: Deadline, what: str = "") -> socket.socket:
-    """A connected socket that does not block; `what` names the thing in errors. Raises DialError."""
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    thing = f"{what}{shown}"
+async def connect(host: str, port: int, deadline: Deadline, *, proxy: bool = False) -> socket.socket:
+    """A connected socket that does not block; `proxy` says what is dialled. Raises DialError."""
     seconds = deadline.remaining()
     try:
         addresses = await _resolve(host, port, deadline)
     except TimeoutError:
         raise DialError(
-            "dns", f"no answer to the name {host} in {seconds:.3g} s", f"ask for it: getent hosts {host}"
+            "dns",
+            f"no answer to the name {host} in {round(seconds, 1):g} s",
+            f"look it up: getent hosts {host}",
         ) from None
     except (OSError, UnicodeError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise DialError(
-            "dns",
-            f"no address for {host}: {said[:1].lower()}{said[1:]}",
-            f"ask for it: getent hosts {host}",
-            "it may be a name of a VPN's or an office's own: see whether the VPN is up",
-        ) from None
+        raise of_name(host, error) from None
     try:
         return await _first(addresses, deadline)
-    except ConnectionRefusedError:
-        raise DialError(
-            "refused" if not what else "proxy-refused",
-            f"{thing} refused the connection: nothing listens there",
-            "the server is down, or its port is another one",
-        ) from None
-    except TimeoutError:
-        raise DialError(
-            "silent",
-            f"no answer from {thing} in {seconds:.3g} s",
-            "a VPN that is down looks like this, and a firewall that drops packets",
-        ) from None
     except OSError as error:
-        raise DialError(
-            "unreachable",
-            f"{thing} cannot be reached: {(error.strerror or str(error)).lower()}",
-            "see whether the network is up, and the VPN: ip route",
-        ) from None
+        raise of_port(host, port, error, seconds, proxy=proxy) from None
+
+
+async def through_proxy(
+    proxy: Proxy, host: str, port: int, deadline: Deadline, authorities: Iterable[bytes] = ()
+) -> Stream:
+    """A connection to `host`:`port` by `proxy`, ready for its first byte. Raises DialError.
+
+    A proxy that is spoken to in TLS may be signed by one of `authorities` (DER) as well as by one of the
+    platform's, as with kubectl (kubernetes/kubernetes#104779).
+    """
+    stream = Stream(await connect(proxy.host, proxy.port, deadline, proxy=True))
+    try:
+        if proxy.scheme == "https":
+            await stream.start_tls(_either(authorities), proxy.host, deadline)
+        await asyncio.wait_for(_drive(stream, proxy, host, port), deadline.remaining())
+        return stream
+    except BaseException as error:
+        stream.shut()
+        if isinstance(error, TimeoutError):
+            raise DialError(
+                "silent",
+                f"no answer from {proxy.name} to the request for {shown(host, port)} in time",
+                "the proxy is there; what is behind it does not answer: is it the right proxy?",
+            ) from None
+        if isinstance(error, EOFError):
+            raise DialError("proxy-failed", f"{proxy.name} closed the connection without an answer") from None
+        if isinstance(error, ssl.SSLError):
+            where = shown(proxy.host, proxy.port)
+            raise tls_error(error, where, proxy.host, purpose=Purpose.PROXY) from error
+        if isinstance(error, OSError):
+            said = (error.strerror or str(error)).lower()
+            raise DialError("proxy-failed", f"{proxy.name} failed: {said}") from None
+        raise
+
+
+async def _drive(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+    negotiation = negotiate(proxy, host, port)
+    answer = b""
+    with contextlib.suppress(StopIteration):
+        step = next(negotiation)
+        while True:
+            if isinstance(step, int):
+                answer = await stream.read_exactly(step)
+            else:
+                await stream.write(step)
+            step = negotiation.send(answer)
+
+
+def _either(authorities: Iterable[bytes]) -> ssl.SSLContext:
+    context = trusting()
+    for authority in authorities:
+        with contextlib.suppress(ssl.SSLError):
+            context.load_verify_locations(cadata=authority)
+    return context
 
 
 async def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
@@ -73,7 +110,7 @@ async def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
 
 
 async def _in_thread(work: Callable[[], _T], deadline: Deadline) -> _T:
-    """Run `work` in a thread that nobody waits for afterwards: a resolver can hang for a minute."""
+    """Run `work` in a thread that is not waited for afterwards: a resolver can hang for a minute."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
