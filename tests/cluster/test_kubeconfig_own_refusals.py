@@ -51,7 +51,7 @@ def by_a_pipe(room: Room) -> None:
 
     def feed() -> None:
         for _ in range(3):
-            with open(path, "wb") as pipe:
+            with path.open("wb") as pipe:
                 pipe.write(content)
             time.sleep(0.2)
 
