@@ -7,7 +7,7 @@ import sys
 
 
 def main(arguments: list[str]) -> int:
-    """Serve, and return the exit code; an error goes to standard output (`gfattach.core.background`).
+    """Serve, and return the exit code; an error goes to standard output (`gfattach.core.daemon.start`).
 
     The arguments are the directory, the lease in seconds, and the cluster's reference as JSON ("null": none).
     Standard input is a JSON object: variables of the environment that the process was not started with.
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
 
     from gfattach.agent.serve import ServeOptions, serve
     from gfattach.cluster.connection import ClusterRef
-    from gfattach.core.readiness import served
+    from gfattach.core.daemon.readiness import served
 
     gc.freeze()
     gc.enable()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import resource
 import signal
 from dataclasses import dataclass
@@ -22,17 +21,11 @@ from gfattach.agent.control.server import ControlServer
 from gfattach.agent.forward import listener
 from gfattach.agent.launch.supervisor import discard
 from gfattach.agent.model.log import LOG, log_to
-from gfattach.agent.model.state import (
-    AgentState,
-    clear_sockets,
-    make_socket_directory,
-    state_file,
-    write_state,
-)
+from gfattach.agent.model.state import AGENT, AgentState, clear_sockets, make_socket_directory
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core import files
-from gfattach.core.process import ProcessId
-from gfattach.core.readiness import tell_parent
+from gfattach.core.daemon.daemon import this_process
+from gfattach.core.daemon.readiness import tell_parent
 
 #: Seconds between looks at the records, the lease and the clock.
 TICK_SECONDS = 1.0
@@ -45,9 +38,6 @@ UNWANTED_SECONDS = 5.0
 
 #: Seconds that connections get to end by themselves.
 DRAIN_SECONDS = 0.3
-
-#: Seconds that a process which served the directory before gets to be gone.
-_TAKEOVER_SECONDS = 5.0
 
 #: Files and sockets that may be open at once, where the system allows it.
 _DESCRIPTORS = 8192
@@ -64,9 +54,7 @@ class ServeOptions:
 
 def serve(options: ServeOptions) -> None:
     """Serve until it is time to end. Raises AgentError, StorageError and OSError."""
-    os.umask(0o077)
-    files.make_private_directory(options.directory)
-    with files.locked(options.directory / "serving.lock", _TAKEOVER_SECONDS):
+    with AGENT.serving(options.directory):
         log_to(options.directory)
         _raise_limit()
         reason = asyncio.run(_serve(options))
@@ -89,12 +77,10 @@ async def _serve(options: ServeOptions) -> str:
         path = sockets / "control.sock"
         control = ControlServer(listener.bind_unix(path), Operations(holder, stop).by_name)
         holder.resume()
-        process = ProcessId.of(os.getpid())
-        assert process is not None
-        state = AgentState(process, path, options.ref)
-        write_state(options.directory, state)
-        tell_parent({"ready": True})
-        LOG.info("serving as process %d", process.pid)
+        state = AgentState(this_process(), path, options.ref)
+        AGENT.write_state(options.directory, state)
+        tell_parent({"ready": AGENT.write(state)})
+        LOG.info("serving as process %d", state.process.pid)
         reason = await _wait(holder, stop)
     finally:
         LOG.info("ending: %s", reason)
@@ -102,7 +88,7 @@ async def _serve(options: ServeOptions) -> str:
         if control is not None:
             await control.close()
         await holder.close(DRAIN_SECONDS)
-        files.remove(state_file(options.directory))
+        files.remove(AGENT.state_file(options.directory))
         clear_sockets(options.directory, sockets)
     return reason
 

@@ -15,6 +15,7 @@ from gfattach.attach.client.session import Session
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route import agents, forwards
+from gfattach.attach.route.identity import ClusterIdentity, identity_of
 from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
@@ -48,6 +49,11 @@ class Inspection:
         healthy = self.attachment is not None and not self.report.failed
         return ExitCode.GOOD if healthy else ExitCode.FAILED
 
+    @property
+    def cluster(self) -> ClusterIdentity | None:
+        """The cluster that the attachment goes into."""
+        return identity_of(None if self.attachment is None else self.attachment.cluster)
+
     def as_json(self) -> dict[str, Any]:
         """The command's part of the document."""
         record = self.attachment
@@ -64,6 +70,7 @@ class Inspection:
             "nix_conf": None if record.nix_conf is None else str(record.nix_conf),
             "agent": None if self.agent is None else self.agent.as_json(),
             "forwards": [] if self.agent is None else [each.as_json() for each in self.agent.forwards],
+            "cluster": None if self.cluster is None else self.cluster.as_json(),
             "last_proof": None if record.first_hit is None else dict(record.first_hit),
         }
 

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from gfattach.cli.streams import can_draw
 from gfattach.core.engine import Observer, Report, Run
 from gfattach.core.errors import ExitCode, GfattachError
 from gfattach.core.redact import redact
+from gfattach.core.terminal import standard_terminal
 
 OUTPUTS = ("text", "plain", "json", "github", "junit")
 
@@ -34,6 +36,8 @@ class Outcome:
 
 class _Closable(Observer, Protocol):
     def close(self) -> None: ...
+
+    def paused(self) -> AbstractContextManager[None]: ...
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,7 +78,7 @@ def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outc
     """
     end_as_interrupted()
     observer = _observer(output, verbose)
-    run = Run(observer, origin=process_origin())
+    run = Run(observer, origin=process_origin(), terminal=standard_terminal(observer.paused))
     outcome, error = Outcome(), None
     try:
         outcome = work(run)

@@ -52,7 +52,7 @@ class ClusterConnection:
     certificate has to be for. `authorization` is the header's whole value. `expires` is when the
     credential has to be resolved anew, None for never. `context`, `user` and `namespace` are names, for
     people; `insecure` says that the kubeconfig switches verification off, `identified` that `tls` shows a
-    certificate of the client's.
+    certificate of the client's, `renewable` that an exec plugin can hand out another credential.
     """
 
     host: str
@@ -69,6 +69,7 @@ class ClusterConnection:
     user: str = ""
     insecure: bool = False
     identified: bool = False
+    renewable: bool = False
 
     @property
     def authority(self) -> str:

@@ -207,7 +207,6 @@ ALSO: Mapping[ExitCode, tuple[str, ...]] = MappingProxyType(
             "cluster.kubeconfig.yaml",
             "cluster.rights.missing",
             "cluster.service.external",
-            "cluster.service.headless",
             "cluster.service.missing",
             "cluster.service.pods.none",
             "cluster.service.port",

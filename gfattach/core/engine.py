@@ -17,6 +17,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
 from gfattach.core.finding import Finding, Probe, Stage, Status, fail
 from gfattach.core.probe_runner import ask_all
+from gfattach.core.terminal import Terminal
 
 Subject = TypeVar("Subject")
 Made = TypeVar("Made")
@@ -126,6 +127,7 @@ class Run:
     `origin` is the moment, on `time.monotonic()`, from which the run's time counts: that of
     the process's start, when the caller knows it, so that start-up is accounted for too. `deadline` bounds
     the probes of all stages together, and `select` says which of a stage's probes are asked at all.
+    `terminal` is that of the run's user, for programs that may have to ask.
     """
 
     def __init__(
@@ -135,7 +137,9 @@ class Run:
         *,
         deadline: Deadline | None = None,
         select: Select | None = None,
+        terminal: Terminal | None = None,
     ) -> None:
+        self.terminal = terminal
         self.observer: Observer = observer or SilentObserver()
         self._deadline = deadline
         self._select = select

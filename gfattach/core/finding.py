@@ -110,7 +110,8 @@ class Probe(Generic[Subject]):
     `name` is dotted and unique (`cache.port`); `question` is what the checklist shows;
     `codes` names every code that `ask` can return, with its meaning (documentation is
     made from it, and the engine holds `ask` to it); `needs` are names of probes that must
-    not have failed or been skipped; `seconds` is the deadline.
+    not have failed or been skipped; `seconds` is the deadline, and `longer` says for which subjects it is
+    another: a person may be asked.
     """
 
     name: str
@@ -119,6 +120,11 @@ class Probe(Generic[Subject]):
     codes: Mapping[str, str]
     needs: tuple[str, ...] = ()
     seconds: float = PROBE_SECONDS
+    longer: Callable[[Subject], float] = lambda subject: 0.0
+
+    def seconds_for(self, subject: Subject) -> float:
+        """Seconds that it may take to ask `subject`."""
+        return max(self.seconds, self.longer(subject))
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,9 @@ def ask_all(
                 known[probe.name] = reason
                 yield probe, reason
                 continue
-            whole = deadline or Deadline.after(probe.seconds)
-            inquiry = Inquiry(subject, whole.within(probe.seconds), dict(known))
+            seconds = probe.seconds_for(subject)
+            whole = deadline or Deadline.after(seconds)
+            inquiry = Inquiry(subject, whole.within(seconds), dict(known))
             running[probe.name] = (probe, inquiry.deadline.at + GRACE_SECONDS)
             threading.Thread(
                 target=_ask, args=(probe, inquiry, answers), name=f"probe {probe.name}", daemon=True

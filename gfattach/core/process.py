@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import errno
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn, cast
 
 from gfattach.core.deadline import Deadline
 
@@ -28,6 +29,9 @@ OUTPUT_LIMIT = 4 * 1024 * 1024
 
 #: Seconds between asking a process to end and ending it.
 TERMINATE_SECONDS = 3.0
+
+#: Seconds between looks at a child that is watched.
+WATCH_SECONDS = 0.1
 
 #: Signals that Python ignores and that a program expects to end it.
 _IGNORED = ("SIGPIPE", "SIGXFSZ")
@@ -167,6 +171,74 @@ def run(
     return Completed(tuple(args), returncode, text[0], text[1], time.monotonic() - started)
 
 
+def run_watched(
+    args: Sequence[str],
+    deadline: Deadline,
+    silence: float,
+    watch: Callable[[bytes], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: bool = False,
+) -> Completed:
+    """Run `args` to its end, to `deadline`, or until it has said nothing on stderr for `silence` seconds.
+
+    `watch` is called with what comes on stderr as it comes, parts of lines too, and with b"" at least every
+    `WATCH_SECONDS`. With `stdin` the child has this process's own, and its session and group: only so can it
+    ask at the terminal. Raises OSError when the program cannot be started.
+    """
+    if _ended.is_set() and threading.current_thread() is not threading.main_thread():
+        raise InterruptedError(errno.EINTR, "the program is ending")
+    started = time.monotonic()
+    child = subprocess.Popen(
+        list(args),
+        stdin=None if stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=None if env is None else dict(env),
+        start_new_session=not stdin,
+    )
+    _running.add(child)
+    assert child.stdout is not None and child.stderr is not None
+    said = {child.stdout: bytearray(), child.stderr: bytearray()}
+    try:
+        heard, ended = started, 0.0
+        with selectors.DefaultSelector() as selector:
+            for stream in said:
+                selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select(WATCH_SECONDS):
+                    stream = cast("IO[bytes]", key.fileobj)
+                    data = os.read(stream.fileno(), 65536)
+                    if not data:
+                        selector.unregister(stream)
+                    elif len(said[stream]) < OUTPUT_LIMIT:
+                        said[stream] += data
+                    if data and stream is child.stderr:
+                        heard = time.monotonic()
+                        watch(data)
+                watch(b"")
+                now = time.monotonic()
+                if child.poll() is not None:
+                    # A grandchild may hold the pipes open: what was said is said by now.
+                    ended = ended or now
+                    if now - ended > 1.0:
+                        break
+                elif deadline.expired or now - heard > silence:
+                    break
+        late = child.poll() is None and (deadline.expired or time.monotonic() - heard > silence)
+        returncode = None if late else child.wait(max(0.0, deadline.remaining()) + 1.0)
+    except subprocess.TimeoutExpired:
+        returncode = None
+    finally:
+        if child.poll() is None:
+            _end_group(child)
+        _running.discard(child)
+        for stream in said:
+            stream.close()
+    texts = [bytes(content).decode("utf-8", "replace") for content in said.values()]
+    return Completed(tuple(args), returncode, texts[0], texts[1], time.monotonic() - started)
+
+
 def _drain(stream: subprocess._FILE, kept: bytearray, on_line: Callable[[str, float], None] | None) -> None:
     assert stream is not None and not isinstance(stream, int)
     for line in iter(lambda: stream.readline(65536), b""):
@@ -181,7 +253,10 @@ def _drain(stream: subprocess._FILE, kept: bytearray, on_line: Callable[[str, fl
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     for sign, seconds in ((signal.SIGTERM, TERMINATE_SECONDS), (signal.SIGKILL, TERMINATE_SECONDS)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, sign)
+            if os.getpgid(child.pid) == child.pid:
+                os.killpg(child.pid, sign)
+            else:  # it has the terminal, in this process's own group
+                child.send_signal(sign)
         try:
             child.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -84,6 +84,17 @@ def logout(text: str) -> bool:
     return index.forget(host)
 
 
+def refresh(context: Context) -> int:
+    """Drop what the credential plugins of kubeconfigs have handed out and is kept; how many answers there
+    were.
+
+    Raises StorageError.
+    """
+    from gfattach.cluster.kubeconfig.exec_cache import drop_all
+
+    return drop_all(context.environ)
+
+
 def status(context: Context) -> tuple[Kept, ...]:
     """Every host that has a token, each looked up in its store. Raises StorageError."""
     found = [_stored(entry) for _, entry in sorted(index.entries().items())]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from rich.console import Console
@@ -83,6 +84,18 @@ class LiveObserver:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Draw nothing meanwhile: another program has the terminal."""
+        live = self._live
+        if live is not None:
+            live.stop()
+        try:
+            yield
+        finally:
+            if live is not None and live is self._live:
+                live.start()
 
     def _show(self, doing: str = "") -> None:
         text = doing or next(iter(self._open.values()), "")

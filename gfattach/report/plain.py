@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
 from gfattach.core.engine import StageResult
@@ -23,6 +24,10 @@ class PlainObserver:
         self.stream = stream
         self.clean = clean
         self.verbose = verbose
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Nothing is drawn here while another program has the terminal."""
+        return nullcontext()
 
     def stage_started(self, name: str, title: str, reviews: Mapping[str, str]) -> None:
         """Nothing: the line comes when there is something to say."""

@@ -119,6 +119,8 @@ def discover(section: Section, services: Sequence[Service], namespace: str = NAM
         if fault:
             rejected.append(Rejected(_full_name(service), fault))
         else:
+            # A headless one stands for the same pods as another, as a rule, and is taken where there is none.
+            rank += len(kind.labels) + 2 if service.headless else 0
             fitting.append((rank, select_endpoint(section, service, None, reason)))
     if not fitting:
         return Discovery(None, tuple(rejected))
@@ -218,8 +220,6 @@ def _fault(service: Service) -> str:
         return "it is a remote executor, or belongs to one"
     if service.kind == "ExternalName":
         return f"it is an alias of {one_line(service.external_name)}, without pods to forward to"
-    if service.headless:
-        return "it is headless: it stands for pods one by one"
     if not service.selector:
         return "it selects no pods"
     return ""

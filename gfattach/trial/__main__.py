@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gfattach.core.readiness import served
+from gfattach.core.daemon.readiness import served
 from gfattach.trial.serve import ServeOptions, serve
 from gfattach.trial.state import DEFAULT_IDLE_HOURS, DEFAULT_MAX_BYTES
 

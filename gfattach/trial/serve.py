@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from gfattach.core import files
+from gfattach.core.daemon.daemon import this_process
+from gfattach.core.daemon.readiness import tell_parent
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.errors import UsageError
-from gfattach.core.process import ProcessId
-from gfattach.core.readiness import tell_parent
 from gfattach.trial.cache_server import CacheServer
 from gfattach.trial.nix_server import NixCacheServer
 from gfattach.trial.ports import LOOPBACK, PortError
 from gfattach.trial.state import (
     MIN_MAX_BYTES,
+    TRIAL,
     TrialState,
     log_file,
     remembered_port,
-    state_file,
     to_document,
     write_state,
 )
@@ -44,9 +44,6 @@ LOG_BYTES = 256 * 1024
 
 #: Seconds between looks at the state file, the log and the calls that run.
 TICK_SECONDS = 1.0
-
-#: Seconds that a process which served the directory before gets to be gone.
-TAKEOVER_SECONDS = 5.0
 
 Server = TypeVar("Server", CacheServer, NixCacheServer)
 
@@ -70,12 +67,11 @@ def serve(options: ServeOptions) -> None:
             f"the trial's Bazel cache cannot work with {options.max_bytes} bytes",
             f"give it {MIN_MAX_BYTES} bytes or more",
         )
-    files.make_private_directory(directory)
-    _log_to(log_file(directory))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with files.locked(directory / "serving.lock", TAKEOVER_SECONDS), contextlib.ExitStack() as running:
+    with TRIAL.serving(directory), contextlib.ExitStack() as running:
+        _log_to(log_file(directory))
         bazel = _start(
             lambda port: CacheServer(directory / "bazel", port, max_bytes=options.max_bytes),
             options.bazel_port,
@@ -90,13 +86,13 @@ def serve(options: ServeOptions) -> None:
         running.callback(nix.stop)
         state = _state(options, bazel, nix)
         write_state(directory, state)
-        ours = _file_identity(state_file(directory))
+        ours = _file_identity(TRIAL.state_file(directory))
         LOG.info("serving: bazel cache on port %d, nix cache on port %d", bazel.port, nix.port)
         tell_parent({"ready": to_document(state)})
         reason = _wait(options, bazel, nix, stop, ours)
         LOG.info("ending: %s", reason)
-        if _file_identity(state_file(directory)) == ours:
-            files.remove(state_file(directory))
+        if _file_identity(TRIAL.state_file(directory)) == ours:
+            files.remove(TRIAL.state_file(directory))
 
 
 def _start(make: Callable[[int], Server], asked: int | None, remembered: int | None) -> Server:
@@ -112,10 +108,8 @@ def _start(make: Callable[[int], Server], asked: int | None, remembered: int | N
 
 
 def _state(options: ServeOptions, bazel: CacheServer, nix: NixCacheServer) -> TrialState:
-    process = ProcessId.of(os.getpid())
-    assert process is not None
     return TrialState(
-        process=process,
+        process=this_process(),
         cache_endpoint=Endpoint("grpc", LOOPBACK, bazel.port),
         nix_endpoint=Endpoint("http", LOOPBACK, nix.port),
         public_key=nix.public_key,
@@ -134,7 +128,7 @@ def _wait(
 ) -> str:
     """Serve until there is a reason to end; the reason."""
     while not stop.wait(TICK_SECONDS):
-        if _file_identity(state_file(options.directory)) != ours:
+        if _file_identity(TRIAL.state_file(options.directory)) != ours:
             return "the state file is gone, or another process's"
         if time.monotonic() - max(bazel.activity.last_use, nix.last_use) > options.idle_hours * 3600:
             return f"no client used it for {options.idle_hours:g} hours"

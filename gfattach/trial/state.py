@@ -13,9 +13,11 @@ from typing import Any
 
 from gfattach import __version__
 from gfattach.core import files
+from gfattach.core.daemon.daemon import Daemon, identity, process_of
 from gfattach.core.endpoint import Endpoint
+from gfattach.core.errors import GfattachError
 from gfattach.core.process import ProcessId
-from gfattach.trial.ports import LOOPBACK
+from gfattach.trial.ports import LOOPBACK, PortError
 
 #: Bytes on disk that the Bazel cache may take unless it is told otherwise.
 DEFAULT_MAX_BYTES = 1024 * 1024 * 1024
@@ -48,21 +50,15 @@ class TrialState:
     version: str = __version__
 
 
-def state_file(directory: Path) -> Path:
-    """Where a trial in `directory` says that it runs. Without the file, it ends."""
-    return directory / "trial.json"
-
-
 def log_file(directory: Path) -> Path:
     """Where a trial in `directory` logs."""
-    return directory / "trial.log"
+    return TRIAL.log_file(directory)
 
 
 def to_document(state: TrialState) -> dict[str, Any]:
     """`state` as JSON."""
     return {
-        "pid": state.process.pid,
-        "born": state.process.born,
+        **identity(state),
         "bazel_port": state.cache_endpoint.port,
         "instance": INSTANCE,
         "nix_port": state.nix_endpoint.port,
@@ -70,7 +66,6 @@ def to_document(state: TrialState) -> dict[str, Any]:
         "probe_path": state.probe_path,
         "signed_path": state.signed_path,
         "max_bytes": state.max_bytes,
-        "version": state.version,
     }
 
 
@@ -78,7 +73,7 @@ def from_document(document: Any) -> TrialState | None:
     """The state that `document` describes; None when it is not one."""
     try:
         return TrialState(
-            process=ProcessId(int(document["pid"]), str(document["born"])),
+            process=process_of(document),
             cache_endpoint=Endpoint("grpc", LOOPBACK, int(document["bazel_port"])),
             nix_endpoint=Endpoint("http", LOOPBACK, int(document["nix_port"])),
             public_key=str(document["public_key"]),
@@ -87,13 +82,13 @@ def from_document(document: Any) -> TrialState | None:
             max_bytes=int(document["max_bytes"]),
             version=str(document["version"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def read_state(directory: Path) -> TrialState | None:
     """What is written there, whether or not it still runs; None for nothing, and for what is damaged."""
-    return from_document(_read(state_file(directory)))
+    return TRIAL.read_state(directory)
 
 
 def write_state(directory: Path, state: TrialState) -> None:
@@ -101,7 +96,7 @@ def write_state(directory: Path, state: TrialState) -> None:
     ports = {"bazel": state.cache_endpoint.port, "nix": state.nix_endpoint.port}
     if _read(_ports_file(directory)) != ports:
         files.write_json(_ports_file(directory), ports)
-    files.write_json(state_file(directory), to_document(state))
+    TRIAL.write_state(directory, state)
 
 
 def remembered_port(directory: Path, service: str) -> int | None:
@@ -121,3 +116,20 @@ def _read(path: Path) -> Any:
         return None if content is None else json.loads(content)
     except (ValueError, RecursionError):
         return None
+
+
+def _errors() -> dict[str, type[GfattachError]]:
+    return {"trial.port": PortError, "trial.port-in-use": PortError}
+
+
+#: The daemon that a trial is.
+TRIAL: Daemon[TrialState] = Daemon(
+    "trial",
+    "the embedded caches",
+    "were",
+    from_document,
+    to_document,
+    not_started=lambda fact, *hints: GfattachError(fact, *hints, code="trial.start"),
+    stuck=lambda fact, *hints: GfattachError(fact, *hints, code="trial.stuck"),
+    errors=_errors,
+)

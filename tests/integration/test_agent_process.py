@@ -18,7 +18,7 @@ from gfattach.agent.control.server import IDLE_SECONDS, REQUEST_BYTES
 from gfattach.agent.launch import supervisor
 from gfattach.agent.launch.client import AgentClient
 from gfattach.agent.model import log
-from gfattach.agent.model.state import log_file, read_state, state_file, to_document, write_state
+from gfattach.agent.model.state import AGENT, log_file, read_state, to_document
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError, GfattachError
 from gfattach.core.process import ProcessId
@@ -80,7 +80,7 @@ class TestLife:
         assert sockets(desk) == ["control.sock", "nix.sock"]
         assert supervisor.stop(desk.directory)
         assert sockets(desk) == []
-        assert not state_file(desk.directory).exists()
+        assert not AGENT.state_file(desk.directory).exists()
         assert desk.processes() == []
         assert not supervisor.stop(desk.directory)
         assert supervisor.find(desk.directory) is None
@@ -153,7 +153,7 @@ class TestLife:
     def test_one_of_another_version_is_replaced(self, desk):
         pid = desk.ensure().status(soon()).pid
         document = to_document(read_state(desk.directory)) | {"version": "0.0.1"}
-        state_file(desk.directory).write_text(json.dumps(document))
+        AGENT.state_file(desk.directory).write_text(json.dumps(document))
         assert desk.ensure().status(soon()).pid != pid
         assert len(desk.processes()) == 1
 
@@ -164,7 +164,7 @@ class TestLife:
         other = subprocess.Popen(["sleep", "30"])
         try:
             reused = type(state)(ProcessId(other.pid, "1"), state.control, None)
-            write_state(desk.directory, reused)
+            AGENT.write_state(desk.directory, reused)
             desk.ensure()
             supervisor.stop(desk.directory)
             assert other.poll() is None
@@ -175,7 +175,7 @@ class TestLife:
     @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"pid": "x"}'])
     def test_a_damaged_state_file_is_no_obstacle(self, desk, content):
         desk.directory.mkdir(parents=True)
-        state_file(desk.directory).write_bytes(content)
+        AGENT.state_file(desk.directory).write_bytes(content)
         (desk.directory / "registrations.json").write_bytes(content)
         assert desk.ensure().status(soon()).forwards == ()
 

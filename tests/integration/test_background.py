@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.core.background import begin
+from gfattach.core.daemon.start import begin
 from gfattach.core.deadline import Deadline
 from gfattach.core.process import ProcessId
 

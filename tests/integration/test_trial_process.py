@@ -19,7 +19,7 @@ from gfattach.reapi.digest import Digest
 from gfattach.trial import state as trial_state
 from gfattach.trial import supervisor
 from gfattach.trial.serve import LOG_BYTES, trim
-from gfattach.trial.state import log_file, state_file
+from gfattach.trial.state import TRIAL, log_file
 from tests.harness.caches.trial_clients import Client, blob_name, upload_name
 from tests.harness.caches.trial_processes import (
     READY_SECONDS,
@@ -69,7 +69,7 @@ class TestLife:
         put_and_get(first, b"kept")
         assert supervisor.stop(directory)
         assert not first.process.alive()
-        assert not state_file(directory).exists()
+        assert not TRIAL.state_file(directory).exists()
         assert supervisor.find(directory) is None
         assert not supervisor.stop(directory)
         again = start(directory)
@@ -84,7 +84,7 @@ class TestLife:
         killed = start(directory)
         os.kill(killed.process.pid, signal.SIGKILL)
         wait_for(lambda: not killed.process.alive())
-        assert state_file(directory).exists()
+        assert TRIAL.state_file(directory).exists()
         assert supervisor.find(directory) is None
         again = start(directory)
         assert again.process != killed.process
@@ -115,7 +115,7 @@ class TestLife:
         release.set()
         upload.join(READY_SECONDS)
         client.channel.close()
-        assert not state_file(directory).exists()
+        assert not TRIAL.state_file(directory).exists()
         assert "ending: asked to" in log_file(directory).read_text()
         assert list((directory / "bazel" / "tmp").iterdir()) == []
 
@@ -128,7 +128,7 @@ def _ignoring_errors(call, *args):
 class TestWhatEndsIt:
     def test_its_state_file_removed(self, directory):
         state = start(directory)
-        state_file(directory).unlink()
+        TRIAL.state_file(directory).unlink()
         wait_for(lambda: not state.process.alive())
 
     def test_its_directory_removed_and_it_does_not_come_back(self, directory):
@@ -140,7 +140,7 @@ class TestWhatEndsIt:
     def test_its_state_file_replaced_by_damage_and_a_start_takes_over(self, directory):
         state = start(directory)
         for damage in ("", "{", "[]", '{"pid": "x"}', json.dumps({"pid": 1})):
-            state_file(directory).write_text(damage)
+            TRIAL.state_file(directory).write_text(damage)
             assert supervisor.find(directory) is None
         again = start(directory)
         wait_for(lambda: not state.process.alive())
@@ -156,7 +156,7 @@ class TestWhatEndsIt:
         assert serving.returncode == 0
         assert "ready" in json.loads(out)
         assert "no client used it for 0.0003 hours" in log_file(directory).read_text()
-        assert not state_file(directory).exists()
+        assert not TRIAL.state_file(directory).exists()
 
 
 class TestStale:
@@ -166,10 +166,10 @@ class TestStale:
         supervisor.stop(directory)
         myself = ProcessId(os.getpid(), "1")
         stale = trial_state.to_document(state) | {"pid": myself.pid, "born": myself.born}
-        state_file(directory).write_text(json.dumps(stale))
+        TRIAL.state_file(directory).write_text(json.dumps(stale))
         assert supervisor.find(directory) is None
         assert not supervisor.stop(directory)
-        assert not state_file(directory).exists()
+        assert not TRIAL.state_file(directory).exists()
         assert start(directory).process.pid != os.getpid()
 
     def test_one_of_another_version_is_replaced(self, directory, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from gfattach.agent.upstream.session import ClusterSession
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.cluster.kubeconfig import resolve as resolving
+from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
 from gfattach.core.errors import ClusterError
 
 REFUSED = ClusterError("401", code="cluster.api.unauthorized")
@@ -23,8 +24,9 @@ class Resolver:
         self.calls = []
         self.answer = lambda: ClusterConnection("h", 6443, "ns")
 
-    def resolve(self, ref, deadline, environ=None, *, anew=False):
-        self.calls.append(anew)
+    def resolve(self, ref, deadline, environ=None, options=None):
+        self.calls.append(options.anew)
+        self.environ, self.handed = environ, options.handed
         return self.answer()
 
 
@@ -168,3 +170,90 @@ def test_a_slow_plugin_serves_whoever_comes_later(resolver, file):
 
     asyncio.run(run())
     assert len(resolver.calls) == 1
+
+
+FORBIDDEN = ClusterError("may not", code="cluster.forward.forbidden")
+
+
+def renewable(**options):
+    return ClusterConnection("h", 6443, "ns", renewable=True, **options)
+
+
+def test_a_right_that_is_missing_is_asked_for_once_more_with_a_fresh_credential(resolver, file):
+    async def run():
+        held = session(file)
+        resolver.answer = renewable
+        assert held.failed(await held.connection(), FORBIDDEN)
+        assert not held.failed(await held.connection(), FORBIDDEN)
+        assert not held.failed(await held.connection(), FORBIDDEN)
+
+    asyncio.run(run())
+    assert resolver.calls == [False, True]
+
+
+def test_a_credential_that_no_plugin_hands_out_is_not_asked_for_again_for_want_of_a_right(resolver, file):
+    async def run():
+        held = session(file)
+        assert not held.failed(await held.connection(), FORBIDDEN)
+
+    asyncio.run(run())
+    assert resolver.calls == [False]
+
+
+class TestAdopting:
+    """What a command has just used with success is what the agent uses from then on."""
+
+    @pytest.mark.parametrize("handed", [ExecCredential("t"), None])
+    def test_what_had_failed_is_forgotten_and_what_is_adopted_is_used_at_once(self, resolver, file, handed):
+        def fail():
+            raise ClusterError("exited with 254: expired", code="cluster.credential.plugin-failed")
+
+        async def run():
+            held = session(file)
+            resolver.answer = fail
+            for _ in range(3):
+                with pytest.raises(ClusterError):
+                    await held.connection()
+            held.adopt({"AWS_SESSION_TOKEN": "good"}, handed)
+            resolver.answer = lambda: ClusterConnection("h", 6443, "ns")
+            await held.connection()
+
+        asyncio.run(run())
+        assert resolver.calls == [False, False]
+        assert (resolver.environ, resolver.handed) == ({"AWS_SESSION_TOKEN": "good"}, handed)
+
+    def test_who_waits_for_a_plugin_of_the_environment_before_gets_what_the_new_one_comes_to(
+        self, resolver, file
+    ):
+        released = threading.Event()
+        good = ClusterConnection("good", 6443, "ns")
+
+        def slow():
+            assert released.wait(20)
+            return ClusterConnection("old", 6443, "ns")
+
+        async def run():
+            held = session(file)
+            resolver.answer = slow
+            waiting = asyncio.create_task(held.connection())
+            while not resolver.calls:
+                await asyncio.sleep(0.01)
+            resolver.answer = lambda: good
+            held.adopt({"A": "b"}, None)
+            assert await asyncio.wait_for(waiting, 20) is good
+            released.set()
+            await asyncio.sleep(0.1)
+            assert await held.connection() is good
+
+        asyncio.run(run())
+
+    def test_the_same_once_more_changes_nothing(self, resolver, file):
+        async def run():
+            held = session(file)
+            held.adopt({"A": "b"}, ExecCredential("t"))
+            first = await held.connection()
+            held.adopt({"A": "b"}, ExecCredential("t"))
+            assert await held.connection() is first
+
+        asyncio.run(run())
+        assert len(resolver.calls) == 1

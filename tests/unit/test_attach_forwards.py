@@ -2,7 +2,7 @@
 
 import os
 
-from gfattach.agent.model.state import AgentState, write_state
+from gfattach.agent.model.state import AGENT, AgentState
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route import forwards
 from gfattach.core.process import ProcessId
@@ -12,9 +12,9 @@ def test_an_agent_that_runs_and_is_silent_is_not_said_to_have_ended(tmp_path):
     record = Attachment.begin("forward", agent=tmp_path)
     assert forwards.findings(record, None)["agent"].code == "agent.ended"
     own = ProcessId.of(os.getpid())
-    write_state(tmp_path, AgentState(own, tmp_path / "control.sock", None))
+    AGENT.write_state(tmp_path, AgentState(own, tmp_path / "control.sock", None))
     found = forwards.findings(record, None)["agent"]
     assert (found.code, found.failed, found.hints) == ("agent.hung", True, ("replace it: gfattach up",))
     assert found.seen == f"process {own.pid} holds the forwards and does not answer"
-    write_state(tmp_path, AgentState(ProcessId(own.pid, "another's"), tmp_path / "control.sock", None))
+    AGENT.write_state(tmp_path, AgentState(ProcessId(own.pid, "another's"), tmp_path / "control.sock", None))
     assert forwards.findings(record, None)["agent"].code == "agent.ended"

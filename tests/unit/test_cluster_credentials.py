@@ -1,8 +1,10 @@
 """Who we are to an API server: tokens, passwords, certificates, impersonation; and whom TLS trusts."""
 
 import base64
+import json
 import ssl
 import tempfile
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -229,3 +231,63 @@ class TestTrust:
         error = refusal(tmp_path / "c", cluster=cluster)
         assert error.code == "cluster.kubeconfig.authority"
         assert "'c'" in error.fact
+
+
+def id_token(**claims):
+    """A JWT of these claims, as an issuer would sign it."""
+    parts = [{"alg": "RS256"}, {"iss": "https://issuer.example", "sub": "jo"} | claims]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "c2lnbmF0dXJl"])
+
+
+def oidc(token, **more):
+    """As IBM Cloud and others write it."""
+    config = {
+        "client-id": "kube",
+        "client-secret": "kube",
+        "id-token": token,
+        "idp-issuer-url": "https://issuer.example",
+        "refresh-token": "r",
+    }
+    config = {name: value for name, value in (config | more).items() if value is not None}
+    return {"auth-provider": {"name": "oidc", "config": config}}
+
+
+class TestAuthProviders:
+    """kubectl shows the id-token of an auth-provider oidc while it holds."""
+
+    @pytest.mark.parametrize("more", [{}, {"refresh-token": None}, {"client-secret": None}, {"extra": "x"}])
+    @pytest.mark.parametrize("seconds", [60, 3600.5])
+    def test_a_token_that_holds_is_shown_until_it_expires(self, tmp_path, seconds, more):
+        token = id_token(exp=time.time() + seconds)
+        found = resolved(kubeconfig(tmp_path / "c", oidc(token, **more)))
+        assert found.authorization == f"Bearer {token}"
+        assert abs(found.expires.timestamp() - time.time() - seconds) < 30
+
+    def test_a_token_beside_it_comes_first(self, tmp_path):
+        found = resolved(kubeconfig(tmp_path / "c", oidc(id_token(exp=1)) | {"token": "t"}))
+        assert found.authorization == "Bearer t"
+
+    @pytest.mark.parametrize(
+        ("entry", "says"),
+        [
+            (oidc(id_token(exp=1)), "expired on 1970-01-01"),
+            (oidc(id_token()), "whose id-token is none"),
+            (oidc(id_token(exp="soon")), "whose id-token is none"),
+            (oidc("a.b.c"), "whose id-token is none"),
+            (oidc("opaque"), "whose id-token is none"),
+            (oidc(None), "without id-token"),
+            (oidc(id_token(exp=1), **{"client-id": None}), "without client-id"),
+            (oidc(id_token(exp=1), **{"idp-issuer-url": None}), "without idp-issuer-url"),
+            (
+                {"auth-provider": {"name": "gcp", "config": {"access-token": "x"}}},
+                "'gcp', which is not spoken",
+            ),
+            ({"auth-provider": {"name": "azure"}}, "'azure', which is not spoken"),
+        ],
+    )
+    def test_what_is_no_longer_good_says_what_replaces_it(self, tmp_path, entry, says):
+        error = refusal(tmp_path / "c", entry)
+        assert error.code == "cluster.credential.auth-provider"
+        assert says in error.fact
+        assert "exec plugin" in error.hints[-1]

@@ -129,7 +129,7 @@ class TestHowItFails:
         error = refusal(resolved, kubeconfig(tmp_path / "c", entry))
         assert error.code == "cluster.credential.plugin-missing"
         assert error.fact == "the credential plugin 'no-such-plugin' is not on PATH"
-        assert error.hints == ("get it:", "[31m  apt install it")
+        assert error.hints == ("get it:", "apt install it")
 
     def test_a_program_in_the_current_directory_is_not_taken_for_one_on_path(self, tmp_path, monkeypatch):
         plugin(tmp_path / "login", exec_credential(token="t"))
@@ -151,18 +151,44 @@ class TestHowItFails:
     def test_an_exit_code_with_what_it_said(self, ask):
         error = refusal(ask, "echo please log in >&2; echo password=hunter2hunter2 >&2; exit 3")
         assert error.code == "cluster.credential.plugin-failed"
-        assert error.fact.endswith("exited with 3")
-        assert error.hints[0] == "it said: please log in"
+        assert error.fact.endswith("exited with 3: password=***")
+        assert error.hints[0] == "it said before: please log in"
         assert "hunter2" not in str(error.hints)
         assert error.hints[-1].endswith("kubectl auth whoami")
+
+    @pytest.mark.parametrize(
+        ("said", "shown"),
+        [
+            (r"\033[31mnot logged in:\033[0m run x login", "not logged in: run x login"),
+            (r"\033]8;;https://x.example\033\\log in\033]8;;\033\\", "log in"),
+            (r"\033[1;38;5;9mError\033(B\033[m no session", "Error no session"),
+            (r"\033]0;title\007expired", "expired"),
+            (r"10%%\r100%%\tof\bit", "100% of it"),
+        ],
+    )
+    def test_its_words_are_in_the_sentence_without_colours(self, ask, said, shown):
+        error = refusal(ask, f"printf '{said}\\n' >&2; exit 254")
+        assert error.fact.endswith(f"exited with 254: {shown}")
+
+    @pytest.mark.parametrize("told", ["0.3", "1e-1", "0.30"])
+    def test_silence_ends_with_the_seconds_that_were_told(self, ask, told):
+        error = refusal(ask, "exec sleep 600", seconds=60, environ={"GFATTACH_PLUGIN_SECONDS": told})
+        assert error.code == "cluster.credential.plugin-silent"
+
+    @pytest.mark.parametrize("told", ["", "soon", "-1", "nan"])
+    def test_no_number_of_seconds_tells_nothing(self, ask, monkeypatch, told):
+        monkeypatch.setattr(exec_plugin, "PLUGIN_SECONDS", 0.3)
+        error = refusal(ask, "exec sleep 600", seconds=60, environ={"GFATTACH_PLUGIN_SECONDS": told})
+        assert error.code == "cluster.credential.plugin-silent"
 
     def test_silence_ends_with_the_callers_deadline_and_so_does_the_program(self, ask, tmp_path):
         before = time.monotonic()
         error = refusal(ask, f"echo $$ > {tmp_path}/pid; echo waiting >&2; exec sleep 600", seconds=2.0)
         assert time.monotonic() - before < budget(5)
         assert error.code == "cluster.credential.plugin-silent"
-        assert "it said: waiting" in error.hints
-        assert error.hints[-1].endswith("kubectl auth whoami")
+        assert error.fact.endswith(" s: waiting")
+        assert error.hints[-2].endswith("kubectl auth whoami")
+        assert error.hints[-1] == "give it longer: GFATTACH_PLUGIN_SECONDS=SECONDS"
         pid = int((tmp_path / "pid").read_text())
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -283,15 +309,50 @@ class TestUsingItAgain:
         ask(script, cluster={"server": "https://other.example"})
         assert runs() == 4
 
+    @pytest.mark.parametrize(
+        "variable",
+        [
+            "AWS_PROFILE",
+            "AWS_SESSION_TOKEN",
+            "CLOUDSDK_ACTIVE_CONFIG_NAME",
+            "AZURE_CONFIG_DIR",
+            "KUBELOGIN_USER",
+        ],
+    )
+    def test_another_value_of_a_variable_that_it_may_read_is_another_account(self, ask, tmp_path, variable):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
+        ask(script, environ={variable: "one"})
+        ask(script, environ={variable: "two"})
+        ask(script)
+        assert runs() == 3
+        ask(script, environ={variable: "one"})
+        assert runs() == 3
+
+    @pytest.mark.parametrize("variable", ["PWD", "SHLVL", "TERM", "SSH_TTY", "BASH_FUNC_which%%"])
+    def test_another_shell_of_the_same_user_is_the_same_account(self, ask, tmp_path, variable):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
+        ask(script, environ={variable: "one"})
+        ask(script, environ={variable: "two"})
+        assert runs() == 1
+
+    def test_what_is_kept_can_be_dropped(self, ask, tmp_path):
+        script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
+        ask(script)
+        assert exec_credentials.drop_all({"XDG_RUNTIME_DIR": f"{tmp_path}/run"}) == 1
+        assert list((tmp_path / "run").rglob("*.json")) == []
+        ask(script)
+        assert runs() == 2
+
     def test_after_a_refusal_it_is_run_anew(self, ask, tmp_path):
         from gfattach.cluster.connection import ClusterRef
+        from gfattach.cluster.kubeconfig.credentials import ExecOptions
         from gfattach.cluster.kubeconfig.resolve import resolve
         from gfattach.core.deadline import Deadline
 
         script, runs = counting(tmp_path, token="t", expirationTimestamp=in_seconds(3600))
         ask(script)
         environ = {"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": f"{tmp_path}/run"}
-        resolve(ClusterRef((tmp_path / "config",)), Deadline.after(5), environ, anew=True)
+        resolve(ClusterRef((tmp_path / "config",)), Deadline.after(5), environ, ExecOptions(anew=True))
         assert runs() == 2
 
     @pytest.mark.parametrize("spoil", ["open to others", "garbage"])

@@ -87,6 +87,43 @@ class TestInAPod:
         (tmp_path / "empty").touch()
         assert find_files(ClusterRef(), {**ENVIRON, "KUBECONFIG": f"{tmp_path}/empty"}) == ()
 
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "# to be filled\n",
+            "---\n",
+            "null\n",
+            "{}",
+            "clusters: []\n",
+            "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\n",
+            'apiVersion: v1\nkind: Config\npreferences: {}\ncurrent-context: ""\n',
+            "users: [{name: u, user: {token: t}}]\n",
+            "clusters: [{name: c, cluster: {server: 'https://c'}}]\n"
+            "contexts: [{name: c, context: {cluster: c}}]\n",
+        ],
+    )
+    @pytest.mark.parametrize("named", [True, False], ids=["by hand", "by KUBECONFIG"])
+    def test_a_kubeconfig_in_which_nothing_is_current_gives_way_to_it(
+        self, account, tmp_path, content, named
+    ):
+        file = tmp_path / "config"
+        file.write_text(content)
+        ref = ClusterRef((file,) if named else None)
+        environ = ENVIRON if named else {**ENVIRON, "KUBECONFIG": str(file)}
+        assert resolve(ref, Deadline.after(5), environ).authorization == "Bearer pod-token"
+        # As the agent asks, which knows the context by its name.
+        assert find_files(ClusterRef(ref.kubeconfigs, in_cluster.NAME), environ) == ()
+
+    @pytest.mark.parametrize(
+        ("content", "context"),
+        [("a: [", None), ("kind: Pod", None), ("current-context: gone", None), ("clusters: []", "other")],
+        ids=["no YAML", "another kind", "a context that is gone", "a context that is asked for"],
+    )
+    def test_what_is_wrong_with_a_kubeconfig_is_not_hidden_by_it(self, account, tmp_path, content, context):
+        (tmp_path / "config").write_text(content)
+        environ = {**ENVIRON, "KUBECONFIG": f"{tmp_path}/config"}
+        refusal(lambda: resolve(ClusterRef(None, context), Deadline.after(5), environ))
+
     def test_a_kubeconfig_comes_first(self, account, tmp_path):
         file = kubeconfig(tmp_path / "config")
         assert find_files(ClusterRef(), {**ENVIRON, "KUBECONFIG": str(file)}) == (file,)

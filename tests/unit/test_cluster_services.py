@@ -104,6 +104,12 @@ def test_the_number_in_the_pod_is_no_number_of_the_service():
     assert "has no port '8080': it has grpc (9092), http (80)" in caught.value.fact
 
 
+@pytest.mark.parametrize("ip", ["None", "", "10.0.0.7", "fd00::7"])
+def test_a_service_with_or_without_an_address_of_its_own_has_pods_to_forward_to(ip):
+    """kubectl port-forward asks for no address either."""
+    assert select_port(service(clusterIP=ip), "grpc").target == "grpc"
+
+
 @pytest.mark.parametrize(
     ("spec", "code", "said"),
     [
@@ -112,7 +118,6 @@ def test_the_number_in_the_pod_is_no_number_of_the_service():
             "cluster.service.external",
             "an alias of cache.example",
         ),
-        ({"clusterIP": "None"}, "cluster.service.headless", "is headless"),
         ({"selector": None}, "cluster.service.selectorless", "has no selector"),
         ({"ports": None}, "cluster.service.port", "has no port 'grpc': it has none"),
     ],
@@ -373,3 +378,40 @@ def test_what_the_cluster_says_is_one_short_line_harmless_to_a_terminal(said):
     line = one_line(said)
     assert len(line) <= MESSAGE_LIMIT and (line.isprintable() or not line)
     json.dumps(line)
+
+
+# pods that are over
+
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+LEFT_OVER = {
+    "evicted": EVICTED,
+    "on a node that was shut down": {"phase": "Failed", "reason": "Terminated", "message": "node shutdown"},
+    "of a node without room": {"phase": "Failed", "reason": "OutOfcpu"},
+    "preempted": {"phase": "Failed", "reason": "Preempting"},
+    "completed": {"phase": "Succeeded"},
+}
+
+
+def fact_of(*pods, total=0):
+    return none_ready(service(), select_port(service(), "grpc"), pods, total).fact
+
+
+@pytest.mark.parametrize("left", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_a_pod_that_is_over_is_no_cause_beside_one_that_crashes_now(left):
+    said = fact_of(pod("old-1", **left), pod("old-2", **left), pod("now", states=[CRASHING]))
+    assert said.startswith("0 of 1 pods ready behind nix-cache/bazel-cache: CrashLoopBackOff")
+
+
+@pytest.mark.parametrize("left", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_a_pod_that_is_over_is_no_candidate_and_is_not_counted(left):
+    port = select_port(service(), "grpc")
+    found = from_pods(port, [pod("old", ready=True, **left), pod("now", ready=True)])
+    assert ([each.name for each in found.ready], found.total) == (["now"], 1)
+    assert worst([pod("old", **left), pod("now", ready=True)]) is None
+
+
+def test_where_all_are_over_that_is_said_with_why():
+    said = fact_of(pod("old-1", **EVICTED), pod("old-2", phase="Succeeded"))
+    assert said.startswith(
+        "0 of 0 pods ready behind nix-cache/bazel-cache; 2 with its labels are over: old-1: Ev"
+    )

@@ -89,7 +89,6 @@ def test_a_label_goes_before_a_name_before_a_port():
     [
         (service("bazel-cache", "attic-cache-dev"), "attic-cache-dev is a service that was given up"),
         (service("bazel-cache", "attic-cache"), "is that of older documents; name it if it is meant"),
-        (service("bazel-cache", headless=True), "headless"),
         (service("bazel-cache", kind="ExternalName"), "an alias of elsewhere.example"),
         (service("bazel-cache", selects=False), "it selects no pods"),
         (
@@ -120,6 +119,20 @@ def test_a_headless_twin_does_not_make_a_choice_ambiguous():
     assert (
         discover("cache", [twin, service("bazel-cache", labels=BAZEL)]).chosen.service.name == "bazel-cache"
     )
+
+
+@pytest.mark.parametrize(
+    "alone",
+    [
+        service("bazel-cache", headless=True),
+        service("cache-pods", labels=BAZEL, headless=True),
+        service("anything", ports={"grpc": 9092}, headless=True),
+    ],
+    ids=["by its name", "by its label", "by its port"],
+)
+def test_a_headless_service_alone_is_taken(alone):
+    found = discover("cache", [alone, EXECUTOR])
+    assert found.chosen.service.name == alone.name
 
 
 def test_of_two_that_fit_alike_the_one_in_the_sites_own_namespace_is_taken():

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from gfattach import __version__
 from gfattach.agent.forward.forward import Forward
 from gfattach.agent.forward.ports import Ports
 from gfattach.agent.guard import fragment as guard
 from gfattach.agent.guard.watchdog import Watchdog
+from gfattach.agent.launch.environment import replace_variables
 from gfattach.agent.model import log
 from gfattach.agent.model.log import LOG
 from gfattach.agent.model.registry import Registry, record_is_missing
@@ -115,10 +117,36 @@ class Holder:
             records=tuple(item.record for item in self._registry.registrations),
         )
 
-    async def settled(self, names: Collection[str], states: Collection[str]) -> None:
-        """Wait until each forward of these `names` is in one of these `states`."""
-        while any(e.state not in states for name, e in self._forwards.items() if name in names):
+    async def settled(self, names: Collection[str], states: Collection[str], *, anew: bool) -> None:
+        """Wait until each forward of these `names` is in one of these `states`; `anew` lets only an answer
+        count that was asked for after this.
+        """
+        wanted = {name: each.asked_after_now for name, each in self._forwards.items() if name in names}
+        for name in wanted if anew else ():
+            self._forwards[name].recheck()
+        while any(
+            each.state not in states or (anew and each.answered < wanted[name])
+            for name, each in self._forwards.items()
+            if name in wanted
+        ):
             await self._change.wait()
+
+    def adopt(self, environ: Mapping[str, str], handed: Mapping[str, Any] | None) -> None:
+        """Go by `environ`, and by the exec credential `handed` (as JSON), from now on, and so does a
+        watchdog.
+
+        Raises KeyError, TypeError, AttributeError and ValueError for a credential that is none.
+        """
+        credential = None
+        if handed is not None:
+            from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
+
+            credential = ExecCredential.from_json(handed)
+        if replace_variables(environ):
+            self._watchdog.dismiss()
+            self.guard_on()
+        if self._session is not None:
+            self._session.adopt(dict(os.environ), credential)
 
     async def register(self, registration: Registration) -> tuple[ForwardStatus, ...]:
         """Have `registration` in place of what its record had; its forwards. Raises AgentError, StorageError,
@@ -182,7 +210,7 @@ class Holder:
             with self._ports.together():
                 for spec in registration.forwards:
                     if spec.name not in self._forwards:
-                        forward = Forward(spec, self._route(spec), self._changed)
+                        forward = Forward(spec, self._route(spec), self._changed, self._tell_of_change)
                         forward.listen(self._sockets, self._ports)
                         opened.append(forward)
         except BaseException:

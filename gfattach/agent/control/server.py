@@ -15,6 +15,7 @@ from typing import Any
 from gfattach.agent.forward import listener
 from gfattach.agent.forward.listener import Listener
 from gfattach.agent.model.log import LOG
+from gfattach.core.daemon.readiness import error_document
 from gfattach.core.errors import AgentError, GfattachError
 
 VERSION = 1
@@ -92,11 +93,11 @@ class ControlServer:
         try:
             return {"ok": True, "result": await self._perform(line)}
         except GfattachError as error:
-            return {"ok": False, "error": _said(error)}
+            return {"ok": False, "error": error_document(error)}
         except Exception as error:
             LOG.exception("a request ended with a defect")
             failure = AgentError(f"the agent met a defect: {type(error).__name__}", code="agent.defect")
-            return {"ok": False, "error": _said(failure)}
+            return {"ok": False, "error": error_document(failure)}
 
     async def _perform(self, line: bytes) -> dict[str, Any]:
         try:
@@ -114,7 +115,3 @@ class ControlServer:
             return await operation(request)
         except (KeyError, TypeError, ValueError) as error:
             raise AgentError(f"the request cannot be read: {error}", code="agent.request") from error
-
-
-def _said(error: GfattachError) -> dict[str, Any]:
-    return {"code": error.code, "fact": error.fact, "hints": list(error.hints), "exit": int(error.exit_code)}

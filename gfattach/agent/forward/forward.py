@@ -47,13 +47,20 @@ _HASTE_SECONDS = 0.1
 class Forward:
     """Made by `Forward(...)`, listening after `listen`, alive between `start` and `close`.
 
-    `changed` is called after each change between up and down.
+    `changed` is called after each change between up and down, `asked` after each question about its health.
     """
 
-    def __init__(self, spec: ForwardSpec, upstream: Upstream, changed: Callable[[Forward], None]) -> None:
+    def __init__(
+        self,
+        spec: ForwardSpec,
+        upstream: Upstream,
+        changed: Callable[[Forward], None],
+        asked: Callable[[], None] = lambda: None,
+    ) -> None:
         self.spec = spec
         self._upstream = upstream
         self._changed = changed
+        self._asked = asked
         self._check = HealthCheck(
             spec.health,
             upstream.authority,
@@ -118,6 +125,16 @@ class Forward:
     def last_use(self) -> float:
         """When a client came or went for the last time, on `time.monotonic()`."""
         return self._clients.last_use
+
+    @property
+    def answered(self) -> int:
+        """The number of the last question about its health that was answered."""
+        return self._answered
+
+    @property
+    def asked_after_now(self) -> int:
+        """The number of the next question: one that is being asked was begun before."""
+        return self._begun + 1
 
     def stop_listening(self) -> None:
         """Take no more connections."""
@@ -243,6 +260,7 @@ class Forward:
             self._answered = self._begun
             self._verdict.set()
             self._verdict = asyncio.Event()
+            self._asked()
             pause = (
                 health.INTERVAL_SECONDS[self.spec.health.kind] if self.state == "up" else health.DOWN_SECONDS
             )

@@ -23,9 +23,8 @@ from gfattach.agent.guard import fragment as guard
 from gfattach.agent.launch.environment import at_once, kept_back
 from gfattach.agent.model.log import LOG, log_to
 from gfattach.agent.model.registry import Registry
-from gfattach.agent.model.state import read_state
+from gfattach.agent.model.state import AGENT
 from gfattach.cluster.connection import ClusterRef
-from gfattach.core import files
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
 
@@ -136,8 +135,8 @@ def _start_again(directory: Path, pid: int, lease_seconds: float, ref: ClusterRe
     from gfattach.agent.launch import supervisor
 
     deadline = Deadline.after(START_SECONDS)
-    with files.locked(directory / "start.lock", deadline.remaining()):
-        state = read_state(directory)
+    with AGENT.turn(directory, deadline):
+        state = AGENT.read_state(directory)
     if state is not None and state.process.pid == pid:
         supervisor.ensure(directory, ref, lease_seconds=lease_seconds, deadline=deadline)
 

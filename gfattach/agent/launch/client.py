@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any, TypeVar
 
 from gfattach.agent.model.spec import Registration
 from gfattach.agent.model.status import AgentStatus, ForwardStatus, State
+from gfattach.core.daemon.readiness import error_of
 from gfattach.core.deadline import Deadline
-from gfattach.core.errors import AgentError, ExitCode, GfattachError, StorageError
+from gfattach.core.errors import AgentError
 
 _VERSION = 1
 
 Answer = TypeVar("Answer")
+
+#: Characters of an environment that go in one request.
+_PIECE_CHARACTERS = 64 * 1024
 
 #: Bytes of an answer.
 _ANSWER_BYTES = 4 * 1024 * 1024
@@ -35,14 +40,34 @@ class AgentClient:
         """How the agent and its forwards are."""
         return _read(AgentStatus.from_json, self._ask(deadline, "status"))
 
+    def adopt(
+        self, environ: Mapping[str, str], credential: Mapping[str, Any] | None, deadline: Deadline
+    ) -> None:
+        """Have the agent go by this environment, and by what an exec plugin has handed out here (its JSON,
+        None for nothing), from now on.
+        """
+        text = json.dumps({"environ": dict(environ), "credential": credential})
+        pieces = [text[at : at + _PIECE_CHARACTERS] for at in range(0, len(text), _PIECE_CHARACTERS)]
+        transfer = os.urandom(8).hex()
+        for number, piece in enumerate(pieces, 1):
+            last = number == len(pieces)
+            self._ask(deadline, "adopt", transfer=transfer, piece=piece, last=last)
+
     def awaited(
-        self, names: Collection[str], states: Collection[State], seconds: float, deadline: Deadline
+        self,
+        names: Collection[str],
+        states: Collection[State],
+        seconds: float,
+        deadline: Deadline,
+        *,
+        anew: bool = False,
     ) -> AgentStatus:
-        """As `status`, once each of the forwards `names` is in one of `states`, or after `seconds`.
+        """As `status`, once each of the forwards `names` is in one of `states`, or after `seconds`; `anew`
+        lets only an answer count that was asked for after this.
 
         One that is not held is not waited for. `deadline` is for the answer, and has to be later than that.
         """
-        asked = {"names": list(names), "states": list(states), "seconds": seconds}
+        asked = {"names": list(names), "states": list(states), "seconds": seconds, "anew": anew}
         return _read(AgentStatus.from_json, self._ask(deadline, "await", **asked))
 
     def register(self, registration: Registration, deadline: Deadline) -> tuple[ForwardStatus, ...]:
@@ -92,16 +117,9 @@ class AgentClient:
             if answer["ok"] is True:
                 result: dict[str, Any] = answer["result"]
                 return result
-            raise typed(answer["error"])
+            raise error_of(answer["error"], AgentError)
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable() from error
-
-
-def typed(said: Mapping[str, Any]) -> GfattachError:
-    """The error that an agent met, as it would have been raised here."""
-    storage = said["code"] == StorageError.default_code or said["exit"] == ExitCode.USAGE
-    kind: type[GfattachError] = StorageError if storage else AgentError
-    return kind(str(said["fact"]), *map(str, said["hints"]), code=str(said["code"]))
 
 
 def _line(connection: socket.socket, deadline: Deadline) -> bytes:

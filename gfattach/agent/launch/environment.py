@@ -9,10 +9,10 @@ system shows of it.
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from gfattach.cluster.connection import ClusterRef
-from gfattach.core.background import environment
+from gfattach.core.daemon.start import environment
 
 #: Where proxies are.
 _PROXIES = {
@@ -52,6 +52,7 @@ _PASSED_ON_PREFIXES = ("XDG_",)
 
 #: What the agent has of its own. One arena: threads, which are few and short, would each reserve memory.
 _OWN = {"MALLOC_ARENA_MAX": "1"}
+_OWN_NAMES = frozenset(("PYTHONPATH", "PYTHONUTF8", *_OWN))
 
 
 def at_once(withheld: Container[str]) -> dict[str, str]:
@@ -77,8 +78,30 @@ def later(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
 
 def kept_back() -> dict[str, str]:
     """The variables of this process that no agent is started with."""
-    own = {"PYTHONPATH", "PYTHONUTF8", *_OWN}
-    return {name: value for name, value in os.environ.items() if not _passed_on(name) and name not in own}
+    return {
+        name: value for name, value in os.environ.items() if not _passed_on(name) and name not in _OWN_NAMES
+    }
+
+
+def handed_over(ref: ClusterRef | None, withheld: Container[str]) -> dict[str, str]:
+    """All that an agent of the cluster `ref` is to have of this process's environment: `at_once` and `later`.
+
+    Raises ClusterError for a kubeconfig that cannot be read.
+    """
+    found = {name: value for name, value in os.environ.items() if _passed_on(name) and name not in withheld}
+    return found | later(ref, withheld)
+
+
+def replace_variables(environ: Mapping[str, str]) -> bool:
+    """Have `environ` in place of this process's variables, but for those of an agent's own; whether that
+    changed any.
+    """
+    wanted = {name: value for name, value in environ.items() if name not in _OWN_NAMES}
+    before = {name: value for name, value in os.environ.items() if name not in _OWN_NAMES}
+    for name in before.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update(wanted)
+    return wanted != before
 
 
 def _passed_on(name: str) -> bool:

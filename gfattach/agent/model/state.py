@@ -17,7 +17,8 @@ from typing import Any
 from gfattach import __version__
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core import files
-from gfattach.core.errors import StorageError
+from gfattach.core.daemon.daemon import Daemon, identity, process_of
+from gfattach.core.errors import AgentError, StorageError
 from gfattach.core.process import ProcessId
 
 #: Bytes of the path of a unix socket that every system takes (macOS: 104 with the zero byte).
@@ -107,40 +108,23 @@ def clear_sockets(directory: Path, place: Path) -> None:
             place.rmdir()
 
 
-def state_file(directory: Path) -> Path:
-    """Where an agent in `directory` says that it serves."""
-    return directory / "agent.json"
-
-
 def log_file(directory: Path) -> Path:
     """Where the agent of `directory` logs; the older part is beside it, with `.1` at its end."""
-    return directory / "agent.log"
+    return AGENT.log_file(directory)
 
 
 def read_state(directory: Path) -> AgentState | None:
-    """What is written there, whether or not it still runs; None for nothing, and for what is damaged."""
-    content = files.read_bytes(state_file(directory))
-    try:
-        return None if content is None else from_document(json.loads(content))
-    except (ValueError, RecursionError):
-        return None
+    """What is written there, whether or not it still runs; None for nothing, and for what is damaged.
 
-
-def write_state(directory: Path, state: AgentState) -> None:
-    """Say that `state` serves. Raises StorageError."""
-    # A machine that loses power loses the process as well.
-    files.write_json(state_file(directory), to_document(state), durable=False)
+    Raises StorageError.
+    """
+    return AGENT.read_state(directory)
 
 
 def to_document(state: AgentState) -> dict[str, Any]:
     """`state` as JSON."""
-    return {
-        "pid": state.process.pid,
-        "born": state.process.born,
-        "control": str(state.control),
-        "ref": None if state.ref is None else state.ref.as_json(),
-        "version": state.version,
-    }
+    ref = None if state.ref is None else state.ref.as_json()
+    return {**identity(state), "control": str(state.control), "ref": ref}
 
 
 def from_document(document: Any) -> AgentState | None:
@@ -148,10 +132,28 @@ def from_document(document: Any) -> AgentState | None:
     try:
         ref = document["ref"]
         return AgentState(
-            ProcessId(int(document["pid"]), str(document["born"])),
+            process_of(document),
             Path(document["control"]),
             None if ref is None else ClusterRef.from_json(ref),
             str(document["version"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _clear(directory: Path, state: AgentState | None) -> None:
+    clear_sockets(directory, socket_directory(directory) if state is None else state.control.parent)
+
+
+#: The daemon that an agent is.
+AGENT: Daemon[AgentState] = Daemon(
+    "agent",
+    "the agent",
+    "was",
+    from_document,
+    to_document,
+    not_started=lambda fact, *hints: AgentError(fact, *hints, code="agent.start"),
+    stuck=lambda fact, *hints: AgentError(fact, *hints, code="agent.stuck"),
+    error=AgentError,
+    clear=_clear,
+)

@@ -7,7 +7,9 @@ repeated in haste when it fails.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from gfattach.core.errors import ClusterError, GfattachError
 if TYPE_CHECKING:
     from gfattach.cluster.api.client import Api
     from gfattach.cluster.connection import ClusterConnection
+    from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
     from gfattach.cluster.wire.http import Client
 
 #: Seconds before a credential expires in which a new one is fetched.
@@ -30,8 +33,9 @@ RESOLVE_SECONDS = 30.0
 #: Seconds between attempts to resolve while it fails or the credential is refused.
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 60.0
 
-#: How the codes of errors end that a refused credential comes to.
+#: How the codes of errors end that a refused credential comes to, and those of rights that it lacks.
 _UNAUTHORIZED = ".unauthorized"
+_FORBIDDEN = ".forbidden"
 
 
 class ClusterSession:
@@ -39,6 +43,8 @@ class ClusterSession:
 
     def __init__(self, ref: ClusterRef) -> None:
         self._ref = ref
+        self._environ: Mapping[str, str] = dict(os.environ)
+        self._handed: ExecCredential | None = None
         self._connection: ClusterConnection | None = None
         self._renew_at: float | None = None  # on time.time(): expiry is wall clock
         self._files: object = None
@@ -46,8 +52,22 @@ class ClusterSession:
         self._pause = 0.0
         self._not_before = 0.0  # on time.monotonic()
         self._last_error: ClusterError | None = None
-        self._anew = False
+        self._anew = self._asked_for_rights = False
+        self._adopted = asyncio.Event()  # another one after each `adopt`
         self._client: Client | None = None
+
+    def adopt(self, environ: Mapping[str, str], handed: ExecCredential | None) -> None:
+        """Go by `environ` from now on, and show what an exec plugin has `handed` out to who calls for this
+        while it holds: it was used with success a moment ago. What had failed before is forgotten.
+        """
+        if (environ, handed) == (self._environ, self._handed) and self._last_error is None:
+            return
+        self._environ, self._handed = environ, handed
+        self._connection = self._resolving = self._last_error = None
+        self._pause = self._not_before = 0.0
+        self._anew = self._asked_for_rights = False
+        self._adopted.set()
+        self._adopted = asyncio.Event()
 
     def api(self, connection: ClusterConnection) -> Api:
         """The API server as `connection` says, over connections that are kept between questions."""
@@ -67,6 +87,23 @@ class ClusterSession:
 
     async def connection(self) -> ClusterConnection:
         """The connection, resolved anew where it has to be. Raises ClusterError."""
+        while True:
+            adopted = self._adopted
+            resolving = self._resolution()
+            if isinstance(resolving, asyncio.Task):
+                # Who waits may give up; a slow plugin's answer serves the next who asks.
+                renewed = asyncio.ensure_future(adopted.wait())
+                try:
+                    await asyncio.wait({resolving, renewed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    renewed.cancel()
+                if adopted.is_set():
+                    continue  # it was begun for another environment
+                return resolving.result()
+            return resolving
+
+    def _resolution(self) -> ClusterConnection | asyncio.Task[ClusterConnection]:
+        """The connection that is held, or the work that makes one. Raises ClusterError."""
         kept = self._connection
         if kept is not None and (self._renew_at is None or time.time() < self._renew_at):
             return kept
@@ -77,34 +114,42 @@ class ClusterSession:
             self._files = files
             self._resolving = asyncio.get_running_loop().create_task(self._fetch())
             self._resolving.add_done_callback(lambda task: task.cancelled() or task.exception())
-        # Who waits may give up; a slow plugin's answer serves the next who asks.
-        return await asyncio.shield(self._resolving)
+        return self._resolving
 
     async def _fetch(self) -> ClusterConnection:
+        adopted = self._adopted
         try:
             found = await asyncio.to_thread(self._resolve)
         except GfattachError as error:
             failure = ClusterError(error.fact, *error.hints, code=error.code)
-            self._put_off(failure)
+            if adopted is self._adopted:
+                self._put_off(failure)
             raise failure from error
         finally:
-            self._resolving = None
-        self._anew = False
-        self._connection, self._renew_at = found, _renewal(found.expires)
+            if adopted is self._adopted:
+                self._resolving = None
+        if adopted is self._adopted:
+            self._anew = False
+            self._connection, self._renew_at = found, _renewal(found.expires)
         return found
 
     def worked(self) -> None:
         """What was resolved last is accepted by the cluster."""
-        self._pause, self._last_error = 0.0, None
+        self._pause, self._last_error, self._asked_for_rights = 0.0, None, False
 
     def failed(self, used: ClusterConnection, error: ClusterError) -> bool:
         """Note that the cluster could not be reached as `used` says; whether to try again at once.
 
-        A refused credential is fetched anew, and so is everything when the kubeconfig has changed.
+        A refused credential is fetched anew, and so is everything when the kubeconfig has changed. One that
+        lacks a right is fetched anew once: its user may have been given more since it was handed out.
         """
         if used is not self._connection:
             return True  # another forward has met the same
         refused = error.code.endswith(_UNAUTHORIZED)
+        if error.code.endswith(_FORBIDDEN) and used.renewable and not self._asked_for_rights:
+            self._asked_for_rights = self._anew = True
+            self._connection = None
+            return True
         if not refused and self._stamp() == self._files:
             return False
         self._connection = None
@@ -123,9 +168,13 @@ class ClusterSession:
         self._not_before = time.monotonic() + self._pause
 
     def _resolve(self) -> ClusterConnection:
+        from gfattach.cluster.kubeconfig.credentials import ExecOptions
+        from gfattach.cluster.kubeconfig.exec_plugin import told_seconds
         from gfattach.cluster.kubeconfig.resolve import resolve
 
-        return resolve(self._ref, Deadline.after(RESOLVE_SECONDS), anew=self._anew)
+        options = ExecOptions(anew=self._anew, handed=self._handed)
+        seconds = max(RESOLVE_SECONDS, told_seconds(self._environ) or 0.0)
+        return resolve(self._ref, Deadline.after(seconds), self._environ, options)
 
     def _stamp(self) -> tuple[tuple[Path, int, int], ...]:
         """What tells whether the kubeconfig files have changed."""

@@ -88,6 +88,8 @@ class UpSession(Session):
         # Saved first, so that `down` knows of the agent of an `up` that was killed.
         self._save(replace(plan, agent=directory))
         self.agent = agents.agent_for(plan.route, self.options.lease_hours)
+        if anew and plan.route.cluster is not None:
+            agents.hand_over(self.agent, plan.route)
         return self.agent.register(wanted, Deadline.after(agents.AGENT_SECONDS))
 
     def open_forwards(self, route: Route, name: str, title: str) -> None:
@@ -100,7 +102,7 @@ class UpSession(Session):
             listening = self.hold(replace(self.plan, route=route), anew=True)
             progress("waiting for an answer from the far end")
             assert self.agent is not None
-            well = agents.settled(self.agent, [spec.name for spec in route.forwards])
+            well = agents.settled(self.agent, [spec.name for spec in route.forwards], anew=True)
             statuses = {status.name: status for status in listening}
             return forwards.lead_through(route, statuses), forwards.opened(route, statuses, well)
 

@@ -16,6 +16,7 @@ from typing import Any
 from gfattach.agent.guard import watchdog
 from gfattach.agent.launch import supervisor
 from gfattach.agent.launch.client import AgentClient
+from gfattach.agent.launch.environment import handed_over
 from gfattach.agent.model import state as agent_state
 from gfattach.agent.model.registry import Registry
 from gfattach.agent.model.status import AgentStatus, ForwardStatus, State
@@ -60,14 +61,28 @@ def agent_for(route: Route, lease_hours: float) -> AgentClient:
     )
 
 
+def hand_over(client: AgentClient, route: Route) -> None:
+    """Have the agent go by what has just reached the cluster of `route`: this environment, and what an exec
+    plugin handed out. Raises AgentError and ClusterError.
+    """
+    environ, credential = handed_over(route.cluster, WITHHELD), route.exec_credential
+    document = None if credential is None else credential.as_json()
+    client.adopt(environ, document, Deadline.after(ANSWER_SECONDS))
+
+
 def settled(
     client: AgentClient,
     names: Sequence[str],
     seconds: float = WELL_SECONDS,
     states: Sequence[State] = ("up", "down"),
+    *,
+    anew: bool = False,
 ) -> dict[str, ForwardStatus]:
-    """The forwards once each is in one of `states`; as they are when that takes longer than `seconds`."""
-    status = client.awaited(names, states, seconds, Deadline.after(seconds + ANSWER_SECONDS))
+    """The forwards once each is in one of `states`, `anew` by an answer that was asked for after this; as
+    they are when that takes longer than `seconds`.
+    """
+    deadline = Deadline.after(seconds + ANSWER_SECONDS)
+    status = client.awaited(names, states, seconds, deadline, anew=anew)
     return {forward.name: forward for forward in status.forwards if forward.name in names}
 
 

@@ -11,7 +11,7 @@ from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.route.addresses import with_address
 from gfattach.attach.route.route import Route, cache_health, ending_tls, refuse_site_executor
-from gfattach.cluster.api.client import Api, ApiError
+from gfattach.cluster.api.client import ApiError
 from gfattach.cluster.api.endpoint_selection import shown
 from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.objects import Service
@@ -30,7 +30,7 @@ from gfattach.probes.certificates import stage as certificates
 from gfattach.probes.certificates.subject import of_api_server
 from gfattach.probes.cluster import rights as cluster_rights
 from gfattach.probes.cluster import stage as cluster_probes
-from gfattach.probes.cluster.subject import ClusterSubject
+from gfattach.probes.cluster.subject import ClusterSubject, with_rights
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.cluster_profile import source_of
 from gfattach.site.discover import Chosen, Section, discover, nothing_found, select_endpoint
@@ -52,7 +52,7 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     Raises ClusterError when the cluster does not pass its probes, UsageError for a site that does not fit
     it, RefusedError for one that names an executor, and StorageError.
     """
-    subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"))
+    subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"), terminal=run.terminal)
     asked = _passed(_ask(subject, run))
     data = asked.findings["cluster.profile"].data.get("profile")
     if data is not None:  # what the operator published is one more source
@@ -65,7 +65,7 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     found, _ = run.obtain(
         "discover",
         "find the caches among the Services",
-        lambda progress: _choose(site, subject.api, user),
+        lambda progress: _choose(site, subject, user, use_nix=options.clients.use_nix),
     )
     chosen, reference = dict(found), _reference(asked)
 
@@ -83,7 +83,8 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     if "cache" in chosen:  # where nothing said what its port speaks, what was heard there does
         port = shown(_upstream(chosen["cache"]))
         chosen["cache"] = chosen["cache"].once_heard("cache", heard.get("heard", {}).get(port, ""))
-    return planned()
+    credential = subject.held.credential
+    return replace(planned(), exec_credential=None if credential is None else credential.exec_credential)
 
 
 def _ask(subject: ClusterSubject, run: Run) -> StageResult:
@@ -145,21 +146,33 @@ def _passed(result: StageResult) -> StageResult:
     return result
 
 
+#: The codes of a right that is missing.
+_REFUSED = ("cluster.rights.missing", "cluster.api.forbidden")
+
 #: The sections of a site, each with the setting that names an endpoint.
 _SECTIONS: Mapping[Section, str] = {"cache": "cache.endpoint", "nix": "nix.substituter"}
 
 
-def _choose(site: Site, api: Api, user: str) -> tuple[Mapping[Section, Chosen], Mapping[str, Finding]]:
+def _choose(
+    site: Site, subject: ClusterSubject, user: str, *, use_nix: bool
+) -> tuple[Mapping[Section, Chosen], Mapping[str, Finding]]:
     """The Service of each section, and why it is. Raises UsageError and ClusterError; `user` is who asks."""
     chosen: dict[Section, Chosen] = {}
     found: dict[str, Finding] = {}
     for section, endpoint in _SECTIONS.items():
-        one, found[f"discover.{section}"] = _choose_one(site, section, endpoint, api, user)
+        try:
+            one, found[f"discover.{section}"] = _choose_one(site, section, endpoint, subject, user)
+        except ClusterError as refusal:
+            # A right that is needed for what was left out alone is not asked for.
+            left_out = section == "nix" and not use_nix and site.service(section) is None
+            if left_out and refusal.code in _REFUSED and (chosen or site.cache_target() is not None):
+                continue
+            raise
         if one is not None:
             chosen[section] = one
     if not chosen and site.cache_target() is None and site.substituter_target() is None:
         namespace = site.get("cluster.namespace")
-        raise nothing_found("cache", discover("cache", _read(api, namespace, user), namespace), namespace)
+        raise nothing_found("cache", discover("cache", _read(subject, namespace, user), namespace), namespace)
     if "nix" in chosen and (real := site.get("nix.substituter")) is not None and real.tls:
         raise UsageError(
             f"{real.url} cannot be the real name of a forward: Nix has no way to a name but the network",
@@ -171,19 +184,23 @@ def _choose(site: Site, api: Api, user: str) -> tuple[Mapping[Section, Chosen], 
 
 
 def _choose_one(
-    site: Site, section: Section, endpoint: str, api: Api, user: str
+    site: Site, section: Section, endpoint: str, subject: ClusterSubject, user: str
 ) -> tuple[Chosen | None, Finding]:
     namespace, named = site.get("cluster.namespace"), site.service(section)
     if named is not None:
-        with _explained(api, named.namespace, user):
-            deadline = Deadline.after(SERVICES_SECONDS)
-            service = run_sync(find_service(api, named.namespace, named.name, deadline))
+        with _explained(subject, named.namespace, user):
+            service = with_rights(
+                subject,
+                lambda: run_sync(
+                    find_service(subject.api, named.namespace, named.name, Deadline.after(SERVICES_SECONDS))
+                ),
+            )
         chosen = select_endpoint(section, service, named.port)
     elif site.get(endpoint) is not None:
         dialled = f"{site.get(endpoint).url} is dialled directly (from {site.source(endpoint)})"
         return None, ok("site.direct", dialled)
     else:
-        discovery = discover(section, _read(api, namespace, user), namespace)
+        discovery = discover(section, _read(subject, namespace, user), namespace)
         if discovery.chosen is None:
             passed_over = [str(rejected) for rejected in discovery.rejected]
             fact = nothing_found(section, discovery, namespace).fact
@@ -193,7 +210,7 @@ def _choose_one(
 
 
 @contextmanager
-def _explained(api: Api, namespace: str, user: str) -> Iterator[None]:
+def _explained(subject: ClusterSubject, namespace: str, user: str) -> Iterator[None]:
     """Say which right is missing, where the API server refuses what is asked about `namespace`."""
     try:
         yield
@@ -201,12 +218,15 @@ def _explained(api: Api, namespace: str, user: str) -> Iterator[None]:
         if error.status != 403:
             raise
         deadline = Deadline.after(SERVICES_SECONDS)
-        raise cluster_rights.refused(api, namespace, user, error, deadline) from error
+        raise cluster_rights.refused(subject.api, namespace, user, error, deadline) from error
 
 
-def _read(api: Api, namespace: str, user: str) -> Sequence[Service]:
-    with _explained(api, namespace, user):
-        return run_sync(list_services(api, namespace, Deadline.after(SERVICES_SECONDS)))
+def _read(subject: ClusterSubject, namespace: str, user: str) -> Sequence[Service]:
+    def ask() -> Sequence[Service]:
+        return run_sync(list_services(subject.api, namespace, Deadline.after(SERVICES_SECONDS)))
+
+    with _explained(subject, namespace, user):
+        return with_rights(subject, ask)
 
 
 def _upstream(chosen: Chosen) -> PodUpstream:

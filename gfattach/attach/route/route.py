@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.cluster.connection import ClusterRef
+from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
 from gfattach.contract.rules.executor import executor_reasons
 from gfattach.core.errors import RefusedError
 from gfattach.nixcache.target import SubstituterTarget
@@ -28,7 +29,8 @@ class Route:
     `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
     target behind one is led through it by `forwards.lead_through`. `plain_forward` is one that ends the
     cache's TLS, where somebody allows that; it takes the place of `cache_forward` for a Bazel that needs it.
-    `cache_listener` is where the cache's forward takes TCP connections, once it does.
+    `cache_listener` is where the cache's forward takes TCP connections, once it does. `exec_credential` is
+    what an exec plugin has handed out for the cluster.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Route:
     nix_forward: ForwardSpec | None = None
     plain_forward: ForwardSpec | None = None
     cache_listener: tuple[str, int] | None = None
+    exec_credential: ExecCredential | None = field(default=None, repr=False, compare=False)
 
     @property
     def forwards(self) -> tuple[ForwardSpec, ...]:

@@ -18,6 +18,7 @@ from gfattach.attach.model import record as records
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route import agents
+from gfattach.attach.route.identity import ClusterIdentity, identity_of
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.select import find_route, kind_of
 from gfattach.bazel.run import end_strays
@@ -62,7 +63,13 @@ class Attached:
             "links": [] if record is None else [str(path) for path in record.links],
             "not_proved": list(self.not_proved),
             "skipped": list(self.skipped),
+            "cluster": None if self.cluster is None else self.cluster.as_json(),
         }
+
+    @property
+    def cluster(self) -> ClusterIdentity | None:
+        """The cluster that the attachment goes into."""
+        return identity_of(None if self.attachment is None else self.attachment.cluster)
 
 
 def attach(options: UpOptions, context: Context, run: Run) -> Attached:

@@ -61,6 +61,20 @@ def logout(ctx: click.Context, host: str, verbose: bool, output: str) -> None:
     ctx.exit(execute("credential logout", output, verbose, lambda run: logged_out(host, logout(host))))
 
 
+@credential.command(short_help="ask the kubeconfig's credential plugin anew, after another login")
+@result_options
+@click.pass_context
+def refresh(ctx: click.Context, verbose: bool, output: str) -> None:
+    """Drop what the credential plugins of kubeconfigs have handed out, so that the next command asks anew.
+
+    For after a login as another account, or with more rights: an answer is kept until it expires.
+    """
+    from gfattach.cli.credential.view import refreshed
+    from gfattach.operator.credentials import refresh
+
+    ctx.exit(execute("credential refresh", output, verbose, lambda run: refreshed(refresh(ctx.obj))))
+
+
 @credential.command(short_help="which hosts have a token, where it is, and what it says of itself")
 @result_options
 @click.pass_context

@@ -23,6 +23,13 @@ def logged_out(host: str, forgotten: bool) -> Outcome:
     return Outcome(ExitCode.GOOD, {"host": host, "forgotten": forgotten}, [line])
 
 
+def refreshed(count: int) -> Outcome:
+    """How many answers of credential plugins were dropped."""
+    line = f"dropped {count} kept answer{'' if count == 1 else 's'} of the kubeconfig's credential plugins"
+    lines = [line, "the next command asks the plugin anew; an attachment goes by that too after: gfattach up"]
+    return Outcome(ExitCode.GOOD, {"dropped": count}, lines)
+
+
 def credential_status(found: tuple[Kept, ...]) -> Outcome:
     """A line for each host; exit code 2 when a token cannot be used."""
     lines: list[str] = []

@@ -30,6 +30,8 @@ def _inspection_lines(seen: Inspection, environ: Mapping[str, str]) -> Iterator[
     yield f"attached ({record.kind}) since {record.created:%Y-%m-%d %H:%M} UTC: {where}"
     failed = codes_of(seen.report)
     yield f"not healthy: {', '.join(failed)}" if failed else "healthy"
+    if (cluster := seen.cluster) is not None:
+        yield f"cluster      {cluster}"
     if record.cache is not None:
         yield f"cache        {record.cache.endpoint.url}  {record.bazelrc or 'no fragment'}"
     if record.substituter is not None:

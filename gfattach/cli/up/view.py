@@ -25,6 +25,8 @@ def _attached_lines(done: Attached, report: Report) -> Iterator[str]:
     if done.attachment is None:
         yield f"not attached: {', '.join(codes_of(report)) or 'nothing was asked for'}"
         return
+    if (cluster := done.cluster) is not None:
+        yield f"cluster: {cluster}"
     yield from _fragment_lines(done, done.attachment)
     yield from proof_lines(done.proof)
     for reason in done.not_proved:

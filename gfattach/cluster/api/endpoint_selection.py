@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gfattach.cluster.api.fields import one_line
-from gfattach.cluster.api.objects import EndpointSlice, Pod, Service, ServicePort
+from gfattach.cluster.api.objects import EndpointSlice, Pod, Service, ServicePort, living
 from gfattach.cluster.api.pod_state import worst
 from gfattach.core.errors import ClusterError
 
@@ -66,13 +66,6 @@ def select_port(service: Service, wanted: str) -> ServicePort:
             look,
             code="cluster.service.external",
         )
-    if service.headless:
-        raise ClusterError(
-            f"{name} is headless: it stands for pods one by one, and not for a cache",
-            "name the Service with an address that stands before the same pods",
-            look,
-            code="cluster.service.headless",
-        )
     if not service.selector:
         raise ClusterError(
             f"{name} has no selector: no pods are known to be behind it",
@@ -113,12 +106,12 @@ def from_slices(port: ServicePort, slices: Sequence[EndpointSlice]) -> Choice:
 
 def from_pods(port: ServicePort, pods: Sequence[Pod]) -> Choice:
     """The pods of the Service's own selector that are ready and have `port`."""
-    ready = []
-    for pod in pods:
+    ready, alive = [], living(pods)
+    for pod in alive:
         number = port.target if isinstance(port.target, int) else pod.ports.get(port.target)
         if number is not None and pod.ready and not pod.terminating:
             ready.append(ReadyPod(pod.namespace, pod.name, number))
-    return Choice(tuple(ready), len(pods))
+    return Choice(tuple(ready), len(alive))
 
 
 def label_selector(selector: Mapping[str, str]) -> str:
@@ -134,16 +127,21 @@ def none_ready(service: Service, port: ServicePort, pods: Sequence[Pod] | None, 
     name = f"{service.namespace}/{service.name}"
     if pods is None:
         fact = f"0 of {total} pods ready behind {name}; why is not known: pods may not be read"
+    elif pods and not (alive := living(pods)):
+        bad = worst(pods)
+        last = f": {bad[0].name}: {bad[1]}" if bad is not None else ""
+        fact = f"0 of 0 pods ready behind {name}; {len(pods)} with its labels are over{last}"
+        look = f"see why there is no other: {kubectl} get deployments,statefulsets"
     elif not pods:
         fact = f"0 of 0 pods ready behind {name}: no pod has the labels {selector}"
         look = f"see whether it is scaled to zero: {kubectl} get deployments,statefulsets"
     else:
-        fact = f"0 of {len(pods)} pods ready behind {name}"
+        fact = f"0 of {len(alive)} pods ready behind {name}"
         bad = worst(pods)
         if bad is not None:
-            fact += f": {bad[0].name}: {bad[1]}" if len(pods) > 1 else f": {bad[1]}"
+            fact += f": {bad[0].name}: {bad[1]}" if len(alive) > 1 else f": {bad[1]}"
             look = f"see more: {kubectl} describe pod {shlex.quote(bad[0].name)}"
-        elif isinstance(port.target, str) and not any(port.target in pod.ports for pod in pods):
+        elif isinstance(port.target, str) and not any(port.target in pod.ports for pod in alive):
             fact += f": none has a port named {one_line(port.target)}"
         else:
             fact += ": its endpoints are not up to date yet"

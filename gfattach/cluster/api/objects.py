@@ -5,7 +5,7 @@ Field names are those of the Kubernetes API, core/v1 and discovery.k8s.io/v1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -105,6 +105,16 @@ class Pod:
     unready: str
     reason: str
     message: str
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended for good, as one that was evicted: its Deployment has another in its place."""
+        return self.phase in ("Failed", "Succeeded")
+
+
+def living(pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    """Those that are not over: the others are no candidates, as for kubectl and for EndpointSlices."""
+    return tuple(pod for pod in pods if not pod.over)
 
 
 def service(document: Mapping[str, Any]) -> Service:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gfattach.cluster.api.fields import one_line
-from gfattach.cluster.api.objects import Pod, Waiting
+from gfattach.cluster.api.objects import Pod, Waiting, living
 
 #: Reasons for which a container waits in the course of things, and not because of a fault.
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", "waiting"})
 
 
 def worst(pods: Iterable[Pod]) -> tuple[Pod, str] | None:
-    """Of the pods that are not ready, the one with the worst reason, and that reason."""
-    judged = [(_judge(pod), pod) for pod in pods if not pod.ready or pod.terminating]
+    """Of the pods that are not ready, the one with the worst reason, and that reason. One that is over counts
+    only where all are.
+    """
+    every = tuple(pods)
+    judged = [(_judge(pod), pod) for pod in living(every) or every if not pod.ready or pod.terminating]
     if not judged:
         return None
     (_, reason), found = max(judged, key=lambda item: item[0][0])

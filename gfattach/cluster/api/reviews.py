@@ -21,16 +21,24 @@ _USER = re.compile(r'User "(.{1,253}?)" cannot')
 
 @dataclass(frozen=True)
 class Right:
-    """A verb on a resource in a namespace; `group` is "" for core, `resource` may have a subresource."""
+    """A verb on a resource in a namespace; `group` is "" for core, `resource` may have a subresource, and
+    `name` is that of the one object that is meant, "" for any.
+    """
 
     namespace: str
     verb: str
     resource: str
     group: str = ""
+    name: str = ""
+
+    @property
+    def what(self) -> str:
+        """`get services bazel-cache`."""
+        return f"{self.verb} {self.resource}{f' {self.name}' if self.name else ''}"
 
     def __str__(self) -> str:
         """`get pods/portforward in namespace nix-cache`."""
-        return f"{self.verb} {self.resource} in namespace {self.namespace}"
+        return f"{self.what} in namespace {self.namespace}"
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ async def allowed(api: Api, right: Right, deadline: Deadline) -> bool:
         "group": right.group,
         "resource": resource,
         "subresource": subresource,
+        "name": right.name,
     }
     review = {
         "apiVersion": "authorization.k8s.io/v1",

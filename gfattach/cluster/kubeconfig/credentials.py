@@ -7,11 +7,13 @@ readable token file before a token beside it, and nothing at all is sent to a se
 from __future__ import annotations
 
 import base64
+import json
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gfattach.cluster.kubeconfig.bounded import read_bounded
 from gfattach.cluster.kubeconfig.entries import Cluster, User
@@ -19,8 +21,22 @@ from gfattach.cluster.kubeconfig.trust import PEM_BYTES, PemError, not_after
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 
+if TYPE_CHECKING:
+    from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
+    from gfattach.core.terminal import Terminal
+
 #: Tokens in files are replaced under the hands of who reads them: they are read anew after this long.
 TOKEN_FILE_READ_AGAIN = timedelta(seconds=60)
+
+#: What the credential of an auth-provider comes from.
+OIDC_SOURCE = "the id-token of an auth-provider"
+
+#: What to do about an auth-provider: kubectl refreshes its token and writes it back, while it still speaks
+#: it.
+_OIDC_HINTS = (
+    "have kubectl refresh it, which writes it into the kubeconfig: kubectl auth whoami",
+    "or log in again, as you did first; an exec plugin replaces it: kubectl oidc-login setup",
+)
 
 #: Characters of a header's name (RFC 9110); the others of an extra's key, and %, are percent-encoded.
 _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "!#$&'*+-.^_`|~")
@@ -31,7 +47,8 @@ class Credential:
     """What is shown to the API server.
 
     `authorization` is the header's whole value, `certificate` and `key` are PEM; `source` names, for
-    people, what it comes from; `expires` is when it has to be had anew, None for never.
+    people, what it comes from; `expires` is when it has to be had anew, None for never. `exec_credential` is
+    what a plugin handed out, where it is that.
     """
 
     source: str = "nothing"
@@ -40,19 +57,34 @@ class Credential:
     key: bytes = field(default=b"", repr=False)
     impersonate: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     expires: datetime | None = None
+    exec_credential: ExecCredential | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ExecOptions:
+    """How an exec plugin is asked: `anew` though what it handed out has not expired (it was refused), with
+    the `terminal` of its user; `handed` is what it handed out to another process, which is used while it
+    holds.
+    """
+
+    anew: bool = False
+    terminal: Terminal | None = None
+    handed: ExecCredential | None = field(default=None, repr=False)
 
 
 def credential_of(
-    user: User, cluster: Cluster, deadline: Deadline, environ: Mapping[str, str], anew: bool = False
+    user: User,
+    cluster: Cluster,
+    deadline: Deadline,
+    environ: Mapping[str, str],
+    options: ExecOptions = ExecOptions(),
 ) -> Credential:
-    """The credential of `user`; `anew` asks a plugin again though what it handed out has not expired.
-
-    Raises ClusterError (cluster.credential.*).
-    """
+    """The credential of `user`. Raises ClusterError (cluster.credential.*)."""
     _check(user)
     certificate, key, expires = _certificate(user)
     source = "a client certificate"
     authorization: str | None = None
+    exec_credential: ExecCredential | None = None
     if user.token_file is not None:
         token = _token_from(user, user.token_file)
         source, authorization = f"the token file {user.token_file}", _bearer(user, token)
@@ -63,11 +95,18 @@ def credential_of(
     elif user.username or user.password:
         pair = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
         source, authorization = "a user name and password", f"Basic {pair}"
+    elif user.auth_provider == "oidc":
+        token, until = _id_token(user)
+        source, authorization = f"{OIDC_SOURCE}, until {until:%Y-%m-%d %H:%M} UTC", _bearer(user, token)
+        expires = min(expires or until, until)
     elif user.exec is not None and not certificate:
         from gfattach.cluster.kubeconfig.exec_plugin import hand_out
 
-        plugin = user.exec
-        exec_credential = hand_out(user, plugin, cluster, deadline, environ, anew)
+        plugin, exec_credential = user.exec, options.handed
+        if exec_credential is None or options.anew or not exec_credential.fresh:
+            exec_credential = hand_out(
+                user, plugin, cluster, deadline, environ, options.anew, options.terminal
+            )
         source, expires = f"the plugin {plugin.command}", exec_credential.expires
         certificate, key = exec_credential.certificate, exec_credential.key
         if certificate:
@@ -81,7 +120,7 @@ def credential_of(
             "has no credential: no token, certificate, password or plugin",
             "log in again with what made the kubeconfig, or name another with --context",
         )
-    return Credential(source, authorization, certificate, key, _impersonation(user), expires)
+    return Credential(source, authorization, certificate, key, _impersonation(user), expires, exec_credential)
 
 
 def _fault(user: User, name: str, fact: str, *hints: str) -> ClusterError:
@@ -92,12 +131,14 @@ def _fault(user: User, name: str, fact: str, *hints: str) -> ClusterError:
 
 def _check(user: User) -> None:
     """Refuse what kubectl refuses too."""
-    if user.auth_provider is not None:
+    if user.auth_provider is not None and user.exec is not None:
+        raise _fault(user, "several", "has an auth-provider and an exec plugin", "remove one of them")
+    if user.auth_provider not in (None, "oidc"):
         raise _fault(
             user,
             "auth-provider",
             f"has the auth-provider {user.auth_provider!r}, which is not spoken here",
-            "use an exec plugin instead (kubelogin, gke-gcloud-auth-plugin, ...), or a token",
+            "kubectl speaks it no longer either: use an exec plugin (gke-gcloud-auth-plugin, kubelogin, ...)",
         )
     if user.token and (user.username or user.password):
         raise _fault(
@@ -175,6 +216,29 @@ def _token_from(user: User, file: Path) -> str:
     raise _fault(
         user, "token-file", f"has the token file {file}, which {problem}", f"look at it: ls -l {file}"
     )
+
+
+def _id_token(user: User) -> tuple[str, datetime]:
+    """The id-token of an auth-provider oidc, and until when it holds. Nothing is refreshed here: that is a
+    conversation with the issuer, which kubectl has. Raises ClusterError (cluster.credential.auth-provider).
+    """
+    settings = dict(user.auth_config)
+    missing = [name for name in ("idp-issuer-url", "client-id", "id-token") if not settings.get(name)]
+    if missing:
+        raise _fault(user, "auth-provider", f"has an auth-provider oidc without {missing[0]}", *_OIDC_HINTS)
+    token = settings["id-token"]
+    try:
+        claims = token.split(".")[1]
+        content = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        until = datetime.fromtimestamp(float(content["exp"]), UTC)
+    except (ValueError, LookupError, TypeError, OverflowError, OSError):
+        raise _fault(
+            user, "auth-provider", "has an auth-provider oidc whose id-token is none", *_OIDC_HINTS
+        ) from None
+    if until <= datetime.now(UTC):
+        fact = f"has an auth-provider oidc whose id-token expired on {until:%Y-%m-%d %H:%M} UTC"
+        raise _fault(user, "auth-provider", fact, *_OIDC_HINTS)
+    return token, until
 
 
 def _bearer(user: User, token: str) -> str:

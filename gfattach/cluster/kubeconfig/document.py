@@ -99,7 +99,8 @@ class _Reader:
 
     def _user(self, name: str, entry: dict[str, Any], at: str) -> User:
         extra = self._mapping(entry, "as-user-extra", at)
-        provider = entry.get("auth-provider")
+        provider, of_provider = self._mapping(entry, "auth-provider", at), f"{at}.auth-provider"
+        settings = self._mapping(provider, "config", of_provider)
         return User(
             name,
             self._file,
@@ -115,7 +116,8 @@ class _Reader:
             self._text(entry, "as-uid", at),
             self._texts(entry, "as-groups", at),
             tuple((_sound(key), self._texts(extra, key, f"{at}.as-user-extra")) for key in extra),
-            None if provider is None else self._text(self._mapping(entry, "auth-provider", at), "name", at),
+            None if entry.get("auth-provider") is None else self._text(provider, "name", of_provider),
+            tuple((_sound(key), self._text(settings, key, f"{of_provider}.config")) for key in settings),
             self._exec(entry, at),
         )
 

@@ -55,6 +55,7 @@ class User:
     impersonate_groups: tuple[str, ...] = ()
     impersonate_extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
     auth_provider: str | None = None
+    auth_config: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     exec: Exec | None = None
 
 

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from gfattach.core.errors import StorageError
-from gfattach.core.files import make_private_directory, write_atomic
+from gfattach.core.files import make_private_directory, remove, write_atomic
 from gfattach.core.paths import state_directory
 
 #: What a plugin hands out is not used in its last minute: it has to hold for a while yet.
@@ -32,12 +33,37 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class ExecCredential:
-    """What a plugin handed out; `expires` None when it did not say."""
+    """What a plugin handed out; `expires` None when it did not say, `kept` where it was handed out
+    earlier.
+    """
 
     token: str = field(default="", repr=False)
     certificate: bytes = field(default=b"", repr=False)
     key: bytes = field(default=b"", repr=False)
     expires: datetime | None = None
+    kept: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """For a private file, and for the agent's socket: it holds the secret."""
+        return {
+            "token": self.token,
+            "certificate": self.certificate.decode(),
+            "key": self.key.decode(),
+            "expires": None if self.expires is None else self.expires.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ExecCredential:
+        """The reverse of `as_json`. Raises KeyError, TypeError, AttributeError and ValueError for what is
+        none.
+        """
+        expires = document["expires"]
+        return cls(
+            str(document["token"]),
+            document["certificate"].encode(),
+            document["key"].encode(),
+            None if expires is None else moment(expires),
+        )
 
     @property
     def fresh(self) -> bool:
@@ -72,13 +98,27 @@ def moment(text: str) -> datetime:
         raise ValueError("before the first year, or after the last") from error
 
 
-def _file(key: str, environ: Mapping[str, str]) -> Path:
-    """Where the credential is kept for the next command: in memory, where the user has such a directory."""
+def drop_all(environ: Mapping[str, str]) -> int:
+    """Drop what is kept, in memory and in files; how many files there were. Raises StorageError."""
+    with _lock:
+        _held.clear()
+        directory = _directory(environ)
+        count = sum(map(remove, directory.glob("*.json")))
+        with contextlib.suppress(OSError):  # there is none, or something else in it
+            directory.rmdir()
+            directory.parent.rmdir()
+        return count
+
+
+def _directory(environ: Mapping[str, str]) -> Path:
+    """Where credentials are kept for the next command: in memory, where the user has such a directory."""
     runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
     usable = runtime.is_absolute() and runtime.is_dir()
-    return (
-        (runtime / "gfattach" if usable else state_directory()) / "cluster-credentials" / f"{key[:32]}.json"
-    )
+    return (runtime / "gfattach" if usable else state_directory()) / "cluster-credentials"
+
+
+def _file(key: str, environ: Mapping[str, str]) -> Path:
+    return _directory(environ) / f"{key[:32]}.json"
 
 
 def _load(file: Path) -> ExecCredential | None:
@@ -89,9 +129,7 @@ def _load(file: Path) -> ExecCredential | None:
             if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) & 0o077:
                 return None
             kept = json.loads(opened.read(2 * ANSWER_BYTES))
-        return ExecCredential(
-            kept["token"], kept["certificate"].encode(), kept["key"].encode(), moment(kept["expires"])
-        )
+        return ExecCredential.from_json(kept)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -102,12 +140,6 @@ def _save(file: Path, exec_credential: ExecCredential) -> None:
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
         return
-    kept = {
-        "token": exec_credential.token,
-        "certificate": exec_credential.certificate.decode(),
-        "key": exec_credential.key.decode(),
-        "expires": exec_credential.expires.isoformat(),
-    }
     with contextlib.suppress(StorageError):
         make_private_directory(file.parent)
-        write_atomic(file, json.dumps(kept).encode())
+        write_atomic(file, json.dumps(exec_credential.as_json()).encode())

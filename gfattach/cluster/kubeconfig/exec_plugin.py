@@ -1,7 +1,8 @@
 """Exec plugins: the programs that hand out a user's credential, as client.authentication.k8s.io has it.
 
-A plugin is run without a terminal and with a time limit; what it says on stderr goes into the error. What
-it hands out is kept by `exec_cache`.
+A plugin has the user's terminal as its `interactiveMode` says, by kubectl's rules (client-go, exec.go:
+isInteractive), and a time limit. What it says on stderr is shown while it waits, and goes into the error.
+What it hands out is kept by `exec_cache`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +27,43 @@ from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.redact import redact
+from gfattach.core.terminal import Terminal
 
 #: The group, and its versions that are spoken here.
 GROUP = "client.authentication.k8s.io"
 VERSIONS = (f"{GROUP}/v1", f"{GROUP}/v1beta1")
 
-#: Seconds that a plugin may take.
+#: Seconds that a plugin may take which cannot ask anything.
 PLUGIN_SECONDS = 20.0
+
+#: Seconds that one with the terminal may say nothing: each line is another chance for its user to act.
+PATIENCE_SECONDS = 180.0
+
+#: Seconds that it may take in all: a device code is good for 15 minutes (RFC 8628 leaves that to the server).
+INTERACTIVE_SECONDS = 900.0
+
+#: The variable that names other seconds in place of the first two.
+SECONDS_VARIABLE = "GFATTACH_PLUGIN_SECONDS"
+
+#: Seconds from which on what a plugin says is shown: most are done by then.
+_SHOWN_AFTER_SECONDS = 1.0
+
+#: Variables that differ from one shell or terminal to the next and say nothing of an account.
+_OF_THE_SHELL = frozenset(
+    (
+        *("_", "SHLVL", "PWD", "OLDPWD", "PS1", "PS2", "PROMPT_COMMAND", "HISTFILE", "HISTSIZE"),
+        *("TERM", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TERM_SESSION_ID", "VTE_VERSION"),
+        *("COLUMNS", "LINES", "WINDOWID", "WINDOW", "TMUX", "TMUX_PANE", "STY", "LS_COLORS", "LSCOLORS"),
+        *("SSH_TTY", "SSH_CONNECTION", "SSH_CLIENT", "GPG_TTY", "XDG_SESSION_ID", "INVOCATION_ID"),
+        *("JOURNAL_STREAM", "DIRENV_DIFF", "DIRENV_DIR", "DIRENV_FILE", "DIRENV_WATCHES"),
+        *("PYTHONPATH", "PYTHONUTF8", "MALLOC_ARENA_MAX"),
+    )
+)
+_OF_THE_SHELL_PREFIXES = ("BASH_FUNC_", "GFATTACH_", "KITTY_", "ITERM_", "VSCODE_")
+
+#: Colours and what else terminals take for commands (ECMA-48): with parameters, of an operating system,
+#: short.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-~])")
 
 #: Characters of stderr that are looked at, from the end.
 _SAID_CHARACTERS = 16 * 1024
@@ -45,19 +80,21 @@ def hand_out(
     deadline: Deadline,
     environ: Mapping[str, str],
     anew: bool = False,
+    terminal: Terminal | None = None,
 ) -> ExecCredential:
     """The credential of `plugin`; `anew` runs it though an earlier one has not expired (it was refused).
 
     Raises ClusterError (cluster.credential.plugin-*).
     """
     _check(user, plugin)
-    request = _request(plugin, cluster)
-    key = _key(plugin, cluster, request)
+    key = _key(plugin, cluster, _request(plugin, cluster, False), environ)
     if not anew:
         held = exec_credentials.find(key, environ)
         if held is not None:
-            return held
-    exec_credential = _answer(plugin, _run(plugin, request, deadline, environ))
+            return replace(held, kept=True)
+    asks = _asks(user, plugin, terminal)
+    printed = _run(plugin, _request(plugin, cluster, asks), deadline, environ, terminal, asks)
+    exec_credential = _answer(plugin, printed)
     exec_credentials.keep(key, exec_credential, environ)
     return exec_credential
 
@@ -80,30 +117,59 @@ def _check(user: User, plugin: Exec) -> None:
             f"{where} has {version}; {' and '.join(VERSIONS)} are spoken here",
             "update the plugin, and have it write its kubeconfig entry anew",
         )
-    if plugin.interactive_mode == "Always":
-        raise _fault(
-            plugin,
-            "interactive",
-            f"{where} wants to ask at a terminal (interactiveMode: Always)",
-            "set interactiveMode: IfAvailable, if it can go on from an earlier login",
-        )
-    modes = ("Never", "IfAvailable") + (("",) if plugin.api_version.endswith("/v1beta1") else ())
+    modes = ("Never", "IfAvailable", "Always") + (("",) if plugin.api_version.endswith("/v1beta1") else ())
     if plugin.interactive_mode not in modes:
         mode = (
             f"the interactiveMode {plugin.interactive_mode!r}"
             if plugin.interactive_mode
             else "no interactiveMode"
         )
-        raise _fault(plugin, "entry", f"{where} has {mode}", "set it to IfAvailable or Never")
+        raise _fault(plugin, "entry", f"{where} has {mode}", "set it to IfAvailable, Never or Always")
     if any(not name or "=" in name or "\0" in name + value for name, value in plugin.env) or any(
         "\0" in word for word in (plugin.command, *plugin.args)
     ):
         raise _fault(plugin, "entry", f"{where} has an argument or a variable that no program can be given")
 
 
-def _request(plugin: Exec, cluster: Cluster) -> str:
+def _asks(user: User, plugin: Exec, terminal: Terminal | None) -> bool:
+    """Whether the plugin gets the terminal. Raises ClusterError where it has to have one and there is
+    none.
+    """
+    interactive = terminal is not None and terminal.interactive
+    if plugin.interactive_mode == "Always" and not interactive:
+        raise _fault(
+            plugin,
+            "interactive",
+            f"of the user {user.name!r} has to ask (interactiveMode: Always), and stdin is no terminal",
+            "run it on a terminal: gfattach up",
+            "or set interactiveMode: IfAvailable, if it can go on from an earlier login",
+        )
+    return interactive and plugin.interactive_mode != "Never"
+
+
+def seconds_for(user: User | None, environ: Mapping[str, str], terminal: Terminal | None) -> float:
+    """Seconds that the plugin of `user` may take in all where it may ask, or was given them by its user;
+    else 0.
+    """
+    if user is None or user.exec is None:
+        return 0.0
+    told = told_seconds(environ)
+    asks = terminal is not None and terminal.interactive and user.exec.interactive_mode != "Never"
+    return max(INTERACTIVE_SECONDS, told or 0.0) if asks else told or 0.0
+
+
+def told_seconds(environ: Mapping[str, str]) -> float | None:
+    """What SECONDS_VARIABLE says; None where it says nothing, or no number of seconds."""
+    try:
+        told = float(environ.get(SECONDS_VARIABLE, ""))
+    except ValueError:
+        return None
+    return told if 0.0 < told < 86400.0 else None
+
+
+def _request(plugin: Exec, cluster: Cluster, asks: bool) -> str:
     """The content of KUBERNETES_EXEC_INFO."""
-    spec: dict[str, Any] = {"interactive": False}
+    spec: dict[str, Any] = {"interactive": asks}
     if plugin.provide_cluster_info:
         described = {
             "server": cluster.server,
@@ -117,7 +183,14 @@ def _request(plugin: Exec, cluster: Cluster) -> str:
     return json.dumps({"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec})
 
 
-def _run(plugin: Exec, request: str, deadline: Deadline, environ: Mapping[str, str]) -> str:
+def _run(
+    plugin: Exec,
+    request: str,
+    deadline: Deadline,
+    environ: Mapping[str, str],
+    terminal: Terminal | None,
+    asks: bool,
+) -> str:
     """What the plugin printed."""
     env = {**environ, **dict(plugin.env), "KUBERNETES_EXEC_INFO": request}
     hints = _lines(plugin.install_hint)
@@ -127,31 +200,59 @@ def _run(plugin: Exec, request: str, deadline: Deadline, environ: Mapping[str, s
     if program is None or not Path(program).is_absolute():
         fact = "does not exist, or cannot be run" if "/" in plugin.command else "is not on PATH"
         raise _fault(plugin, "missing", fact, *(hints or ("install it, or correct the kubeconfig",)))
+    told = told_seconds(environ)
+    whole = deadline if asks else deadline.within(told or PLUGIN_SECONDS)
+    silence = told or PATIENCE_SECONDS
     try:
-        done = process.run([program, *plugin.args], deadline.within(PLUGIN_SECONDS), env=env)
+        with ExitStack() as borrowed:
+            watch = _Shown(terminal, asks, borrowed).watch
+            done = process.run_watched([program, *plugin.args], whole, silence, watch, env=env, stdin=asks)
     except OSError as error:
         raise _fault(
             plugin, "missing", f"cannot be run: {(error.strerror or str(error)).lower()}", *hints
         ) from None
-    said = tuple(f"it said: {line}" for line in _lines(done.stderr)[-5:])
+    *before, last = _lines(done.stderr)[-5:] or [""]
+    said = tuple(f"it said before: {line}" for line in before)
+    words = f": {last}" if last else ""
     if done.timed_out:
+        longer = f"give it longer: {SECONDS_VARIABLE}=SECONDS"
         raise _fault(
-            plugin,
-            "silent",
-            f"gave no answer in {done.seconds:.0f} s",
-            *said,
-            _BY_HAND,
+            plugin, "silent", f"gave no answer in {done.seconds:.0f} s{words}", *said, _BY_HAND, longer
         )
     if not done.good:
-        raise _fault(plugin, "failed", done.ending, *said, *hints, _BY_HAND)
+        raise _fault(plugin, "failed", f"{done.ending}{words}", *said, *hints, _BY_HAND)
     if len(done.stdout) > ANSWER_BYTES:
         raise _fault(plugin, "answer", f"printed more than {ANSWER_BYTES // 1024} KiB", *said)
     return done.stdout
 
 
+class _Shown:
+    """Shows what a plugin says: at once where it may ask, and else from when it is taking its time."""
+
+    def __init__(self, terminal: Terminal | None, asks: bool, borrowed: ExitStack) -> None:
+        self._terminal = terminal
+        self._asks = asks
+        self._borrowed = borrowed
+        self._began = time.monotonic()
+        self._early = b""
+        self._has = False
+
+    def watch(self, data: bytes) -> None:
+        if self._terminal is None:
+            return
+        self._early += data
+        waits = time.monotonic() - self._began > _SHOWN_AFTER_SECONDS
+        if not self._has and ((self._asks and (waits or data)) or (waits and self._early)):
+            self._borrowed.enter_context(self._terminal.borrowed())
+            self._has = True
+        if self._has and self._early:
+            self._terminal.show(self._early)
+            self._early = b""
+
+
 def _lines(text: str) -> tuple[str, ...]:
-    """Lines that are harmless to a terminal, without what looks like a secret."""
-    lines = redact(text[-_SAID_CHARACTERS:]).splitlines()
+    """Lines that are harmless to a terminal, without colours and what looks like a secret."""
+    lines = redact(_ESCAPES.sub("", text[-_SAID_CHARACTERS:])).splitlines()
     shown = ("".join(c if c.isprintable() else " " for c in line).strip()[:300] for line in lines)
     return tuple(line for line in shown if line)
 
@@ -205,9 +306,14 @@ def _document(printed: str) -> Any:
     return found
 
 
-def _key(plugin: Exec, cluster: Cluster, request: str) -> str:
-    """What tells one plugin's credential from every other."""
+def _key(plugin: Exec, cluster: Cluster, request: str, environ: Mapping[str, str]) -> str:
+    """What tells one plugin's credential from every other: who it is for may stand in any variable."""
     import hashlib  # its libraries cost a start more than the rest
 
-    asked = [plugin.command, plugin.args, plugin.env, cluster.server, cluster.name, request]
+    may_read = sorted((name, value) for name, value in environ.items() if not _of_the_shell(name))
+    asked = [plugin.command, plugin.args, plugin.env, cluster.server, cluster.name, request, may_read]
     return hashlib.sha256(json.dumps(asked).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _of_the_shell(name: str) -> bool:
+    return name in _OF_THE_SHELL or name.startswith(_OF_THE_SHELL_PREFIXES)

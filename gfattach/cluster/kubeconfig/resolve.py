@@ -22,7 +22,7 @@ from gfattach.core.errors import ClusterError
 
 # Who only selects an entry loads nothing of TLS.
 if TYPE_CHECKING:
-    from gfattach.cluster.kubeconfig.credentials import Credential
+    from gfattach.cluster.kubeconfig.credentials import Credential, ExecOptions
 
 
 def find_files(ref: ClusterRef, environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
@@ -31,16 +31,16 @@ def find_files(ref: ClusterRef, environ: Mapping[str, str] | None = None) -> tup
     Of the files that KUBECONFIG lists, those that do not exist are left out, as kubectl does. Raises
     ClusterError (cluster.kubeconfig.missing) when none is left and there is no service account.
     """
-    if ref.kubeconfigs is not None:
-        return ref.kubeconfigs
     environ = os.environ if environ is None else environ
+    if ref.kubeconfigs is not None:
+        return () if _stands_back(ref, ref.kubeconfigs, environ) else ref.kubeconfigs
     listed = environ.get("KUBECONFIG", "")
     if listed:
         files = [Path(text) for text in dict.fromkeys(listed.split(os.pathsep)) if text]
     else:
         files = [Path(environ.get("HOME") or Path.home()) / ".kube" / "config"]
     found = tuple(file for file in files if is_there(file))
-    if in_cluster.possible(environ) and all(_is_empty(file) for file in found):
+    if _stands_back(ref, found, environ):
         return ()
     if found:
         return found
@@ -53,11 +53,19 @@ def find_files(ref: ClusterRef, environ: Mapping[str, str] | None = None) -> tup
     )
 
 
-def _is_empty(file: Path) -> bool:
-    try:
-        return file.stat().st_size == 0
-    except OSError:
+def _stands_back(ref: ClusterRef, files: tuple[Path, ...], environ: Mapping[str, str]) -> bool:
+    """Whether `files` leave it to the service account of this pod: as with kubectl, when they say nothing of
+    what is current (client-go, merged_client_builder.go), whatever else they hold.
+    """
+    if not in_cluster.possible(environ) or ref.context not in (None, in_cluster.NAME):
         return False
+    if not files:
+        return True
+    try:
+        found = read_files(files)
+    except ClusterError as error:
+        return error.code == "cluster.kubeconfig.empty"
+    return not found.current_context and ref.context not in found.contexts
 
 
 def read_kubeconfig(files: tuple[Path, ...], environ: Mapping[str, str] | None = None) -> Kubeconfig:
@@ -111,15 +119,17 @@ def _dangling(
 
 
 def credential(
-    entries: Entries, deadline: Deadline, environ: Mapping[str, str] | None = None, *, anew: bool = False
+    entries: Entries,
+    deadline: Deadline,
+    environ: Mapping[str, str] | None = None,
+    options: ExecOptions | None = None,
 ) -> Credential:
     """What is shown to the API server; nothing to one without TLS.
 
-    `anew` runs an exec plugin again though what it handed out has not expired: for after a 401.
     Raises ClusterError (cluster.credential.*, cluster.kubeconfig.*).
     """
     from gfattach.cluster.kubeconfig.address import server_address
-    from gfattach.cluster.kubeconfig.credentials import Credential, credential_of
+    from gfattach.cluster.kubeconfig.credentials import Credential, ExecOptions, credential_of
 
     if not server_address(entries.cluster).secure:
         return Credential()
@@ -130,7 +140,7 @@ def credential(
             code="cluster.credential.none",
         )
     environ = os.environ if environ is None else environ
-    return credential_of(entries.user, entries.cluster, deadline, environ, anew)
+    return credential_of(entries.user, entries.cluster, deadline, environ, options or ExecOptions())
 
 
 def connection(
@@ -170,13 +180,17 @@ def connection(
         user=entries.context.user,
         insecure=cluster.insecure,
         identified=context is not None and bool(credential.certificate),
+        renewable=credential.exec_credential is not None,
     )
 
 
 def resolve(
-    ref: ClusterRef, deadline: Deadline, environ: Mapping[str, str] | None = None, *, anew: bool = False
+    ref: ClusterRef,
+    deadline: Deadline,
+    environ: Mapping[str, str] | None = None,
+    options: ExecOptions | None = None,
 ) -> ClusterConnection:
     """All stages in order. Raises ClusterError."""
     files = find_files(ref, environ)
     entries = select(read_kubeconfig(files, environ), ref)
-    return connection(entries, credential(entries, deadline, environ, anew=anew), environ)
+    return connection(entries, credential(entries, deadline, environ, options), environ)

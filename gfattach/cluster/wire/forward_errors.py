@@ -14,7 +14,7 @@ FORWARD_CODES = {
     "unauthorized": "the credential is refused, or has expired",
     "forbidden": "the user may not forward to pods",
     "gone": "the pod is not there any more",
-    "kubelet": "the API server cannot reach the pod's node",
+    "kubelet": "the API server cannot reach the pod's node, or the node's kubelet refuses it",
     "lost": "an open forward was cut",
 }
 
@@ -47,15 +47,17 @@ def refused(pod: str, port: int, text: str) -> ChannelError:
 
 def upgrade_error(authority: str, pod: str, namespace: str, answer: Response) -> ChannelError:
     """What an answer to the upgrade other than 101 comes to."""
-    message = _message(answer)
+    said, message = _status_message(answer), _message(answer)
     status = answer.status
+    if said is None and status in (401, 403, 404, 405, 501) and not _is_page(answer):
+        return _of_the_kubelet(pod, status, message)
     if status == 401:
-        return ChannelError("unauthorized", f"{authority} refuses the credential: {message}")
-    if status == 403:
+        return ChannelError("unauthorized", f"{authority} refuses the credential ({message})")
+    if status == 403 and said is not None:
         return _forbidden(pod, namespace, message)
-    if status == 404:
+    if status == 404 and said is not None:
         return ChannelError("gone", f"pod {pod} is gone: {message}")
-    if status == 500 and "error dialing backend" in message:
+    if status >= 500 and "error dialing backend" in message:
         return ChannelError(
             "kubelet",
             f"the API server cannot reach the node of pod {pod}: {message}",
@@ -68,6 +70,33 @@ def upgrade_error(authority: str, pod: str, namespace: str, answer: Response) ->
             "a proxy or load balancer on the way has to pass Upgrade headers on",
         )
     return ChannelError("upgrade", f"{authority} did not open the forward (HTTP {status}: {message})")
+
+
+def _of_the_kubelet(pod: str, status: int, message: str) -> ChannelError:
+    """A refusal that is no Status object: the API server hands on what the node's kubelet answers as it is
+    (apimachinery, upgradeaware.go), and its own refusals are Status objects.
+    """
+    namespace, _, name = pod.partition("/")
+    node = f"see which node it is: kubectl get pod -n {namespace} {name} -o wide"
+    if status in (401, 403):
+        return ChannelError(
+            "kubelet",
+            f"the kubelet on the node of pod {pod} refuses the API server (HTTP {status}: {message})",
+            "an operator has to mend it: the kubelet does not take the API server's client certificate, or "
+            "that lacks the right nodes/proxy",
+            node,
+        )
+    return ChannelError(
+        "kubelet",
+        f"the kubelet on the node of pod {pod} forwards no ports (HTTP {status}: {message})",
+        "a virtual kubelet does not as a rule: have the cache run on another node, or dial it directly",
+        node,
+    )
+
+
+def _is_page(answer: Response) -> bool:
+    """Whether a proxy or a login answered with a page for people."""
+    return b"<html" in answer.body[:1000].lower() or "html" in answer.headers.get("content-type", "")
 
 
 def _forbidden(pod: str, namespace: str, message: str) -> ChannelError:
@@ -86,13 +115,21 @@ def _forbidden(pod: str, namespace: str, message: str) -> ChannelError:
     )
 
 
-def _message(answer: Response) -> str:
-    """A Status object's message, or the beginning of whatever came."""
+def _status_message(answer: Response) -> str | None:
+    """The message of a Status object; None for an answer that is none."""
     try:
         document = json.loads(answer.body)
-        if isinstance(document, dict) and isinstance(document.get("message"), str):
-            return " ".join(document["message"].split(" "))
-    except ValueError:
-        pass
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.get("kind", "Status") != "Status":
+        return None
+    message = document.get("message")
+    return " ".join(message.split(" ")) if isinstance(message, str) else None
+
+
+def _message(answer: Response) -> str:
+    """A Status object's message, or the beginning of whatever came."""
+    if (said := _status_message(answer)) is not None:
+        return said
     text = " ".join(answer.body.decode("utf-8", "replace").split())
     return (text[:200] or "no text").strip()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 
 from gfattach.cluster.api.fields import one_line
-from gfattach.cluster.kubeconfig.resolve import connection, credential, find_files, read_kubeconfig, select
+from gfattach.cluster.kubeconfig.resolve import connection, find_files, read_kubeconfig, select
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, ok, warn
-from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
+from gfattach.probes.cluster.subject import ClusterInquiry, failure, until_plugin
 
 _KUBECONFIG_CODES = {
     "cluster.kubeconfig.found": "the kubeconfig can be read",
@@ -84,7 +84,9 @@ def _context(inquiry: ClusterInquiry) -> Finding:
             "--certificate-authority=FILE --embed-certs",
             **data,
         )
-    seen = one_line(f"{reached.context}: {reached.server}, namespace {reached.namespace}")
+    seen = one_line(
+        f"{reached.context}: {reached.server} as {reached.user or 'no user'}, namespace {reached.namespace}"
+    )
     return ok("cluster.context.selected", seen, **data)
 
 
@@ -101,7 +103,7 @@ _CREDENTIAL_CODES = {
     "cluster.credential.held": "there is a credential to show",
     "cluster.credential.nothing": "the user has no credential: the API server is asked anonymously",
     "cluster.credential.none": "the context names no user",
-    "cluster.credential.auth-provider": "the user has an auth-provider of old, which is not spoken here",
+    "cluster.credential.auth-provider": "the user has an auth-provider, not refreshed here, or not known",
     "cluster.credential.several": "the user has two credentials, of which one can be sent",
     "cluster.credential.impersonation": "the user impersonates no user name, or a name that cannot be sent",
     "cluster.credential.file": "a file of the certificate or its key cannot be read",
@@ -123,18 +125,25 @@ _CREDENTIAL_CODES = {
 
 
 def _credential(inquiry: ClusterInquiry) -> Finding:
-    subject, held = inquiry.subject, inquiry.subject.held
-    if held.entries is None:
-        raise LookupError("no context was selected")
+    from gfattach.cluster.kubeconfig.credentials import OIDC_SOURCE
+
     try:
-        shown = credential(held.entries, until(inquiry), subject.environ)
-        held.connection = connection(held.entries, shown, subject.environ)
+        shown = inquiry.subject.show_credential(until_plugin(inquiry))
     except ClusterError as error:
         why = "the API server answers authenticated users only"
         return failure(error.code, error, why, "see what kubectl makes of it: kubectl auth whoami")
     until_when = shown.expires.isoformat() if shown.expires else None
     if shown.authorization is None and not shown.certificate:
         return ok("cluster.credential.nothing", "no credential is shown: the user has none")
+    if shown.source.startswith(OIDC_SOURCE):
+        return warn(
+            "cluster.credential.auth-provider",
+            f"{shown.source}, is shown; it is not refreshed here",
+            "an attachment ends with it: forwards are refused from then on, until kubectl has refreshed it",
+            "an exec plugin replaces it: kubectl oidc-login setup, or what your cloud has for it",
+            source=shown.source,
+            expires=until_when,
+        )
     return ok("cluster.credential.held", f"{shown.source} is shown", source=shown.source, expires=until_when)
 
 
@@ -145,4 +154,5 @@ CREDENTIAL = Probe(
     _CREDENTIAL_CODES,
     ("cluster.context",),
     seconds=12.0,
+    longer=lambda subject: subject.plugin_seconds,
 )

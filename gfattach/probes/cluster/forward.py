@@ -38,7 +38,7 @@ _UPGRADE_CODES = {
     "cluster.upgrade.unauthorized": "the credential is not accepted any more",
     "cluster.upgrade.forbidden": "the user may not forward to pods",
     "cluster.upgrade.gone": "the pod is not there any more",
-    "cluster.upgrade.kubelet": "the API server cannot reach the pod's node",
+    "cluster.upgrade.kubelet": "the API server cannot reach the pod's node, or its kubelet refuses",
     "cluster.upgrade.lost": "the forward is cut as soon as it is open",
     "cluster.upgrade.unanswered": "the API server does not answer when a forward is asked for",
 }

@@ -7,10 +7,9 @@ from gfattach.cluster.api.client import ApiError
 from gfattach.cluster.api.fields import one_line
 from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.reviews import Person
-from gfattach.cluster.kubeconfig.resolve import connection, credential
 from gfattach.core.errors import ClusterError, UsageError
 from gfattach.core.finding import Finding, Probe, fail, ok, warn
-from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
+from gfattach.probes.cluster.subject import ClusterInquiry, failure, until, until_plugin
 from gfattach.site.profile import parse_profile, profile_name
 
 _IDENTITY_CODES = {
@@ -61,17 +60,14 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
 
 def _whoami(inquiry: ClusterInquiry) -> Person:
     """Whom the API server takes us for. A plugin's credential that is refused is handed out anew, once."""
-    subject, deadline = inquiry.subject, until(inquiry)
-    held = subject.held
+    subject = inquiry.subject
     try:
-        return run_sync(reviews.whoami(subject.api, deadline))
+        return run_sync(reviews.whoami(subject.api, until(inquiry)))
     except ApiError as error:
-        entries = held.entries
-        if error.status != 401 or entries is None or entries.user is None or entries.user.exec is None:
+        if error.status != 401 or not subject.connection.renewable:
             raise
-        shown = credential(entries, deadline, subject.environ, anew=True)
-        held.renew(connection(entries, shown, subject.environ))
-        return run_sync(reviews.whoami(subject.api, deadline))
+        subject.show_credential(until_plugin(inquiry), anew=True)
+        return run_sync(reviews.whoami(subject.api, until(inquiry)))
 
 
 def _refused(inquiry: ClusterInquiry) -> Finding:
@@ -94,6 +90,7 @@ IDENTITY = Probe(
     _IDENTITY_CODES,
     ("cluster.tls",),
     seconds=8.0,
+    longer=lambda subject: subject.plugin_seconds,
 )
 
 _PROFILE_CODES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gfattach.cluster.api.endpoint_selection import none_ready, shown
 from gfattach.cluster.api.loop import run_sync
+from gfattach.cluster.api.objects import living
 from gfattach.cluster.api.pod_state import worst
 from gfattach.cluster.api.services import Survey, survey
 from gfattach.core.deadline import Deadline
@@ -18,7 +19,6 @@ _CODES = {
     "cluster.service.missing": "there is no such Service",
     "cluster.service.port": "the Service has no such port",
     "cluster.service.external": "the Service is an alias of a name outside",
-    "cluster.service.headless": "the Service is headless",
     "cluster.service.selectorless": "the Service selects no pods",
     "cluster.service.pods.none": "no pod behind the Service is ready",
     "cluster.service.failed": "the Service could not be read",
@@ -88,7 +88,7 @@ def _there(subject: ClusterSubject, found: list[Survey]) -> Finding:
 
 
 def _total(answer: Survey) -> int:
-    return answer.choice.total if answer.pods is None else len(answer.pods)
+    return answer.choice.total if answer.pods is None else len(living(answer.pods))
 
 
 SERVICE = Probe(

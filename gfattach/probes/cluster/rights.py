@@ -8,14 +8,17 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from gfattach.agent.model.spec import PodUpstream
 from gfattach.cluster.api import reviews
 from gfattach.cluster.api.client import Api, ApiError
 from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.reviews import Right
+from gfattach.cluster.api.services import survey
+from gfattach.cluster.wire.portforward import open_channel
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, skip, warn
-from gfattach.probes.cluster.subject import ClusterInquiry, until
+from gfattach.probes.cluster.subject import ClusterInquiry, ClusterSubject, until
 
 _RBAC = "rbac.authorization.k8s.io"
 _DISCOVERY = "discovery.k8s.io"
@@ -41,6 +44,7 @@ CREATE_SINCE = (1, 35)
 _CODES = {
     "cluster.rights.enough": "the user may do all that a forward needs",
     "cluster.rights.partial": "the user may do what a forward needs, and not all that explains a failure",
+    "cluster.rights.tried": "the API server says that a right is missing, and what needs it works",
     "cluster.rights.missing": "a forward needs a right that the user does not have",
     "cluster.rights.unknown": "the API server does not say what the user may do",
     "cluster.rights.nowhere": "no Service is to be forwarded",
@@ -93,10 +97,13 @@ def flow(value: Any) -> str:
     return text if plain else json.dumps(text)
 
 
-def _rights(namespace: str) -> tuple[Right, ...]:
+def _rights(namespace: str, services: Iterable[str] = ()) -> tuple[Right, ...]:
+    """What a forward to `services` needs, by name where there is one; without any, what finding them
+    needs.
+    """
+    named = [Right(namespace, "get", "services", name=name) for name in services]
     return (
-        Right(namespace, "get", "services"),
-        Right(namespace, "list", "services"),
+        *(named or (Right(namespace, "get", "services"), Right(namespace, "list", "services"))),
         Right(namespace, "list", "endpointslices", _DISCOVERY),
         Right(namespace, "list", "pods"),
         Right(namespace, "get", "pods/portforward"),
@@ -163,7 +170,7 @@ def _lacking(
         missing = []
     if not missing:
         return error
-    shown = ", ".join(f"{right.verb} {right.resource}" for right in missing)
+    shown = ", ".join(right.what for right in missing)
     return ClusterError(
         f"{user or 'this user'} may not {shown} in namespace {missing[0].namespace}",
         *hints,
@@ -171,14 +178,62 @@ def _lacking(
     )
 
 
+async def _lacked(
+    subject: ClusterSubject, rights: Sequence[Right], deadline: Deadline
+) -> tuple[list[Right], list[Right]]:
+    """The rights of these that the user does not have, and those of them that no forward can do without."""
+    missing, version = await _ask(subject.api, rights, deadline)
+    return missing, needed(missing, version)
+
+
+async def _refused(subject: ClusterSubject, needs: Sequence[Right], deadline: Deadline) -> list[Right]:
+    """Those of `needs` whose deed is refused when it is tried: a review knows of no names that come later,
+    nor of who else decides. What fails for another reason was not refused.
+    """
+    refused: list[Right] = []
+    for route in subject.services:
+        mine = [
+            right
+            for right in needs
+            if right.namespace == route.namespace and right.name in ("", route.service)
+        ]
+        if mine and await _is_refused(subject, route, mine, deadline):
+            refused += [right for right in mine if right not in refused]
+    return refused
+
+
+async def _is_refused(
+    subject: ClusterSubject, route: PodUpstream, needs: Sequence[Right], deadline: Deadline
+) -> bool:
+    try:
+        found = await survey(subject.api, route, deadline)
+        if found.choice.ready and any(right.resource == "pods/portforward" for right in needs):
+            pod = found.choice.ready[0]
+            channel = await open_channel(subject.connection, pod.namespace, pod.name, pod.port, deadline)
+            channel.close()
+    except ClusterError as error:
+        return (
+            isinstance(error, ApiError) and error.status == 403
+        ) or error.code == "cluster.forward.forbidden"
+    return False
+
+
 def _ask_rights(inquiry: ClusterInquiry) -> Finding:
     subject = inquiry.subject
     namespaces = sorted({service.namespace for service in subject.services})
     if not namespaces:
         return skip("cluster.rights.nowhere", "no Service is to be forwarded: no right is needed")
-    rights = [right for namespace in namespaces for right in _rights(namespace)]
+    rights = [
+        right
+        for namespace in namespaces
+        for right in _rights(
+            namespace, [each.service for each in subject.services if each.namespace == namespace]
+        )
+    ]
     try:
-        missing, version = run_sync(_ask(subject.api, rights, until(inquiry, "services")))
+        missing, needs = run_sync(_lacked(subject, rights, until(inquiry, "services")))
+        if needs and subject.show_another(Deadline.after(subject.renewal_seconds)):
+            missing, needs = run_sync(_lacked(subject, rights, until(inquiry, "services")))
     except ClusterError as error:
         return warn(
             "cluster.rights.unknown",
@@ -190,13 +245,19 @@ def _ask_rights(inquiry: ClusterInquiry) -> Finding:
     where = " and ".join(namespaces)
     if not missing:
         return ok("cluster.rights.enough", f"{user} may read Services and forward to pods in {where}")
-    needs = needed(missing, version)
-    shown = "; ".join(str(right) for right in needs or missing)
+    refused_needs = run_sync(_refused(subject, needs, until(inquiry, "services"))) if needs else []
+    shown = "; ".join(str(right) for right in refused_needs or needs or missing)
     hints = role_hints(sorted({right.namespace for right in missing}), user)
-    data = {"missing": [str(right) for right in missing], "needed": [str(right) for right in needs]}
-    if needs:
+    data = {"missing": [str(right) for right in missing], "needed": [str(right) for right in refused_needs]}
+    if refused_needs:
         why = "a forward asks for the Service, finds a ready pod, and opens a connection to its port"
         return fail("cluster.rights.missing", f"{user} may not {shown}", why, *hints, **data)
+    if needs:
+        why = (
+            "it may be granted for some names alone, or by another authority; what the review says may change"
+        )
+        seen = f"the API server says that {user} may not {shown}; it was tried, and was not refused"
+        return warn("cluster.rights.tried", seen, why, *hints, **data)
     why = "forwards work; what keeps a pod from being ready may stay unsaid, and Services unfound"
     return warn("cluster.rights.partial", f"{user} may not {shown}", why, *hints, **data)
 
@@ -208,4 +269,5 @@ RIGHTS = Probe(
     _CODES,
     ("cluster.identity",),
     seconds=5.0,
+    longer=lambda subject: subject.renewal_seconds and subject.renewal_seconds + 5.0,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gfattach.agent.model.spec import PodUpstream
+from gfattach.cluster.api.client import ApiError
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
@@ -14,7 +16,11 @@ from gfattach.core.finding import Finding, Inquiry, fail
 
 if TYPE_CHECKING:
     from gfattach.cluster.api.client import Api
+    from gfattach.cluster.kubeconfig.credentials import Credential
     from gfattach.cluster.kubeconfig.entries import Entries, Kubeconfig
+    from gfattach.core.terminal import Terminal
+
+Answer = TypeVar("Answer")
 
 #: The ConfigMap that an operator publishes a site in.
 PROFILE = "gfattach-site"
@@ -22,6 +28,9 @@ PROFILE = "gfattach-site"
 #: Seconds that each of the two stages may take in all, whatever its probes may take each.
 STAGE_SECONDS = 18.0
 SERVICE_STAGE_SECONDS = 11.0
+
+#: Seconds that an exec plugin gets to hand out another credential.
+RENEWAL_SECONDS = 12.0
 
 #: Taken off a probe's own deadline, so that it is the probe that says what was silent.
 MARGIN_SECONDS = 0.1
@@ -37,12 +46,13 @@ class Held:
     kubeconfig: Kubeconfig | None = None
     entries: Entries | None = None
     connection: ClusterConnection | None = None
+    credential: Credential | None = None
     api: Api | None = None
     ends: dict[str, Deadline] = field(default_factory=dict)
 
-    def renew(self, connection: ClusterConnection) -> None:
-        """Go on with this connection; those that were kept belonged to another credential."""
-        self.connection, self.api = connection, None
+    def show(self, credential: Credential, connection: ClusterConnection) -> None:
+        """Go on with this credential; connections that were kept belonged to another."""
+        self.credential, self.connection, self.api = credential, connection, None
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,8 @@ class ClusterSubject:
 
     `services` are the ports that will be forwarded, () while they are not known; `names` are those that their
     certificates are for, by `endpoint_selection.shown`, where the ports speak TLS; `profile` names the
-    ConfigMap; `environ` is where kubectl would run, that of this process by default. `held` fills as the
-    probes go: a connection in it is used as it is.
+    ConfigMap; `environ` is where kubectl would run, that of this process by default; `terminal` is what an
+    exec plugin may ask at. `held` fills as the probes go: a connection in it is used as it is.
     """
 
     ref: ClusterRef
@@ -60,6 +70,7 @@ class ClusterSubject:
     names: Mapping[str, str] = field(default_factory=dict)
     profile: str = PROFILE
     environ: Mapping[str, str] | None = field(default=None, repr=False)
+    terminal: Terminal | None = field(default=None, repr=False, compare=False)
     held: Held = field(default_factory=Held, repr=False, compare=False)
 
     @property
@@ -83,6 +94,47 @@ class ClusterSubject:
             when_gone(held, client.close)
         return held.api
 
+    def show_credential(self, deadline: Deadline, *, anew: bool = False) -> Credential:
+        """Have the credential of the selected context, and a connection that shows it; `anew` asks an exec
+        plugin again. Raises ClusterError.
+        """
+        from gfattach.cluster.kubeconfig.credentials import ExecOptions
+        from gfattach.cluster.kubeconfig.resolve import connection, credential
+
+        entries = self.held.entries
+        if entries is None:
+            raise LookupError("no context was selected")
+        shown = credential(entries, deadline, self.environ, ExecOptions(anew=anew, terminal=self.terminal))
+        self.held.show(shown, connection(entries, shown, self.environ))
+        return shown
+
+    def show_another(self, deadline: Deadline) -> bool:
+        """Have an exec plugin asked once more where what is shown was handed out before this command: its
+        user may have been given more rights since. Whether it was. Raises ClusterError.
+        """
+        if not self.renewal_seconds:
+            return False
+        self.show_credential(deadline, anew=True)
+        return True
+
+    @property
+    def plugin_seconds(self) -> float:
+        """Seconds that an exec plugin of the selected context may take where a person is asked, or has given
+        them; else 0.
+        """
+        from gfattach.cluster.kubeconfig.exec_plugin import seconds_for
+
+        entries = self.held.entries
+        environ = os.environ if self.environ is None else self.environ
+        return 0.0 if entries is None else seconds_for(entries.user, environ, self.terminal)
+
+    @property
+    def renewal_seconds(self) -> float:
+        """Seconds that `show_another` may take; 0 where it asks nothing."""
+        shown = self.held.credential
+        kept = shown is not None and shown.exec_credential is not None and shown.exec_credential.kept
+        return max(self.plugin_seconds, RENEWAL_SECONDS) if kept else 0.0
+
     def serving(self, *services: PodUpstream, names: Mapping[str, str] | None = None) -> ClusterSubject:
         """The same cluster, with all that is known of it, for the stage that asks of services."""
         return replace(self, services=services, names=names or self.names)
@@ -96,6 +148,29 @@ def until(inquiry: ClusterInquiry, stage: str = "cluster") -> Deadline:
     seconds = STAGE_SECONDS if stage == "cluster" else SERVICE_STAGE_SECONDS
     whole = inquiry.subject.held.ends.setdefault(stage, Deadline.after(seconds))
     return Deadline(min(inquiry.deadline.at, whole.at) - MARGIN_SECONDS)
+
+
+def until_plugin(inquiry: ClusterInquiry) -> Deadline:
+    """When an exec plugin has to have answered: as `until`, unless it may take longer than the stage. What it
+    has taken then is not the stage's.
+    """
+    seconds = inquiry.subject.plugin_seconds
+    if seconds <= STAGE_SECONDS:
+        return until(inquiry)
+    inquiry.subject.held.ends["cluster"] = Deadline.after(seconds + STAGE_SECONDS)
+    return Deadline(inquiry.deadline.at - MARGIN_SECONDS)
+
+
+def with_rights(subject: ClusterSubject, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` answers. A refusal (403) of what an exec plugin had handed out before this command is asked
+    once more with what it hands out now: its user may have been given more rights. Raises ClusterError.
+    """
+    try:
+        return ask()
+    except ApiError as error:
+        if error.status != 403 or not subject.show_another(Deadline.after(subject.renewal_seconds)):
+            raise
+        return ask()
 
 
 def failure(code: str, error: ClusterError, why: str, *otherwise: str, **data: Any) -> Finding:

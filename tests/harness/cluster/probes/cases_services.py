@@ -15,6 +15,15 @@ from tests.harness.cluster.probes.rules import PORTFORWARD, READS, SLICES, verbs
 from tests.harness.cluster.wire.middlebox import only, page
 from tests.harness.machine import faulty_servers as faults
 
+#: What a forward needs besides the Service.
+PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
+
+
+def only_named(service):
+    """The right to one Service."""
+    return {"apiGroups": [""], "resources": ["services"], "verbs": ["get"], "resourceNames": [service]}
+
+
 RIGHTS_CASES = [
     Case("a developer", lambda b: b.config(), "cluster.rights.enough"),
     Case(
@@ -33,7 +42,37 @@ RIGHTS_CASES = [
         "another namespace",
         lambda b: b.config(services=(PodUpstream("kube-system", "x", "grpc"),)),
         "cluster.rights.missing",
-        "get services in namespace kube-system",
+        "get services x in namespace kube-system",
+    ),
+    Case(
+        "a Service by its name alone",
+        lambda b: b.limited("one-service", only_named(SERVICE), PODS, SLICES, PORTFORWARD),
+        "cluster.rights.enough",
+    ),
+    Case(
+        "pods by their names alone",
+        lambda b: b.limited("one-pod", READS, SLICES, {**PORTFORWARD, "resourceNames": [POD]}),
+        "cluster.rights.tried",
+        "it was tried, and was not refused",
+    ),
+    Case(
+        "get without list",
+        lambda b: b.limited(
+            "no-list", verbs(READS, "get", resources=["services"]), PODS, SLICES, PORTFORWARD
+        ),
+        "cluster.rights.enough",
+    ),
+    Case(
+        "another Service by its name alone",
+        lambda b: b.limited("other-service", only_named("other"), PODS, SLICES, PORTFORWARD),
+        "cluster.rights.missing",
+        f"may not get services {SERVICE}",
+    ),
+    Case(
+        "another pod by its name alone",
+        lambda b: b.limited("other-pod", READS, SLICES, {**PORTFORWARD, "resourceNames": ["other"]}),
+        "cluster.rights.missing",
+        "may not get pods/portforward",
     ),
     Case(
         "no pods",
@@ -49,12 +88,17 @@ RIGHTS_CASES = [
 
 
 @contextlib.contextmanager
-def pods(bench, *, keep: bool = True, **unready):
-    """Pods that wait for these reasons, beside the ready one or in its place."""
+def pods(bench, *, keep: bool = True, over: int = 0, **unready):
+    """Pods that wait for these reasons, beside the ready one or in its place, and some that were evicted."""
     if not keep:
         bench.cluster.delete_pod(POD)
     for name, reason in unready.items():
         bench.cluster.create_pod(name, unready=reason)
+    for number in range(over):
+        bench.cluster.create_pod(f"evicted-{number}", unready=("ContainerCreating", ""))
+        status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/evicted-{number}/status"
+        bench.cluster.admin.merge(path, {"status": status | {"containerStatuses": []}})
     yield bench.config()
 
 
@@ -68,6 +112,14 @@ def pending(bench):
     status = {"phase": "Pending", "conditions": [condition], "containerStatuses": []}
     bench.cluster.admin.merge(f"/api/v1/namespaces/{NAMESPACE}/pods/waiting/status", {"status": status})
     yield bench.config()
+
+
+@contextlib.contextmanager
+def headless(bench):
+    """A Service without an address, and nothing beside it."""
+    with bench.extra_service("headless", clusterIP="None") as subject:
+        bench.cluster.sync_endpoints()
+        yield subject
 
 
 @contextlib.contextmanager
@@ -108,9 +160,16 @@ SERVICE_CASES = [
     ),
     Case(
         "a headless Service",
-        lambda b: b.extra_service("headless", clusterIP="None"),
-        "cluster.service.headless",
+        headless,
+        "cluster.service.ready",
     ),
+    Case(
+        "one that crashes beside one that was evicted",
+        lambda b: pods(b, keep=False, over=1, now=CRASHING),
+        "cluster.service.pods.none",
+        "0 of 1 pods ready behind nix-cache/bazel-cache: CrashLoopBackOff",
+    ),
+    Case("all well, and some left over", lambda b: pods(b, keep=True, over=3), "cluster.service.ready"),
     Case(
         "a Service without selector",
         lambda b: b.extra_service("bare", selector={}),
@@ -180,7 +239,30 @@ def secretly_limited(bench):
 STRIPPED = page(200, b"<html>portal</html>", "text/html")
 UNAUTHORIZED = page(401, json.dumps({"kind": "Status", "message": "Unauthorized"}).encode())
 
+#: What kubelets answer, which the API server hands on as it is.
+KUBELET_401 = page(401, b"Unauthorized\n", "text/plain")
+KUBELET_403 = page(403, b"Forbidden (user=kube-apiserver, verb=create, resource=nodes, subresource=proxy)")
+VIRTUAL_KUBELET = page(404, b"404 page not found\n", "text/plain")
+
 UPGRADE_CASES = [
+    Case(
+        "a kubelet that does not know the API server",
+        lambda b: b.between(only(b"/portforward", KUBELET_401)),
+        "cluster.upgrade.kubelet",
+        "refuses the API server (HTTP 401: Unauthorized)",
+    ),
+    Case(
+        "a kubelet that does not let the API server",
+        lambda b: b.between(only(b"/portforward", KUBELET_403)),
+        "cluster.upgrade.kubelet",
+        "refuses the API server (HTTP 403: Forbidden",
+    ),
+    Case(
+        "a virtual kubelet",
+        lambda b: b.between(only(b"/portforward", VIRTUAL_KUBELET)),
+        "cluster.upgrade.kubelet",
+        "forwards no ports (HTTP 404",
+    ),
     Case("a listener", lambda b: b.config(), "cluster.upgrade.open"),
     Case("no listener in the pod", no_listener, "cluster.upgrade.refused", "nothing listens on port 9092"),
     Case(
@@ -232,7 +314,7 @@ CACHE_CASES = [
         "nix-cache/bazel-cache:grpc answers in HTTP/2, nix-cache/bazel-cache:http answers in HTTP/1.1",
     ),
     Case("an ssh server", lambda b: b.leading_to(faults.saying(b"SSH-2.0-x\r\n")), "cluster.cache.unknown"),
-    Case("a silent port", lambda b: b.leading_to(faults.silent), "cluster.cache.silent", "says nothing"),
+    Case("a silent port", lambda b: b.leading_to(faults.silent), "cluster.cache.silent", "sends no response"),
     Case("a port that hangs up", lambda b: closing(b), "cluster.cache.closed"),
 ]
 

@@ -1,4 +1,4 @@
-"""Starts a process that outlives this one, and hears what it first has to say.
+"""Background start: a process that outlives this one, up to its readiness handshake.
 
 Such a process writes one JSON document to its standard output and closes it: `{"ready": ...}` when it
 serves, `{"error": {...}}` when it cannot. Its standard error goes to a private log. Its standard input may
@@ -21,7 +21,6 @@ from typing import Any
 
 from gfattach.core import files
 from gfattach.core.deadline import Deadline
-from gfattach.core.process import ProcessId
 
 #: Bytes at the end of a log that are looked at, and lines of them that are shown.
 _TAIL_BYTES = 16 * 1024
@@ -47,12 +46,6 @@ class Beginning:
         """The fact and the hints for a start that failed; `what` is the process, `was` its verb."""
         fact = f"{what} {was} not ready in time" if self.late else f"{what} ended with {self.exit_code}"
         return (fact, *self.last_words, f"see the log: {log}")
-
-
-def stuck(process: ProcessId, whose: str) -> tuple[str, str]:
-    """The fact and the hint for a process that cannot be ended."""
-    look = f"see what it waits for: ps -o pid,stat,wchan:20,cmd -p {process.pid}"
-    return f"{whose} process {process.pid} does not end", look
 
 
 def environment(passed_on: Callable[[str], bool]) -> dict[str, str]:
