@@ -19,6 +19,7 @@ from typing import Any
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
+from gfattach.core.quote import word
 from gfattach.nixcache.errors import Kind, NixCacheError
 
 #: An address as `socket` has it: family, and what `connect` takes.
@@ -131,7 +132,7 @@ def tls_context(ca_file: Path | None, environ: Mapping[str, str] = os.environ) -
         raise NixCacheError(
             Kind.CA_FILE,
             f"the authority file {named} cannot be used: {str(reason).lower()}",
-            f"look at it: openssl x509 -in {named} -noout -subject -enddate",
+            f"look at it: openssl x509 -in {word(str(named))} -noout -subject -enddate",
         ) from error
 
 

@@ -39,7 +39,7 @@ def ask(tmp_path):
     def resolve(script, seconds=10.0, cluster=None, name="plugin", environ=None, **entry):
         command = plugin(tmp_path / name, script)
         file = kubeconfig(tmp_path / "config", exec_user(command, **entry), cluster)
-        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run").mkdir(mode=0o700, exist_ok=True)
         return resolved(file, seconds=seconds, **{"XDG_RUNTIME_DIR": f"{tmp_path}/run", **(environ or {})})
 
     return resolve
@@ -129,7 +129,7 @@ class TestHowItFails:
         error = refusal(resolved, kubeconfig(tmp_path / "c", entry))
         assert error.code == "cluster.credential.plugin-missing"
         assert error.fact == "the credential plugin 'no-such-plugin' is not on PATH"
-        assert error.hints == ("get it:", "[31m  apt install it")
+        assert error.hints == ("get it:", r"\x1b[31m  apt install it")
 
     def test_a_program_in_the_current_directory_is_not_taken_for_one_on_path(self, tmp_path, monkeypatch):
         plugin(tmp_path / "login", exec_credential(token="t"))

@@ -25,7 +25,7 @@ def linux(monkeypatch):
 
 @pytest.mark.usefixtures("linux")
 def test_an_address_is_loopback_a_forwards_own_and_the_same_every_time():
-    names = [f"nix-cache/attic-{number}:80" for number in range(2000)]
+    names = [f"nix-cache/attic-{number}:80" for number in range(40)]
     found = [addresses.own_address(name) for name in names]
     assert found == [addresses.own_address(name) for name in names]
     assert len(set(found)) == len(names)
@@ -36,9 +36,9 @@ def test_an_address_is_loopback_a_forwards_own_and_the_same_every_time():
 
 
 @pytest.mark.usefixtures("linux")
-def test_another_user_has_another_address(monkeypatch):
+def test_another_user_has_another_address_and_cannot_compute_this_ones(monkeypatch, tmp_path):
     mine = addresses.own_address("attic")
-    monkeypatch.setattr("os.geteuid", lambda: 4711)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # another user's secret is another one
     assert addresses.own_address("attic") != mine
 
 

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gfattach.agent.model.log import LOG
-from gfattach.agent.peer import peer
 from gfattach.agent.upstream.upstream import Upstream, UpstreamConnection
 from gfattach.cluster.wire.relay import Counters, relay
 from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.core.peer import peer
 
 #: Seconds that a client waits while another pod of the upstream is looked for.
 HOLD_SECONDS = 3.0

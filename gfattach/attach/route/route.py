@@ -16,6 +16,7 @@ from gfattach.proof.protocol import probe_action
 from gfattach.reapi.http_client import path_of as cache_path
 from gfattach.reapi.target import CacheTarget
 from gfattach.site.site import Site
+from gfattach.site.trusted import Trusted
 
 if TYPE_CHECKING:
     from gfattach.trial.state import TrialState
@@ -28,7 +29,8 @@ class Route:
     `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
     target behind one is led through it by `forwards.lead_through`. `plain_forward` is one that ends the
     cache's TLS, where somebody allows that; it takes the place of `cache_forward` for a Bazel that needs it.
-    `cache_listener` is where the cache's forward takes TCP connections, once it does.
+    `cache_listener` is where the cache's forward takes TCP connections, once it does; `trusted` is what the
+    site has this machine trust.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Route:
     nix_forward: ForwardSpec | None = None
     plain_forward: ForwardSpec | None = None
     cache_listener: tuple[str, int] | None = None
+    trusted: tuple[Trusted, ...] = ()
 
     @property
     def forwards(self) -> tuple[ForwardSpec, ...]:

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gfattach.core.errors import StorageError
+from gfattach.core.errors import GfattachError
 from gfattach.core.files import make_private_directory, write_atomic
-from gfattach.core.paths import state_directory
+from gfattach.core.paths import own_runtime_directory, state_directory
+from gfattach.core.trust import ownership
 
 #: What a plugin hands out is not used in its last minute: it has to hold for a while yet.
 MARGIN = timedelta(seconds=60)
@@ -74,16 +75,15 @@ def moment(text: str) -> datetime:
 
 def _file(key: str, environ: Mapping[str, str]) -> Path:
     """Where the credential is kept for the next command: in memory, where the user has such a directory."""
-    runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
-    usable = runtime.is_absolute() and runtime.is_dir()
-    return (
-        (runtime / "gfattach" if usable else state_directory()) / "cluster-credentials" / f"{key[:32]}.json"
-    )
+    directory = own_runtime_directory(environ) or state_directory()
+    return directory / "cluster-credentials" / f"{key[:32]}.json"
 
 
 def _load(file: Path) -> ExecCredential | None:
     """A kept credential; None unless this user alone can have written and read it."""
     try:
+        if ownership.private(file.parent) or file.is_symlink():
+            return None
         with file.open("rb") as opened:
             known = os.fstat(opened.fileno())
             if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) & 0o077:
@@ -92,7 +92,7 @@ def _load(file: Path) -> ExecCredential | None:
         return ExecCredential(
             kept["token"], kept["certificate"].encode(), kept["key"].encode(), moment(kept["expires"])
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (GfattachError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -108,6 +108,7 @@ def _save(file: Path, exec_credential: ExecCredential) -> None:
         "key": exec_credential.key.decode(),
         "expires": exec_credential.expires.isoformat(),
     }
-    with contextlib.suppress(StorageError):
+    with contextlib.suppress(GfattachError):
+        ownership.claim(file.parent)
         make_private_directory(file.parent)
         write_atomic(file, json.dumps(kept).encode())

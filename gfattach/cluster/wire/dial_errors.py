@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 from gfattach.tls.fault import (
     NOT_YET,
     Fault,
@@ -48,7 +49,7 @@ def tls_error(
     error: OSError | ValueError, authority: str, name: str, names: tuple[str, ...] = ()
 ) -> DialError:
     """What a TLS failure with `authority` comes to; `names` are those of the certificate, where known."""
-    look = f"look at it: openssl s_client -connect {authority} -servername {name} </dev/null"
+    look = f"look at it: openssl s_client -connect {word(authority)} -servername {word(name)} </dev/null"
     fault = fault_of(error)
     if fault is Fault.TIME:
         return _of_another_time(error, authority, look)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok, warn
+from gfattach.core.quote import word
 from gfattach.reapi.target import CacheTarget
 from gfattach.reapi.tls import TlsFileError, client_certificate, context
 from gfattach.tls.fault import Fault, broken_off, client_refused, for_others, not_valid_now, untrusted
@@ -37,7 +38,7 @@ def _tls(inquiry: CacheInquiry) -> Finding:
             "cache.tls.key-form",
             f"the key in {key} is not in PKCS#8 form",
             "Bazel takes no other form: it ends with 37 and says nothing",
-            f"convert it: openssl pkcs8 -topk8 -nocrypt -in {key} -out {key}.pk8",
+            f"convert it: openssl pkcs8 -topk8 -nocrypt -in {word(str(key))} -out {word(f'{key}.pk8')}",
         )
     return ok("cache.tls.good", f"{_authority(target)} decides whom to trust")
 
@@ -45,7 +46,7 @@ def _tls(inquiry: CacheInquiry) -> Finding:
 def tls_fault(target: CacheTarget, fault: Fault, detail: str, names: tuple[str, ...]) -> Finding:
     """What it means that a handshake with the target's endpoint ended with `fault`."""
     endpoint = target.endpoint
-    look = f"see it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}"
+    look = f"see it: openssl s_client -connect {word(endpoint.authority)} -servername {word(endpoint.host)}"
     silent = "Bazel says only: General OpenSslEngine problem"
     if fault is Fault.NAME:
         right = next((name for name in names if "*" not in name), None)

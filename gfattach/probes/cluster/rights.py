@@ -15,6 +15,7 @@ from gfattach.cluster.api.reviews import Right
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, skip, warn
+from gfattach.core.quote import word
 from gfattach.probes.cluster.subject import ClusterInquiry, until
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -184,7 +185,10 @@ def _ask_rights(inquiry: ClusterInquiry) -> Finding:
             "cluster.rights.unknown",
             f"what this user may do is not known: {error.fact}",
             "should the forward be refused, this would have said why",
-            *(f"ask by hand: kubectl -n {name} auth can-i create pods/portforward" for name in namespaces),
+            *(
+                f"ask by hand: kubectl -n {word(name)} auth can-i create pods/portforward"
+                for name in namespaces
+            ),
         )
     user = inquiry.known("cluster.identity", "user") or subject.connection.user or "USER"
     where = " and ".join(namespaces)

@@ -6,6 +6,7 @@ import ssl
 
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok
+from gfattach.core.quote import word
 from gfattach.nixcache import wire
 from gfattach.nixcache.errors import NixCacheError
 from gfattach.nixcache.target import SubstituterTarget
@@ -92,7 +93,8 @@ def _over_tls(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             "substituter.protocol.handshake",
             f"TLS with {endpoint.authority} fails: {words_of(error)}",
             "the two sides do not agree, or the server wants a client's certificate, which Nix cannot give",
-            f"look at it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host}",
+            f"look at it: openssl s_client -connect {word(endpoint.authority)} "
+            f"-servername {word(endpoint.host)}",
         )
     if session.protocol is not WireProtocol.HTTP:
         return _finding_for(session.protocol, inquiry.subject)
@@ -134,7 +136,8 @@ def _bad_certificate(endpoint: Endpoint, error: ssl.SSLCertVerificationError) ->
         f"{_CERTIFICATE[end]}: {endpoint.authority}, {words_of(error)}",
         "Nix refuses the connection for the same reason; a daemon that fetches has to trust it too",
         hint,
-        f"look at it: openssl s_client -connect {endpoint.authority} -servername {endpoint.host} -showcerts",
+        f"look at it: openssl s_client -connect {word(endpoint.authority)} "
+        f"-servername {word(endpoint.host)} -showcerts",
     )
 
 
