@@ -42,7 +42,7 @@ CALLS = {
 }
 
 #: Commands that read nothing of a workspace.
-ELSEWHERE = {"help", "credential", "consumer-env"}
+ELSEWHERE = {"help", "credential", "consumer-env", "notes"}
 
 #: A site's file that names everything which could be contacted, run or trusted.
 SITE = """

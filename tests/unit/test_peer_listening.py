@@ -95,7 +95,7 @@ def stored(monkeypatch):
     """A token that the helper would hand out for cache.example."""
     monkeypatch.setattr(
         "gfattach.credential.tokens.find",
-        lambda *_: type("Found", (), {"token": "canary", "claims": None})(),
+        lambda *_, **__: type("Found", (), {"token": "canary", "claims": None})(),
     )
 
 
