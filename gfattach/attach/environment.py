@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
+from gfattach.attach.route import ownership as listeners
 from gfattach.contract.environment import Assign, Exports, attached, change, detached
 from gfattach.contract.hazards.environment import environment_hazards
 from gfattach.contract.hazards.workspace import workspace_hazards
@@ -39,7 +40,7 @@ def shell(workspace: Path | None, context: Context) -> Shell:
     """The environment of the workspace's attachment, laid over that of the command.
 
     With nothing attached it is what takes an earlier attachment back. An agent that has ended is started
-    again. Raises StorageError.
+    again. Raises StorageError, and AgentError where a listener of the attachment is not this user's.
     """
     before = context.environ
     record = records.load(context.home(workspace))
@@ -47,6 +48,8 @@ def shell(workspace: Path | None, context: Context) -> Shell:
         from gfattach.attach.route.agents import keep_watched
 
         keep_watched(record)
+    if record is not None:
+        listeners.demand(record)
     after = detached(before) if record is None else attached(before, exports(record))
     return Shell(before, after, record)
 
@@ -90,7 +93,7 @@ def judge(workspace: Path | None, context: Context, *, strict: bool) -> Judgemen
     home = context.home(workspace)
     manifest = None if home.workspace is None else read_manifest(home.workspace)
     # The site of the files alone: the environment is what is judged here.
-    site = load_site({}, {}, home.workspace)
+    site = load_site({}, {}, home.workspace, look_only=True)
     verdict = classify(context.environ, manifest=manifest, strict=strict, may_upload=site.may_upload)
     hazards = (*environment_hazards(context.environ, manifest), *workspace_hazards(home, context.environ))
     return Judgement(verdict, hazards)

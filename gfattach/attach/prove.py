@@ -23,6 +23,7 @@ from gfattach.attach.model.options import ClientOptions
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.nix.client import NixClient
 from gfattach.attach.route import agents
+from gfattach.attach.route import ownership as listeners
 from gfattach.attach.route.route import Route, read_only, refuse_executor, trial_route
 from gfattach.bazel.flags import accepted_flags
 from gfattach.contract.bazel import flags as bazel_flags
@@ -36,6 +37,7 @@ from gfattach.proof.evidence import Phase
 from gfattach.proof.measure import Measurement
 from gfattach.proof.nix import phases as nix_phases
 from gfattach.proof.record import Proof, conclude
+from gfattach.site.allow import demand_wrapper
 from gfattach.site.load import load_site
 
 #: Seconds that a target of the user's own may take to build.
@@ -67,6 +69,8 @@ def prove_attachment(options: ProveOptions, context: Context, run: Run) -> Proof
     home = context.home(options.workspace)
     nix_phases.store_paths(options.nix_paths)
     _check_place(context, options.evidence)
+    if options.clients.use_bazel:
+        demand_wrapper(home.workspace)
     # What the rc files ask for, Bazel is asked.
     refuse_executor(load_site({}, {}, home.workspace), context.environ, proves_bazel=True)
     record = records.load(home)
@@ -110,6 +114,8 @@ def _check_place(context: Context, evidence: Path | None) -> None:
 
 def _route(record: Attachment) -> Route:
     agents.revive(record)
+    if record.trial is None:
+        listeners.demand(record)
     if record.trial is None:
         return Route(record.kind, record.cache, record.substituter)
     from gfattach.trial import supervisor

@@ -15,6 +15,7 @@ from gfattach.attach.client.session import Session
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route import agents, forwards
+from gfattach.attach.route import ownership as listeners
 from gfattach.attach.route.identity import ClusterIdentity, identity_of
 from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
@@ -24,6 +25,7 @@ from gfattach.core.errors import CredentialError, ExitCode
 from gfattach.core.finding import Finding, fail, ok
 from gfattach.core.paths import Home
 from gfattach.fragments import nixconf
+from gfattach.site import trusted
 
 #: Seconds for the agent to meet what a cache that does not answer has shown here.
 AGAIN_SECONDS = 2.0
@@ -71,6 +73,7 @@ class Inspection:
             "agent": None if self.agent is None else self.agent.as_json(),
             "forwards": [] if self.agent is None else [each.as_json() for each in self.agent.forwards],
             "cluster": None if self.cluster is None else self.cluster.as_json(),
+            "trusted": trusted.as_json(record.trusted),
             "last_proof": None if record.first_hit is None else dict(record.first_hit),
         }
 
@@ -92,6 +95,14 @@ def inspect(workspace: Path | None, context: Context, run: Run) -> Inspection:
         run.step("agent", "ask the agent", lambda progress: forwards.findings(record, agent))
         alive = alive and (agent is not None or record.kind != "forward")
     cache, substituter = record.cache, record.substituter
+    owned = listeners.findings(record)
+    not_own = {name: finding for name, finding in owned.items() if finding.failed}
+    if not_own and (alive or any(finding.code == "forward.foreign" for finding in not_own.values())):
+        run.step("listeners", "ask whose the listeners are", lambda progress: not_own)
+    if listeners.failed(owned, "cache"):
+        cache = None
+    if listeners.failed(owned, "substituter"):
+        substituter = None
     asked = alive and (agent is not None or not record.cache_by_agent)
     session = Session(context=context, home=home, run=run)
     if asked and cache is not None and not _behind_dead_forward(cache.endpoint, cache.socket, agent):

@@ -185,7 +185,18 @@ def identify(
 def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What any program needs of `environ`: PATH, room for temporary files, the way out; no secret."""
     passed = {name: environ[name] for name in _PLAIN if "@" not in environ.get(name, "@")}
-    return {"PATH": environ.get("PATH", os.defpath), **passed}
+    return {"PATH": environ.get("PATH", os.defpath), **passed, **_user(environ)}
+
+
+def _user(environ: Mapping[str, str]) -> dict[str, str]:
+    """USER for a user number without an entry in passwd (a pod's), which Bazel ends with 36 without."""
+    import pwd
+
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return {"USER": environ.get("USER") or str(os.geteuid())}
+    return {}
 
 
 def _is_debian(path: Path, install_base: Path) -> bool:

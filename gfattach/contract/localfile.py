@@ -17,6 +17,7 @@ from gfattach.core.endpoint import Endpoint
 from gfattach.core.errors import RefusedError, UsageError
 from gfattach.core.files import write_atomic
 from gfattach.core.git import Standing
+from gfattach.core.quote import word
 
 FILE_NAME = ".env.flywheel.local"
 
@@ -63,14 +64,14 @@ def check_ignored(path: Path) -> None:
         case Standing.TRACKED:
             raise RefusedError(
                 f"git tracks {path}, and the file belongs to this machine only",
-                f"take it out of git and keep it: git rm --cached '{path}'",
+                f"take it out of git and keep it: git rm --cached {word(path)}",
                 f"then ignore it: echo '/{path.name}' >> .gitignore",
                 code="contract.local-file.tracked",
             )
         case Standing.EXPOSED:
             raise RefusedError(
                 f"git does not ignore {path}, and the next git add would take it",
-                f"ignore it here only: echo '{path.name}' >> \"$(git rev-parse --git-path info/exclude)\"",
+                f'ignore it here only: echo {word(path.name)} >> "$(git rev-parse --git-path info/exclude)"',
                 "or name a file outside of the repository",
                 code="contract.local-file.exposed",
             )
@@ -91,6 +92,6 @@ def write_local_file(path: Path, values: Mapping[str, str]) -> None:
     text = render(values)
     path = path.absolute()
     if not path.parent.is_dir():
-        raise UsageError(f"there is no directory {path.parent}", f"make it: mkdir -p '{path.parent}'")
+        raise UsageError(f"there is no directory {path.parent}", f"make it: mkdir -p {word(path.parent)}")
     check_ignored(path)
     write_atomic(path, text.encode("utf-8", "surrogateescape"))

@@ -141,7 +141,9 @@ def read_json(path: Path) -> Any | None:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path} is not JSON: {error}", f"remove it: rm {path}") from error
+        raise StorageError(
+            f"{path} is not JSON: {error}", f"remove it: rm {shlex.quote(str(path))}", code="storage.json"
+        ) from error
 
 
 def remove(path: Path) -> bool:

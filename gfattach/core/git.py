@@ -123,7 +123,9 @@ def _git(program: str, directory: Path, deadline: Deadline, *args: str) -> Compl
         if (name in _NEEDED or name.startswith(_NEEDED_PREFIXES)) and name not in _MISLEADING
     }
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0")
-    return process.run([program, "-C", str(directory), *args], deadline, env=env)
+    # A repository that somebody unpacked brings a configuration along, which may name programs.
+    inert = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+    return process.run([program, *inert, "-C", str(directory), *args], deadline, env=env)
 
 
 def _unknown(answer: Completed, root: Path | None = None) -> Answer:

@@ -16,6 +16,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gfattach.core.quote import visible
+
 #: What stands in place of a secret.
 MASK = "***"
 
@@ -55,7 +57,10 @@ def register(secret: str) -> None:
 
 
 def redact(text: str) -> str:
-    """`text` without what is a secret by its shape, by the name before it, or by being registered."""
+    """`text` without what is a secret by its shape, by the name before it, or by being registered; and with
+    what a terminal would obey made visible (`quote.visible`).
+    """
+    text = visible(text)
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MASK)
     for pattern, replacement in _rules():

@@ -13,6 +13,7 @@ from pathlib import Path
 from gfattach.core import files
 from gfattach.core.errors import CredentialError
 from gfattach.core.paths import state_directory
+from gfattach.core.quote import word
 
 
 def credential_directory() -> Path:
@@ -68,7 +69,7 @@ class FileStore:
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise CredentialError(
                 f"{self.path} holds tokens and others may read or write it",
-                f"close it: chmod 600 {self.path}",
+                f"close it: chmod 600 {word(self.path)}",
                 "and replace the tokens, if anybody could have read them: gfattach credential status",
                 code="credential.file.open",
             )
@@ -78,7 +79,7 @@ class FileStore:
         if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
             raise CredentialError(
                 f"{self.path} is not a file of tokens",
-                f"remove it, and store them again: rm {self.path}",
+                f"remove it, and store them again: rm {word(self.path)}",
                 code="credential.file.format",
             )
         return document

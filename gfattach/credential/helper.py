@@ -47,20 +47,38 @@ def answer(
     from gfattach.credential.tokens import find
 
     uri = _uri(question)
-    asked = host_of(uri)
+    asked, where, vouched = host_of(uri), uri, False
     if host:
         meant = host_of(host)
         elsewhere = port is not None and port_of(uri) not in (None, port)
         if asked != meant and (elsewhere or not is_loopback(asked)):
             return {"headers": {}}
-        asked = meant
-    found = find(asked, environ, now)
+        if asked != meant and port is not None:
+            _demand_own(asked, port, meant)
+        if asked != meant:
+            where, vouched = meant, True  # the forward's own listener: its cluster leads to the host
+    found = find(where, environ, now, vouched=vouched)
     if found is None:
         return {"headers": {}}
     headers = {"headers": {"Authorization": [f"Bearer {found.token}"]}}
     if found.claims is None or found.claims.expires is None:
         return headers
     return {**headers, "expires": rfc3339(found.claims.expires)}
+
+
+def _demand_own(address: str, port: int, host: str) -> None:
+    """Raise CredentialError where the listener of the forward to `host` is not this user's any more."""
+    from gfattach.core.peer.listening import Ownership, listening
+
+    found = listening(address, port)
+    if found.ownership in (Ownership.OWN, Ownership.UNKNOWN):
+        return
+    whose = "nobody's" if found.uid is None else f"the user {found.uid}'s"
+    raise CredentialError(
+        f"{address}:{port}, where the forward to {host} should be, is {whose}: the token is not sent there",
+        "have it listen again: gfattach up",
+        code="credential.listener",
+    )
 
 
 def main(

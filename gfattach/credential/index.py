@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gfattach.core import files
 from gfattach.credential.file_store import credential_directory
 from gfattach.credential.jwt import Claims
+from gfattach.credential.scope import PLAINTEXT, Scope
 from gfattach.credential.store import STORES
 
 SCHEMA = "gfattach.credentials/1"
@@ -28,6 +29,7 @@ class Entry:
     store: str
     claims: Claims | None = None
     backend: str = ""
+    scope: Scope = field(default_factory=Scope)
 
 
 def path() -> Path:
@@ -71,7 +73,8 @@ def _changed() -> Iterator[dict[str, Entry]]:
 
 def _note(entry: Entry) -> dict[str, Any]:
     claims = None if entry.claims is None else entry.claims.as_json()
-    return {"store": entry.store, "backend": entry.backend, "claims": claims}
+    scope = {"scheme": entry.scope.scheme, "port": entry.scope.port}
+    return {"store": entry.store, "backend": entry.backend, "claims": claims, "scope": scope}
 
 
 def _entry(host: str, note: Any) -> Entry | None:
@@ -80,4 +83,13 @@ def _entry(host: str, note: Any) -> Entry | None:
         return None
     backend = note.get("backend")
     named = backend if isinstance(backend, str) else ""
-    return Entry(host, note["store"], Claims.from_json(note.get("claims")), named)
+    return Entry(host, note["store"], Claims.from_json(note.get("claims")), named, _scope(note.get("scope")))
+
+
+def _scope(said: Any) -> Scope:
+    """What was noted of a token's scope; one of an earlier version has none, which stands for TLS."""
+    if not isinstance(said, dict):
+        return Scope()
+    scheme, port = said.get("scheme"), said.get("port")
+    plain = scheme if scheme in PLAINTEXT else ""
+    return Scope(plain, port if isinstance(port, int) and 0 < port < 65536 else None)

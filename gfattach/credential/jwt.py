@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gfattach.core.errors import CredentialError
+from gfattach.core.quote import word
 
 #: Seconds that a token has to be good for yet: a build that starts with less loses the cache midway.
 MARGIN_SECONDS = 60.0
@@ -102,14 +103,14 @@ def demand_valid(claims: Claims | None, host: str, where: str, now: float | None
         seen = f"expired {duration(-left)} ago" if left <= 0 else f"expires in {left:.0f} s"
         raise CredentialError(
             f"the token for {host} from {where} {seen}",
-            f"store a new one: gfattach credential login {host}",
+            f"store a new one: gfattach credential login {word(host)}",
             code="credential.expired",
         )
     if claims.not_before is not None and claims.not_before - moment > SKEW_SECONDS:
         raise CredentialError(
             f"the token for {host} from {where} is good from {rfc3339(claims.not_before)} on, and not yet",
             "check this machine's clock: date -u",
-            f"or store another one: gfattach credential login {host}",
+            f"or store another one: gfattach credential login {word(host)}",
             code="credential.not-yet",
         )
 

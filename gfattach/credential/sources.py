@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gfattach.core.errors import CredentialError
+from gfattach.core.quote import word
 from gfattach.core.redact import register
-from gfattach.credential.hosts import is_cell
+from gfattach.credential.hosts import is_cell, is_vouched_cell
 
 #: The variables that name, or hold, the token for a REAPI cell, and the file that is there without them.
 FILE_VARIABLE = "GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE"
@@ -102,7 +103,7 @@ def from_file(path: Path) -> Token:
         reason = "not a regular file" if number == errno.EISDIR else os.strerror(number or errno.EINVAL)
         raise CredentialError(
             f"{origin} cannot be read: {reason.lower()}",
-            f"look at it: ls -l {path}",
+            f"look at it: ls -l {word(path)}",
             "from another program: PROGRAM | gfattach credential login HOST",
             code="credential.file.missing" if number == errno.ENOENT else "credential.file.unreadable",
         ) from error
@@ -120,12 +121,13 @@ def from_variable(environ: Mapping[str, str], name: str) -> Token:
     return check(os.fsencode(environ[name]), f"the variable {name}")
 
 
-def cell_variables(host: str, environ: Mapping[str, str]) -> Token | None:
+def cell_variables(host: str, environ: Mapping[str, str], *, vouched: bool = False) -> Token | None:
     """What the variables for cells say of `host`; None for another host, or when neither is set.
 
-    Raises CredentialError, also when both are set: nobody could tell which is meant.
+    `vouched` says that the connection to the cluster leads to it. Raises CredentialError, also when both are
+    set: nobody could tell which is meant.
     """
-    if not is_cell(host):
+    if not (is_vouched_cell(host, environ) or (vouched and is_cell(host))):
         return None
     file, value = environ.get(FILE_VARIABLE, ""), environ.get(TOKEN_VARIABLE, "")
     if file and value:
@@ -139,6 +141,8 @@ def cell_variables(host: str, environ: Mapping[str, str]) -> Token | None:
     return from_variable(environ, TOKEN_VARIABLE) if value else None
 
 
-def cell_file(host: str) -> Token | None:
+def cell_file(host: str, environ: Mapping[str, str], *, vouched: bool = False) -> Token | None:
     """The token that the platform mounts for cells; None for another host, or when it is not there."""
-    return from_file(DEFAULT_FILE) if is_cell(host) and DEFAULT_FILE.exists() else None
+    if not (is_vouched_cell(host, environ) or (vouched and is_cell(host))):
+        return None
+    return from_file(DEFAULT_FILE) if DEFAULT_FILE.exists() else None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from gfattach.core import git
-from gfattach.core.errors import RefusedError, StorageError
+from gfattach.core.errors import RefusedError
 from gfattach.core.files import (
-    PRIVATE_DIRECTORY,
     make_private_directory,
     read_bytes,
     remove,
@@ -20,9 +17,9 @@ from gfattach.core.files import (
     write_atomic,
 )
 from gfattach.core.git import Standing
-from gfattach.core.paths import Home
+from gfattach.core.paths import Home, tracked_error
+from gfattach.core.trust import ownership
 from gfattach.credential.helper import HELPER_NAME
-from gfattach.undo.journal import ORIGINALS
 
 #: The file by which the home ignores itself, and all that is in it.
 IGNORE_FILE = ".gitignore"
@@ -49,8 +46,10 @@ def create_home(home: Home) -> None:
     it cannot be made, or is not this user's.
     """
     directory = home.directory
-    made = not _is_ours(directory)
+    made = not ownership.claim(directory)
     make_private_directory(directory)
+    ownership.claim(home.state)
+    make_private_directory(home.state)
     if home.workspace is None:
         return
     try:
@@ -58,7 +57,7 @@ def create_home(home: Home) -> None:
             write_atomic(directory / IGNORE_FILE, IGNORE)
         answer = git.ask(directory)
         if answer.standing is not Standing.TRACKED:
-            answer = git.ask(home.record)
+            answer = git.ask(directory / BAZELRC)
         _refuse_visible(home, answer)
     except BaseException:
         if made:
@@ -67,18 +66,25 @@ def create_home(home: Home) -> None:
 
 
 def remove_home(home: Home) -> tuple[Path, ...]:
-    """Remove from the home what gfattach made, and the home when nothing else is in it.
+    """Remove from the home what gfattach made, and its directories when nothing else is in them.
 
     Returns what is left, which is foreign. Raises StorageError. Twice is fine.
     """
-    directory = home.directory
+    fragments = {BAZELRC, NIX_CONF, NETRC, HELPER_NAME, *AUTHORITIES}
+    state = {path.name for path in (home.record, home.journal, home.evidence, home.lock, home.trial)}
+    if home.workspace is None:
+        return _remove_own(home.directory, fragments | state, home.originals)
+    left = _remove_own(home.directory, fragments, None)
+    return (*left, *_remove_own(home.state, state, home.originals))
+
+
+def _remove_own(directory: Path, names: set[str], originals: Path | None) -> tuple[Path, ...]:
+    """Remove what is called one of `names` in `directory`; what is left."""
     if directory.is_symlink() or not directory.is_dir():
         return ()
-    names = {path.name for path in (home.record, home.journal, home.evidence, home.lock, home.trial)}
-    names |= {BAZELRC, NIX_CONF, NETRC, HELPER_NAME, *AUTHORITIES}
     try:
         for entry in tuple(directory.iterdir()):
-            if entry.name == ORIGINALS:
+            if entry == originals:
                 with contextlib.suppress(OSError):  # originals that an undo could not use are kept
                     entry.rmdir()
             elif entry.name in names or _is_temporary(entry.name, {*names, IGNORE_FILE}):
@@ -93,36 +99,9 @@ def remove_home(home: Home) -> tuple[Path, ...]:
     return left
 
 
-def _is_ours(directory: Path) -> bool:
-    """Whether it is there, private from now on. Raises StorageError when it is there and another's."""
-    try:
-        status = directory.lstat()
-        if stat.S_ISLNK(status.st_mode):
-            raise StorageError(
-                f"{directory} is a symbolic link, and gfattach writes to no place that it did not make",
-                f"remove it: rm '{directory}'",
-            )
-        if status.st_uid != os.geteuid():
-            raise StorageError(
-                f"{directory} belongs to the user {status.st_uid}, and this is {os.geteuid()}",
-                "run gfattach as that user, or remove the directory",
-            )
-        if stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) != PRIVATE_DIRECTORY:
-            directory.chmod(PRIVATE_DIRECTORY)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise storage_error("use the directory", directory, error) from error
-    return True
-
-
 def _refuse_visible(home: Home, answer: git.Answer) -> None:
     if answer.standing is Standing.TRACKED:
-        raise RefusedError(
-            f"git tracks files in {home.directory}",
-            f"take them out of git: git -C '{home.workspace}' rm -r --cached .gfattach",
-            code="home.tracked",
-        )
+        raise tracked_error(home)
     if answer.standing is Standing.EXPOSED:
         raise RefusedError(
             f"git does not ignore {home.directory}",

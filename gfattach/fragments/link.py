@@ -15,6 +15,7 @@ from gfattach.core.errors import RefusedError, StorageError
 from gfattach.core.files import read_bytes
 from gfattach.core.git import Standing
 from gfattach.core.paths import Home
+from gfattach.core.quote import word
 from gfattach.fragments.rcfile import WORKSPACE, WORKSPACE_FILES, imports, quote
 from gfattach.undo import managed_block as marked
 from gfattach.undo.journal import Journal
@@ -105,11 +106,11 @@ def _check_own(file: Path, answer: git.Answer, line: str, fragment: Path) -> Non
             return
         case Standing.TRACKED:
             fact, code = f"git tracks {file}, so everybody would get this line", "link.tracked"
-            hints = [f"let git forget it: git -C '{answer.root}' rm --cached '{file}'"]
+            hints = [f"let git forget it: git -C {word(str(answer.root))} rm --cached {word(file)}"]
         case Standing.EXPOSED:
             fact, code = f"git does not ignore {file}", "link.exposed"
             hints = [
-                f"let git ignore it: echo {USER_RC} >> \"$(git -C '{answer.root}' rev-parse"
+                f'let git ignore it: echo {USER_RC} >> "$(git -C {word(str(answer.root))} rev-parse'
                 ' --path-format=absolute --git-path info/exclude)"'
             ]
         case Standing.OUTSIDE:

@@ -16,6 +16,7 @@ from pathlib import Path
 from gfattach.core.errors import StorageError
 from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
 from gfattach.core.finding import Finding, fail, ok, warn
+from gfattach.core.quote import word
 from gfattach.nix import netrc
 
 #: Machines that are everybody's on this machine.
@@ -82,7 +83,7 @@ def _own(existing: Path | None) -> tuple[Finding | None, str]:
                 "nix.netrc.unreadable",
                 error.fact,
                 "Nix reads one netrc only: with another one in its place, what this one holds would be lost",
-                f"see whose it is: ls -l {existing}",
+                f"see whose it is: ls -l {word(str(existing))}",
                 "an administrator can put the entry for the cache into it",
             ),
             "",

@@ -10,10 +10,12 @@ from typing import Any
 
 from gfattach.core.context import Context
 from gfattach.core.errors import CredentialError, GfattachError, UsageError
+from gfattach.core.quote import word
 from gfattach.core.redact import redact, register
 from gfattach.credential import index, sources
 from gfattach.credential.hosts import host_of
 from gfattach.credential.jwt import Claims, demand_valid, read_claims
+from gfattach.credential.scope import scope_of
 from gfattach.credential.sources import Token
 from gfattach.credential.store import STORES, open_store
 
@@ -65,7 +67,7 @@ def login(options: LoginOptions, context: Context) -> Kept:
     earlier = index.entries().get(host)
     store = open_store(options.store)
     store.save(host, token.value)
-    index.put(index.Entry(host, options.store, claims, store.backend))
+    index.put(index.Entry(host, options.store, claims, store.backend, scope_of(options.words[0])))
     if earlier is not None and earlier.store != options.store:
         open_store(earlier.store, earlier.backend).delete(host)
     return Kept(host, options.store, store.where, claims)
@@ -111,7 +113,7 @@ def _stored(entry: index.Entry) -> Kept:
         if value is None:
             raise CredentialError(
                 f"it is gone from {where}",
-                f"store it again: gfattach credential login {entry.host} --store {entry.store}",
+                f"store it again: gfattach credential login {word(entry.host)} --store {word(entry.store)}",
                 code="credential.gone",
             )
         token = sources.check(value.encode("utf-8", "replace"), where)
@@ -126,7 +128,9 @@ def _mounted(environ: Mapping[str, str]) -> Kept | None:
     """What the variables for cells, or the platform, have for every cell."""
     cell = CELLS.rstrip("*")
     try:
-        token = sources.cell_variables(cell, environ) or sources.cell_file(cell)
+        token = sources.cell_variables(cell, environ, vouched=True) or sources.cell_file(
+            cell, environ, vouched=True
+        )
         if token is None:
             return None
         claims = read_claims(token.value)

@@ -16,9 +16,10 @@ from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, ok
+from gfattach.site.allow import FILE_NAME, said_by
 from gfattach.site.document import raw_values, read_tables
 from gfattach.site.lint import lint
-from gfattach.site.load import FILE_NAME, load_site, read_alone
+from gfattach.site.load import load_site, read_alone
 from gfattach.site.profile import render_profile, with_inline_authorities
 from gfattach.site.site import Site
 
@@ -152,11 +153,20 @@ def _lint(path: Path, content: bytes, run: Run, *, tracked: bool) -> Linted:
 
     def show(progress: object) -> Mapping[str, Finding]:
         if not found:
-            return {"lint": ok("site.lint.good", f"{path} has no fault")}
+            return {"lint": ok("site.lint.good", f"{path} has no fault"), **_needs_allowing(path, content)}
         return {f"lint.{number}": finding for number, finding in enumerate(found, 1)}
 
     run.step("lint", f"check {path}", show)
     return Linted(path, found)
+
+
+def _needs_allowing(path: Path, content: bytes) -> dict[str, Finding]:
+    """What a user who gets the file with a workspace is asked to allow."""
+    said = said_by(raw_values(read_tables(content, str(path)), str(path)))
+    if not said:
+        return {}
+    seen = f"who gets {path} with a workspace allows once what it says: {' · '.join(said)}"
+    return {"allow": ok("site.lint.allow", seen)}
 
 
 def _where(options: PublishOptions, values: Mapping[str, Any], path: Path, context: Context) -> Site:

@@ -16,6 +16,7 @@ from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import GfattachError, RefusedError, UsageError
 from gfattach.core.files import remove_tree
 from gfattach.core.finding import Finding, ok, skip
+from gfattach.core.quote import word
 from gfattach.proof.measure import Measurement
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.cluster_profile import Profile, ask_cluster_for_profile, source_of
@@ -55,7 +56,7 @@ def show_site(
     """
     home = context.home(workspace)
     environment = detached(context.environ)
-    site = load_site(options, environment, home.workspace)
+    site = load_site(options, environment, home.workspace, look_only=not ask_cluster)
     source = source_of(site)
     if not ask_cluster:
         return ShownSite(site.as_json(), f"{source} was not asked: gfattach site show --cluster")
@@ -111,7 +112,8 @@ def warm_site(options: WarmOptions, context: Context, run: Run) -> Proof:
         finding = skip(
             "warm.nix",
             "gfattach never publishes to a Nix cache",
-            f"an operator publishes the probe path with the cache's own tool: nix copy --to CACHE {path}",
+            "an operator publishes the probe path with the cache's own tool: "
+            f"nix copy --to CACHE {word(path)}",
         )
         run.step("nix", f"the probe paths of {url}", lambda progress: {"nix": finding})
     endpoints = {"cache": target.endpoint.url}

@@ -15,6 +15,7 @@ from gfattach.cluster.api.fields import one_line
 from gfattach.cluster.api.objects import Service, ServicePort
 from gfattach.contract.rules.endpoint import stale_host
 from gfattach.core.errors import ClusterError, UsageError
+from gfattach.core.quote import word
 from gfattach.site.settings import NAMESPACE
 from gfattach.site.site import NamedService
 
@@ -182,7 +183,7 @@ def nothing_found(section: Section, discovery: Discovery, namespace: str) -> Clu
         f"no Service in {namespace} is known as a {kind.what}",
         *(f"passed over: {rejected}" for rejected in discovery.rejected[:5]),
         f"name it: {kind.option} NAMESPACE/NAME:PORT",
-        f"see what there is: kubectl -n {namespace} get services",
+        f"see what there is: kubectl -n {word(namespace)} get services",
         "or look in another namespace: gfattach up --namespace NAMESPACE",
         code="site.service.none",
     )

@@ -26,6 +26,7 @@ CODES: Mapping[str, str] = {
     "site.lint.stale": "it names a service that was given up",
     "site.lint.both": "two settings are said of which one is enough",
     "site.lint.nix-tls": "a Nix cache behind a forward under an https:// name",
+    "site.lint.allow": "what the file says that its reader has to allow once",
     "site.lint.tracked": "git tracks the file, and it names an address that is right for one place only",
     "site.lint.alone": "a setting that belongs to another one, which is not said",
     "site.lint.keys": "a Nix cache without a public key: Nix will not trust it",

@@ -12,17 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gfattach.core.errors import UsageError
+from gfattach.core.errors import RefusedError, UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.paths import config_directory
+from gfattach.core.trust.ownership import doubt
+from gfattach.site.allow import FILE_NAME, demand_site
 from gfattach.site.document import raw_values, read_tables
 from gfattach.site.settings import BY_KEY, SETTINGS
-from gfattach.site.site import Site, Value
-
-FILE_NAME = "gfattach.toml"
-
-#: Where a value that an option gave comes from.
-OPTION = "an option"
+from gfattach.site.site import OPTION, Site, Value
 
 #: What is decided together: by the strongest source that says one of the first; the rest belongs to it.
 _TOGETHER: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -40,16 +37,21 @@ def load_site(
     environment: Mapping[str, str],
     workspace: Path | None,
     profile: tuple[str, Mapping[str, Any]] | None = None,
+    *,
+    look_only: bool = False,
 ) -> Site:
     """The site for these options (values by setting key, None when not given).
 
-    `profile` is what `parse_profile` gave, and what a value's source is called. Raises UsageError,
-    naming the source and the key, for anything that cannot be used.
+    `profile` is what `parse_profile` gave, and what a value's source is called. `look_only` is for those who
+    show or judge a site and never go by it: others need the workspace's file to be allowed. Raises
+    UsageError, naming the source and the key, for anything that cannot be used, and RefusedError
+    (`site.unallowed`, `trust.file`).
     """
+    came_with: list[bytes] = []
     layers: list[_Layer] = [
         (OPTION, {key: value for key, value in options.items() if value is not None}),
         *_environment_layers(environment),
-        *((str(path), read_site_file(path)) for path in site_files(workspace)),
+        *_file_layers(workspace, came_with),
         *([] if profile is None else [profile]),
     ]
     reach = _reach(layers)
@@ -67,6 +69,8 @@ def load_site(
                 values[setting.key] = Value(setting.default, "the default")
     site = Site(values)
     _check_authorities(site)
+    if workspace is not None and not look_only:
+        demand_site(workspace, *came_with)
     return site
 
 
@@ -84,6 +88,24 @@ def site_files(workspace: Path | None) -> Iterable[Path]:
     if workspace is not None:
         yield workspace / FILE_NAME
     yield config_directory() / FILE_NAME
+
+
+def _file_layers(workspace: Path | None, came_with: list[bytes]) -> Iterable[_Layer]:
+    """The layers of the files; what the workspace's one holds is put into `came_with`."""
+    for path in site_files(workspace):
+        content = read_bytes(path)
+        if content is None:
+            continue
+        values = raw_values(read_tables(content, str(path)), str(path))
+        if path.parent == workspace:
+            came_with.append(content)
+        elif reason := doubt(path):
+            raise RefusedError(
+                f"{path} {reason}, so another user may decide what it says",
+                "make it yours alone, or have XDG_CONFIG_HOME name a directory that is",
+                code="trust.file",
+            )
+        yield str(path), values
 
 
 def read_site_file(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gfattach.core.errors import UsageError
 from gfattach.core.files import read_bytes
 from gfattach.site.document import raw_values, read_tables
 from gfattach.site.settings import BY_KEY, SETTINGS
-from gfattach.site.site import Site, as_raw
+from gfattach.site.site import PROFILE_SOURCE, Site, as_raw
 
 #: The entry of the ConfigMap.
 ENTRY = "gfattach.toml"
@@ -25,7 +25,7 @@ LABELS = {"app.kubernetes.io/name": "gfattach", "app.kubernetes.io/component": "
 
 def profile_name(namespace: str, name: str) -> str:
     """What a value's source is called when it is this ConfigMap."""
-    return f"the ConfigMap {namespace}/{name}"
+    return f"{PROFILE_SOURCE}{namespace}/{name}"
 
 
 def parse_profile(data: Any, source: str) -> dict[str, Any]:

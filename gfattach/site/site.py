@@ -14,6 +14,10 @@ from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.site.settings import SETTINGS
 
+#: Where a value that an option gave comes from, and how the source of one from a ConfigMap begins.
+OPTION = "an option"
+PROFILE_SOURCE = "the ConfigMap "
+
 
 @dataclass(frozen=True)
 class Value:

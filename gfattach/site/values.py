@@ -12,6 +12,7 @@ from typing import Any
 from gfattach.contract.rules.endpoint import stale_host
 from gfattach.core.endpoint import Endpoint, parse_endpoint
 from gfattach.core.errors import UsageError
+from gfattach.core.quote import steering, visible
 
 #: RFC 1123 label and RFC 1035 label, as Kubernetes asks them of namespaces and of Services, and the
 #: subdomain that it asks of other objects (kubernetes.io, "Object Names and IDs").
@@ -22,6 +23,9 @@ _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9](
 #: IANA_SVC_NAME (RFC 6335 section 5.1): what a port of a Service may be called, apart from its length.
 _PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PORT_NAME_LENGTH = 15
+
+#: A key of a Nix cache. Its name stands in nix.conf, where white space parts words and `#` begins a comment.
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}:[A-Za-z0-9+/]{43}=")
 
 #: Characters of a value that a message shows.
 _SHOWN = 80
@@ -35,8 +39,11 @@ _CERTIFICATE = re.compile(
 def text(value: Any, key: str) -> str:
     """A text of one line. What is published is shown on terminals: nothing in it may steer one."""
     said = _string(value, key)
-    if re.search(r"[\x00-\x1f\x7f-\x9f]", said):
-        raise UsageError(f"{key} holds a control character", "write it as one line of plain text")
+    if steering(said) or re.search(r"[\t\n]", said):
+        raise UsageError(
+            f"{key} holds a control character, or a mark that changes how text is read",
+            "write it as one line of plain text",
+        )
     return said
 
 
@@ -183,10 +190,11 @@ def public_keys(value: Any, key: str) -> tuple[str, ...]:
         raise UsageError(f"{key} is a list of texts, not {_kind(value)}")
     names = [item for text in keys for item in text.split()]
     for item in names:
-        if not re.fullmatch(r"[^:\s]+:[A-Za-z0-9+/]{43}=", item):
+        if not _PUBLIC_KEY.fullmatch(item):
             raise UsageError(
                 f"{key} holds {shown(item)}, which is no public key",
-                "a public key is NAME:BASE64, as nix-store --generate-binary-cache-key writes it",
+                "a public key is NAME:BASE64, as nix-store --generate-binary-cache-key writes it; NAME is "
+                "made of letters, digits, dots, hyphens, underscores and plus signs",
             )
     return tuple(names)
 
@@ -200,8 +208,8 @@ def store_path(value: Any, key: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """The raw value for a message, cut short."""
-    said = repr(value)
+    """The raw value for a message, cut short, as it is written."""
+    said = visible(repr(value))
     return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gfattach.core.quote import word
 from gfattach.tls.pem import PemError, read
 
 
@@ -95,7 +96,7 @@ def verifying(
     except (ssl.SSLError, ValueError) as failure:
         raise error(
             f"{ca_file} holds no certificate that can be read, or one that cannot",
-            f"see what it is: openssl crl2pkcs7 -nocrl -certfile {ca_file} | "
+            f"see what it is: openssl crl2pkcs7 -nocrl -certfile {word(str(ca_file))} | "
             "openssl pkcs7 -print_certs -noout",
         ) from failure
     if alpn:
@@ -132,5 +133,6 @@ def _identify(made: ssl.SSLContext, certificate: Path, key: Path, error: type[Pe
     except (ssl.SSLError, ValueError) as failure:
         raise error(
             f"the key in {key} does not open, or does not belong to the certificate in {certificate}",
-            f"compare: openssl pkey -in {key} -pubout; openssl x509 -in {certificate} -noout -pubkey",
+            f"compare: openssl pkey -in {word(key)} -pubout; "
+            f"openssl x509 -in {word(certificate)} -noout -pubkey",
         ) from failure

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import storage_error
+from gfattach.core.quote import word
 
 
 class PemError(UsageError):
@@ -33,7 +34,7 @@ def read(path: Path, holds: str, error: type[PemError] = PemError) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as failure:
-        raise error(storage_error("read", path, failure).fact, f"look at it: ls -l {path}") from failure
+        raise error(storage_error("read", path, failure).fact, f"look at it: ls -l {word(path)}") from failure
     if b"-----BEGIN " not in content or f"{holds}-----".encode() not in content:
         raise error(
             f"{path} holds no {holds.lower()} in PEM form", f"see what it is: file {path}; head -1 {path}"

@@ -15,6 +15,7 @@ from typing import Any
 
 from gfattach.core import files
 from gfattach.core.errors import StorageError
+from gfattach.core.quote import word
 from gfattach.nixcache import signature
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.signature import SecretKey
@@ -111,7 +112,7 @@ class NixCacheServer:
                 return signature.parse_secret_key(content.decode("utf-8", "replace"))
             except FormatError as error:
                 raise StorageError(
-                    f"{path} is not the trial's key: {error.fact}", f"remove it: rm {path}"
+                    f"{path} is not the trial's key: {error.fact}", f"remove it: rm {word(path)}"
                 ) from error
 
 

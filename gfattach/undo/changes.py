@@ -15,6 +15,7 @@ from typing import Any
 
 from gfattach.core.errors import StorageError
 from gfattach.core.files import make_private_directory, read_bytes, write_json
+from gfattach.core.quote import word
 
 SCHEMA = 1
 
@@ -64,7 +65,7 @@ def read_changes(file: Path, originals: Path) -> tuple[Change, ...]:
         raise JournalError(
             f"the journal {file} is damaged, and nothing is undone",
             f"the originals are in {originals}: compare them with your files, and put back what is missing",
-            f"then remove the journal: rm '{file}'",
+            f"then remove the journal: rm {word(file)}",
         ) from error
     if schema != SCHEMA:
         raise JournalError(

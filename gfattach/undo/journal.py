@@ -1,6 +1,6 @@
 """The journal: what was changed outside an attachment's home, and how it is undone.
 
-It is written ahead: first the original is copied into the home, then the change is recorded,
+It is written ahead: first the original is copied beside it, then the change is recorded,
 then the file is written. Whatever moment the machine dies at, the file is the old one or the
 new one, and the journal knows both. What a person wrote since is never lost: a file that is
 not as gfattach left it loses gfattach's marked block, and nothing else.
@@ -27,13 +27,11 @@ from gfattach.core.files import (
     storage_error,
     write_atomic,
 )
-from gfattach.core.paths import Home
+from gfattach.core.paths import Home, state_directory
+from gfattach.core.quote import command
 from gfattach.undo import managed_block as marked
-from gfattach.undo.changes import Change, digest, read_changes, write_changes
+from gfattach.undo.changes import Change, JournalError, digest, read_changes, write_changes
 from gfattach.undo.managed_block import DamagedBlockError
-
-#: The directory, in the home, that keeps the originals.
-ORIGINALS = "originals"
 
 
 class Undone(StrEnum):
@@ -70,14 +68,15 @@ class Journal:
 
     def __init__(self, home: Home) -> None:
         self._file = home.journal
-        self._originals = home.directory / ORIGINALS
+        self._originals = home.originals
+        self._own = tuple(filter(None, (home.workspace, home.directory, state_directory())))
 
     def will_change(self, path: Path, content: bytes) -> bool:
         """Record that `path` is to hold `content`, then write it; whether anything had to be written.
 
-        A file keeps its mode and owner; a new one is private, and directories that it lacks are
-        made. A link is followed: the file it leads to changes. Raises StorageError (the file is
-        then as it was) and JournalError.
+        A file keeps its mode and owner; a new one is private, and directories that it lacks are made. A link
+        is followed: the file it leads to changes. Raises StorageError (the file is then as it was) and
+        JournalError, also for a file that is none of the workspace's and none of gfattach's.
         """
         path = _resolved(path)
         changes = {change.path: change for change in self._read()}
@@ -87,6 +86,7 @@ class Journal:
         known = changes.get(path)
         change = self._baseline(path, known, current, status)
         change = replace(change, written=(*change.written, digest(content)))
+        self._demand_own(change)
         changes[path] = change
         write_changes(self._file, tuple(changes.values()))
         if known is not None and known.backup_name != change.backup_name:
@@ -105,6 +105,8 @@ class Journal:
         Raises JournalError, and StorageError when the journal itself cannot be read or removed.
         """
         changes = self._read()
+        for change in changes:
+            self._demand_own(change)
         outcomes = [self._undo(change) for change in reversed(changes)]
         failed = {outcome.path for outcome in outcomes if outcome.result is Undone.FAILED}
         kept = {outcome.original for outcome in outcomes}
@@ -124,6 +126,17 @@ class Journal:
         with contextlib.suppress(OSError):  # not there, or not empty
             self._originals.rmdir()
         return outcomes
+
+    def _demand_own(self, change: Change) -> None:
+        """Raise JournalError for what no `up` can have written, whatever the journal says."""
+        path = change.path
+        inside = any(path.is_relative_to(own) or path.is_relative_to(own.resolve()) for own in self._own)
+        if not inside or ".." in path.parts or not {*change.directories} <= {*path.parents}:
+            raise JournalError(
+                f"the journal {self._file} names {path}, which no attach of this workspace can have changed",
+                f"nothing of it was undone; look at the journal, and remove it: {command('rm', self._file)}",
+                code="journal.foreign",
+            )
 
     def _read(self) -> tuple[Change, ...]:
         return read_changes(self._file, self._originals)
@@ -167,6 +180,8 @@ class Journal:
 
     def _put_back(self, change: Change) -> tuple[Undone, str]:
         path = change.path
+        if _resolved(path) != path:
+            return Undone.LEFT, "is reached by a link now, and what that leads to stays as it is"
         current, status = read_bytes(path), _status(path)
         found = None if current is None else digest(current)
         if found == change.before:

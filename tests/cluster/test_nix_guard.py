@@ -49,9 +49,7 @@ def machine(cluster, served, tmp_path):
     private = private_environment(made.root / "nix")
     made.variables |= {name: value for name, value in private.items() if name.startswith("NIX_")}
     (made.root / "nix/signed.nix").write_text(_EXPRESSION)
-    (made.workspace / "gfattach.toml").write_text(
-        '[nix]\nservice = "attic"\ncache = ""\n[cache]\nservice = "bazel-cache"\n'
-    )
+    made.write_site('[nix]\nservice = "attic"\ncache = ""\n[cache]\nservice = "bazel-cache"\n')
     with leaving_nothing(made):
         yield made
 

@@ -35,7 +35,7 @@ def private(cluster, tmp_path):
     machine.variables |= {name: value for name, value in environment.items() if name.startswith("NIX_")}
     site = '[nix]\nservice = "attic"\ncache = "main"\n[cache]\nservice = "bazel-cache"\n'
     (machine.workspace / ".git/info/exclude").write_text("gfattach.toml\n")
-    (machine.workspace / "gfattach.toml").write_text(site)
+    machine.write_site(site)
     machine.good, machine.instead = token(), {}
     machine.up = ("up", "--no-bazel", "--public-key", KEY)
     with attic({machine.good}, machine.instead) as (port, asked):

@@ -67,7 +67,7 @@ def test_without_a_token_it_is_not_attached_and_with_one_every_call_has_it(machi
         assert any(agent.startswith("grpc-python") for agent in asked[True])  # the probes and the protocol
         assert any(agent.startswith("grpc-java") for agent in asked[True])  # Bazel
         assert TOKEN not in (machine.workspace / ".gfattach/bazelrc").read_text()
-        assert TOKEN not in (machine.workspace / ".gfattach/attachment.json").read_text()
+        assert TOKEN not in (machine.state / "attachment.json").read_text()
         assert machine.run("down").returncode == 0
 
 

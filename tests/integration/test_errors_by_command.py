@@ -52,7 +52,7 @@ def test_a_substituter_that_has_died_since_the_attach_proves_nothing(machine, tm
 
 
 def test_warming_that_nobody_asked_for_or_that_has_no_cache(machine):
-    (machine.workspace / "gfattach.toml").write_text('[cache]\nupload = "trusted"\n')
+    machine.write_site('[cache]\nupload = "trusted"\n')
     site = ("site", "warm", *QUICK, "--cache", "grpc://127.0.0.1:1")
     assert error(machine, *site, code=3) == "warm.unasked"
     assert machine.json(*site, "--upload", code=1)["error"]["code"] == "warm.cache"

@@ -24,7 +24,7 @@ from gfattach.attach.model.record import Attachment
 from gfattach.undo.changes import read_changes
 from gfattach.core.errors import StorageError
 from gfattach.fragments.home import create_home, remove_home
-from gfattach.undo.journal import ORIGINALS, Journal, Undone
+from gfattach.undo.journal import Journal, Undone
 from gfattach.core.paths import Home
 
 disk = Path(sys.argv[1])
@@ -191,7 +191,7 @@ def test_a_read_only_disk_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
         remount("ro")
         [outcome] = Journal(home).undo()
         assert outcome.result is Undone.FAILED and "read-only" in outcome.seen
-        assert [change.path for change in read_changes(home.journal, home.directory / ORIGINALS)] == [user_rc]
+        assert [change.path for change in read_changes(home.journal, home.originals)] == [user_rc]
         remount("rw")
         assert results() == [Undone.RESTORED]
         assert user_rc.read_bytes() == mine

@@ -18,7 +18,7 @@ def test_up_and_status_say_it_in_their_text_and_as_a_finding(machine, nix, store
     real_nix()
     private = private_environment(machine.root / "nix")
     machine.variables |= {name: value for name, value in private.items() if name.startswith("NIX_")}
-    (machine.workspace / "gfattach.toml").write_text(
+    machine.write_site(
         f'[nix]\nsubstituter = "http://127.0.0.1:{nix.port}"\npublic_keys = ["{nix.public_key}"]\n'
         f'object_store = "{store}"\n'
     )

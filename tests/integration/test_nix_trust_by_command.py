@@ -54,7 +54,7 @@ def test_a_nix_that_does_not_know_who_vouches_for_the_substituter_is_told_apart(
     if not any(path.exists() for path in BUNDLES):
         pytest.skip("needs a bundle of authorities: apt-get install ca-certificates")
     private_nix(machine)
-    (machine.workspace / "gfattach.toml").write_text(f"[nix]\nca_file = '{pki.ca}'\n")
+    machine.write_site(f"[nix]\nca_file = '{pki.ca}'\n")
     found = attach(machine, tls_cache)
     assert found["certificates.substituter.trust"]["status"] == "ok"
     assert found["nix.ca"]["code"] == "nix.ca.lacks"

@@ -31,7 +31,7 @@ def cache(pair):
 def site(machine, pki):
     """The options for a cache behind TLS, once an operator who needs none has filled it."""
     with reapi() as (plain, _), front(pki.issue("localhost"), plain) as port:
-        (machine.workspace / "gfattach.toml").write_text('[cache]\nupload = "trusted"\n')
+        machine.write_site('[cache]\nupload = "trusted"\n')
         endpoint = f"grpc://127.0.0.1:{plain}"
         done = machine.run("site", "warm", "--upload", "--no-nix", "--cache", endpoint)
         (machine.workspace / "gfattach.toml").unlink()

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from gfattach.agent.peer import inet_diag, peer, tcp_table
+from gfattach.core.peer import inet_diag, peer, tcp_table
 
 
 def _unsupported(*_):

@@ -13,7 +13,7 @@ from gfattach.attach.bazel.headers import sweep, write_headers
 @pytest.fixture(params=["runtime", "gone"])
 def places(request, tmp_path, monkeypatch):
     """With a session's runtime directory, and with a variable that names one which is not there."""
-    (tmp_path / "runtime").mkdir()
+    (tmp_path / "runtime").mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / request.param))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / ("runtime" if request.param == "runtime" else "cache")

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from gfattach.attach.model import record as attachment
 from gfattach.attach.model.record import Attachment, RecordError
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.errors import ExitCode, StorageError
-from gfattach.core.paths import Home
+from gfattach.core.paths import Home, state_directory
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget, TlsFiles
+from gfattach.site.trusted import Trusted
 
 FULL = Attachment(
     kind="direct",
@@ -54,11 +56,28 @@ def home(tmp_path):
 
 def make_home(workspace):
     (workspace / ".gfattach").mkdir(parents=True)
-    return Home(workspace / ".gfattach", workspace)
+    home = Home(workspace / ".gfattach", workspace)
+    home.state.mkdir(parents=True)
+    return home
 
 
-@pytest.mark.parametrize("record", [FULL, Attachment.begin("trial")], ids=["full", "empty"])
-def test_what_is_saved_is_loaded(home, record):
+def at(home):
+    """FULL with every place where an attach of `home` puts it."""
+    assert home.workspace is not None
+    return replace(
+        FULL,
+        bazelrc=home.directory / "bazelrc",
+        nix_conf=home.directory / "nix.conf",
+        links=(home.workspace / "user.bazelrc",),
+        trial=home.trial,
+        agent=state_directory() / "agents" / "0badcafe",
+        trusted=(Trusted("nix.public_keys", "main:AAAA=", "the ConfigMap nix-cache/gfattach-site"),),
+    )
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "empty"])
+def test_what_is_saved_is_loaded(home, full):
+    record = at(home) if full else Attachment.begin("trial")
     attachment.save(home, record)
     assert attachment.load(home) == record
 
@@ -108,10 +127,18 @@ def damage(document, *path, value):
         (("links",), 7),
         (("links",), [7]),
         (("first_hit",), 7),
+        (("trusted",), 7),
+        (("trusted",), [{"key": "site.name", "value": "x", "source": "y"}]),
+        (("agent",), "/srv/precious"),
+        (("agent",), "/"),
+        (("trial",), "/srv/precious"),
+        (("fragments", "bazelrc"), "/etc/passwd"),
+        (("fragments", "nix.conf"), "/etc/nix/nix.conf"),
+        (("links",), ["/etc/bazel.bazelrc"]),
     ],
 )
 def test_a_damaged_value_is_a_typed_error_that_names_the_next_command(home, path, value):
-    attachment.save(home, FULL)
+    attachment.save(home, at(home))
     document = json.loads(home.record.read_text())
     damage(document, *path, value=value)
     home.record.write_text(json.dumps(document))
@@ -145,7 +172,7 @@ def test_a_record_that_cannot_be_read_is_a_storage_error(home):
 
 
 def test_a_damaged_record_can_be_forgotten(home):
-    attachment.save(home, FULL)
+    attachment.save(home, at(home))
     home.record.write_bytes(b"{")
     assert attachment.forget(home)
     assert attachment.load(home) is None

@@ -64,6 +64,7 @@ def test_without_a_token_there_is_nothing_to_say(tmp_path):
 
 def test_a_source_that_cannot_be_read_is_a_failed_finding(tmp_path, monkeypatch):
     monkeypatch.setenv("GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("BAZEL_REMOTE_CACHE", "grpcs://gf-reapi-cell-1")
     made = offer("gf-reapi-cell-1", tmp_path, NEWER)
     assert (made.finding.code, made.finding.status) == ("credential.file.missing", "fail")
 
@@ -120,10 +121,10 @@ def test_gfattach_bazel_puts_the_token_into_the_private_rc_of_what_builds(
     program.chmod(0o755)
     monkeypatch.chdir(workspace)
     for name in ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(mode=0o700)
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("BAZEL_BIN", str(program))
-    monkeypatch.setenv("BAZEL_REMOTE_CACHE", f"grpc://{HOST}:1")
+    monkeypatch.setenv("BAZEL_REMOTE_CACHE", f"grpcs://{HOST}:1")
     monkeypatch.setenv("GF_REAPI_CREDENTIAL_HELPER_TOKEN", "canary-cell")
     asked = []
     monkeypatch.setattr(

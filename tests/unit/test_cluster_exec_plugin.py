@@ -39,7 +39,7 @@ def ask(tmp_path):
     def resolve(script, seconds=10.0, cluster=None, name="plugin", environ=None, **entry):
         command = plugin(tmp_path / name, script)
         file = kubeconfig(tmp_path / "config", exec_user(command, **entry), cluster)
-        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run").mkdir(mode=0o700, exist_ok=True)
         return resolved(file, seconds=seconds, **{"XDG_RUNTIME_DIR": f"{tmp_path}/run", **(environ or {})})
 
     return resolve

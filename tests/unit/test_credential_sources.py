@@ -11,6 +11,8 @@ from gfattach.core.errors import CredentialError
 from gfattach.core.redact import MASK, redact
 from gfattach.credential import sources
 from gfattach.credential.hosts import host_of, is_cell, is_loopback
+from gfattach.credential.scope import demand_within, scope_of
+from gfattach.credential.tokens import find
 from tests.harness.machine.credentials import place  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("place")
@@ -79,8 +81,8 @@ def test_a_variable_that_is_not_set_is_named():
 
 def test_the_variables_for_cells_count_for_cells_alone(tmp_path):
     (tmp_path / "token").write_text("from-file")
-    by_file = {sources.FILE_VARIABLE: str(tmp_path / "token")}
-    by_value = {sources.TOKEN_VARIABLE: "from-variable"}
+    by_file = {sources.FILE_VARIABLE: str(tmp_path / "token"), "BAZEL_REMOTE_EXECUTOR": f"grpcs://{CELL}"}
+    by_value = {sources.TOKEN_VARIABLE: "from-variable", "BAZEL_REMOTE_CACHE": f"grpcs://{CELL}:8980"}
     assert sources.cell_variables(CELL, by_file).value == "from-file"
     assert sources.cell_variables(CELL, by_value).value == "from-variable"
     assert sources.cell_variables("cache.example", {**by_file, **by_value}) is None
@@ -91,10 +93,75 @@ def test_the_variables_for_cells_count_for_cells_alone(tmp_path):
 def test_the_file_that_the_platform_mounts_is_for_cells_alone(tmp_path, monkeypatch):
     mounted = tmp_path / "gf-reapi-cell-token"
     monkeypatch.setattr(sources, "DEFAULT_FILE", mounted)
-    assert sources.cell_file(CELL) is None
+    environ = {"BAZEL_REMOTE_CACHE": f"grpcs://{CELL}"}
+    assert sources.cell_file(CELL, environ) is None
     mounted.write_text("mounted-token")
-    assert sources.cell_file(CELL).value == "mounted-token"
-    assert sources.cell_file("cache.example") is None
+    assert sources.cell_file(CELL, environ).value == "mounted-token"
+    assert sources.cell_file("cache.example", environ) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "gf-reapi-cell.evil.example",
+        "gf-reapi-cell.gf-rbe.svc.evil.example",
+        "a.gf-rbe.svc.evil.example",
+        "gf-reapi-cellx",
+        "gf-reapi-cell-a.b",
+        "x.y.gf-rbe.svc",
+    ],
+)
+def test_a_longer_name_is_no_cell_whoever_names_it(host):
+    environ = {
+        sources.TOKEN_VARIABLE: "canary",
+        "BAZEL_REMOTE_CACHE": f"grpcs://{host}",
+        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+    }
+    assert sources.cell_variables(host, environ, vouched=True) is None
+
+
+def test_a_cells_name_that_only_a_repository_or_a_configmap_chose_is_sent_nothing():
+    environ = {sources.TOKEN_VARIABLE: "canary"}
+    for host in (CELL, "gf-reapi-cell", "gf-reapi-cell.gf-rbe.svc"):
+        assert sources.cell_variables(host, environ) is None
+        assert sources.cell_variables(host, environ, vouched=True).value == "canary"
+    inside = {**environ, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    assert sources.cell_variables("gf-reapi-cell.gf-rbe.svc", inside).value == "canary"
+    assert sources.cell_variables("gf-reapi-cell", inside) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "sent"),
+    [
+        ("cache.example", "grpcs://cache.example:8980", True),
+        ("cache.example", "https://cache.example", True),
+        ("cache.example", "cache.example", True),
+        ("cache.example", "grpc://cache.example:9092", False),
+        ("cache.example", "http://cache.example", False),
+        ("cache.example:443", "grpcs://cache.example", True),
+        ("cache.example:443", "grpcs://cache.example:8980", False),
+        ("grpc://cache.example:9092", "grpc://cache.example:9092", True),
+        ("grpc://cache.example:9092", "grpc://cache.example:9093", False),
+        ("127.0.0.1", "grpc://127.0.0.1:9092", True),
+    ],
+)
+def test_a_token_goes_to_the_scheme_and_port_that_it_was_stored_for(stored, asked, sent):
+    if sent:
+        demand_within(scope_of(stored), asked)
+        return
+    with pytest.raises(CredentialError) as caught:
+        demand_within(scope_of(stored), asked)
+    assert caught.value.code == "credential.scope"
+    [hint] = caught.value.hints
+    wider = hint.rpartition(" ")[2]
+    assert hint.endswith(f"gfattach credential login {wider}")
+    demand_within(scope_of(wider), asked)
+
+
+def test_the_token_of_a_cell_never_goes_over_plaintext_beyond_this_machine():
+    environ = {sources.TOKEN_VARIABLE: "canary-token", "BAZEL_REMOTE_CACHE": f"grpc://{CELL}:8980"}
+    assert find(f"grpcs://{CELL}:8980", environ).token == "canary-token"
+    assert code_of(find, f"grpc://{CELL}:8980", environ) == "credential.scope"
 
 
 def test_names_and_default_are_the_contracts():

@@ -161,16 +161,21 @@ def test_a_host_is_found_by_its_url_and_a_host_without_a_token_has_none():
 def test_a_cell_has_a_token_by_its_variables_and_by_the_platforms_file(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "DEFAULT_FILE", tmp_path / "mounted")
     cell = "gf-reapi-cell-1"
-    assert not tokens.has_token(cell, {})
-    assert tokens.has_token(cell, {"GF_REAPI_CREDENTIAL_HELPER_TOKEN": "t"})
+    named = {"BAZEL_REMOTE_CACHE": f"grpcs://{cell}"}
+    assert not tokens.has_token(cell, named)
+    assert tokens.has_token(cell, {**named, "GF_REAPI_CREDENTIAL_HELPER_TOKEN": "t"})
     (tmp_path / "mounted").write_text("mounted-token")
-    assert tokens.has_token(cell, {}) and not tokens.has_token("cache.example", {})
-    assert tokens.token_for(cell, {}) == "mounted-token"
+    assert tokens.has_token(cell, named) and not tokens.has_token("cache.example", named)
+    assert not tokens.has_token(cell, {})
+    assert tokens.token_for(cell, named) == "mounted-token"
 
 
 def test_a_cells_variables_come_before_what_was_stored():
     stored("gf-reapi-cell-1", "stored-token")
-    environ = {"GF_REAPI_CREDENTIAL_HELPER_TOKEN": "variable-token"}
+    environ = {
+        "GF_REAPI_CREDENTIAL_HELPER_TOKEN": "variable-token",
+        "BAZEL_REMOTE_CACHE": "grpcs://gf-reapi-cell-1",
+    }
     assert tokens.token_for("gf-reapi-cell-1", environ) == "variable-token"
     assert tokens.token_for("gf-reapi-cell-1", {}) == "stored-token"
 

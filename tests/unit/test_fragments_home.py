@@ -11,12 +11,16 @@ import pytest
 from gfattach.core.errors import RefusedError, StorageError
 from gfattach.core.paths import Home
 from gfattach.fragments.home import IGNORE, create_home, remove_home
-from gfattach.undo.journal import ORIGINALS
 from tests.harness.machine.git import no_user_configuration
 
 __all__ = ["no_user_configuration"]
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git")
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
 @pytest.fixture(params=["w", "with space", "ünï¢ode", "l" * 200 + "/" + "o" * 200 + "/" + "ng" * 100])
@@ -68,10 +72,10 @@ def test_what_gfattach_made_is_removed_and_the_directory_with_it(home):
     create_home(home)
     for path in (home.record, home.journal, home.lock, home.evidence, home.directory / "bazelrc"):
         path.write_text("x")
-    (home.directory / ".attachment.json.abc123.new").write_text("half")
+    (home.state / ".attachment.json.abc123.new").write_text("half")
     (home.trial / "cas/deep").mkdir(parents=True)
     (home.trial / "cas/deep/blob").write_text("x")
-    (home.directory / ORIGINALS).mkdir()
+    home.originals.mkdir()
     (home.trial / "cas").chmod(0o500)
     assert remove_home(home) == ()
     assert [path.name for path in home.workspace.iterdir()] == [".git"]
@@ -82,9 +86,9 @@ def test_foreign_files_are_left_and_named(plain):
     create_home(plain)
     plain.record.write_text("x")
     (plain.directory / "notes").write_text("mine")
-    (plain.directory / ORIGINALS).mkdir()
-    (plain.directory / ORIGINALS / "kept").write_text("mine")
-    assert remove_home(plain) == (plain.directory / "notes", plain.directory / ORIGINALS)
+    plain.originals.mkdir()
+    (plain.originals / "kept").write_text("mine")
+    assert remove_home(plain) == (plain.directory / "notes", plain.originals)
     assert (plain.directory / "notes").read_text() == "mine"
     assert not plain.record.exists() and not (plain.directory / ".gitignore").exists()
 
@@ -123,7 +127,7 @@ def test_a_home_that_git_tracks_is_refused(plain):
     with pytest.raises(RefusedError) as caught:
         create_home(plain)
     assert caught.value.code == "home.tracked"
-    assert "rm -r --cached" in " ".join(caught.value.hints)
+    assert f"git -C {plain.workspace} rm -r -f .gfattach" in " ".join(caught.value.hints)
 
 
 def test_a_refusal_leaves_no_directory_behind(plain):
@@ -158,7 +162,7 @@ def test_outside_of_a_workspace_there_is_nothing_to_ignore(tmp_path):
 def test_a_link_in_its_place_is_not_followed(plain, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     plain.directory.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="symbolic link"):
+    with pytest.raises(RefusedError, match="symbolic link"):
         create_home(plain)
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert remove_home(plain) == ()
@@ -175,7 +179,7 @@ def test_a_directory_that_others_may_read_is_closed(plain):
 def test_a_directory_of_another_user_is_refused(plain):
     plain.directory.mkdir()
     os.chown(plain.directory, 12345, 12345)
-    with pytest.raises(StorageError, match="12345"):
+    with pytest.raises(RefusedError, match="12345"):
         create_home(plain)
 
 

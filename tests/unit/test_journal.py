@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gfattach.core.errors import StorageError
 from gfattach.core.paths import Home
 from gfattach.undo import managed_block as marked
-from gfattach.undo.journal import ORIGINALS, Journal, Undone
+from gfattach.undo.changes import JournalError
+from gfattach.undo.journal import Journal, Undone
 from tests.harness.machine.journals import LINE, changed, home, results
 
 __all__ = ["home"]
@@ -48,7 +49,7 @@ def test_a_file_that_gfattach_made_is_removed_with_the_directories_made_for_it(h
     Journal(home).will_change(file, b"x")
     assert (mode(file), mode(file.parent)) == (0o600, 0o700)
     assert results(home) == [Undone.REMOVED]
-    assert [path.name for path in home.workspace.iterdir()] == [".gfattach"]
+    assert [path.name for path in home.workspace.iterdir()] == []
 
 
 def test_a_directory_that_somebody_uses_too_stays(home):
@@ -66,9 +67,9 @@ def test_what_is_kept_is_private_whatever_the_umask_is(home, mask):
     with umask(mask):
         Journal(home).will_change(file, b"x")
         Journal(home).will_change(home.workspace / "new", b"x")
-    originals = home.directory / ORIGINALS
+    originals = home.originals
     assert {mode(path) for path in (home.journal, *originals.iterdir())} == {0o600}
-    assert {mode(path) for path in (home.directory, originals)} == {0o700}
+    assert {mode(path) for path in (home.state, originals)} == {0o700}
     assert mode(home.workspace / "new") == 0o600
 
 
@@ -78,7 +79,7 @@ def test_undoing_twice_is_fine_and_leaves_nothing(home):
     Journal(home).will_change(file, b"b")
     assert results(home) == [Undone.RESTORED]
     assert results(home) == []
-    assert list(home.directory.iterdir()) == []
+    assert list(home.state.iterdir()) == []
 
 
 def test_several_changes_of_a_file_lead_back_to_what_was_before_the_first(home):
@@ -110,7 +111,7 @@ def test_what_somebody_added_before_a_second_change_counts_as_theirs(home):
     Journal(home).will_change(file, marked.put(file.read_bytes(), ["try-import /elsewhere"]))
     assert results(home) == [Undone.RESTORED]
     assert file.read_bytes() == b"mine\n"
-    assert not (home.directory / ORIGINALS).exists()
+    assert not (home.originals).exists()
 
 
 def test_a_file_that_gfattach_made_is_removed_though_somebody_edited_within_the_block(home):
@@ -153,11 +154,11 @@ def test_a_file_that_somebody_removed_stays_removed(home, existed):
     file.unlink()
     assert results(home) == [Undone.GONE if existed else Undone.UNTOUCHED]
     assert not file.exists()
-    assert list(home.directory.iterdir()) == []
+    assert list(home.state.iterdir()) == []
 
 
 def test_a_link_is_followed_and_stays_one(home, tmp_path):
-    real = tmp_path / "real"
+    real = home.workspace / "real"
     real.write_bytes(b"mine")
     link = home.workspace / "user.bazelrc"
     link.symlink_to(real)
@@ -165,6 +166,17 @@ def test_a_link_is_followed_and_stays_one(home, tmp_path):
     assert link.is_symlink() and real.read_bytes() == b"ours"
     assert results(home) == [Undone.RESTORED]
     assert link.is_symlink() and real.read_bytes() == b"mine"
+
+
+def test_a_link_that_leads_out_of_the_workspace_is_not_written_through(home, tmp_path):
+    real = tmp_path / "real"
+    real.write_bytes(b"mine")
+    link = home.workspace / "user.bazelrc"
+    link.symlink_to(real)
+    with pytest.raises(JournalError) as caught:
+        Journal(home).will_change(link, b"ours")
+    assert caught.value.code == "journal.foreign"
+    assert real.read_bytes() == b"mine" and changed(home) == ()
 
 
 def test_a_loop_of_links_is_a_typed_error(home):

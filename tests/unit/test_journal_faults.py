@@ -15,7 +15,7 @@ from gfattach.core.errors import ExitCode, StorageError
 from gfattach.core.paths import Home
 from gfattach.undo import journal
 from gfattach.undo.changes import JournalError
-from gfattach.undo.journal import ORIGINALS, Journal, Undone
+from gfattach.undo.journal import Journal, Undone
 from tests.harness.machine.journals import changed, home, results
 
 __all__ = ["home"]
@@ -93,7 +93,7 @@ def test_a_crash_at_the_end_of_an_undo_is_made_good_by_the_next(home, monkeypatc
     ],
 )
 def test_a_damaged_journal_is_a_typed_error_that_says_what_to_do(home, text):
-    home.directory.mkdir()
+    home.state.mkdir(parents=True)
     home.journal.write_text(text)
     for act in (Journal(home).undo, lambda: Journal(home).will_change(home.workspace / "x", b"x")):
         with pytest.raises(JournalError) as caught:
@@ -106,7 +106,7 @@ def test_a_damaged_journal_is_a_typed_error_that_says_what_to_do(home, text):
 
 
 def test_a_journal_of_another_format_names_it(home):
-    home.directory.mkdir()
+    home.state.mkdir(parents=True)
     home.journal.write_text(json.dumps({"schema": 2, "changes": []}))
     with pytest.raises(JournalError, match="format 2") as caught:
         Journal(home).undo()
@@ -118,7 +118,7 @@ def test_a_change_whose_original_is_lost_is_not_undone_by_halves(home, damage):
     file = home.workspace / "user.bazelrc"
     file.write_bytes(b"mine")
     Journal(home).will_change(file, b"ours")
-    damage(next((home.directory / ORIGINALS).iterdir()))
+    damage(next((home.originals).iterdir()))
     assert results(home) == [Undone.FAILED]
     assert file.read_bytes() == b"ours"
     assert changed(home) == (file,)
@@ -149,7 +149,7 @@ def test_a_file_too_large_for_the_limit_leaves_the_old_one(home):
             Journal(home).will_change(file, b"x" * 65536)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert {path.name for path in home.workspace.iterdir()} == {".gfattach", "user.bazelrc"}
+    assert {path.name for path in home.workspace.iterdir()} == {"user.bazelrc"}
     assert results(home) == [Undone.UNTOUCHED]
     assert file.read_bytes() == b"mine"
 
@@ -167,17 +167,18 @@ def somebody():
         os.seteuid(0)
 
 
-def test_a_directory_that_may_not_be_written_to_loses_nothing():
+def test_a_directory_that_may_not_be_written_to_loses_nothing(monkeypatch):
     # Not below tmp_path, which is closed to everybody but who runs the tests.
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)
+        monkeypatch.setenv("XDG_STATE_HOME", f"{name}/state")
         with somebody():
             workspace = Path(name, "w")
             workspace.mkdir()
             home = Home(workspace / ".gfattach", workspace)
             file = workspace / "user.bazelrc"
             file.write_bytes(b"mine")
-            home.directory.mkdir()
+            home.state.mkdir(parents=True)
             workspace.chmod(0o555)
             with pytest.raises(StorageError) as caught:
                 Journal(home).will_change(file, b"ours")

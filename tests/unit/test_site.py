@@ -11,6 +11,7 @@ from gfattach.cli.options import _CLUSTER, _SERVICES, _SITE, service_settings
 from gfattach.cli.up.command import up
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.errors import StorageError, UsageError
+from gfattach.site.allow import allow
 from gfattach.site.load import load_site, read_site_file
 from gfattach.site.settings import BY_KEY, SETTINGS
 
@@ -43,6 +44,7 @@ def test_options_come_before_the_environment_before_the_workspace_before_the_use
     user = write(tmp_path / "config/gfattach/gfattach.toml", '[cache]\ninstance = "u"\nupload = "trusted"\n')
     environment = {"BAZEL_REMOTE_CACHE": "grpc://environment:1"}
 
+    allow(workspace)
     site = load_site({"cache.endpoint": "grpc://option:1"}, environment, workspace)
     assert (site.get("cache.endpoint").host, site.source("cache.endpoint")) == ("option", "an option")
     site = load_site({"cache.endpoint": None}, environment, workspace)
@@ -237,6 +239,7 @@ def test_the_cluster_that_a_site_names_is_a_reference_to_it(tmp_path):
     write(
         tmp_path / "gfattach.toml", "[cluster]\nkubeconfig = '~/k'\ncontext = 'lab'\nnamespace = 'caches'\n"
     )
+    allow(tmp_path)
     assert load_site({}, {}, tmp_path).cluster == ClusterRef((tmp_path / "k",), "lab", "caches")
     assert load_site({"cache.service": "x"}, {}, tmp_path).service("cache").namespace == "caches"
 

@@ -17,14 +17,14 @@ from gfattach.agent.guard.watchdog import Watchdog
 from gfattach.agent.launch.environment import replace_variables
 from gfattach.agent.model import log
 from gfattach.agent.model.log import LOG
-from gfattach.agent.model.registry import Registry, record_is_missing
+from gfattach.agent.model.registry import Registry, is_missing
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Registration
 from gfattach.agent.model.status import AgentStatus, ForwardStatus
-from gfattach.agent.peer import peer
 from gfattach.agent.upstream.session import ClusterSession
 from gfattach.agent.upstream.upstream import DirectRoute, PodRoute, Upstream
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.errors import AgentError, GfattachError, StorageError
+from gfattach.core.peer import peer
 
 
 class Holder:
@@ -184,7 +184,7 @@ class Holder:
         names = [spec.name for spec in registration.forwards]
         if len(set(names)) != len(names):
             raise ValueError("two forwards have one name")
-        if not registration.record.is_absolute() or record_is_missing(registration.record):
+        if not registration.record.is_absolute() or is_missing(registration):
             raise AgentError(
                 f"there is no record at {registration.record}",
                 "an agent holds forwards as long as their record is there",

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gfattach.agent.model.log import LOG
-from gfattach.agent.peer import peer
 from gfattach.agent.upstream.upstream import Upstream, UpstreamConnection
 from gfattach.cluster.wire.relay import Counters, relay
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.core.peer import peer
 from gfattach.net.stream import Stream
 
 #: Seconds that a client waits while another pod of the upstream is looked for.

@@ -19,9 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gfattach.agent.forward.ports import Ports, choices
-from gfattach.agent.peer import peer
 from gfattach.core import files
 from gfattach.core.errors import AgentError
+from gfattach.core.peer import peer
+from gfattach.core.quote import word
 
 #: Connections that wait to be accepted.
 _BACKLOG = 1024
@@ -138,7 +139,7 @@ def bind_unix(path: Path) -> socket.socket:
         if _answers(path):
             raise AgentError(
                 f"another process listens at {path}",
-                f"see which one: ss -lxp src {path}",
+                f"see which one: ss -lxp src {word(path)}",
                 code="agent.socket",
             )
         with contextlib.suppress(FileNotFoundError):

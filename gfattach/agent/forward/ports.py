@@ -7,8 +7,6 @@ connected to it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ from typing import Any
 
 from gfattach.core import files
 from gfattach.core.errors import StorageError
+from gfattach.core.paths import state_directory
+from gfattach.core.trust import secret
 
 #: Forwards whose ports are remembered; the oldest are forgotten.
 _KEPT = 256
@@ -88,12 +88,13 @@ class Ports:
 
 
 def choices(name: str) -> tuple[int, ...]:
-    """The ports to try first for the forward `name` of this user.
+    """The ports to try first for the forward `name` of this user. Raises StorageError.
 
-    They follow from the name, so that a forward which was given up and is wanted again is where an
-    environment file says it is, though nothing was kept of it.
+    They follow from the name and from a secret of this user's, so that a forward which was given up and is
+    wanted again is where an environment file says it is, though nothing was kept of it; and so that no
+    other user can listen there first.
     """
-    digest = hashlib.sha256(f"{os.geteuid()} {name}".encode()).digest()
+    digest = secret.derived(state_directory(), f"port {name}")
     start = int.from_bytes(digest[:4], "big")
     return tuple(_FIRST + (start + step) % _COUNT for step in range(CHOICES))
 

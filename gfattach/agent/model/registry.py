@@ -43,7 +43,7 @@ class Registry:
             for item in others:
                 if any(other.name == spec.name and other != spec for other in item.forwards):
                     raise AgentError(
-                        f"{spec.name} is another upstream in the attachment of {item.record.parent}",
+                        f"{spec.name} is another upstream in the attachment of {place(item)}",
                         "detach that one first: gfattach down, in its workspace",
                         code="agent.conflict",
                     )
@@ -60,7 +60,7 @@ class Registry:
 
     def missing_records(self) -> tuple[Path, ...]:
         """Records that are no longer there: their attachments were undone, or their directories removed."""
-        return tuple(record for record in self._kept if record_is_missing(record))
+        return tuple(record for record, item in self._kept.items() if is_missing(item))
 
     def _write(self) -> None:
         if not self._kept:
@@ -70,10 +70,22 @@ class Registry:
         files.write_json(self._path, {"version": _VERSION, "registrations": items})
 
 
-def record_is_missing(record: Path) -> bool:
-    """Whether there is no file at `record`; not where that cannot be told: its file system may be away."""
+def place(registration: Registration) -> Path:
+    """Where the attachment of `registration` is, for a person: its workspace, or its home outside of any."""
+    return registration.record.parent if registration.home is None else registration.home.parent
+
+
+def is_missing(registration: Registration) -> bool:
+    """Whether an attachment is there no more: its record or its home; not where that cannot be told, because
+    the file system may be away.
+    """
+    home = registration.home
+    return _missing(registration.record) or (home is not None and _missing(home))
+
+
+def _missing(path: Path) -> bool:
     try:
-        return not record.exists()
+        return not path.exists()
     except OSError as error:
         return error.errno == errno.ENAMETOOLONG  # there never was one
 

@@ -146,16 +146,20 @@ class GuardedFile:
 
 @dataclass(frozen=True)
 class Registration:
-    """What one attachment wants of the agent. It holds as long as the file `record` is there."""
+    """What one attachment wants of the agent. It holds as long as the file `record` is there, and the
+    directory `home`, which goes with a workspace that somebody removes.
+    """
 
     record: Path
     forwards: tuple[ForwardSpec, ...]
     guarded: tuple[GuardedFile, ...] = ()
+    home: Path | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For a record on disk and for the control socket."""
         return {
             "record": str(self.record),
+            "home": None if self.home is None else str(self.home),
             "forwards": [forward.as_json() for forward in self.forwards],
             "guarded": [file.as_json() for file in self.guarded],
         }
@@ -163,8 +167,10 @@ class Registration:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Registration:
         """The reverse of `as_json`. Raises KeyError, TypeError and ValueError for what is none."""
+        record, home = Path(document["record"]), document.get("home")
         return cls(
-            Path(document["record"]),
+            record,
             tuple(ForwardSpec.from_json(item) for item in document["forwards"]),
             tuple(GuardedFile.from_json(item) for item in document["guarded"]),
+            None if home is None else Path(home),
         )

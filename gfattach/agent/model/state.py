@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,13 @@ from gfattach.core import files
 from gfattach.core.daemon.daemon import Daemon, identity, process_of
 from gfattach.core.errors import AgentError, StorageError
 from gfattach.core.process import ProcessId
+from gfattach.core.trust import ownership, secret
 
 #: Bytes of the path of a unix socket that every system takes (macOS: 104 with the zero byte).
 SOCKET_PATH_BYTES = 103
+
+#: Places for sockets that are tried, where another user has made the first.
+_PLACES = 8
 
 #: Bytes that the name of a socket takes at most, with the separator.
 _SOCKET_NAME_BYTES = 38
@@ -67,32 +70,45 @@ def _digest(identity: bytes) -> str:
 
 
 def socket_directory(directory: Path) -> Path:
-    """Where the sockets of the agent in `directory` are: there, or in a place with a shorter path."""
+    """Where the sockets of the agent in `directory` are: there, or in a place with a shorter path, which
+    another user can neither foresee nor keep from being used.
+
+    Raises StorageError.
+    """
     if len(os.fsencode(directory)) + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
         return directory
-    name = f"gfattach-{os.geteuid()}-{_digest(os.fsencode(directory))}"
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
-    fits = len(os.fsencode(runtime)) + len(name) + 1 + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES
-    return (runtime if fits and runtime.is_dir() else Path("/tmp")) / name
+    from gfattach.core import paths
+
+    runtime = paths.runtime_directory(os.environ)
+    for attempt in range(_PLACES):
+        purpose = f"sockets {attempt} {os.fspath(directory)}"
+        name = f"gfattach-{os.geteuid()}-{secret.derived(paths.state_directory(), purpose).hex()[:8]}"
+        fits = runtime is not None and (
+            len(os.fsencode(runtime)) + len(name) + 1 + _SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES
+        )
+        place = (runtime if runtime is not None and fits else Path("/tmp")) / name
+        if not ownership.private(place):
+            return place
+    raise StorageError(
+        f"there is no directory for sockets in {place.parent}: every one that was tried is another user's",
+        "give gfattach a directory of its own with a short path: XDG_RUNTIME_DIR=DIRECTORY gfattach up",
+    )
 
 
 def make_socket_directory(directory: Path) -> Path:
-    """The place of `socket_directory`, made, 0700. Raises StorageError for one that is another user's."""
+    """The place of `socket_directory`, made, 0700. Raises StorageError."""
     place = socket_directory(directory)
     if place == directory:
         return files.make_private_directory(directory)
     try:
         place.mkdir(mode=files.PRIVATE_DIRECTORY)
+        place.chmod(files.PRIVATE_DIRECTORY)
     except FileExistsError:
         pass  # it is looked at below: in a directory for everybody anyone may have made it
     except OSError as error:
         raise files.storage_error("make the directory", place, error) from error
-    status = place.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise StorageError(
-            f"{place} is not this user's directory", f"see whose it is, and remove it: ls -ld {place}"
-        )
-    place.chmod(files.PRIVATE_DIRECTORY)
+    if reason := ownership.private(place):
+        raise StorageError(f"{place} {reason}", "run it again, and another place is used")
     return place
 
 

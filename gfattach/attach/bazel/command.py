@@ -18,6 +18,7 @@ from gfattach.attach.bazel import contract as bazel_contract
 from gfattach.attach.bazel import headers
 from gfattach.attach.model import record as records
 from gfattach.attach.route import agents
+from gfattach.attach.route import ownership as listeners
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
 from gfattach.contract.bazel import arguments as bazel_arguments
 from gfattach.contract.bazel import flags as bazel_flags
@@ -59,6 +60,8 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     record = records.load(home)
     if record is not None and record.cache_by_agent:
         agents.revive(record)
+    if record is not None and record.bazelrc is not None:
+        listeners.demand(record)
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else bazel_contract.fragment_of(record, environment)
     rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []

@@ -98,7 +98,8 @@ def contracted(
     secrets = {*HEADER_VARIABLES}
     builds = command in bazel_flags.BUILDS
     if builds and (host := _cache_host(record, environment)):
-        given = with_token(environment, host, fragment)
+        vouched = record is not None and record.cache is not None and record.cache.behind_forward
+        given = with_token(environment, host, fragment, vouched=vouched)
         # The helper of a newer Bazel reads the variable itself; otherwise the header has it by now.
         secrets |= {TOKEN_VARIABLE} if given != dict(environment) else set()
         environment = given
@@ -121,8 +122,9 @@ def _keeps_events(fragment: Path) -> bool:
 
 
 def _cache_host(record: Attachment | None, environment: Mapping[str, str]) -> str:
-    """The host whose token the cache of this shell asks for; "" where there is no cache."""
+    """Whose token the cache of this shell asks for, a host or a URL; "" where there is no cache."""
     if record is not None and record.cache is not None and record.bazelrc is not None:
-        return record.cache.token_host
+        cache = record.cache
+        return cache.token_host if cache.behind_forward else cache.endpoint.url
     named = value_of(environment, "BAZEL_REMOTE_CACHE")
-    return parse_endpoint(named).host if named else ""
+    return parse_endpoint(named).url if named else ""

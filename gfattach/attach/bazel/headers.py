@@ -13,15 +13,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gfattach.core.files import make_private_directory, remove, write_atomic
-from gfattach.core.paths import cache_directory
+from gfattach.core.paths import cache_directory, own_runtime_directory
 from gfattach.core.process import ProcessId
+from gfattach.core.trust import ownership
 
 _PREFIX, _SUFFIX = "headers-", ".bazelrc"
 
 
 def write_headers(text: str, environ: Mapping[str, str]) -> Path:
     """Write `text` for the run of Bazel that this process becomes; where. Raises StorageError."""
-    file = make_private_directory(_directory(environ)) / f"{_PREFIX}{os.getpid()}{_SUFFIX}"
+    directory = _directory(environ)
+    ownership.claim(directory)
+    file = make_private_directory(directory) / f"{_PREFIX}{os.getpid()}{_SUFFIX}"
     write_atomic(file, text.encode())
     return file
 
@@ -35,7 +38,4 @@ def sweep(environ: Mapping[str, str]) -> None:
 
 
 def _directory(environ: Mapping[str, str]) -> Path:
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    if runtime and os.access(runtime, os.W_OK | os.X_OK):
-        return Path(runtime) / "gfattach"
-    return cache_directory() / "run"
+    return own_runtime_directory(environ) or cache_directory() / "run"

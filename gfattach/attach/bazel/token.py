@@ -70,7 +70,7 @@ def _offer(
     environ: Mapping[str, str] | None,
 ) -> Offer:
     try:
-        if not has_token(host, environ):
+        if not has_token(host, environ, vouched=bool(dialled and dialled != host)):
             return Offer()
     except CredentialError as error:
         why = "the cache asks for a token, and would answer Bazel as if it had nothing"
@@ -90,7 +90,9 @@ def _offer(
     return Offer(helper, ok("credential.bazel.helper", f"Bazel asks {helper} for the token for {host}"))
 
 
-def with_token(environment: Mapping[str, str], host: str, fragment: Path | None) -> dict[str, str]:
+def with_token(
+    environment: Mapping[str, str], host: str, fragment: Path | None, *, vouched: bool = False
+) -> dict[str, str]:
     """`environment` with the token for `host` among the cache's headers, if Bazel gets it in no other way.
 
     It is left alone where the fragment names a helper, or the environment a helper or a header for the
@@ -98,7 +100,7 @@ def with_token(environment: Mapping[str, str], host: str, fragment: Path | None)
     """
     if _has_route(environment, fragment):
         return dict(environment)
-    added = [f"{name}={value}" for name, value in headers_for(host, environment)]
+    added = [f"{name}={value}" for name, value in headers_for(host, environment, vouched=vouched)]
     if not added:
         return dict(environment)
     return {**environment, _HEADER_VARIABLE: "\n".join([*lines_of(environment, _HEADER_VARIABLE), *added])}

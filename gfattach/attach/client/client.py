@@ -91,11 +91,17 @@ class Client(ABC, Generic[Target]):
         Raises CredentialError for a token that cannot be read or is not good now, and StorageError.
         """
         host, environ = self.cache.token_host, self.session.environ
-        if not self.cache.headers and has_token(host, environ):
+        forwarded = self.cache.behind_forward
+        # A forward leads to a host of the cluster; what is dialled is asked for as it is dialled.
+        where = host if forwarded else self.cache.endpoint.url
+        if not self.cache.headers and has_token(host, environ, vouched=forwarded):
             headers, _ = self.session.run.obtain(
                 self.token_step,
                 f"find the token for the {self.serves}",
-                lambda progress: (headers_for(host, environ), {self.token_step: self.token_found(host)}),
+                lambda progress: (
+                    headers_for(where, environ, vouched=forwarded),
+                    {self.token_step: self.token_found(host)},
+                ),
             )
             self.target = replace(self.cache, headers=headers)
 

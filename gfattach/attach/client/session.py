@@ -75,8 +75,8 @@ class UpSession(Session):
 
         An agent that has nothing to hold is given up. Raises AgentError, ClusterError and StorageError.
         """
-        record, before = self.home.record, self.plan.registration(self.home.record)
-        wanted = plan.registration(record)
+        record, before = self.home.record, self.plan.registration(self.home)
+        wanted = plan.registration(self.home)
         if wanted == before and not anew:
             self._save(plan)
             return ()

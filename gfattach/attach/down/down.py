@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.attach.bazel import headers
+from gfattach.attach.down import earlier
 from gfattach.attach.down.undo import Undoing, undo
 from gfattach.attach.route.agents import Hung
 from gfattach.core.context import Context
 from gfattach.core.engine import Progress, Run
-from gfattach.core.files import locked
+from gfattach.core.files import locked, make_private_directory
 from gfattach.core.finding import Finding, ok, warn
 from gfattach.core.paths import Home
 from gfattach.undo.journal import Undone
@@ -46,11 +47,13 @@ def detach(workspace: Path | None, context: Context, run: Run) -> Detached:
     """Undo the attachment of the workspace. Twice is fine. Raises StorageError."""
     home = context.home(workspace)
     run.account("start", "start, and find what is attached")
-    if not home.directory.exists():
+    earlier.undo_earlier(home, run)
+    if not (home.directory.exists() or home.state.exists()):
         headers.sweep(context.environ)  # a Bazel is given headers where nothing is attached too
         return Detached(home, None)
 
     def work(progress: Progress) -> tuple[Undoing, Mapping[str, Finding]]:
+        make_private_directory(home.state)
         with locked(home.lock):
             undoing = undo(home, context.environ)
         return undoing, _findings(undoing)

@@ -51,13 +51,13 @@ def undo(home: Home, environ: Mapping[str, str]) -> Undoing:
     headers.sweep(environ)
     records.forget(home)
     left = remove_home(home)
-    _leave_no_empty_directory()
+    leave_no_empty_directory()
     hung = released if isinstance(released, Hung) else None
     return Undoing(stopped, released is True, hung, outcomes, left)
 
 
-def _leave_no_empty_directory() -> None:
-    """Remove what was made to hold homes that are outside of workspaces, and agents, once it is empty."""
+def leave_no_empty_directory() -> None:
+    """Remove what was made to hold the state of attachments, and agents, once it is empty."""
     with contextlib.suppress(OSError):  # there are others, or something else
         for directory in (state_directory() / "attachments", state_directory()):
             if directory.exists():

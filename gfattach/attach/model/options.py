@@ -39,7 +39,8 @@ class UpOptions:
 
     `site` holds settings given as options, by key; the lease is the agent's; `nix_paths` are store paths to
     realise besides those that the site publishes. `allow_plaintext_loopback` lets a Bazel that cannot do what
-    a TLS cache needs speak in plaintext to a forward on 127.0.0.1, which does TLS for it.
+    a TLS cache needs speak in plaintext to a forward on 127.0.0.1, which does TLS for it. `allow_site` allows
+    what the workspace's files say, `accept_site` what the operator's ConfigMap has come to say.
     """
 
     workspace: Path | None = None
@@ -52,3 +53,5 @@ class UpOptions:
     lease_hours: float = LEASE_HOURS
     nix_paths: tuple[str, ...] = ()
     allow_plaintext_loopback: bool = False
+    allow_site: bool = False
+    accept_site: bool = False

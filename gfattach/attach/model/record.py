@@ -1,6 +1,7 @@
 """The record of an attachment: what `up` did, enough to show it, heal it and undo it.
 
-It lies in the attachment's home, and holds no secret: the headers of a target are not written.
+It lies in the user's state directory, keyed by the workspace, and holds no secret: the headers of a target
+are not written. What it names is held against what an attach of this workspace can have made.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from gfattach import __version__
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.endpoint import Endpoint, parse_endpoint
 from gfattach.core.errors import GfattachError, StorageError
-from gfattach.core.files import read_bytes, remove, write_json
-from gfattach.core.paths import Home
+from gfattach.core.files import make_private_directory, read_bytes, remove, write_json
+from gfattach.core.paths import Home, state_directory
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget, TlsFiles
+from gfattach.site import trusted as trust
+from gfattach.site.trusted import Trusted
 
 SCHEMA = 1
 
@@ -39,7 +42,8 @@ class Attachment:
 
     `created` is a moment in UTC; `links` are the files that import a fragment; `agent` is the directory
     of the process that holds the forwards and guards the Nix fragment, `cluster` the cluster that the
-    forwards lead into; `first_hit` is the proof's summary, JSON-able, as `up` reported it.
+    forwards lead into; `first_hit` is the proof's summary, JSON-able, as `up` reported it; `trusted` is what
+    the site had this machine trust.
     """
 
     kind: str
@@ -54,6 +58,7 @@ class Attachment:
     agent: Path | None = None
     cluster: ClusterRef | None = None
     first_hit: Mapping[str, Any] | None = None
+    trusted: tuple[Trusted, ...] = ()
 
     @property
     def cache_by_agent(self) -> bool:
@@ -67,7 +72,8 @@ class Attachment:
 
 
 def save(home: Home, attachment: Attachment) -> None:
-    """Write the record into its home. Raises StorageError."""
+    """Write the record where the state of its home is. Raises StorageError."""
+    make_private_directory(home.state)
     write_json(home.record, {"schema": SCHEMA, **_encode(attachment)})
 
 
@@ -79,12 +85,18 @@ def load(home: Home) -> Attachment | None:
     """
     content = read_bytes(home.record)
     if content is None:
+        if home.workspace is not None and (home.directory / home.record.name).is_file():
+            raise RecordError(
+                f"{home.directory} is of an earlier gfattach, and nothing is read there any more",
+                "have it undone, and attach anew: gfattach up",
+                code="attachment.earlier",
+            )
         return None
     try:
         document = json.loads(content)
         schema = document["schema"]
         if schema == SCHEMA:
-            return _decode(document)
+            return _made_here(home, _decode(document))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GfattachError) as error:
         raise RecordError(
             f"the record {home.record} is damaged", "undo the attachment, and attach again: gfattach down"
@@ -94,6 +106,22 @@ def load(home: Home) -> Attachment | None:
         "undo the attachment, with the gfattach that attached if it is newer: gfattach down",
         code="attachment.version",
     )
+
+
+def _made_here(home: Home, found: Attachment) -> Attachment:
+    """`found`, if all that it names is where an attach of `home` puts it. Raises ValueError."""
+    nix = (home.directory / "nix.conf", state_directory() / "nix" / f"{home.key}.conf")
+    own = (
+        found.bazelrc in (None, home.directory / "bazelrc"),
+        found.nix_conf in (None, *nix),
+        found.trial in (None, home.trial),
+        found.agent is None or found.agent.parent == state_directory() / "agents",
+        found.agent is None or found.agent.name not in ("", ".", ".."),
+        all(home.workspace is not None and link.parent == home.workspace for link in found.links),
+    )
+    if not all(own):
+        raise ValueError("a place that is none of this attachment's")
+    return found
 
 
 def forget(home: Home) -> bool:
@@ -115,6 +143,7 @@ def _encode(attachment: Attachment) -> dict[str, Any]:
         "agent": _text(attachment.agent),
         "cluster": None if attachment.cluster is None else attachment.cluster.as_json(),
         "first_hit": None if attachment.first_hit is None else dict(attachment.first_hit),
+        "trusted": trust.as_json(attachment.trusted),
     }
 
 
@@ -136,6 +165,7 @@ def _decode(document: Mapping[str, Any]) -> Attachment:
         agent=_path(document["agent"]),
         cluster=None if document["cluster"] is None else ClusterRef.from_json(document["cluster"]),
         first_hit=None if first_hit is None else dict(first_hit),
+        trusted=trust.from_json(document.get("trusted", [])),
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
 from gfattach.agent.model.spec import ForwardSpec
 from gfattach.core.errors import CredentialError
+from gfattach.core.paths import state_directory
+from gfattach.core.trust import secret
 from gfattach.credential.tokens import has_token
 from gfattach.nixcache.target import SubstituterTarget
 
@@ -21,7 +21,7 @@ def own_address(name: str) -> str | None:
     """
     if sys.platform != "linux":
         return None
-    digest = hashlib.sha256(f"{os.geteuid()} {name}".encode()).digest()
+    digest = secret.derived(state_directory(), f"address {name}")
     second, third, fourth = digest[0] % 255 + 1, digest[1], digest[2] % 254 + 1
     return f"127.{second}.{third}.{fourth}"
 
@@ -33,7 +33,7 @@ def with_address(spec: ForwardSpec, target: SubstituterTarget, environ: Mapping[
     StorageError.
     """
     try:
-        wanted = has_token(target.token_host, environ)
+        wanted = has_token(target.token_host, environ, vouched=True)
     except CredentialError:
         wanted = True  # it is said where the token is asked for
     name = f"{spec.name}+token"

@@ -18,7 +18,8 @@ from gfattach.agent.launch import supervisor
 from gfattach.agent.launch.client import AgentClient
 from gfattach.agent.launch.environment import handed_over
 from gfattach.agent.model import state as agent_state
-from gfattach.agent.model.registry import Registry
+from gfattach.agent.model.registry import Registry, place
+from gfattach.agent.model.spec import Registration
 from gfattach.agent.model.status import AgentStatus, ForwardStatus, State
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
@@ -26,7 +27,7 @@ from gfattach.attach.route.route import Route
 from gfattach.contract.environment import WITHHELD
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError, GfattachError, UsageError
-from gfattach.core.paths import HOME_NAME, Home
+from gfattach.core.paths import Home
 from gfattach.core.process import ProcessId
 
 #: Seconds that an agent may take to be there, and to have the listeners of a registration open.
@@ -155,7 +156,7 @@ def _release_hung(directory: Path, record: Path) -> bool | Hung:
             supervisor.stop(directory)
             supervisor.discard(directory, record)
             return True
-    return state is not None and Hung(state.process.pid, tuple(sorted(map(_place, others))))
+    return state is not None and Hung(state.process.pid, tuple(sorted(map(place, others))))
 
 
 def recorded(home: Home) -> tuple[Attachment, Path]:
@@ -196,18 +197,14 @@ def runs(directory: Path) -> bool:
     return state is not None and state.process.alive()
 
 
-def _others(directory: Path, record: Path) -> set[Path]:
-    """The records of other attachments than that of `record` that the agent of `directory` is there for."""
+def _others(directory: Path, record: Path) -> list[Registration]:
+    """The other attachments than that of `record` that the agent of `directory` is there for."""
     registry = Registry(directory)
-    return {item.record for item in registry.registrations} - {record, *registry.missing_records()}
+    left_out = {record, *registry.missing_records()}
+    return [item for item in registry.registrations if item.record not in left_out]
 
 
 def _await_end(process: ProcessId) -> None:
     deadline = Deadline.after(END_SECONDS)
     while process.alive() and not deadline.expired:
         time.sleep(0.01)
-
-
-def _place(record: Path) -> Path:
-    """The workspace of an attachment's record, or, outside of any, its home."""
-    return record.parent.parent if record.parent.name == HOME_NAME else record.parent

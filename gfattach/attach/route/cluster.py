@@ -11,6 +11,7 @@ from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.route.addresses import with_address
 from gfattach.attach.route.route import Route, cache_health, ending_tls, refuse_site_executor
+from gfattach.attach.route.trusted import name_trusted
 from gfattach.cluster.api.client import ApiError
 from gfattach.cluster.api.endpoint_selection import shown
 from gfattach.cluster.api.loop import run_sync
@@ -58,6 +59,7 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     if data is not None:  # what the operator published is one more source
         source, environ = source_of(site), detached(context.environ)
         site = load_site(options.site, environ, home.workspace, (source, parse_profile(data, source)))
+    trusted = name_trusted(site, home, run, accepted=options.accept_site)
     site = site.with_authorities(home.directory)
     refuse_site_executor(site)
     user = asked.findings["cluster.identity"].data.get("user") or ""
@@ -73,7 +75,16 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
         cache, cache_forward = _cache(site, chosen.get("cache"))
         substituter, nix_forward = _substituter(site, chosen.get("nix"), context.environ)
         plain = ending_tls(cache, cache_forward) if options.allow_plaintext_loopback else None
-        return Route("forward", cache, substituter, False, None, reference, cache_forward, nix_forward, plain)
+        return Route(
+            "forward",
+            cache,
+            substituter,
+            cluster=reference,
+            cache_forward=cache_forward,
+            nix_forward=nix_forward,
+            plain_forward=plain,
+            trusted=trusted,
+        )
 
     forwards = planned().forwards
     pods = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from gfattach.agent.model.spec import ForwardSpec, GuardedFile, Registration
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route.route import Route, read_only
+from gfattach.core.paths import Home
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget
 
@@ -54,10 +55,11 @@ class Plan:
             agent=self.agent,
             cluster=self.route.cluster,
             first_hit=self.first_hit,
+            trusted=self.route.trusted,
         )
 
-    def registration(self, record: Path) -> Registration:
-        """What the agent is to hold for the attachment whose record is `record`.
+    def registration(self, home: Home) -> Registration:
+        """What the agent is to hold for the attachment of `home`.
 
         A forward that ends TLS and was made by an earlier attach is held beside the others until it is known
         which is used, so that nobody's build is cut off.
@@ -66,7 +68,8 @@ class Plan:
         nix = (self.watch or route.nix_forward) if self.holds_nix else None
         plain = route.plain_forward if route.listens else None
         wanted = tuple(spec for spec in (route.cache_forward, nix, plain) if spec is not None)
-        return Registration(record, wanted, () if self.guarded is None else (self.guarded,))
+        guarded = () if self.guarded is None else (self.guarded,)
+        return Registration(home.record, wanted, guarded, home.directory)
 
 
 def _placed(target: Target | None, before: Target | None) -> Target | None:

@@ -17,6 +17,7 @@ from gfattach.proof.protocol import probe_action
 from gfattach.reapi.http_client import path_of as cache_path
 from gfattach.reapi.target import CacheTarget
 from gfattach.site.site import Site
+from gfattach.site.trusted import Trusted
 
 if TYPE_CHECKING:
     from gfattach.trial.state import TrialState
@@ -30,7 +31,7 @@ class Route:
     target behind one is led through it by `forwards.lead_through`. `plain_forward` is one that ends the
     cache's TLS, where somebody allows that; it takes the place of `cache_forward` for a Bazel that needs it.
     `cache_listener` is where the cache's forward takes TCP connections, once it does. `exec_credential` is
-    what an exec plugin has handed out for the cluster.
+    what an exec plugin has handed out for the cluster; `trusted` is what the site has this machine trust.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Route:
     plain_forward: ForwardSpec | None = None
     cache_listener: tuple[str, int] | None = None
     exec_credential: ExecCredential | None = field(default=None, repr=False, compare=False)
+    trusted: tuple[Trusted, ...] = ()
 
     @property
     def forwards(self) -> tuple[ForwardSpec, ...]:

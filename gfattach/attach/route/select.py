@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.route.route import Route, ending_tls, refuse_executor, trial_route
+from gfattach.attach.route.trusted import name_trusted
 from gfattach.cluster.kubeconfig.resolve import find_files
 from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
@@ -17,7 +18,7 @@ from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import ClusterError, UsageError
 from gfattach.core.finding import Finding, ok
 from gfattach.core.paths import Home
-from gfattach.site.load import FILE_NAME
+from gfattach.site.allow import FILE_NAME
 from gfattach.site.site import Site
 
 #: Seconds that the embedded caches may take to be ready.
@@ -67,10 +68,11 @@ def find_route(options: UpOptions, site: Site, context: Context, home: Home, run
         from gfattach.attach.route.cluster import cluster_route
 
         return cluster_route(options, site, context, home, run)
+    trusted = name_trusted(site, home, run, accepted=options.accept_site)
     site = site.with_authorities(home.directory)
     cache = site.cache_target()
     plain = ending_tls(cache, None) if options.allow_plaintext_loopback else None
-    route = Route("direct", cache, site.substituter_target(), plain_forward=plain)
+    route = Route("direct", cache, site.substituter_target(), plain_forward=plain, trusted=trusted)
     run.step("site", "load the site", lambda progress: {"site": _describe(route, site)})
     return route
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gfattach.attach.client.session import UpSession
+from gfattach.attach.down.earlier import undo_earlier
 from gfattach.attach.down.undo import undo
 from gfattach.attach.model import record as records
 from gfattach.attach.model.options import UpOptions
@@ -33,6 +34,7 @@ from gfattach.core.paths import Home
 from gfattach.fragments.home import create_home
 from gfattach.proof.measure import Measurement
 from gfattach.proof.record import Proof, conclude
+from gfattach.site.allow import allow, allowed_home, demand_wrapper
 from gfattach.site.load import load_site
 
 
@@ -74,12 +76,17 @@ class Attached:
 
 def attach(options: UpOptions, context: Context, run: Run) -> Attached:
     """Attach as `options` say. Raises GfattachError; what it had begun is undone then."""
-    home = context.home(options.workspace)
+    home = _home(options, context)
     if options.nix_paths:
         from gfattach.proof.nix import phases as nix_hit
 
         nix_hit.store_paths(options.nix_paths)
+    if options.allow_site and home.workspace is not None:
+        allow(home.workspace)
+    if options.clients.use_bazel:
+        demand_wrapper(home.workspace)
     site = load_site(options.site, detached(context.environ), home.workspace)
+    undo_earlier(home, run)
     create_home(home)
     with locked(home.lock):
         first = not home.record.exists()
@@ -118,6 +125,12 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
         if attached.attachment is None and first:
             undo(home, context.environ)
         return attached
+
+
+def _home(options: UpOptions, context: Context) -> Home:
+    if options.allow_site:
+        return allowed_home(options.workspace, options.workspace or context.cwd)
+    return context.home(options.workspace)
 
 
 def _take_back(home: Home, context: Context) -> str:

@@ -30,7 +30,7 @@ def exit_codes_for_programs() -> dict[str, Any]:
 
 def site() -> Iterator[str]:
     """The settings of a site."""
-    from gfattach.site.load import FILE_NAME
+    from gfattach.site.allow import FILE_NAME
     from gfattach.site.settings import SETTINGS
 
     yield f"A site is described by {FILE_NAME} in the workspace or in the user's configuration."

@@ -44,6 +44,25 @@ def show(
     ctx.exit(execute("site show", output, verbose, work))
 
 
+@site.command(short_help="allow what a workspace's own files say, once, as they are now")
+@click.option("--forget", is_flag=True, help="Allow nothing of the workspace any more.")
+@output_options
+@click.pass_context
+def allow(ctx: click.Context, forget: bool, workspace: Path | None, verbose: bool, output: str) -> None:
+    """Show what the workspace's gfattach.toml and tools/bazel decide, and allow them as they are now.
+
+    Nothing that a repository says is contacted, run or trusted before that. A file that changes is asked
+    about anew. A workspace that another user may write to is trusted by the same command.
+    """
+    from gfattach.cli.site.view import allowed_site
+    from gfattach.operator.allow import allow_site
+
+    def work(run: Run) -> Outcome:
+        return allowed_site(allow_site(workspace, ctx.obj, run, forget=forget))
+
+    ctx.exit(execute("site allow", output, verbose, work))
+
+
 @site.command(short_help="every fault of a site's file, with its line")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @output_options

@@ -9,6 +9,7 @@ from gfattach.cli.views.proof import phase_lines, proof_lines
 from gfattach.core.errors import ExitCode
 
 if TYPE_CHECKING:
+    from gfattach.operator.allow import AllowedSite
     from gfattach.operator.publish import Linted, Published
     from gfattach.operator.site import ShownSite
     from gfattach.proof.record import Proof
@@ -28,6 +29,16 @@ def linted(done: Linted) -> Outcome:
     doubts = len(done.findings) - done.faults
     line = f"{done.file}: {_count(done.faults, 'fault')}, {_count(doubts, 'doubt')}"
     return Outcome(done.exit_code, done.as_json(), [line])
+
+
+def allowed_site(done: AllowedSite) -> Outcome:
+    """What `site allow` allowed, shown, or that it forgot."""
+    if done.forgotten:
+        return Outcome(ExitCode.GOOD, done.as_json(), [f"nothing of {done.workspace} is allowed any more"])
+    lines = [f"allowed: {done.workspace}"]
+    for item in done.files:
+        lines += [f"  {item.name}", *(f"    {said}" for said in item.said)]
+    return Outcome(ExitCode.GOOD, done.as_json(), lines)
 
 
 def published(done: Published) -> Outcome:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gfattach.cli.execute import Outcome
 from gfattach.cli.views.attachment import codes_of, forward_line, shell_lines, store_lines
 from gfattach.report.text import seconds
+from gfattach.site.trusted import named
 
 if TYPE_CHECKING:
     from gfattach.attach.status import Inspection
@@ -39,6 +40,7 @@ def _inspection_lines(seen: Inspection, environ: Mapping[str, str]) -> Iterator[
         yield from store_lines(record)
     for forward in () if seen.agent is None else seen.agent.forwards:
         yield f"{'watched' if forward.port is None else 'forward':<12} {forward_line(forward)}"
+    yield from (f"trusted      {item}" for item in named(record.trusted))
     first = (record.first_hit or {}).get("first_hit")
     if first:
         yield f"last proof   first hit after {seconds(first['seconds'])} ({first['client']})"

@@ -12,6 +12,7 @@ from gfattach.attach.model.options import LEASE_HOURS, ClientOptions, TrialOptio
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, nix_path_option, site_options, words_of
 from gfattach.cli.sections import SectionedCommand, option
+from gfattach.core.context import Context
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 
@@ -86,6 +87,18 @@ class _Hours(click.FloatRange):
     help="Where this Bazel cannot do the TLS that the cache needs: have the agent do it, and Bazel speak "
     "in plaintext to that on 127.0.0.1. What it says, tokens included, root can read there.",
 )
+@option(
+    "Site",
+    "--allow-site",
+    is_flag=True,
+    help="Allow what the workspace's gfattach.toml and tools/bazel say, as `gfattach site allow` does.",
+)
+@option(
+    "Site",
+    "--accept-site",
+    is_flag=True,
+    help="Accept the keys and addresses that the operator's ConfigMap has come to say.",
+)
 @option("Attachment", "--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
 @client_options
 @output_options
@@ -101,6 +114,8 @@ def up(
     lease: float,
     nix_paths: tuple[str, ...],
     allow_plaintext_loopback: bool,
+    allow_site: bool,
+    accept_site: bool,
     require_hit: bool,
     site: dict[str, object],
     clients: ClientOptions,
@@ -132,6 +147,8 @@ def up(
         nix_paths=nix_paths,
         lease_hours=lease,
         allow_plaintext_loopback=allow_plaintext_loopback,
+        allow_site=allow_site or _answered(workspace, output, ctx.obj),
+        accept_site=accept_site,
     )
 
     from gfattach.attach.up.up import attach
@@ -140,3 +157,19 @@ def up(
     ctx.exit(
         execute("up", output, verbose, lambda run: attached(attach(options, ctx.obj, run), run.report()))
     )
+
+
+def _answered(workspace: Path | None, output: str, context: Context) -> bool:
+    """Whether a person at a terminal allows what the workspace's files say, where they have to be asked."""
+    if output != "text" or not (context.stdin.isatty() and context.stderr.isatty()):
+        return False
+    from gfattach.core.errors import GfattachError
+    from gfattach.operator.allow import asked_of
+
+    try:
+        asked = asked_of(workspace, context)
+    except GfattachError:
+        return False  # the attach says so
+    for line in asked:
+        click.echo(line, err=True)
+    return bool(asked) and click.confirm("allow it?", err=True)

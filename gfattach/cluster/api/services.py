@@ -20,6 +20,7 @@ from gfattach.cluster.api.fields import ITEM_LIMIT
 from gfattach.cluster.api.objects import EndpointSlice, Pod, Service, ServicePort
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 
 __all__ = ["ReadyPod", "Route", "Survey", "find_service", "list_services", "ready_pods", "survey"]
 
@@ -87,7 +88,7 @@ async def find_service(api: Api, namespace: str, name: str, deadline: Deadline) 
             raise
         raise ClusterError(
             f"there is no Service {name} in namespace {namespace}",
-            f"see which there are: kubectl -n {namespace} get services",
+            f"see which there are: kubectl -n {word(namespace)} get services",
             "correct what the site says: gfattach site show",
             code="cluster.service.missing",
         ) from None

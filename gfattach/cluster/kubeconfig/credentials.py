@@ -20,6 +20,7 @@ from gfattach.cluster.kubeconfig.entries import Cluster, User
 from gfattach.cluster.kubeconfig.trust import PEM_BYTES, PemError, not_after
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 
 if TYPE_CHECKING:
     from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
@@ -177,7 +178,10 @@ def _content(user: User, file: Path | None, data: bytes) -> bytes:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise _fault(
-            user, "file", f"names {file}, which cannot be read: {reason}", f"look: ls -l {file}"
+            user,
+            "file",
+            f"names {file}, which cannot be read: {reason}",
+            f"look: ls -l {word(file)}",
         ) from None
     except ValueError as error:
         raise _fault(user, "file", f"names {file}, which is {error}") from None
@@ -214,7 +218,10 @@ def _token_from(user: User, file: Path) -> str:
     if user.token:
         return user.token
     raise _fault(
-        user, "token-file", f"has the token file {file}, which {problem}", f"look at it: ls -l {file}"
+        user,
+        "token-file",
+        f"has the token file {file}, which {problem}",
+        f"look at it: ls -l {word(file)}",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from gfattach.cluster.kubeconfig.entries import Cluster, Context, Exec, Kubeconfig, User
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 
 Entry = TypeVar("Entry")
 
@@ -195,7 +196,7 @@ class _Reader:
     def _wrong(self, field: str, fact: str) -> ClusterError:
         return ClusterError(
             f"{self._file}: {field} {fact}",
-            f"see: kubectl config view --kubeconfig {self._file}",
+            f"see: kubectl config view --kubeconfig {word(self._file)}",
             code="cluster.kubeconfig.field",
         )
 

@@ -17,9 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gfattach.core.errors import StorageError
+from gfattach.core.errors import GfattachError
 from gfattach.core.files import make_private_directory, remove, write_atomic
-from gfattach.core.paths import state_directory
+from gfattach.core.paths import own_runtime_directory, state_directory
+from gfattach.core.trust import ownership
 
 #: What a plugin hands out is not used in its last minute: it has to hold for a while yet.
 MARGIN = timedelta(seconds=60)
@@ -112,9 +113,7 @@ def drop_all(environ: Mapping[str, str]) -> int:
 
 def _directory(environ: Mapping[str, str]) -> Path:
     """Where credentials are kept for the next command: in memory, where the user has such a directory."""
-    runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
-    usable = runtime.is_absolute() and runtime.is_dir()
-    return (runtime / "gfattach" if usable else state_directory()) / "cluster-credentials"
+    return (own_runtime_directory(environ) or state_directory()) / "cluster-credentials"
 
 
 def _file(key: str, environ: Mapping[str, str]) -> Path:
@@ -124,13 +123,15 @@ def _file(key: str, environ: Mapping[str, str]) -> Path:
 def _load(file: Path) -> ExecCredential | None:
     """A kept credential; None unless this user alone can have written and read it."""
     try:
+        if ownership.private(file.parent) or file.is_symlink():
+            return None
         with file.open("rb") as opened:
             known = os.fstat(opened.fileno())
             if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) & 0o077:
                 return None
             kept = json.loads(opened.read(2 * ANSWER_BYTES))
         return ExecCredential.from_json(kept)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (GfattachError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -140,6 +141,7 @@ def _save(file: Path, exec_credential: ExecCredential) -> None:
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
         return
-    with contextlib.suppress(StorageError):
+    with contextlib.suppress(GfattachError):
+        ownership.claim(file.parent)
         make_private_directory(file.parent)
         write_atomic(file, json.dumps(exec_credential.as_json()).encode())

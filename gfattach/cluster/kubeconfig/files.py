@@ -15,6 +15,7 @@ from gfattach.cluster.kubeconfig.document import config_of
 from gfattach.cluster.kubeconfig.entries import Kubeconfig
 from gfattach.cluster.kubeconfig.yamltext import YamlError, parse
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 
 Entry = TypeVar("Entry")
 
@@ -58,12 +59,14 @@ def _read(file: Path) -> Kubeconfig | None:
     except OSError as error:
         raise ClusterError(
             f"the kubeconfig {file} cannot be read: {(error.strerror or str(error)).lower()}",
-            f"look at it: ls -ld {file}",
+            f"look at it: ls -ld {word(file)}",
             code="cluster.kubeconfig.unreadable",
         ) from None
     except ValueError as error:
         raise ClusterError(
-            f"the kubeconfig {file} is {error}", f"look at it: ls -l {file}", code="cluster.kubeconfig.large"
+            f"the kubeconfig {file} is {error}",
+            f"look at it: ls -l {word(file)}",
+            code="cluster.kubeconfig.large",
         ) from None
     try:
         document = parse(content)
@@ -71,7 +74,7 @@ def _read(file: Path) -> Kubeconfig | None:
         line = "" if error.line is None else f" (line {error.line})"
         raise ClusterError(
             f"the kubeconfig {file} is not YAML{line}: {error.problem}",
-            f"see: kubectl config view --kubeconfig {file}",
+            f"see: kubectl config view --kubeconfig {word(file)}",
             code="cluster.kubeconfig.yaml",
         ) from None
     if document is None:

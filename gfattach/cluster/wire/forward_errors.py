@@ -6,6 +6,7 @@ import json
 
 from gfattach.cluster.wire.http import Response
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 
 #: Every code, without its prefix, with its meaning.
 FORWARD_CODES = {
@@ -40,7 +41,7 @@ def refused(pod: str, port: int, text: str) -> ChannelError:
         return ChannelError(
             "refused",
             f"nothing listens on port {port} of pod {pod}",
-            f"look at it: kubectl logs -n {namespace} {name}",
+            f"look at it: kubectl logs -n {word(namespace)} {word(name)}",
         )
     return ChannelError("refused", f"the forward to port {port} of pod {pod} failed: {said}")
 
@@ -110,7 +111,7 @@ def _forbidden(pod: str, namespace: str, message: str) -> ChannelError:
     return ChannelError(
         "forbidden",
         f"the user may not {verb} pods/portforward in namespace {namespace}",
-        f"ask for it: kubectl auth can-i {verb} pods/portforward -n {namespace}",
+        f"ask for it: kubectl auth can-i {word(verb)} pods/portforward -n {word(namespace)}",
         'the role needs: resources ["pods/portforward"], verbs ["get", "create"]',
     )
 

@@ -13,6 +13,7 @@ from gfattach.contract.localfile import FILE_NAME
 from gfattach.contract.model.variables import BY_NAME
 from gfattach.contract.rules.endpoint import ENV_HINT, stale_host
 from gfattach.core.finding import Finding, warn
+from gfattach.core.quote import command
 from gfattach.fragments.rcfile import words
 
 #: Files that belong to one machine.
@@ -37,7 +38,7 @@ def tracked_path_hazards(paths: Iterable[str]) -> tuple[Finding, ...]:
             "hazard.local-file.tracked",
             f"git tracks {path}",
             "the file is one machine's own: others would build with its settings",
-            f"take it out of git and keep it: git rm --cached '{path}'",
+            f"take it out of git and keep it: {command('git', 'rm', '--cached', path)}",
             file=path,
         )
         for path in paths

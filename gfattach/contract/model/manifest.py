@@ -9,6 +9,7 @@ from typing import Any
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import read_bytes
+from gfattach.core.quote import word
 
 FILE_NAME = "tinyland.repo.json"
 
@@ -46,4 +47,4 @@ def declared_mode(manifest: Mapping[str, Any] | None) -> object | None:
 
 
 def _unreadable(path: Path, what: str) -> UsageError:
-    return UsageError(f"{path} {what}", f"look at it: cat '{path}'", code="contract.manifest.unreadable")
+    return UsageError(f"{path} {what}", f"look at it: cat {word(path)}", code="contract.manifest.unreadable")

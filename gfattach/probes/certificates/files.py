@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from gfattach.core.finding import Finding, Probe, fail, ok, warn
+from gfattach.core.quote import command, word
 from gfattach.probes.certificates.subject import CertificateFileError, CertificateInquiry, CertificateSubject
 from gfattach.tls.certificate import Certificate, now, read_der, split_pem
 from gfattach.tls.pem import KeyForm, key_form, read
@@ -26,12 +27,12 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
     try:
         content = file.read_bytes()
     except OSError as error:
-        word = "missing" if isinstance(error, FileNotFoundError | NotADirectoryError) else "unreadable"
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         return fail(
-            f"certificates.files.{word}",
+            "certificates.files.missing" if missing else "certificates.files.unreadable",
             f"the authority file {file} cannot be read: {(error.strerror or str(error)).lower()}",
             _SILENT,
-            f"look at it: ls -l {file}",
+            f"look at it: ls -l {word(file)}",
             subject.purpose.authority_hint,
         )
     authorities = _readable(content)
@@ -40,7 +41,7 @@ def _ask_files(inquiry: CertificateInquiry) -> Finding:
             "certificates.files.empty",
             f"{file} holds no certificate that can be read",
             _SILENT,
-            f"see what it is: openssl x509 -noout -subject -enddate -in {file}",
+            f"see what it is: openssl x509 -noout -subject -enddate -in {word(file)}",
         )
     moment = now()
     if all(authority.not_after < moment for authority in authorities):
@@ -96,7 +97,9 @@ def _ask_key(inquiry: CertificateInquiry) -> Finding:
             "certificates.key.encrypted",
             f"the key in {key} is encrypted",
             "neither Bazel nor gfattach asks for its password",
-            f"take the password off: openssl pkey -in {key} -out {key}.open && chmod 600 {key}.open",
+            "take the password off: "
+            f"{command('openssl', 'pkey', '-in', key, '-out', f'{key}.open')}"
+            f" && chmod 600 {word(f'{key}.open')}",
         )
     try:
         subject.verified()
@@ -119,7 +122,9 @@ def _taken(subject: CertificateSubject, key: Path, form: KeyForm) -> Finding:
             "certificates.key.form",
             f"the key in {key} is in {form.value} form and not in PKCS#8",
             "Bazel takes no other form: it ends with 37 and says nothing",
-            f"convert it: openssl pkcs8 -topk8 -nocrypt -in {key} -out {key}.pk8 && chmod 600 {key}.pk8",
+            "convert it: "
+            f"{command('openssl', 'pkcs8', '-topk8', '-nocrypt', '-in', key, '-out', f'{key}.pk8')}"
+            f" && chmod 600 {word(f'{key}.pk8')}",
         )
     status = key.stat()
     if status.st_uid == os.getuid() and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -127,7 +132,7 @@ def _taken(subject: CertificateSubject, key: Path, form: KeyForm) -> Finding:
             "certificates.key.open",
             f"others on this machine can read the key in {key}",
             "whoever reads it is taken for its owner",
-            f"chmod 600 {key}",
+            f"chmod 600 {word(key)}",
         )
     return ok("certificates.key.ok", f"the key in {key} belongs to {subject.certificate}")
 

@@ -14,6 +14,7 @@ from gfattach.cluster.wire.portforward import open_channel
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, warn
+from gfattach.core.quote import word
 from gfattach.net.sniff import PREFACE, SniffResult, WireProtocol, classify, is_enough
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
 from gfattach.tls.context import client_hello
@@ -132,10 +133,10 @@ def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
 def _by_hand(inquiry: ClusterInquiry, services: Sequence[PodUpstream], kind: str = "") -> tuple[str, ...]:
     pod = next(pod for route in services for pod in _pods(inquiry, route))
     if kind == "gone":
-        return (f"see which pods there are, and run it again: kubectl -n {pod.namespace} get pods",)
+        return (f"see which pods there are, and run it again: kubectl -n {word(pod.namespace)} get pods",)
     if kind == "unauthorized":
         return ("log in again, as you did first, then: kubectl auth whoami",)
-    return (f"try it: kubectl -n {pod.namespace} port-forward pod/{pod.name} {pod.port}",)
+    return (f"try it: kubectl -n {word(pod.namespace)} port-forward pod/{word(pod.name)} {pod.port}",)
 
 
 UPGRADE = Probe(
@@ -200,7 +201,7 @@ def _closed(name: str, seen: str) -> Finding:
         "cluster.cache.closed",
         seen,
         "the process behind it may be starting, or want another protocol",
-        f"see what it says: kubectl -n {namespace} logs service/{service.partition(':')[0]}",
+        f"see what it says: kubectl -n {word(namespace)} logs service/{word(service.partition(':')[0])}",
     )
 
 

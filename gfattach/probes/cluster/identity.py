@@ -9,6 +9,7 @@ from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.reviews import Person
 from gfattach.core.errors import ClusterError, UsageError
 from gfattach.core.finding import Finding, Probe, fail, ok, warn
+from gfattach.core.quote import word
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until, until_plugin
 from gfattach.site.profile import parse_profile, profile_name
 
@@ -115,7 +116,7 @@ def _profile(inquiry: ClusterInquiry) -> Finding:
     except UsageError as error:
         why = "a part of a site is worse than none: nothing of it is used"
         hints = error.hints or (
-            f"an operator corrects it: kubectl -n {namespace} edit configmap {subject.profile}",
+            f"an operator corrects it: kubectl -n {word(namespace)} edit configmap {word(subject.profile)}",
         )
         return fail("cluster.profile.invalid", error.fact, why, *hints)
     return ok(
@@ -137,7 +138,7 @@ def _no_profile(error: ClusterError, source: str, namespace: str) -> Finding:
         "cluster.profile.failed",
         error,
         "what the operator says of the site is not known here",
-        f"ask by hand: kubectl -n {namespace} get configmaps",
+        f"ask by hand: kubectl -n {word(namespace)} get configmaps",
     )
 
 

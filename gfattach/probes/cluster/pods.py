@@ -10,6 +10,7 @@ from gfattach.cluster.api.services import Survey, survey
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, ok, warn
+from gfattach.core.quote import word
 from gfattach.probes.cluster.subject import ClusterInquiry, ClusterSubject, failure, until
 
 _CODES = {
@@ -71,7 +72,7 @@ def _there(subject: ClusterSubject, found: list[Survey]) -> Finding:
                 "cluster.service.by-pods",
                 f"{said}; by the pods' labels, since endpointslices may not be read in {namespace}",
                 "what an operator takes out of a Service by its EndpointSlices is forwarded to all the same",
-                f"ask for that right: kubectl -n {namespace} auth can-i list endpointslices",
+                f"ask for that right: kubectl -n {word(namespace)} auth can-i list endpointslices",
                 pods=pods,
             )
     for answer in found:
@@ -81,7 +82,7 @@ def _there(subject: ClusterSubject, found: list[Survey]) -> Finding:
                 "cluster.service.partly",
                 f"{said}; {bad[0].name}: {bad[1]}",
                 "the forward leads to a pod that is ready; with that one gone there may be none",
-                f"see more: kubectl -n {bad[0].namespace} describe pod {bad[0].name}",
+                f"see more: kubectl -n {word(bad[0].namespace)} describe pod {word(bad[0].name)}",
                 pods=pods,
             )
     return ok("cluster.service.ready", said, pods=pods)

@@ -18,6 +18,7 @@ from gfattach.cluster.wire.portforward import open_channel
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, skip, warn
+from gfattach.core.quote import word
 from gfattach.probes.cluster.subject import ClusterInquiry, ClusterSubject, until
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -239,7 +240,10 @@ def _ask_rights(inquiry: ClusterInquiry) -> Finding:
             "cluster.rights.unknown",
             f"what this user may do is not known: {error.fact}",
             "should the forward be refused, this would have said why",
-            *(f"ask by hand: kubectl -n {name} auth can-i create pods/portforward" for name in namespaces),
+            *(
+                f"ask by hand: kubectl -n {word(name)} auth can-i create pods/portforward"
+                for name in namespaces
+            ),
         )
     user = inquiry.known("cluster.identity", "user") or subject.connection.user or "USER"
     where = " and ".join(namespaces)

@@ -10,6 +10,7 @@ from pathlib import Path
 from gfattach.core.errors import NixError
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.core.paths import config_directory
+from gfattach.core.quote import command, word
 from gfattach.fragments import nixconf
 from gfattach.nix import narinfo_cache
 from gfattach.nix.authorities import bundle, certificates, daemon_bundle, own_bundle
@@ -35,7 +36,7 @@ def _ask_negative_cache(inquiry: Inquiry[NixSubject]) -> Finding:
         return skip(
             "nix.negative-cache.unseen",
             f"what Nix remembers of caches cannot be seen by this user: {directory}",
-            f"sudo ls -l {directory}",
+            f"sudo ls -l {word(directory)}",
         )
     ttl = settings_of(inquiry, attached=True).setting("narinfo-cache-negative-ttl", 3600)
     paths = [path for path in (subject.target.probe_path, subject.target.signed_path) if path]
@@ -51,7 +52,7 @@ def _ask_negative_cache(inquiry: Inquiry[NixSubject]) -> Finding:
                 "nix.negative-cache.unreadable",
                 f"{file} cannot be read: {error}",
                 "Nix keeps there what caches answered; a damaged one can make it pass over a cache",
-                f"it can be removed without loss while no Nix runs: rm {file}",
+                f"it can be removed without loss while no Nix runs: rm {word(file)}",
             )
     return ok("nix.negative-cache.clear", "Nix remembers nothing against this cache's paths")
 
@@ -61,7 +62,7 @@ def _stale(path: str, file: Path, age: int, ttl: int) -> Finding:
         "nix.negative-cache.stale",
         f"Nix remembers from {age} s ago that the cache has not got {path}, and asks again in {ttl - age} s",
         "what was pushed since then seems to be missing",
-        f"nix-store --realise {path} --option narinfo-cache-negative-ttl 0",
+        f"nix-store --realise {word(path)} --option narinfo-cache-negative-ttl 0",
         file=str(file),
         path=path,
         age=age,
@@ -136,10 +137,13 @@ def _lacks(subject: NixSubject, file: Path) -> bool:
 def _bundle_hints(site: Path | None, file: Path, setting: bool) -> tuple[str, ...]:
     """How to make a bundle that holds both, because a file that is named takes the place of the other."""
     both = config_directory() / "authorities.pem"
-    made = f"make a bundle of both: mkdir -p {both.parent} && cat {file} {site} > {both}"
+    made = (
+        f"make a bundle of both: {command('mkdir', '-p', both.parent)} && "
+        f"{command('cat', file, *filter(None, [site]))} > {word(both)}"
+    )
     if setting:
         return (made, f"put into ~/.config/nix/nix.conf: ssl-cert-file = {both}")
-    return (made, f"export NIX_SSL_CERT_FILE={both}")
+    return (made, f"export NIX_SSL_CERT_FILE={word(both)}")
 
 
 NEGATIVE_CACHE: Probe[NixSubject] = Probe(

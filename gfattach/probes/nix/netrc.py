@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, warn
+from gfattach.core.quote import command, word
 from gfattach.nix import netrc
 from gfattach.nix.config import Settings
 from gfattach.probes.nix.subject import DEFAULT_NETRC, NixSubject, settings_of, through_daemon
@@ -36,7 +37,7 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             "nix.netrc.unreadable",
             f"Nix is told to read {attached}, and this user cannot: {os.strerror(error.errno or 0).lower()}",
             "a cache that wants credentials then answers as if it had nothing",
-            f"see whose it is: ls -l {attached}",
+            f"see whose it is: ls -l {word(attached)}",
         )
     if reading.broken is not None and host not in names:
         return warn(
@@ -55,11 +56,12 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     if token and subject.netrc_given:
         return _through_daemon(inquiry, f"the fragment names a netrc with the token for {host}", host)
     if token and host not in names and "*" not in names:
+        asked = target.token_host if target else host
         return warn(
             "nix.netrc.no-entry",
             f"{attached} has no entry for {host}",
             "Nix sends a token only from its netrc, and a cache without one answers as if it had nothing",
-            f"store it, and attach again: gfattach credential login {target.token_host if target else host}",
+            f"store it, and attach again: {command('gfattach', 'credential', 'login', asked)}",
             "or put the token into the netrc-file of your own nix.conf",
         )
     if host in names and attached.exists() and _open_to_others(attached):
@@ -67,7 +69,7 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
             "nix.netrc.open",
             f"{attached} holds credentials, and others on this machine can read it",
             "a token that others read is theirs too",
-            f"chmod 600 {attached}",
+            f"chmod 600 {word(attached)}",
         )
     if token and unread:
         return _through_daemon(inquiry, f"{attached} has an entry for {host}", host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
+from gfattach.core.quote import word
 from gfattach.nix.config import Settings
 from gfattach.nix.uri import same_cache, spelled_otherwise
 from gfattach.probes.nix.subject import NixSubject, settings_of
@@ -89,7 +90,9 @@ def _ask_keys(inquiry: Inquiry[NixSubject]) -> Finding:
         if first != key:
             where = "in gfattach.toml: nix.public_keys, or the option --public-key"
             if first not in target.public_keys:
-                where = f"where it is set: grep -rs '{first}' /etc/nix ~/.config/nix; echo \"$NIX_CONFIG\""
+                where = (
+                    f'where it is set: grep -rsF -e {word(first)} /etc/nix ~/.config/nix; echo "$NIX_CONFIG"'
+                )
             return warn(
                 "nix.keys.hidden",
                 f"Nix knows two keys as {name}: {first} comes first, and {key} is the site's",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok, warn
+from gfattach.core.quote import word
 from gfattach.nixcache import narinfo
 from gfattach.nixcache.cacheinfo import CacheInfo
 from gfattach.nixcache.client import Answer, NixCache
@@ -153,7 +154,7 @@ def publishing(target: SubstituterTarget) -> tuple[str, ...]:
     cache = target.endpoint.path.strip("/") or "CACHE"
     return (
         f"operator: P=$(nix-instantiate --eval --read-write-mode --json -E '{expression}' | tr -d '\"')",
-        f"operator: attic push {cache} $P, or: nix copy --to 'STORE-URL?secret-key=FILE' $P",
+        f"operator: attic push {word(cache)} $P, or: nix copy --to 'STORE-URL?secret-key=FILE' $P",
         "or name a path that the cache has, in gfattach.toml: nix.signed_path",
     )
 

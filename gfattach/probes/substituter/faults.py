@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 
 from gfattach.core.finding import Finding, fail
+from gfattach.core.quote import word
 from gfattach.nixcache.attic import bad_host
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.target import SubstituterTarget
@@ -125,7 +126,7 @@ def _hints(end: str, error: NixCacheError, target: SubstituterTarget) -> tuple[s
     if target.token:
         asked = "the token that was sent counts for nothing there: ask the operator for one that pulls"
     elif target.real_host or not endpoint.localhost:
-        asked = f"store its token: gfattach credential login {target.token_host}"
+        asked = f"store its token: gfattach credential login {word(target.token_host)}"
     return {
         "unauthorised": (asked, look),
         "bad-host": (
@@ -143,7 +144,7 @@ def _hints(end: str, error: NixCacheError, target: SubstituterTarget) -> tuple[s
         "redirect": (f"look at each step: curl -iL {address}",),
         "silent": (*forward, look),
         "broken": (*forward, look),
-        "tls": (f"look at the certificate: openssl s_client -connect {endpoint.authority} -showcerts",),
+        "tls": (f"look at the certificate: openssl s_client -connect {word(endpoint.authority)} -showcerts",),
         "unusable": tuple(error.hints) or ("see what the site says: gfattach site show",),
         "login": (
             "ask the operator for an address of the cache that has no login page before it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok, skip, warn
+from gfattach.core.quote import word
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.narinfo import NarInfo
 from gfattach.nixcache.signature import (
@@ -107,7 +108,8 @@ def _judged(info: NarInfo, keys: list[PublicKey]) -> Finding:
         names = ", ".join(_names(info))
         how = f"signed by {names}, unknown here" if names else "unsigned"
         # A cache signs what it holds by one key: its other paths are likely to be refused.
-        ask = f"if it is the cache's key, ask the operator for it: gfattach up --public-key {names}:BASE64"
+        option = f"--public-key {word(names)}:BASE64"
+        ask = f"if it is the cache's key, ask the operator for it: gfattach up {option}"
         return warn(
             "substituter.signature.unproved",
             f"{path} is content-addressed and {how}",
@@ -147,7 +149,7 @@ def _untrusted(info: NarInfo, signatures: list[Signature], malformed: str) -> Fi
         "substituter.signature.unsigned",
         f"{path} is not signed",
         _REFUSES,
-        f"operator: sign it and push it again: nix store sign --key-file FILE {path}",
+        f"operator: sign it and push it again: nix store sign --key-file FILE {word(str(path))}",
         "Attic signs by itself, once the cache has a key: attic cache info CACHE",
     )
 
@@ -157,7 +159,7 @@ def _malformed(info: NarInfo, reason: str, why: str) -> Finding:
         "substituter.signature.malformed",
         f"a signature of {info.store_path} cannot be read: {reason}",
         why,
-        f"operator: sign it again: nix store sign --key-file FILE {info.store_path}",
+        f"operator: sign it again: nix store sign --key-file FILE {word(str(info.store_path))}",
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import NixError, UsageError
+from gfattach.core.quote import word
 from gfattach.fragments.nixconf import substituter_url
 from gfattach.nix import narinfo_cache, netrc
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
@@ -119,7 +120,7 @@ def _store_path(text: str) -> str:
     if path.name.endswith(".drv"):
         raise UsageError(
             f"{path} is a derivation, and a cache serves what it makes",
-            f"name its outputs: nix-store --query --outputs {path}",
+            f"name its outputs: nix-store --query --outputs {word(str(path))}",
             code="nix.path",
         )
     return str(path)

@@ -48,7 +48,7 @@ def fill(root: Path, cluster: Cluster, *options: str) -> None:
     """Store in the cluster's cache what a proof asks for, from a lane that may write."""
     root.mkdir(parents=True, exist_ok=True)
     operator = make_machine(root)
-    (operator.workspace / "gfattach.toml").write_text('[cache]\nupload = "trusted"\n')
+    operator.write_site('[cache]\nupload = "trusted"\n')
     endpoint = f"grpc://127.0.0.1:{cluster.cache.grpc_port}"
     done = operator.run("site", "warm", "--upload", "--no-nix", "--cache", endpoint, *options)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -78,7 +78,7 @@ def start_nix_cache(keeper: Machine) -> dict[str, Any]:
     """Have the keeper's Nix cache run, at the port that it had before."""
     done = keeper.run("up", "--trial", "--no-bazel", "--no-nix")
     assert done.returncode == 0, done.stdout + done.stderr
-    state = from_document(json.loads((keeper.workspace / ".gfattach/trial/trial.json").read_text()))
+    state = from_document(json.loads((keeper.state / "trial/trial.json").read_text()))
     assert state is not None
     return {
         "pid": state.process.pid,

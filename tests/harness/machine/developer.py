@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gfattach.core.paths import HOME_NAME, Home
+
 ROOT = Path(__file__).parents[3]
 
 #: While codes are recorded: where to, and what each Python imports for it.
@@ -29,6 +31,12 @@ class Machine:
         return self.root / "workspace"
 
     @property
+    def state(self) -> Path:
+        """Where the record of the workspace's attachment is."""
+        key = Home(self.workspace / HOME_NAME, self.workspace).key
+        return self.root / "home/.local/state/gfattach/attachments" / key
+
+    @property
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", RECORD) if name in os.environ}
         modules = f"{RECORDING}:{ROOT}" if RECORD in kept else str(ROOT)
@@ -42,6 +50,7 @@ class Machine:
         }
         for place in places.values():
             (self.root / place).mkdir(parents=True, exist_ok=True)
+        (self.root / "run").chmod(0o700)
         own = {name: str(self.root / place) for name, place in places.items()}
         return {**kept, **own, "PYTHONPATH": modules, **self.variables}
 
@@ -72,6 +81,13 @@ class Machine:
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr and "defect" not in done.stderr, done.stderr
         return json.loads(done.stdout)
+
+    def write_site(self, text: str) -> Path:
+        """Write the workspace's gfattach.toml, and allow what it says; where it is."""
+        file = self.workspace / "gfattach.toml"
+        file.write_text(text)
+        self.json("site", "allow")
+        return file
 
     def login(self, host: str, token: str) -> None:
         """Store `token` for `host` in the private file."""

@@ -7,7 +7,7 @@ import pytest
 
 from gfattach.core.paths import Home
 from gfattach.undo.changes import read_changes
-from gfattach.undo.journal import ORIGINALS, Journal
+from gfattach.undo.journal import Journal
 
 LINE = "try-import %workspace%/.gfattach/bazelrc"
 
@@ -16,7 +16,10 @@ LINE = "try-import %workspace%/.gfattach/bazelrc"
 def home(tmp_path):
     workspace = tmp_path / "w"
     workspace.mkdir()
-    return Home(workspace / ".gfattach", workspace)
+    # Its own, for a test takes back what it changes itself while it still needs the state.
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        yield Home(workspace / ".gfattach", workspace)
 
 
 def results(home):
@@ -25,4 +28,4 @@ def results(home):
 
 def changed(home):
     """The files that an undo would look at, in the order of their change."""
-    return tuple(change.path for change in read_changes(home.journal, home.directory / ORIGINALS))
+    return tuple(change.path for change in read_changes(home.journal, home.originals))

@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 
-from gfattach.agent.peer import inet_diag, tcp_table
+from gfattach.core.peer import inet_diag, tcp_table
 
 #: Seconds between looks for a socket that is not there yet, and how many looks.
 _RETRY_SECONDS = 0.002

@@ -1,0 +1,181 @@
+"""No command believes what lies in a workspace: every one of them is run in one that came from somebody
+hostile.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from gfattach.cli import main
+from gfattach.core import process
+from tests.harness.machine.git import no_user_configuration
+from tests.harness.machine.hostile import KEY, hostile_workspace
+
+__all__ = ["no_user_configuration"]
+
+pytestmark = [
+    pytest.mark.usefixtures("no_user_configuration"),
+    pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git"),
+]
+
+#: How each command is called where it reads a workspace. A command that is new is called by its name alone.
+CALLS = {
+    "up": [["up", "--no-bazel", "--no-nix"], ["up", "--trial", "--no-bazel", "--no-nix"]],
+    "status": [["status"]],
+    "logs": [["logs"]],
+    "down": [["down"]],
+    "prove": [["prove", "--no-bazel", "--no-nix"]],
+    "site": [
+        ["site", "show"],
+        ["site", "show", "--cluster"],
+        ["site", "warm", "--upload"],
+        ["site", "allow"],
+    ],
+    "contract": [["contract"]],
+    "bazel": [["bazel", "build", "//..."]],
+    "env": [["env"], ["env", "--write", ".env.flywheel.local"]],
+    "exec": [["exec", "--", "true"]],
+}
+
+#: Commands that read nothing of a workspace.
+ELSEWHERE = {"help", "credential", "consumer-env", "notes"}
+
+#: A site's file that names everything which could be contacted, run or trusted.
+SITE = """
+[cluster]
+kubeconfig = "{workspace}/kubeconfig"
+[cache]
+endpoint = "grpc://127.0.0.1:{port}"
+upload = "trusted"
+[nix]
+substituter = "http://127.0.0.1:{port}/main"
+public_keys = ["{key}"]
+"""
+
+
+def calls():
+    for name in main.COMMANDS:
+        if name not in ELSEWHERE:
+            yield from CALLS.get(name, [[name]])
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch):
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+        (tmp_path / name.lower()).mkdir(mode=0o700)
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    bazel = tmp_path / "bazel"
+    bazel.write_text("#!/bin/sh\necho bazel 7.0.0\n")
+    bazel.chmod(0o755)
+    monkeypatch.setenv("BAZEL_BIN", str(bazel))
+
+    def replaced(*_):
+        raise AssertionError("the process was replaced")
+
+    monkeypatch.setattr(process, "replace", replaced)
+    with hostile_workspace(tmp_path) as made:
+        monkeypatch.chdir(made.workspace)
+        git("init", "--quiet")
+        yield made
+
+
+def git(*args):
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
+    subprocess.run(["git", *identity, *args], check=True, capture_output=True)
+
+
+def run(capfd, call):
+    words = call[:-2] + ["--output", "json"] + call[-2:] if call[0] == "exec" else [*call, "--output", "json"]
+    code = main.run(call if call[0] in ("bazel", "exec", "env", "logs") else words)
+    out, err = capfd.readouterr()
+    assert "Traceback" not in err and "defect" not in err, err
+    with contextlib.suppress(ValueError):
+        return code, json.loads(out), err
+    return code, {}, err
+
+
+@pytest.mark.parametrize("call", [*calls()], ids=" ".join)
+def test_a_gfattach_directory_that_came_with_a_repository_is_refused(hostile, capfd, call):
+    git("add", "--force", ".")
+    code, document, err = run(capfd, call)
+    assert code == 3, err
+    assert "git tracks files in" in err and "rm -r -f .gfattach" in err
+    if document:
+        assert document["error"]["code"] == "home.tracked"
+    assert hostile.harm() == []
+
+
+@pytest.mark.parametrize("call", [*calls()], ids=" ".join)
+def test_nor_is_one_believed_that_git_does_not_know(hostile, capfd, call):
+    """As after unpacking an archive, or after `git rm --cached`."""
+    if call == ["up", "--trial", "--no-bazel", "--no-nix"]:
+        pytest.skip("it attaches, after undoing what was there: see test_attachment_earlier")
+    code, _, err = run(capfd, call)
+    if call[0] not in ("site", "contract", "down"):
+        assert code == 2, err
+    assert hostile.harm() == []
+
+
+def test_the_advice_for_a_tracked_directory_leads_nowhere_bad(hostile, capfd):
+    """What the hint says is done, word for word, and then every command is run."""
+    git("add", "--force", ".")
+    git("commit", "--quiet", "--message", "x")
+    _, document, _ = run(capfd, ["status"])
+    [hint] = document["error"]["hints"]
+    subprocess.run(hint.rpartition(": ")[2], shell=True, check=True, capture_output=True)
+    assert not any((hostile.workspace / ".gfattach").rglob("*.json"))
+    for call in (["status"], ["env"], ["down"]):
+        run(capfd, call)
+        assert hostile.harm() == []
+
+
+@pytest.mark.parametrize("call", [*calls()], ids=" ".join)
+def test_what_a_repositorys_file_says_is_not_gone_by_until_it_is_allowed(hostile, capfd, call):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    text = SITE.format(workspace=hostile.workspace, port=hostile.port, key=KEY)
+    (hostile.workspace / "gfattach.toml").write_text(text)
+    code, document, err = run(capfd, call)
+    assert hostile.harm() == []
+    if call[0] == "up" or call[:2] in (["site", "warm"], ["site", "show"][:1] + ["--cluster"]):
+        assert code == 3, err
+        assert document["error"]["code"] == "site.unallowed"
+        assert KEY in err and "gfattach site allow" in err
+
+
+def test_an_attach_runs_no_tools_bazel_that_nobody_has_allowed(hostile, capfd):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    (hostile.workspace / "tools").mkdir()
+    shutil.copy(hostile.workspace / "plugin.sh", hostile.workspace / "tools/bazel")
+    for call in (["up", "--trial", "--no-nix"], ["prove"]):
+        code, document, err = run(capfd, call)
+        assert (code, document["error"]["code"]) == (3, "site.unallowed"), err
+        assert "tools/bazel" in document["error"]["fact"]
+        assert hostile.harm() == []
+
+
+def test_git_runs_nothing_that_a_repositorys_own_configuration_names(hostile, capfd):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    git("config", "core.fsmonitor", str(hostile.workspace / "plugin.sh"))
+    (hostile.workspace / ".gfattach").mkdir()
+    for call in (["status"], ["contract"]):
+        run(capfd, call)
+    assert hostile.harm() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away: run the tests as root too")
+@pytest.mark.parametrize("call", [c for c in calls() if c != ["site", "allow"]], ids=" ".join)
+def test_a_marker_of_another_user_in_a_parent_decides_nothing(hostile, capfd, call, monkeypatch):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    shutil.rmtree(hostile.workspace / ".git")
+    os.chown(hostile.workspace / "WORKSPACE", 12345, 12345)
+    (hostile.workspace / "mine").mkdir()
+    monkeypatch.chdir(hostile.workspace / "mine")
+    code, _, err = run(capfd, call)
+    assert code == 3, err
+    assert "12345" in err and f"gfattach site allow --workspace {hostile.workspace}" in err
+    assert hostile.harm() == []
