@@ -20,6 +20,7 @@ from typing import Any
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.nixcache.errors import Kind, NixCacheError
+from gfattach.tls.context import default
 
 #: An address as `socket` has it: family, and what `connect` takes.
 Address = tuple[socket.AddressFamily, Any]
@@ -124,7 +125,7 @@ def tls_context(ca_file: Path | None, environ: Mapping[str, str] = os.environ) -
     """
     named = ca_file or environ.get("NIX_SSL_CERT_FILE") or environ.get("SSL_CERT_FILE") or None
     try:
-        return ssl.create_default_context(cafile=named)
+        return default(named)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         bad = isinstance(error, ssl.SSLError | ValueError)
         reason = "it holds no certificate" if bad else getattr(error, "strerror", "") or error

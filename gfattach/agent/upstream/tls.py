@@ -14,11 +14,12 @@ from gfattach.agent.upstream.channel import READ_BYTES, Channel
 from gfattach.cluster.wire.forward_errors import ChannelError
 from gfattach.cluster.wire.tls import Tls
 from gfattach.core.deadline import Deadline
+from gfattach.tls.context import default
 
 
 def context_for(health: Health) -> ssl.SSLContext:
     """Whom to trust, and what to speak, at the upstream that `health` describes. Raises OSError."""
-    context = ssl.create_default_context(cafile=None if health.ca_file is None else str(health.ca_file))
+    context = default(health.ca_file)
     context.set_alpn_protocols(["h2"] if health.kind == "grpc" else ["http/1.1"])
     return context
 

@@ -16,9 +16,11 @@ from typing import NoReturn
 
 from gfattach.attach.bazel import contract as bazel_contract
 from gfattach.attach.bazel import headers
+from gfattach.attach.bazel.reach import takes_connections, without_cache
 from gfattach.attach.model import record as records
 from gfattach.attach.route import agents
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.bazel.rcfile import imports
 from gfattach.contract.bazel import arguments as bazel_arguments
 from gfattach.contract.bazel import flags as bazel_flags
 from gfattach.contract.bazel.arguments import Invocation
@@ -29,17 +31,19 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ProgramMissingError
 from gfattach.core.files import remove_tree
 from gfattach.core.paths import Home, cache_directory
-from gfattach.fragments.rcfile import imports
 from gfattach.site.load import load_site
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """What this process becomes: the program, what stands behind its name, its environment."""
+    """What this process becomes: the program, what stands behind its name, its environment; `notes` are
+    said first.
+    """
 
     program: Path
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(words: Sequence[str], context: Context) -> Replacement:
@@ -48,7 +52,8 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
     Bazel, UsageError for a value that this Bazel cannot take or a shell that names another cache
     than the attachment's, CredentialError for a token that is there and no good, AgentError when the
-    forwards cannot be had again, BazelError and StorageError.
+    forwards cannot be had again, BazelError (also where builds are to fail without a cache that is
+    down) and StorageError.
     """
     environment, home = context.environ, context.home(None)
     site = load_site({}, {}, home.workspace)
@@ -71,15 +76,22 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
         may_upload=site.may_upload,
     )
     headers.sweep(environment)
+    private_rc = contracted.header_rc
+    notes: tuple[str, ...] = ()
+    if fragment is not None and invocation.command in bazel_flags.BUILDS:
+        assert record is not None and record.cache is not None
+        if not takes_connections(record.cache):
+            private_rc += without_cache(record.cache, fragment)
+            notes = (f"{record.cache.endpoint.url} takes no connection: this builds without it",)
     bare, own = without_rc_files(invocation)
-    if contracted.header_rc or (rc and own):
+    if private_rc or (rc and own):
         files = [*rc, *(context.cwd / name for name in own)]
-        rc, invocation = [headers.write_headers(joined_rc(files, contracted.header_rc), environment)], bare
+        rc, invocation = [headers.write_headers(joined_rc(files, private_rc), environment)], bare
     left = contracted.environment
     line = bazel_arguments.arguments(
         invocation, left, names=contracted.names, rc=rc, upload=contracted.upload
     )
-    return Replacement(program, tuple(line), left)
+    return Replacement(program, tuple(line), left, notes)
 
 
 def become(replacement: Replacement) -> NoReturn:

@@ -13,6 +13,7 @@ from gfattach.cluster.wire.connect import connect
 from gfattach.cluster.wire.dial_errors import DialError, tls_error
 from gfattach.cluster.wire.stream import Stream
 from gfattach.core.deadline import Deadline
+from gfattach.tls.context import default
 
 #: Bytes that a proxy's answer to CONNECT may have.
 _ANSWER = 65536
@@ -35,7 +36,7 @@ async def through_proxy(proxy: Proxy, host: str, port: int, deadline: Deadline) 
     talk = _Talk(Stream(await connect(proxy.host, proxy.port, deadline, "the proxy ")), proxy)
     try:
         if proxy.scheme == "https":
-            await talk.stream.start_tls(ssl.create_default_context(), proxy.host, deadline)
+            await talk.stream.start_tls(default(), proxy.host, deadline)
         negotiate = _socks5 if proxy.scheme == "socks5" else _connect
         await asyncio.wait_for(negotiate(talk, host, port), deadline.remaining())
         return talk.stream
