@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gfattach.bazel.flags import accepted_flags
+from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
@@ -93,8 +93,10 @@ def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     rules.append('genrule(name="dep", srcs=["g0.txt"], outs=["dep.txt"], cmd="cat $< > $@")\n')
     (workspace / "BUILD").write_text("".join(rules))
     with Server(bazel, workspace, root / "work", "bed", rc=[workspace / "rc"]) as server:
-        flags = (*bazelrc.CANDIDATE_FLAGS.values(), *COMPRESSION_FLAGS)
-        accepted = accepted_flags(bazel, flags, work=root / "work", server=server)
+        assert server.run("help", [], Deadline.after(BUILD_SECONDS)).good  # started, on a busy machine too
+        flags = (*bazelrc.CANDIDATE_FLAGS.values(), *COMPRESSION_FLAGS, *WITHOUT_MODULES)
+        kept = root / "work/flags.json"
+        accepted = accepted_flags(bazel, flags, work=root / "work", cache=kept, server=server)
         yield Bed(bazel, request.param, server, accepted)
 
 
@@ -171,7 +173,7 @@ def test_a_command_that_worked_before_the_attach_works_after_it(bed: Bed, comman
 
 
 def test_compression_is_asked_for_only_where_it_works(bed: Bed) -> None:
-    """Debian's 7.7.1 knows the flag and lacks zstd's library: each build would end with 39 at its first hit."""
+    """Debian's 7.7.1 knows the flag and lacks zstd's library: a build would end with 39 at its first hit."""
     work = bed.server.workspace.parent / "work"
     found = judge_compression(bed.bazel, True, work, work / "flags.json", Deadline.after(BUILD_SECONDS))
     expected = {"upstream-2.1.0": "none", "debian-4.2.3": "none"}
