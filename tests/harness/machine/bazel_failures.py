@@ -1,4 +1,4 @@
-"""What each Bazel does in each failure of its cache, as a table: `python3 -m tests.harness.machine.bazel_failures`.
+"""What each Bazel does in each failure of its cache: `python3 -m tests.harness.machine.bazel_failures`.
 
 Real Bazels against caches on loopback that fail. Each cell is an exit code and what the build says of its
 processes. docs/programs.md is what this prints.
@@ -27,8 +27,8 @@ SECONDS = 400.0
 
 HEAD = """# What each Bazel does when its cache fails
 
-Made by `python3 -m tests.harness.machine.bazel_failures` from real runs, on {date}, with one target that needs another.
-A cell is Bazel's exit code and what ran; the options are those of the row and no others, but for one retry.
+Made by `python3 -m tests.harness.machine.bazel_failures` from real runs, on {date}, with
+one target that needs another. A cell is Bazel's exit code and what ran; the options are those of the row and no others, but for one retry.
 `tests/integration/test_bazel_failures.py` holds the fragment to what follows from it.
 
 """
@@ -48,10 +48,7 @@ class Trial:
         """A cell."""
         plain = [option for option in WITHOUT_MODULES if option in self.accepted]
         known = [option for option in options if option != _ALL or _ALL in self.accepted]
-        retries = (
-            [] if any(option.startswith("--remote_retries") for option in options) else ["--remote_retries=1"]
-        )
-        always = ["--spawn_strategy=local", "--remote_executor=", "--disk_cache=", *retries]
+        always = ["--spawn_strategy=local", "--remote_executor=", "--disk_cache=", "--remote_retries=1"]
         try:
             done = self.server.run("build", [*plain, *always, *known, label], Deadline.after(SECONDS))
         except BazelError as error:
