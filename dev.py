@@ -6,9 +6,9 @@
     python3 dev.py setup           only the environment
 
 The environment is `.venv/` beside this file; another Python that runs it has one of its own. System
-packages (Debian: bazel-bootstrap, nix-bin, python3-venv) are installed when this user may (root, or sudo without a password)
-and GFATTACH_NO_INSTALL is not set; each is named before it is installed. Without them the
-command goes on and says what it could not prove.
+packages (Debian: bazel-bootstrap, nix-bin, python3-venv) are installed when this user may (root,
+or sudo without a password) and GFATTACH_NO_INSTALL is not set; each is named before it is
+installed. Without them the command goes on and says what it could not prove.
 """
 
 from __future__ import annotations

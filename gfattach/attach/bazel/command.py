@@ -66,7 +66,8 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
         agents.revive(record)
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else bazel_contract.fragment_of(record, environment)
-    rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []
+    read = fragment is not None and _is_read(fragment, home, invocation, environment)
+    rc = [fragment] if fragment is not None and not read else []
     contracted = bazel_contract.contracted(
         environment,
         invocation.command,
@@ -104,11 +105,16 @@ def become(replacement: Replacement) -> NoReturn:
         raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
 
 
-def _is_read(fragment: Path, home: Home, invocation: Invocation) -> bool:
-    """Whether the workspace imports the fragment: Bazel warns, every time, of a file that it reads twice."""
-    if home.workspace is None or "--noworkspace_rc" in invocation.startup:
+def _is_read(fragment: Path, home: Home, invocation: Invocation, environment: Mapping[str, str]) -> bool:
+    """Whether the rc of the workspace or of the home imports the fragment: Bazel warns of each file that it
+    reads twice.
+    """
+    if home.workspace is None:
         return False
-    return fragment in imports(home.workspace / ".bazelrc", home.workspace)
+    files = [] if "--noworkspace_rc" in invocation.startup else [home.workspace / ".bazelrc"]
+    if environment.get("HOME") and "--nohome_rc" not in invocation.startup:
+        files.append(Path(environment["HOME"]) / ".bazelrc")
+    return any(fragment in imports(file, home.workspace) for file in files)
 
 
 def _names(

@@ -28,7 +28,8 @@ SECONDS = 400.0
 HEAD = """# What each Bazel does when its cache fails
 
 Made by `python3 -m tests.harness.machine.bazel_failures` from real runs, on {date}, with
-one target that needs another. A cell is Bazel's exit code and what ran; the options are those of the row and no others, but for one retry.
+one target that needs another. A cell is Bazel's exit code and what ran; the options are those of the row
+and no others, but for one retry.
 `tests/integration/test_bazel_failures.py` holds the fragment to what follows from it.
 
 """
