@@ -5,10 +5,10 @@
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
     python3 dev.py setup           only the environment
 
-The environment is `.venv/` beside this file. System packages (Debian: bazel-bootstrap,
-nix-bin, python3-venv) are installed when this user may (root, or sudo without a password)
-and GFATTACH_NO_INSTALL is not set; each is named before it is installed. Without them the
-command goes on and says what it could not prove.
+The environment is `.venv/` beside this file; another Python that runs it has one of its own. System
+packages (Debian: bazel-bootstrap, nix-bin, python3-venv) are installed when this user may (root,
+or sudo without a password) and GFATTACH_NO_INSTALL is not set; each is named before it is
+installed. Without them the command goes on and says what it could not prove.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+
+#: Another Python than that of `.venv` has an environment of its own beside it.
 VENV = ROOT / ".venv"
+_MADE_BY = VENV / "pyvenv.cfg"
+_OWN = ".".join(map(str, sys.version_info[:2]))
+if _MADE_BY.exists() and f"version = {_OWN}." not in _MADE_BY.read_text(encoding="utf-8"):
+    VENV = ROOT / f".venv-{_OWN}"
 PYTHON = VENV / "bin" / "python"
 
 #: What decides on the contents of the environment: the dependencies, and the versions of them.

@@ -30,8 +30,8 @@ PROBE_SECONDS = 60.0
 #: The command whose flags are asked about: the others inherit them.
 _COMMAND = "build"
 
-#: Keeps the question itself off the network; Bazels that do not know these need none of them.
-_WITHOUT_MODULES = ("--noenable_bzlmod", "--enable_workspace")
+#: Keeps a command off the network; Bazels that do not know these need none of them.
+WITHOUT_MODULES = ("--noenable_bzlmod", "--enable_workspace")
 
 _DOCUMENTED = re.compile(r"^\s+--(?P<negatable>\[no\])?(?P<name>[A-Za-z0-9_]+)", re.MULTILINE)
 
@@ -92,7 +92,7 @@ def _ask_new_server(bazel: Bazel, flags: Sequence[str], deadline: Deadline, work
 
 
 def _ask(server: Server, flags: Sequence[str], deadline: Deadline) -> frozenset[str]:
-    own = list(_WITHOUT_MODULES)
+    own = list(WITHOUT_MODULES)
     left = list(flags)
     while left:
         line = [*own, f"--for_command={_COMMAND}", "--", *left]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Container
 from pathlib import Path
 
 from gfattach.bazel.events import Options, private_files, read_events
+from gfattach.bazel.flags import WITHOUT_MODULES
 from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
@@ -43,12 +44,14 @@ def effective_options(
 ) -> Options:
     """The options that `bazel build` has in the workspace of `server`, rc files and configs expanded.
 
-    `accepted` are those of `QUIET_WHERE_KNOWN` that this Bazel knows; `seen` tells what a wrapper makes of
-    the words that Bazel is given, and which Bazel it gives them to, where that can be told.
+    `accepted` are those of `QUIET_WHERE_KNOWN` and `WITHOUT_MODULES` that this Bazel knows; `seen` tells
+    what a wrapper makes of the words that Bazel is given, and which Bazel it gives them to, where that can
+    be told.
     Raises BazelError (`bazel.rc`) when Bazel does not take them, and StorageError.
     """
     with private_files(work, "preflight.json") as (file,):
-        known = [option for option in QUIET_WHERE_KNOWN if option in accepted]
+        # Which modules there are changes nothing of it, and asking a registry for them may be in vain.
+        known = [option for option in (*QUIET_WHERE_KNOWN, *WITHOUT_MODULES) if option in accepted]
         overrides = [*_QUIET, *known, f"--build_event_json_file={file}"]
         through = seen(server.words("build", overrides))
         if through is None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gfattach.bazel import bazelisk
+from gfattach.bazel.system_rc import startup_options
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ProgramMissingError
@@ -32,10 +33,6 @@ PROGRAM_NAMES = ("bazelisk", "bazel")
 #: Seconds that `bazel --version` may take; bazelisk downloads 50 MB when it has to.
 IDENTIFY_SECONDS = 60.0
 
-#: Where Debian's bazel-bootstrap keeps what upstream's Bazel carries within itself. Its own system
-#: rc says so; when that rc is not read, the options have to be given again.
-DEBIAN_INSTALL_BASE = Path("/usr/share/bazel")
-
 #: What a Bazel that was built without a release label says in place of a version.
 _UNLABELLED = ("no_version", "development version", "")
 
@@ -45,9 +42,6 @@ _PLAIN = (
     *("http_proxy", "https_proxy", "no_proxy"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
-
-#: What tells bazelisk where Bazels come from.
-_SOURCES = ("BAZELISK_BASE_URL", "BAZELISK_FORMAT_URL")
 
 _VERSION_LINE = re.compile(r"^bazel(?:\s+(?P<label>\S.*?))?\s*$", re.MULTILINE)
 
@@ -138,7 +132,6 @@ def identify(
     *,
     workspace: Path | None = None,
     environ: Mapping[str, str] | None = None,
-    install_base: Path = DEBIAN_INSTALL_BASE,
 ) -> Bazel:
     """What the program at `path` is, asked for as if in `workspace`, whose version it may be told to be.
 
@@ -146,9 +139,11 @@ def identify(
     `bazel.rubbish` (what answers is no Bazel).
     """
     environ = os.environ if environ is None else environ
-    environment = _manager_environment(workspace, environ)
+    environment = bazelisk.settings(workspace, environ)
     home = environ.get("HOME", str(Path.home()))
+    wrapper = None if workspace is None else bazelisk.wrapper_of(workspace, environ)
     ask = {**plain_environment(environ), "HOME": home, **environment}
+    ask = {**bazelisk.switches_of(wrapper, environ), **ask}
     deadline = deadline.within(IDENTIFY_SECONDS)
     try:
         answer = process.run([str(path), "--version"], deadline, env=ask, cwd=workspace)
@@ -172,12 +167,13 @@ def identify(
         raise BazelError(f"{path} does not answer as a Bazel does", *said, code="bazel.rubbish")
     label = (match["label"] or "").strip()
     version = None if label in _UNLABELLED else label
-    debian = version is None and _is_debian(path, install_base)
+    startup = startup_options(path, deadline, ask, workspace)
+    base = next((word.partition("=")[2] for word in startup if word.startswith("--install_base=")), None)
     return Bazel(
         path,
         version,
-        startup=(f"--install_base={install_base}", "--trust_install_base") if debian else (),
-        native_transport=not debian or _has_netty_natives(install_base / "A-server.jar"),
+        startup=startup,
+        native_transport=base is None or _has_netty_natives(Path(base) / "A-server.jar"),
         environment=environment,
     )
 
@@ -199,11 +195,6 @@ def _user(environ: Mapping[str, str]) -> dict[str, str]:
     return {}
 
 
-def _is_debian(path: Path, install_base: Path) -> bool:
-    """Whether `path` is the Bazel of Debian's package: no label, and the package's files beside it."""
-    return (install_base / "install_base_key").is_file() and path.resolve().parent == Path("/usr/bin")
-
-
 def _has_netty_natives(jar: Path) -> bool:
     """Whether the server's jar holds the library that TLS needs; True when the jar cannot be read."""
     try:
@@ -213,29 +204,3 @@ def _has_netty_natives(jar: Path) -> bool:
             )
     except (OSError, zipfile.BadZipFile):
         return True
-
-
-def _manager_environment(workspace: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """What a version manager (bazelisk, Debian's script) goes by, independent of HOME and directory."""
-    chosen = {name: environ[name] for name in _SOURCES if "@" not in environ.get(name, "@")}
-    version = environ.get("USE_BAZEL_VERSION") or _asked_version(workspace)
-    if version:
-        chosen["USE_BAZEL_VERSION"] = version
-    if "BAZELISK_HOME" in environ:
-        chosen["BAZELISK_HOME"] = environ["BAZELISK_HOME"]
-    elif "HOME" in environ:
-        caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
-        base = environ.get("XDG_CACHE_HOME") or str(Path(environ["HOME"]) / caches)
-        chosen["BAZELISK_HOME"] = str(Path(base) / "bazelisk")
-    return chosen
-
-
-def _asked_version(workspace: Path | None) -> str | None:
-    """The first line of the `.bazelversion` at `workspace`."""
-    if workspace is None:
-        return None
-    try:
-        lines = (workspace / ".bazelversion").read_text().split()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return lines[0] if lines else None

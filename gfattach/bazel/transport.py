@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gfattach.bazel.answers import Answers
+from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
 from gfattach.bazel.preflight import error_line
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
@@ -89,7 +90,11 @@ def try_transport(
         line = [*trial.options, "--remote_executor=", "--disk_cache=", "--remote_retries=0", "//:BUILD"]
         with Server(bazel, workspace, work, "transport") as server:
             try:
-                answer = server.run("build", line, deadline)
+                # With modules this build would ask a registry for its own, and end there without one.
+                plain = accepted_flags(
+                    bazel, WITHOUT_MODULES, work=work, cache=cache, deadline=deadline, server=server
+                )
+                answer = server.run("build", [*sorted(plain), *line], deadline)
             except BazelError as error:
                 if error.code != "bazel.crashed":
                     raise

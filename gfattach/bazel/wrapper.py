@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from gfattach.bazel.bazelisk import wrapper_directory
 from gfattach.bazel.run import Server
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
@@ -78,9 +79,9 @@ def _real(server: Server, room: Path, deadline: Deadline) -> Path | None:
     workspace = make_private_directory(room / "workspace")
     for marker in ("WORKSPACE", "MODULE.bazel"):
         (workspace / marker).touch()
-    make_private_directory(workspace / "tools")
+    directory = make_private_directory(workspace / wrapper_directory(None, server.environment))
     answer = room / "real"
-    _write(workspace / WRAPPER, _ASK.format(answer=shlex.quote(str(answer))))
+    _write(directory / "bazel", _ASK.format(answer=shlex.quote(str(answer))))
     process.run([str(server.bazel.path), "--version"], deadline, env=dict(server.environment), cwd=workspace)
     named = read_bytes(answer)
     return Path(os.fsdecode(named)) if named else None

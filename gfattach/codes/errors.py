@@ -68,6 +68,7 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "attachment.other": "the workspace is attached already, by another route",
             "attachment.version": "the record of the attachment is of a version that is not known here",
             "bazel.failed": "Bazel is there and cannot be used",
+            "bazel.cache-down": "the cache takes no connection, and builds are to fail without it",
             "bazel.crashed": "Bazel crashed",
             "bazel.events": "the file of build events is not as Bazel writes it",
             "bazel.flag": "a variable asks for a flag that this Bazel does not have",

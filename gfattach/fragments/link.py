@@ -10,13 +10,13 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from gfattach.bazel.rcfile import WORKSPACE, WORKSPACE_FILES, imports, quote
 from gfattach.core import git
 from gfattach.core.errors import RefusedError, StorageError
 from gfattach.core.files import read_bytes
 from gfattach.core.git import Standing
 from gfattach.core.paths import Home
 from gfattach.core.quote import word
-from gfattach.fragments.rcfile import WORKSPACE, WORKSPACE_FILES, imports, quote
 from gfattach.undo import managed_block as marked
 from gfattach.undo.journal import Journal
 from gfattach.undo.managed_block import DamagedBlockError

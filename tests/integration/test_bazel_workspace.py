@@ -25,7 +25,7 @@ from gfattach.proof.bazel.phases import measure_target
 from gfattach.proof.evidence import Phase
 from gfattach.reapi.target import CacheTarget
 from gfattach.trial.cache_server import CacheServer
-from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, debian
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, debian, offline_rc
 
 pytestmark = pytest.mark.bazel
 
@@ -81,7 +81,7 @@ build --config=upload
 build:upload --remote_upload_local_results
 build --remote_cache=grpc://127.0.0.1:1
 startup --output_user_root={root / "root"}
-"""
+{offline_rc(bazel)}"""
     (workspace / ".bazelrc").write_text(rc)
     files = {path.name for path in workspace.iterdir()}
     return Home(bazel, workspace, environ, root / "work", flags, files)

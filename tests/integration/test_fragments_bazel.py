@@ -20,6 +20,7 @@ import pytest
 from gfattach.bazel.flags import accepted_flags
 from gfattach.bazel.grpc_log import CallLog, read_calls
 from gfattach.bazel.program import Bazel
+from gfattach.bazel.rcfile import words
 from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
@@ -28,7 +29,6 @@ from gfattach.core.process import Completed
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS, UNIVERSAL_FLAGS, accepted_names, render
 from gfattach.fragments.home import BAZELRC, create_home
 from gfattach.fragments.link import import_line, link
-from gfattach.fragments.rcfile import words
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
 from gfattach.undo.journal import Journal, Undone

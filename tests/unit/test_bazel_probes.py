@@ -59,6 +59,8 @@ def test_a_bazel_that_is_well(ask):
         "bazel.starts.ok",
         "bazel.flags.fitted",
         "bazel.transport.plain",
+        "bazel.compression.none",
+        "bazel.fallback.tried",
     ]
     assert all(finding.status is Status.OK for finding in found.values())
     assert found["bazel.program"].data["version"] == "8.1.1"

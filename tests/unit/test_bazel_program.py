@@ -2,7 +2,6 @@
 
 import pytest
 
-from gfattach.bazel import program
 from gfattach.bazel.program import Bazel, identify, locate
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ExitCode, ProgramMissingError
@@ -142,23 +141,70 @@ def test_no_secret_of_the_environment_reaches_the_program(tmp_path):
     assert "hush" not in (tmp_path / "seen").read_text()
 
 
-def test_debians_build_gets_the_options_that_its_own_rc_would_give(tmp_path, monkeypatch):
-    """Debian's program has no label and lives in /usr/bin; its parts lie in a directory of their own."""
+#: A client that reads the rc files that it is told of, as real ones say it.
+READS = """
+case "$*" in
+  --version) echo "bazel {label}" ;;
+  *--client_debug*) for file in {files}; do
+      echo "[INFO 05:49:04.815 src/main/cpp/rc_file.cc:56] Parsing the RcFile $file" >&2
+    done
+    exit 36 ;;
+esac
+"""
+
+
+def reading(tmp_path, rc, label="7.7.1"):
+    """A Bazel whose system rc holds `rc`, and imports another that holds nothing of interest."""
+    (tmp_path / "system rc").write_text(rc)
+    (tmp_path / "further").write_text("build --announce_rc\n")
+    names = f"'{tmp_path}/system rc' {tmp_path}/further {tmp_path}/gone"
+    return identify(
+        script(tmp_path / "bazel", READS.format(label=label, files=names)),
+        soon(),
+        environ={"PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.mark.parametrize("label", ["no_version", "7.7.1", "8.4.0- (@non-git)"])
+@pytest.mark.parametrize(
+    ("rc", "startup"),
+    [
+        (
+            "startup --install_base=/x\nstartup --trust_install_base\n",
+            ("--install_base=/x", "--trust_install_base"),
+        ),
+        (
+            "startup --trust_install_base \\\n  --install_base /a\\ b",
+            ("--trust_install_base", "--install_base=/a b"),
+        ),
+        ("startup --server_javabase=/nix/store/j --max_idle_secs=5", ("--server_javabase=/nix/store/j",)),
+        ('startup --host_jvm_args="-Dx=a b"  # why\nbuild --install_base=/no', ("--host_jvm_args=-Dx=a b",)),
+        ("build --jobs=2\n#startup --install_base=/x\n", ()),
+    ],
+)
+def test_a_bazel_whose_parts_lie_outside_of_it_is_told_where_as_its_own_rc_does(tmp_path, rc, startup, label):
+    assert reading(tmp_path, rc, label).startup == startup
+
+
+def test_a_wrapper_that_does_not_hand_the_question_on_ends_nothing(tmp_path):
+    found = identify(
+        script(tmp_path / "bazel", 'test "$1" = --version && echo bazel 8.1.1'),
+        soon(),
+        environ={"PATH": "/bin"},
+    )
+    assert (found.version, found.startup, found.native_transport) == ("8.1.1", (), True)
+
+
+def test_the_natives_are_looked_for_where_the_parts_lie(tmp_path):
     import zipfile
 
-    parts = tmp_path / "share"
-    parts.mkdir()
-    (parts / "install_base_key").write_text("0")
-    with zipfile.ZipFile(parts / "A-server.jar", "w") as jar:
+    rc = f"startup --install_base={tmp_path}\n"
+    with zipfile.ZipFile(tmp_path / "A-server.jar", "w") as jar:
         jar.writestr("META-INF/maven/io.netty/netty-tcnative/pom.xml", "")
-    monkeypatch.setattr(program, "_is_debian", lambda path, base: (base / "install_base_key").is_file())
-    path = script(tmp_path / "bazel", "echo bazel no_version")
-    bazel = identify(path, soon(), environ={"PATH": "/usr/bin:/bin"}, install_base=parts)
-    assert bazel.startup == (f"--install_base={parts}", "--trust_install_base")
-    assert not bazel.native_transport
-    with zipfile.ZipFile(parts / "A-server.jar", "a") as jar:
+    assert not reading(tmp_path, rc).native_transport
+    with zipfile.ZipFile(tmp_path / "A-server.jar", "a") as jar:
         jar.writestr("META-INF/native/libnetty_tcnative_linux_x86_64.so", "")
-    assert identify(path, soon(), environ={"PATH": "/usr/bin:/bin"}, install_base=parts).native_transport
+    assert reading(tmp_path, rc).native_transport
 
 
 def test_the_identity_changes_with_the_program(tmp_path):

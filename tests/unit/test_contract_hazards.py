@@ -126,7 +126,57 @@ RC = [
     ("build --x=http://attic.attic-cache-dev.svc", ["hazard.stale-host"]),
     ("", []),
     ("build", []),
+    # Lines for other commands, which outrank those for build.
+    ("test --remote_upload_local_results", ["hazard.rc.uploads"]),
+    ("run --remote_executor=grpc://h:1", ["hazard.rc.endpoint", "hazard.rc.executor"]),
+    ("coverage --config=rbe\ncoverage:rbe --spawn_strategy=remote", ["hazard.rc.executor"]),
+    ("common --spawn_strategy=remote", ["hazard.rc.executor"]),
+    # What keeps a build from hits.
+    ("build --noremote_accept_cached", ["hazard.rc.no-hits"]),
+    ("test --remote_accept_cached=false", ["hazard.rc.no-hits"]),
+    ("common --remote_accept_cached=0", ["hazard.rc.no-hits"]),
+    ("build:proof --noremote_accept_cached", []),
+    ("build --remote_accept_cached", []),
+    ("startup --digest_function=blake3", ["hazard.rc.digest"]),
+    ("startup --digest_function=SHA1", ["hazard.rc.digest"]),
+    ("startup --digest_function SHA512", ["hazard.rc.digest"]),
+    ("startup --digest_function=SHA256", []),
+    ("build --remote_instance_name=projects/x/instances/default", ["hazard.rc.instance"]),
+    ("test --remote_instance_name main", ["hazard.rc.instance"]),
+    ("common --experimental_remote_instance_name=old", ["hazard.rc.instance"]),
+    ("build:ci --remote_instance_name=main", []),
+    ("build --remote_instance_name=", []),
+    # A config that Bazel selects by itself.
+    ("common --enable_platform_specific_config\nbuild:linux --spawn_strategy=remote", ["hazard.rc.executor"]),
+    ("build --enable_platform_specific_config\nbuild:linux --noremote_accept_cached", ["hazard.rc.no-hits"]),
+    ("build --enable_platform_specific_config\ntest:linux --config=remote-executor", ["hazard.rc.executor"]),
+    ("build --enable_platform_specific_config\nbuild:windows --spawn_strategy=remote", []),
+    ("build --noenable_platform_specific_config\nbuild:linux --spawn_strategy=remote", []),
+    ("build:linux --spawn_strategy=remote", []),
+    # Words that only look like options, and lines that are for no command.
+    ("test --test_arg --remote_executor=grpc://h:1", []),
+    ("build --copt --remote_upload_local_results", []),
+    ("build --host_jvmopt --noremote_accept_cached --jobs=2", []),
+    ("run --run_under --disk_cache=/x", []),
+    ("--remote_executor=grpc://h:1", []),
+    ("  --remote_upload_local_results --jobs 4", []),
+    # Names that options had before.
+    (
+        "build --remote_http_cache=http://h:1/cache",
+        ["hazard.rc.uploads-unsaid", "hazard.rc.endpoint"],
+    ),
+    (
+        "build --remote_rest_cache http://h:1 --noremote_upload_local_results",
+        ["hazard.rc.endpoint"],
+    ),
+    ("build --auth_credentials=/hunter2", ["hazard.rc.credential"]),
+    ("build --experimental_local_disk_cache_path=/x", ["hazard.rc.disk-cache"]),
 ]
+
+
+@pytest.fixture(autouse=True)
+def on_linux(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
 
 
 @pytest.mark.parametrize(("text", "found"), RC, ids=[text for text, _ in RC])

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gfattach.bazel.rcfile import words
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.errors import UsageError
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS, UNIVERSAL_FLAGS, accepted_names, render
-from gfattach.fragments.rcfile import words
 from gfattach.reapi.target import CacheTarget, TlsFiles
 
 PLAIN = CacheTarget(parse_endpoint("grpc://127.0.0.1:9092"), socket=Path("/run/s"))
@@ -71,7 +71,7 @@ def test_commands_that_build_nothing_do_without_the_cache(command):
 
 def test_no_line_speaks_to_commands_that_lack_these_options():
     commands = {words(line)[0] for line in render(TLS, ALL).splitlines() if words(line)}
-    assert commands == {"build", "info", "clean", "cquery", "aquery"}
+    assert commands == {"build", "test", "run", "coverage", "info", "clean", "cquery", "aquery"}
 
 
 def test_the_timeout_leaves_room_for_large_transfers():
@@ -157,6 +157,31 @@ def test_only_flags_that_the_bazel_knows_are_written(names, zstd, on_cache_down)
     text = render(PLAIN, accepts, zstd=zstd, on_cache_down=on_cache_down)
     written = {flag.removeprefix("--").partition("=")[0] for flag in lines(text)}
     assert {name.removeprefix("no") for name in written} <= accepts
+
+
+def test_lines_for_commands_that_outrank_build_lines_are_said_for_them_too():
+    """A project's `test --remote_executor=…` is behind every `build` line, wherever either stands."""
+    said = {}
+    for line in render(PLAIN, ALL).splitlines():
+        if found := words(line):
+            said.setdefault(found[0], set()).update(found[1:])
+    essential = {
+        "--remote_cache=" + PLAIN.endpoint.url,
+        "--remote_executor=",
+        "--remote_instance_name=",
+        "--noremote_upload_local_results",
+        "--experimental_build_event_upload_strategy=local",
+        "--remote_download_outputs=all",
+    }
+    for command in ("build", "test", "run", "coverage"):
+        assert essential <= said[command], command
+    for command in ("info", "clean", "cquery", "aquery"):
+        assert said[command] == {"--remote_cache=", "--experimental_remote_downloader="}
+
+
+def test_a_build_that_goes_on_without_the_cache_does_not_ask_for_each_action_again():
+    assert "--remote_retries=0" in lines(render(PLAIN, ALL, on_cache_down="local"))
+    assert "--remote_retries=2" in lines(render(PLAIN, ALL, on_cache_down="fail"))
 
 
 def test_a_comment_goes_with_what_it_explains():

@@ -1,7 +1,8 @@
-"""Nix fragments that follow their forward: emptied while it is down, restored when it is back.
+"""Fragments that follow their forward: replaced while it is down, restored when it is back.
 
 A substituter that was used before and cannot be reached is fatal to Nix builds, so that a fragment
-must not name one. A file that holds anything but what is known of it was edited, and is left alone.
+must not name one; not every Bazel does without its cache, or fails without it, as its options say.
+A file that holds anything but what is known of it was edited, and is left alone.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class ForwardSpec:
 
 @dataclass(frozen=True)
 class GuardedFile:
-    """A Nix fragment that is emptied while the forward `forward` is down, and restored when it is back.
+    """A fragment that is emptied while the forward `forward` is down, and restored when it is back.
 
     `full` is what it holds while all is well, `empty` what it holds otherwise. A file that holds
     neither was edited, or is gone, and is left alone.

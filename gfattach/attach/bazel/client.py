@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gfattach.agent.model.spec import GuardedFile
 from gfattach.attach.bazel import token as bazel_token
 from gfattach.attach.client.client import Client, Found, Measures, Unattached, fault_of
 from gfattach.attach.client.session import Session, UpSession
+from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import read_only
 from gfattach.bazel.program import Bazel
@@ -41,18 +43,25 @@ from gfattach.undo.journal import Journal
 PROTOCOL_SECONDS = 10.0
 BAZEL_SECONDS = 300.0
 
+#: Seconds for the agent to see that a cache is well which has just passed its probes.
+SEEN_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class BazelFound(Found):
     """The Bazel at hand, None when there is none to prove with, and the flags that it accepts.
 
-    `tls` and `socket` say what it can do, where that was asked.
+    `tls`, `socket` and `compression` say what it can do, where that was asked; `builds_without` that it
+    builds without the cache where it is told to, `ends_without` that it ends where it is told that.
     """
 
     bazel: Bazel | None = None
     accepted: frozenset[str] | None = None
     tls: bool = True
     socket: bool = True
+    compression: bool = False
+    builds_without: bool = True
+    ends_without: bool = True
 
     @property
     def lacks_transport(self) -> bool:
@@ -112,6 +121,8 @@ class BazelClient(Client[CacheTarget]):
             needs_transport=tls,
             through_socket=target.socket is not None and (tls or not localhost),
             plaintext_allowed=plaintext_allowed,
+            # A TLS cache is asked after Bazel: until then it may offer it.
+            compression_offered=target.endpoint.grpc and self._offers_zstd(unknown=True),
             always_start=False,
         )
         findings = session.run.stage(bazel_probes.STAGE, subject).findings
@@ -123,9 +134,23 @@ class BazelClient(Client[CacheTarget]):
             return BazelFound(*fault)
         accepted = frozenset(findings["bazel.flags"].data["accepted"])
         bazel = Bazel.from_json(findings["bazel.program"].data)
+        fallback = findings["bazel.fallback"].data
         return BazelFound(
-            transport.seen if transport.failed else "", transport.failed, False, bazel, accepted, **can
+            transport.seen if transport.failed else "",
+            transport.failed,
+            False,
+            bazel,
+            accepted,
+            compression=bool(findings["bazel.compression"].data.get("compression")),
+            builds_without=bool(fallback.get("local", True)),
+            ends_without=bool(fallback.get("fail", True)),
+            **can,
         )
+
+    def _offers_zstd(self, *, unknown: bool) -> bool:
+        """Whether the cache says that it takes zstd; `unknown` where it was not asked."""
+        asked = self.session.run.findings.get("cache.capabilities")
+        return unknown if asked is None else "ZSTD" in asked.data.get("compressors", ())
 
     @contextmanager
     def measures(self, measurement: Measurement, nonce: str = "") -> Iterator[Measures]:
@@ -135,7 +160,16 @@ class BazelClient(Client[CacheTarget]):
             yield BazelMeasures(target, None, measurement, nonce)
             return
         work = self.session.home.work / "bazel"
-        with BazelPhases(found.bazel, target, work, nonce=nonce, flag_cache=flag_cache()) as phases:
+        # With the very lines that builds will have.
+        rc = self.session.home.directory / BAZELRC
+        with BazelPhases(
+            found.bazel,
+            target,
+            work,
+            nonce=nonce,
+            flag_cache=flag_cache(),
+            fragment=rc if rc.is_file() else None,
+        ) as phases:
             yield BazelMeasures(target, phases, measurement, nonce)
 
     def agree_on_tls(self, up: UpSession) -> None:
@@ -193,15 +227,15 @@ class BazelClient(Client[CacheTarget]):
             label="this Bazel" if found.bazel is None else f"{found.bazel.path}, {found.bazel.label},",
             environ=up.environ,
         )
-        compressors = up.run.findings["cache.capabilities"].data.get("compressors", ())
         text = bazelrc.render(
             read_only(target),
             None if found.accepted is None else bazelrc.accepted_names(found.accepted),
             on_cache_down=up.options.on_cache_down,
             credential_helper=token.helper,
-            zstd="ZSTD" in compressors,
+            zstd=found.compression and self._offers_zstd(unknown=False),
         )
         write_atomic(path, text.encode())
+        self._guard(up, path, text)
         findings = {"bazelrc": ok("fragment.written", str(path), path=str(path))}
         if token.finding is not None:
             findings["bazel-token"] = token.finding
@@ -216,13 +250,29 @@ class BazelClient(Client[CacheTarget]):
             findings,
         )
 
+    def _guard(self, up: UpSession, path: Path, text: str) -> None:
+        """Have the agent keep the rc, where this Bazel does not do without its cache what it is told to.
+
+        A cache that is dialled directly has no forward to follow: `gfattach bazel` looks then. Raises
+        AgentError.
+        """
+        found, forward, wanted = self.found, up.route.cache_forward, up.options.on_cache_down
+        assert found is not None
+        does = found.builds_without if wanted == "local" else found.ends_without
+        guarded = None
+        if forward is not None and not does:
+            guarded = GuardedFile(path, forward.name, text, bazelrc.away(wanted))
+        up.hold(replace(up.plan, bazelrc=path, guarded_rc=guarded))
+        if guarded is not None and up.agent is not None:
+            agents.settled(up.agent, [guarded.forward], SEEN_SECONDS, ["up"])
+
     def fragment_of(self, plan: Plan) -> Path | None:
         """The rc."""
         return plan.bazelrc
 
     def without(self, plan: Plan) -> Plan:
         """Without the rc, and nothing listens in plaintext for a TLS cache then."""
-        return replace(_without_plaintext(plan), bazelrc=None)
+        return replace(_without_plaintext(plan), bazelrc=None, guarded_rc=None)
 
     def discard(self, up: UpSession, fragment: Path) -> None:
         """Bazel passes over an import that is gone."""

@@ -16,10 +16,12 @@ from typing import NoReturn
 
 from gfattach.attach.bazel import contract as bazel_contract
 from gfattach.attach.bazel import headers
+from gfattach.attach.bazel.reach import takes_connections, without_cache
 from gfattach.attach.model import record as records
 from gfattach.attach.route import agents
 from gfattach.attach.route import ownership as listeners
 from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.bazel.rcfile import imports
 from gfattach.contract.bazel import arguments as bazel_arguments
 from gfattach.contract.bazel import flags as bazel_flags
 from gfattach.contract.bazel.arguments import Invocation
@@ -30,17 +32,19 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ProgramMissingError
 from gfattach.core.files import remove_tree
 from gfattach.core.paths import Home, cache_directory
-from gfattach.fragments.rcfile import imports
 from gfattach.site.load import load_site
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """What this process becomes: the program, what stands behind its name, its environment."""
+    """What this process becomes: the program, what stands behind its name, its environment; `notes` are
+    said first.
+    """
 
     program: Path
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(words: Sequence[str], context: Context) -> Replacement:
@@ -49,7 +53,8 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
     Bazel, UsageError for a value that this Bazel cannot take or a shell that names another cache
     than the attachment's, CredentialError for a token that is there and no good, AgentError when the
-    forwards cannot be had again, BazelError and StorageError.
+    forwards cannot be had again, BazelError (also where builds are to fail without a cache that is
+    down) and StorageError.
     """
     environment, home = context.environ, context.home(None)
     site = load_site({}, {}, home.workspace)
@@ -64,7 +69,8 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
         listeners.demand(record)
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else bazel_contract.fragment_of(record, environment)
-    rc = [fragment] if fragment is not None and not _is_read(fragment, home, invocation) else []
+    read = fragment is not None and _is_read(fragment, home, invocation, environment)
+    rc = [fragment] if fragment is not None and not read else []
     contracted = bazel_contract.contracted(
         environment,
         invocation.command,
@@ -74,15 +80,22 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
         may_upload=site.may_upload,
     )
     headers.sweep(environment)
+    private_rc = contracted.header_rc
+    notes: tuple[str, ...] = ()
+    if fragment is not None and invocation.command in bazel_flags.BUILDS:
+        assert record is not None and record.cache is not None
+        if not takes_connections(record.cache):
+            private_rc += without_cache(record.cache, fragment)
+            notes = (f"{record.cache.endpoint.url} takes no connection: this builds without it",)
     bare, own = without_rc_files(invocation)
-    if contracted.header_rc or (rc and own):
+    if private_rc or (rc and own):
         files = [*rc, *(context.cwd / name for name in own)]
-        rc, invocation = [headers.write_headers(joined_rc(files, contracted.header_rc), environment)], bare
+        rc, invocation = [headers.write_headers(joined_rc(files, private_rc), environment)], bare
     left = contracted.environment
     line = bazel_arguments.arguments(
         invocation, left, names=contracted.names, rc=rc, upload=contracted.upload
     )
-    return Replacement(program, tuple(line), left)
+    return Replacement(program, tuple(line), left, notes)
 
 
 def become(replacement: Replacement) -> NoReturn:
@@ -95,11 +108,16 @@ def become(replacement: Replacement) -> NoReturn:
         raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
 
 
-def _is_read(fragment: Path, home: Home, invocation: Invocation) -> bool:
-    """Whether the workspace imports the fragment: Bazel warns, every time, of a file that it reads twice."""
-    if home.workspace is None or "--noworkspace_rc" in invocation.startup:
+def _is_read(fragment: Path, home: Home, invocation: Invocation, environment: Mapping[str, str]) -> bool:
+    """Whether the rc of the workspace or of the home imports the fragment: Bazel warns of each file that it
+    reads twice.
+    """
+    if home.workspace is None:
         return False
-    return fragment in imports(home.workspace / ".bazelrc", home.workspace)
+    files = [] if "--noworkspace_rc" in invocation.startup else [home.workspace / ".bazelrc"]
+    if environment.get("HOME") and "--nohome_rc" not in invocation.startup:
+        files.append(Path(environment["HOME"]) / ".bazelrc")
+    return any(fragment in imports(file, home.workspace) for file in files)
 
 
 def _names(

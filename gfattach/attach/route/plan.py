@@ -21,7 +21,8 @@ Target = TypeVar("Target", CacheTarget, SubstituterTarget)
 class Plan:
     """`agent` is the directory of the agent that has a part in it, `bazelrc` and `nix_conf` the fragments.
 
-    `guarded` is the Nix fragment as the agent keeps it, `watch` the substituter that is dialled directly and
+    `guarded` is the Nix fragment as the agent keeps it, `guarded_rc` Bazel's where no option of the Bazel at
+    hand does what was asked of it without the cache; `watch` the substituter that is dialled directly and
     asked for its health. `holds_nix` False has the agent hold nothing for Nix. `first_hit` is the proof's
     summary.
     """
@@ -32,6 +33,7 @@ class Plan:
     nix_conf: Path | None = None
     links: tuple[Path, ...] = ()
     guarded: GuardedFile | None = None
+    guarded_rc: GuardedFile | None = None
     watch: ForwardSpec | None = None
     holds_nix: bool = True
     first_hit: Mapping[str, Any] | None = None
@@ -68,7 +70,7 @@ class Plan:
         nix = (self.watch or route.nix_forward) if self.holds_nix else None
         plain = route.plain_forward if route.listens else None
         wanted = tuple(spec for spec in (route.cache_forward, nix, plain) if spec is not None)
-        guarded = () if self.guarded is None else (self.guarded,)
+        guarded = tuple(file for file in (self.guarded_rc, self.guarded) if file is not None)
         return Registration(home.record, wanted, guarded, home.directory)
 
 

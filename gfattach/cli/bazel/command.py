@@ -17,4 +17,7 @@ def bazel(context: Context, words: tuple[str, ...]) -> None:
     """
     from gfattach.attach.bazel.command import become, prepare
 
-    become(prepare(words, context))
+    replacement = prepare(words, context)
+    for note in replacement.notes:
+        click.echo(f"gfattach: {note}", err=True)
+    become(replacement)

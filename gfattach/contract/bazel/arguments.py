@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from gfattach.bazel.rcfile import quote
 from gfattach.contract.bazel.flags import BUILDS, EVENT_FILES, LOADS, forbids_downloads, headers
 from gfattach.contract.bazel.rctext import UPLOAD
 from gfattach.contract.model.variables import BY_NAME, TRUE_WORDS, UPLOAD_VARIABLES, lines_of, value_of
 from gfattach.contract.rules.values import injected_repositories, untrusted_event
 from gfattach.core.errors import RefusedError, UsageError
-from gfattach.fragments.rcfile import quote
 
 #: Startup options whose value may be a word of its own.
 STARTUP_WITH_VALUE = frozenset(

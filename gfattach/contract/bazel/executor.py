@@ -7,17 +7,17 @@ remote spawn against a local one).
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+from gfattach.bazel.bazelisk import wrapper_of
 from gfattach.bazel.events import Options
-from gfattach.bazel.wrapper import WRAPPER
+from gfattach.bazel.rcfile import imports
 from gfattach.contract.bazel.rctext import RcFile, read_options
 from gfattach.core.errors import StorageError
 from gfattach.core.files import read_bytes
-from gfattach.fragments.rcfile import imports
 
 #: The system's rc file, as Bazel is built with it by its makers, and by Debian.
 _SYSTEM_RC = (Path("/etc/bazel.bazelrc"), Path("/etc/bazel/bazelrc"))
@@ -75,10 +75,10 @@ def read_rc_files(workspace: Path, environ: Mapping[str, str], rc: Sequence[Path
     return tuple(found.values())
 
 
-def read_wrapper(workspace: Path) -> RcFile | None:
-    """The workspace's `tools/bazel`, when it can be run."""
-    path = workspace / WRAPPER
-    return _read(path, workspace) if os.access(path, os.X_OK) else None
+def read_wrapper(workspace: Path, environ: Mapping[str, str] = MappingProxyType({})) -> RcFile | None:
+    """The program that is run in Bazel's place in `workspace` (`tools/bazel`), when it can be run."""
+    path = wrapper_of(workspace, environ)
+    return None if path is None else _read(path, workspace)
 
 
 def _read(path: Path, workspace: Path) -> RcFile | None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
 
+from gfattach.bazel.rcfile import quote
 from gfattach.contract.bazel.arguments import STARTUP_WITH_VALUE, Invocation
-from gfattach.fragments.rcfile import quote
 
 
 def without_rc_files(invocation: Invocation) -> tuple[Invocation, tuple[str, ...]]:

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from gfattach.fragments.rcfile import words
+from gfattach.bazel.rcfile import statements
 
 UPLOAD = "remote_upload_local_results"
+ACCEPT_CACHED = "remote_accept_cached"
+PLATFORM_CONFIG = "enable_platform_specific_config"
+
+#: Options that `--noX` switches off, of those that are looked for.
+_BOOLEANS = frozenset({UPLOAD, ACCEPT_CACHED, PLATFORM_CONFIG})
+
+#: Options whose value, as a word behind them, may look like an option: a compiler's, a program's.
+_FREE_VALUES = frozenset(
+    {"test_arg", "run_under", "copt", "conlyopt", "cxxopt", "linkopt", "ltobackendopt", "ltoindexopt"}
+    | {"host_copt", "host_conlyopt", "host_cxxopt", "host_linkopt", "objccopt", "per_file_copt"}
+    | {"javacopt", "host_javacopt", "jvmopt", "host_jvmopt", "swiftcopt", "host_swiftcopt", "python_args"}
+    | {"host_jvm_args", "sandbox_fake_hostname", "workspace_status_command", "define", "action_env"}
+)
+
+#: Options under a name that they had before.
+_OLD_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "remote_http_cache": "remote_cache",
+        "remote_rest_cache": "remote_cache",
+        "experimental_local_disk_cache_path": "disk_cache",
+        "auth_credentials": "google_credentials",
+        "experimental_remote_instance_name": "remote_instance_name",
+    }
+)
+
+#: What Bazel calls this platform in a config that is selected by itself.
+_PLATFORMS = (("linux", "linux"), ("darwin", "macos"), ("win", "windows"), ("freebsd", "freebsd"))
 
 _STRATEGIES = frozenset({"spawn_strategy", "strategy", "genrule_strategy", "strategy_regexp"})
 _IMPORTS = frozenset({"import", "try-import", "try-import-if-bazel-version"})
@@ -29,7 +58,8 @@ class RcFile:
 class Option:
     """One option where it stands: `name` is without dashes, `value` None where none is given.
 
-    `config` is "" for what counts always.
+    `config` is "" for what counts always. `command` is the one that the line is for: it counts for those
+    that inherit from it too, behind their own.
     """
 
     file: RcFile
@@ -37,6 +67,7 @@ class Option:
     config: str
     name: str
     value: str | None
+    command: str = "build"
 
     @property
     def on(self) -> bool:
@@ -54,6 +85,11 @@ class Option:
         return self.name == "remote_executor" and value != ""
 
     @property
+    def for_command(self) -> str:
+        """Which command alone it is for, in words; "" for what `build` has too."""
+        return "" if self.command in ("build", "common", "always") else f" for {self.command}"
+
+    @property
     def where(self) -> str:
         """File, line, and the config that it belongs to."""
         under = f" (under --config={self.config})" if self.config else ""
@@ -67,49 +103,55 @@ class Option:
 
 def read_options(file: RcFile) -> Iterator[Option]:
     """The options of `file`; imports are not followed."""
-    for number, line in _logical_lines(file.text):
-        command, *rest = words(line) or [""]
-        if command in _IMPORTS:
+    for number, (command, *rest) in statements(file.text):
+        # A line that begins with an option is for a command of that name: Bazel has none, and passes it by.
+        if command in _IMPORTS or command.startswith("-"):
             continue
+        word, _, config = command.partition(":")
         for name, value in _named(rest):
-            yield Option(file, number, command.partition(":")[2], name, value)
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines, with the number that each begins at; a backslash at the end joins the next one."""
-    joined, start = "", 1
-    for number, line in enumerate([*text.split("\n"), ""], 1):
-        start = start if joined else number
-        joined += line.removesuffix("\r")
-        if joined.endswith("\\"):
-            joined = joined[:-1]
-            continue
-        yield start, joined
-        joined = ""
+            yield Option(file, number, config, name, value, word)
 
 
 def _named(rest: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Options by name; `--noX` for an upload is X with `false`; a word behind an option is its value."""
-    following = [*rest, "--"][1:]
-    for word, after in zip(rest, following, strict=True):
+    """Options by their present name; `--noX` of a boolean is X with `false`; a word behind an option is its
+    value.
+    """
+    words = iter(enumerate(rest))
+    for place, word in words:
         name, equals, value = word[2:].partition("=")
         if not word.startswith("--"):
             continue
-        if name == f"no{UPLOAD}":
-            yield UPLOAD, "false"
+        name = _OLD_NAMES.get(name, name)
+        if name.removeprefix("no") in _BOOLEANS and not equals:
+            yield name.removeprefix("no"), "false" if name.startswith("no") else None
         elif equals:
             yield name, value
+        elif name in _FREE_VALUES:
+            yield name, next(words, (0, None))[1]
         else:
-            yield name, None if after.startswith("-") or name == UPLOAD else after
+            after = rest[place + 1] if place + 1 < len(rest) else "-"
+            yield name, None if after.startswith("-") else after
+
+
+def own_platform() -> str:
+    """What Bazel calls this platform where it selects a config by it."""
+    return next((name for prefix, name in _PLATFORMS if sys.platform.startswith(prefix)), sys.platform)
 
 
 class Configs:
-    """What the configs of some options select. The name "" stands for what counts always."""
+    """What the configs of some options select. The name "" stands for what counts always.
 
-    def __init__(self, options: Iterable[Option]) -> None:
+    `platform` is the config that Bazel selects by itself where the options say so.
+    """
+
+    def __init__(self, options: Iterable[Option], platform: str = "") -> None:
         self._selected: dict[str, set[str]] = {}
         says = set()
+        self.unasked = {""}
+        """What counts without being asked for by name."""
         for option in options:
+            if option.name == PLATFORM_CONFIG and not option.config:
+                self.unasked = {"", platform or own_platform()} if option.on else {""}
             selected = self._selected.setdefault(option.config, set())
             if option.name == "config" and option.value:
                 selected.add(option.value)

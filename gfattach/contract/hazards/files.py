@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
+from gfattach.bazel.rcfile import words
 from gfattach.contract.localfile import FILE_NAME
 from gfattach.contract.model.variables import BY_NAME
 from gfattach.contract.rules.endpoint import ENV_HINT, stale_host
 from gfattach.core.finding import Finding, warn
 from gfattach.core.quote import command
-from gfattach.fragments.rcfile import words
 
 #: Files that belong to one machine.
 LOCAL_FILES = frozenset({"user.bazelrc", FILE_NAME})

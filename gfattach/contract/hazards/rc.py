@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gfattach.contract.bazel.rctext import UPLOAD, Configs, Option, RcFile, read_options
+from gfattach.contract.bazel.rctext import ACCEPT_CACHED, UPLOAD, Configs, Option, RcFile, read_options
 from gfattach.contract.hazards.files import stale_hazards
 from gfattach.contract.rules.endpoint import has_placeholder
 from gfattach.core.finding import Finding, warn
@@ -31,6 +31,7 @@ def rc_hazards(files: Sequence[RcFile]) -> tuple[Finding, ...]:
     found: list[Finding] = []
     for option in options:
         found += _cache(option, configs, said)
+        found += _hits(option, configs)
         found += _written(option)
         found += _executor(option, configs)
         found += _cycle(option, configs)
@@ -43,7 +44,7 @@ def _cache(option: Option, configs: Configs, said: set[str]) -> Iterator[Finding
     if option.name == UPLOAD and option.on:
         yield warn(
             "hazard.rc.uploads",
-            f"{option.where} switches uploads on",
+            f"{option.where} switches uploads on{option.for_command}",
             "an attached machine would write to the shared cache",
             f"take --{UPLOAD} out of it, or add --no{UPLOAD} behind it",
             **option.place,
@@ -64,6 +65,34 @@ def _cache(option: Option, configs: Configs, said: set[str]) -> Iterator[Finding
             f"{option.where} sets a disk cache",
             "what it serves, Bazel reports as a remote cache hit",
             "for a proof: --disk_cache=",
+            **option.place,
+        )
+
+
+def _hits(option: Option, configs: Configs) -> Iterator[Finding]:
+    """What keeps a build from what the cache holds."""
+    if option.name == ACCEPT_CACHED and not option.on and option.config in configs.unasked:
+        yield warn(
+            "hazard.rc.no-hits",
+            f"{option.where} keeps results of the cache from being used{option.for_command}",
+            "nothing is ever hit, whatever the cache holds",
+            f"take --no{ACCEPT_CACHED} out of it, or put it under a config that is asked for by name",
+            **option.place,
+        )
+    if option.name == "digest_function" and (option.value or "").upper() not in ("", "SHA256"):
+        yield warn(
+            "hazard.rc.digest",
+            f"{option.where} sets the digest function {option.value}",
+            "what others have stored under SHA256 is never hit, and a cache without this one serves nothing",
+            "take it out, unless all that use the cache have it",
+            **option.place,
+        )
+    if option.name == "remote_instance_name" and option.value and option.config in configs.unasked:
+        yield warn(
+            "hazard.rc.instance",
+            f"{option.where} names the instance {option.value}{option.for_command}",
+            "a cache keeps what is stored under one instance from those that ask for another",
+            "say it where the cache is said: gfattach site show",
             **option.place,
         )
 
@@ -100,12 +129,12 @@ def _written(option: Option) -> Iterator[Finding]:
 
 def _executor(option: Option, configs: Configs) -> Iterator[Finding]:
     selects = configs.reached(option.value or "") if option.name == "config" else set()
-    if option.config or not (option.executes or selects & configs.executors):
+    if option.config not in configs.unasked or not (option.executes or selects & configs.executors):
         return
     chosen = f"--config={option.value}" if selects else f"--{option.name}"
     yield warn(
         "hazard.rc.executor",
-        f"{option.where} selects an executor by default: {chosen}",
+        f"{option.where} selects an executor by default{option.for_command}: {chosen}",
         "a build would run elsewhere, and a proof of the cache is refused",
         "put it under a config that is asked for by name",
         **option.place,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.bazel.flags import accepted_flags, all_known
+from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags, all_known
 from gfattach.bazel.preflight import error_line
 from gfattach.bazel.probe_workspace import write_probe
 from gfattach.bazel.program import INSTALL_HINT, Bazel, identify, locate
@@ -20,6 +20,8 @@ from gfattach.bazel.transport import with_natives
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, GfattachError, ProgramMissingError
 from gfattach.core.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip
+from gfattach.probes.bazel.compression import COMPRESSION_CODES, COMPRESSION_FLAGS, judge_compression
+from gfattach.probes.bazel.fallback import FALLBACK_CODES, judge_fallback
 from gfattach.probes.bazel.transport import TRANSPORT_CODES, UPSTREAM_HINT, in_the_clear, judge_transport
 from gfattach.proof.bazel.options import ProofOptions
 
@@ -47,7 +49,8 @@ class BazelSubject:
     which may ask for a version of its own; `work` is room for a private server; `flags` are
     those of the fragment; `flag_cache` keeps the answers. `needs_transport` says that the
     endpoint needs TLS, `through_socket` that it is reached by a unix socket; `plaintext_allowed` that a
-    forward may end TLS for a Bazel that cannot do it. `always_start` starts a server even when this very
+    forward may end TLS for a Bazel that cannot do it; `compression_offered` that the cache may have zstd.
+    `always_start` starts a server even when this very
     program has answered before.
     """
 
@@ -59,6 +62,7 @@ class BazelSubject:
     needs_transport: bool = False
     through_socket: bool = False
     plaintext_allowed: bool = False
+    compression_offered: bool = False
     always_start: bool = True
     environ: Mapping[str, str] | None = None
 
@@ -164,6 +168,18 @@ def _ask_transport(inquiry: Inquiry[BazelSubject]) -> Finding:
     return in_the_clear(finding) if subject.plaintext_allowed else finding
 
 
+def _ask_compression(inquiry: Inquiry[BazelSubject]) -> Finding:
+    subject = inquiry.subject
+    return judge_compression(
+        _found(inquiry), subject.compression_offered, subject.work, subject.flag_cache, _until(inquiry)
+    )
+
+
+def _ask_fallback(inquiry: Inquiry[BazelSubject]) -> Finding:
+    subject = inquiry.subject
+    return judge_fallback(_found(inquiry), subject.work, subject.flag_cache, _until(inquiry))
+
+
 def _until(inquiry: Inquiry[BazelSubject]) -> Deadline:
     return Deadline(inquiry.deadline.at - END_SECONDS)
 
@@ -173,7 +189,13 @@ def _found(inquiry: Inquiry[BazelSubject]) -> Bazel:
 
 
 def _wanted(subject: BazelSubject) -> tuple[str, ...]:
-    return (*ESSENTIAL, *subject.flags, *ProofOptions.candidates())
+    return (
+        *ESSENTIAL,
+        *subject.flags,
+        *ProofOptions.candidates(),
+        *COMPRESSION_FLAGS,
+        *WITHOUT_MODULES,
+    )
 
 
 STAGE: Stage[BazelSubject] = Stage(
@@ -228,6 +250,22 @@ STAGE: Stage[BazelSubject] = Stage(
             "can it do TLS, and go by a unix socket?",
             _ask_transport,
             codes=TRANSPORT_CODES,
+            needs=("bazel.flags",),
+            seconds=START_SECONDS,
+        ),
+        Probe(
+            "bazel.compression",
+            "can it do the compression that the cache offers?",
+            _ask_compression,
+            codes=COMPRESSION_CODES,
+            needs=("bazel.flags",),
+            seconds=START_SECONDS,
+        ),
+        Probe(
+            "bazel.fallback",
+            "what does it do when the cache is away?",
+            _ask_fallback,
+            codes=FALLBACK_CODES,
             needs=("bazel.flags",),
             seconds=START_SECONDS,
         ),

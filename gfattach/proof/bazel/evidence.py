@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gfattach.bazel.events import BuildEvents, Spawns
@@ -80,6 +80,28 @@ def phase_of(build: Build, *, novel: bool = False) -> Phase:
     )
 
 
+def without_actions(build: Build, phase: Phase) -> Phase:
+    """`phase` of a person's own targets, with what never asks a cache counted apart.
+
+    A target of no actions (a filegroup, a source file) and actions that are kept from caches by a tag
+    (`no-cache`, `no-remote`, `local`) can hit nothing, whatever the cache holds.
+    """
+    if build.log is None or build.exit_code != 0:
+        return phase
+    never = max(0, build.spawns.total - build.log.asked)
+    detail = {**phase.detail, "never_asked": never}
+    if phase.asked == 0:
+        if never:
+            some = "1 action" if never == 1 else f"{never} actions"
+            detail["reason"] = f"no action of these targets may be cached: {some} ran here without a question"
+            named = "a tag keeps them from caches (no-cache, no-remote, local): bazel aquery shows it"
+        else:
+            detail["reason"] = "these targets have no action that a cache could serve"
+            named = "a filegroup and a source file have none: name a target that something builds"
+        detail["remedies"] = (named,)
+    return replace(phase, detail=detail)
+
+
 def _first_hit(build: Build) -> float | None:
     """The end of the first look-up that hit; without a log of calls, the latest that it can have been."""
     if build.log is None:
@@ -114,6 +136,11 @@ def _detail(build: Build) -> dict[str, Any]:
 
 
 def _failures(build: Build) -> Iterator[str]:
+    never_called = build.log is not None and build.log.capabilities is None
+    if never_called and build.exit_code != 0 and build.last_words:
+        # It ended before its first call, for a reason of its own: no cache has a part in that.
+        yield f"bazel exited with {build.exit_code} before it asked the cache: {build.last_words}"
+        return
     if build.log is not None and build.access is not Access.WITHHELD:
         status = build.log.capabilities
         if status is None:

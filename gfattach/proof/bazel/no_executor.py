@@ -16,8 +16,9 @@ from pathlib import Path
 from gfattach.bazel.events import Options
 from gfattach.bazel.policy import settings
 from gfattach.bazel.preflight import effective_options
+from gfattach.bazel.rcfile import quote
 from gfattach.bazel.run import Server
-from gfattach.bazel.wrapper import REAL, WRAPPER, seen_by_bazel
+from gfattach.bazel.wrapper import REAL, seen_by_bazel
 from gfattach.contract.bazel.arguments import split
 from gfattach.contract.bazel.executor import (
     EXECUTOR,
@@ -33,7 +34,6 @@ from gfattach.contract.bazel.rctext import RcFile, read_options
 from gfattach.contract.model.display import shown_endpoint, shown_text
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, RefusedError
-from gfattach.fragments.rcfile import quote
 
 _PROPERTIES = (
     "remote_default_exec_properties",
@@ -58,7 +58,7 @@ def refuse_executors(
     `accepted` are the options that it knows of those that not every Bazel does.
     Raises RefusedError, BazelError (`bazel.rc`) for rc files that Bazel does not take, and StorageError.
     """
-    wrapper = read_wrapper(server.workspace)
+    wrapper = read_wrapper(server.workspace, server.environment)
     files = read_rc_files(server.workspace, environ, rc)
     _refuse_policies(files)
 
@@ -67,7 +67,8 @@ def refuse_executors(
         if wrapper is None or REAL not in wrapper.text:
             return None
         try:
-            through = seen_by_bazel(server, server.workspace / WRAPPER, words, "build", work, deadline)
+            program = server.workspace / wrapper.path
+            through = seen_by_bazel(server, program, words, "build", work, deadline)
         except OSError:
             return None  # Bazel's launcher says it better
         if through is not None:

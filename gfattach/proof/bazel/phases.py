@@ -18,22 +18,22 @@ from gfattach.bazel.flags import accepted_flags
 from gfattach.bazel.preflight import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import Bazel
+from gfattach.bazel.rcfile import quote
 from gfattach.bazel.run import Server
 from gfattach.contract.bazel.rc import joined_rc
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, RefusedError, UsageError
 from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
-from gfattach.fragments.rcfile import quote
 from gfattach.proof.bazel.build import run_build
-from gfattach.proof.bazel.evidence import phase_of
+from gfattach.proof.bazel.evidence import phase_of, without_actions
 from gfattach.proof.bazel.no_executor import refuse_executors
 from gfattach.proof.bazel.options import Access, ProofOptions, endpoint_options
 from gfattach.proof.bazel.own_links import with_remedy
 from gfattach.proof.evidence import Phase, PhaseName
 from gfattach.reapi.target import CacheTarget
 
-#: What a module-aware Bazel writes into a workspace that it builds in.
-_LOCK_FILE = "MODULE.bazel.lock"
+#: What a module-aware Bazel writes into a workspace that it builds in (7.7.1 both, where neither is).
+_WRITTEN = ("MODULE.bazel", "MODULE.bazel.lock")
 
 
 class BazelPhases:
@@ -42,7 +42,8 @@ class BazelPhases:
     `work` is a directory for servers and output bases, without white space in its path (older
     Bazels refuse that); `nonce` makes actions that nobody has asked for yet, and without it
     they are the same on every machine; `flag_cache` is a file in which the flags that this
-    Bazel knows are kept.
+    Bazel knows are kept. `fragment` is the rc file that builds will have: the phases have its
+    lines too, so that what this Bazel cannot do shows here.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class BazelPhases:
         *,
         nonce: str = "",
         flag_cache: Path | None = None,
+        fragment: Path | None = None,
     ) -> None:
         self._bazel = bazel
         self._target = target
@@ -60,7 +62,7 @@ class BazelPhases:
         self._flag_cache = flag_cache
         self._endpoint = endpoint_options(target, bazel)
         self._probe = write_probe(work / "probe", nonce)
-        self._rc = write_header_rc(target, work)
+        self._rc = write_header_rc(target, work, text=_lines_without_helper(fragment))
         self._server = Server(bazel, self._probe.directory, work, "proof", rc=self._rc)
         self._options: ProofOptions | None = None
 
@@ -180,7 +182,7 @@ def measure_target(
     if not labels:
         raise UsageError("no target was named", "name one: gfattach prove --target //some:target")
     where = endpoint_options(target, bazel)
-    kept = read_bytes(workspace / _LOCK_FILE)
+    kept = {workspace / name: read_bytes(workspace / name) for name in _WRITTEN}
     private = write_header_rc(target, work, rc, header_rc)
     rc = private or rc
     with Server(bazel, workspace, work, "target", environ=environ, rc=rc) as server:
@@ -207,10 +209,11 @@ def measure_target(
                 detail={"targets": list(labels)},
             )
         finally:
-            _put_back(workspace / _LOCK_FILE, kept)
+            for path, content in kept.items():
+                _put_back(path, content)
             for file in private:
                 remove(file)
-    return with_remedy(phase_of(build), workspace, labels)
+    return with_remedy(without_actions(build, phase_of(build)), workspace, labels)
 
 
 def write_header_rc(
@@ -228,6 +231,14 @@ def write_header_rc(
     file = make_private_directory(work) / "headers.bazelrc"
     write_atomic(file, joined_rc(rc, "".join([*lines, text])).encode())
     return (file,)
+
+
+def _lines_without_helper(fragment: Path | None) -> str:
+    """The text of `fragment`; a helper for credentials would need the home that a proof's Bazel has not."""
+    if fragment is None:
+        return ""
+    lines = fragment.read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(line for line in lines if "credential_helper=" not in line)
 
 
 @contextlib.contextmanager

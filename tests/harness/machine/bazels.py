@@ -47,6 +47,12 @@ def fetched(name: str, program: Installed | None) -> Bazel:
     return identify(program.launcher, Deadline.after(BUILD_SECONDS), environ=dict(os.environ))
 
 
+def offline_rc(bazel: Bazel) -> str:
+    """Lines of an rc with which a Bazel with modules builds without their registry; "" for one without."""
+    modules = bazel.version is not None and int(bazel.version.partition(".")[0]) >= 6
+    return "common --noenable_bzlmod\ncommon --enable_workspace\n" if modules else ""
+
+
 def newest() -> Bazel:
     """The newest Bazel of the tests, or a skip that says how to get it."""
     return list(BAZELS.values())[-1]()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gfattach.bazel.rcfile import imports, quote, words
 from gfattach.core.errors import UsageError
-from gfattach.fragments.rcfile import imports, quote, words
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r\x00"), min_size=1))

@@ -1,4 +1,4 @@
-"""The grammar of Bazel's rc files, as far as a fragment and what imports it need it.
+"""The grammar of Bazel's rc files.
 
 Words are parted by blanks; quotes, single or double, keep blanks in a word; a backslash takes
 the next character as it is; `#` outside of quotes begins a comment; a backslash before a line
@@ -56,6 +56,23 @@ def words(line: str) -> list[str]:
     return [*found, word] if word else found
 
 
+def statements(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line of an rc file that holds any, with the number of the line that it begins at.
+
+    A backslash at the end of a line joins the next one.
+    """
+    joined, start = "", 1
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        start = start if joined else number
+        joined += line.removesuffix("\r")
+        if joined.endswith("\\"):
+            joined = joined[:-1]
+            continue
+        if found := words(joined):
+            yield start, found
+        joined = ""
+
+
 def imports(file: Path, workspace: Path) -> Iterator[Path]:
     """The files that `file` imports, and those that they import, each once.
 
@@ -77,8 +94,8 @@ def _direct_imports(file: Path, workspace: Path) -> Iterator[Path]:
         text = file.read_text(encoding="utf-8", errors="surrogateescape") if file.is_file() else ""
     except OSError:
         return
-    for line in re.sub(r"\\\r?\n", "", text).split("\n"):
-        match words(line):
+    for _, found in statements(text):
+        match found:
             # Whether a version fits, only Bazel (8.7, 9.0 and later) knows: what may be read is named.
             case ["import" | "try-import", path] | ["try-import-if-bazel-version", _, path]:
                 if path.startswith(WORKSPACE):

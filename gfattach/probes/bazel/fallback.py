@@ -1,0 +1,93 @@
+"""What Bazel does when the cache is away: tried, because its options do not do on every Bazel what they say.
+
+2.1.0 ends (34) also with `--remote_local_fallback`, 8.0 to 8.5 do (bazel#27734), and 7.7.1 builds here also
+with `--noremote_local_fallback`. So a build is asked of a cache at a port that refuses, both ways.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from gfattach.bazel.answers import Answers
+from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
+from gfattach.bazel.program import Bazel
+from gfattach.bazel.run import Server
+from gfattach.core.deadline import Deadline
+from gfattach.core.errors import GfattachError
+from gfattach.core.files import make_private_directory
+from gfattach.core.finding import Finding, ok, warn
+
+FALLBACK_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "bazel.fallback.tried": "what this Bazel does without its cache was tried",
+        "bazel.fallback.before": "what this very program does without its cache was tried before",
+        "bazel.fallback.unanswered": "what this Bazel does without its cache could not be tried",
+    }
+)
+
+_LOCAL = "fallback builds"
+_FAIL = "no fallback ends"
+
+#: What a fragment says for either, as far as the Bazel knows it.
+_WANTED = {
+    _LOCAL: ("--remote_local_fallback", "--incompatible_remote_local_fallback_for_remote_cache"),
+    _FAIL: ("--noremote_local_fallback",),
+}
+
+_BUILD = "".join(
+    f'genrule(name = "{name}", outs = ["{name}.txt"], cmd = "echo {name} > $@")\n' for name in ("a", "b")
+)
+
+
+def judge_fallback(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> Finding:
+    """Whether, without its cache, `bazel` builds where that is wanted (`local`), and ends where that is
+    (`fail`).
+    """
+    known = Answers(cache, bazel.identity()).flags
+    code = "bazel.fallback.before"
+    try:
+        if not {_LOCAL, _FAIL} <= known.keys():
+            code = "bazel.fallback.tried"
+            known = _try(bazel, work, cache, deadline)
+            Answers(cache, bazel.identity()).learn(known)
+    except GfattachError as error:
+        why = "an option of the fragment says what is wanted, and a Bazel may do otherwise"
+        return warn("bazel.fallback.unanswered", error.fact, why, *error.hints, local=True, fail=True)
+    local, fails = known[_LOCAL], known[_FAIL]
+    seen = f"without its cache it {'builds' if local else 'ends'}"
+    if local and not fails:
+        seen += ", and cannot be told to end"
+    elif not local:
+        seen += ", and cannot be told to build"
+    return ok(code, seen, local=local, fail=fails)
+
+
+def _try(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
+    workspace = make_private_directory(work / "fallback")
+    for marker in ("WORKSPACE", "MODULE.bazel"):
+        (workspace / marker).touch()
+    (workspace / "BUILD").write_text(_BUILD)
+    with Server(bazel, workspace, work, "fallback") as server, socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))  # bound, and never listened on
+        asked = (*WITHOUT_MODULES, *_WANTED[_LOCAL])
+        accepted = accepted_flags(
+            bazel, asked, work=work, cache=cache, deadline=deadline, server=server
+        ) | set(_WANTED[_FAIL])
+        options = [
+            *(option for option in WITHOUT_MODULES if option in accepted),
+            f"--remote_cache=grpc://127.0.0.1:{refusing.getsockname()[1]}",
+            "--remote_executor=",
+            "--noremote_upload_local_results",
+            "--disk_cache=",
+            "--remote_retries=0",
+            "--spawn_strategy=local",
+        ]
+
+        def builds(question: str, label: str) -> bool:
+            wanted = [option for option in _WANTED[question] if option in accepted]
+            return server.run("build", [*options, *wanted, label], deadline).good
+
+        return {_LOCAL: builds(_LOCAL, "//:a"), _FAIL: not builds(_FAIL, "//:b")}
