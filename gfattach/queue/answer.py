@@ -80,7 +80,8 @@ class Answer:
     @property
     def headline(self) -> str:
         """The first line: `tinyland-nix (tinyland-inc): at capacity`."""
-        who = f"{self.label} ({self.owner})" if self.owner else self.label
+        asked = self.label or self.repository or "runners"
+        who = f"{asked} ({self.owner})" if self.owner else asked
         if self.verdict is Verdict.UNKNOWN:
             return f"{who}: unknown: may not {self.missing[0]}" if self.missing else f"{who}: unknown"
         return f"{who}: {self.verdict.value}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
@@ -85,13 +85,15 @@ def ask(options: QueueOptions, run: Run) -> Looked:
     return Looked(tuple(answers), world)
 
 
-def watch(options: QueueOptions, run: Run, every: float) -> Iterator[Looked]:
+def watch(options: QueueOptions, every: float) -> Iterator[Looked]:
     """Look again and again; a look comes out whenever what it says has changed. Raises ClusterError."""
-    cluster = _connect(options, run)
+    cluster = _connect(options, Run())
     before: World | None = None
     shown: object = None
     while True:
-        world = _read(cluster, options, run)
+        if cluster.expires is not None and cluster.expires <= datetime.now(UTC):
+            cluster = _connect(options, Run())
+        world = _read(cluster, options, Run())  # a run keeps its stages, and a watch has no end
         looked = Looked(tuple(diagnose(world, options.question, before)), world)
         said = [(each.headline, each.summary.split(", the oldest")[0]) for each in looked.answers]
         if said != shown:

@@ -233,12 +233,11 @@ def _owners(options: QueueOptions, said: dict[str, Any]) -> OwnersOptions:
 def _watch(options: QueueOptions, said: dict[str, Any]) -> None:
     from gfattach.cli.interrupts import end_as_interrupted
     from gfattach.cli.queue.view import look_document, look_lines
-    from gfattach.core.engine import Run
     from gfattach.core.redact import redact
     from gfattach.queue.run import watch
 
     end_as_interrupted()
-    for looked in watch(options, Run(), said["every"]):
+    for looked in watch(options, said["every"]):
         as_json = said["output"] == "json"
         lines = [json.dumps(look_document(looked, options.question))] if as_json else look_lines(looked)
         for line in lines:

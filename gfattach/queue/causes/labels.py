@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from gfattach.cluster.api.arc.names import release
 from gfattach.queue.causes.cause import Case, Cause, Certainty, Hit, Verdict, counted, of_sets
 from gfattach.queue.labels import near
-from gfattach.queue.model.snapshot import Leftover
+from gfattach.queue.model.snapshot import Leftover, MayNot
 from gfattach.queue.model.world import SetView
 
 
@@ -21,8 +23,11 @@ def _leftovers(case: Case) -> list[Leftover]:
 
 def _unserved(case: Case) -> Hit | None:
     found = case.world.scale_sets()
-    if case.sets or case.others or _leftovers(case):
+    if case.sets or case.others:
         return None
+    with contextlib.suppress(MayNot):  # what is left of a scale set serves nothing either
+        if _leftovers(case):
+            return None
     served = [label for each in found for label in each.served]
     close = near(case.label, served)
     scope = case.world.snapshot.scope
@@ -32,7 +37,8 @@ def _unserved(case: Case) -> Hit | None:
     )
     if not case.world.snapshot.installed:
         shown = "the API server knows no kind of the Actions Runner Controller"
-    return Hit({"label": case.label, "where": where, "shown": shown, "near": next(iter(close), "LABEL")})
+    asked = f"the label {case.label}" if case.label else case.question.repository or "any label"
+    return Hit({"asked": asked, "where": where, "shown": shown, "near": next(iter(close), "LABEL")})
 
 
 def _other_owner(case: Case) -> Hit | None:
@@ -110,7 +116,7 @@ def _shared(case: Case) -> Hit | None:
 
 UNSERVED = Cause(
     1, "queue.label.unserved", "no scale set serves the label", Verdict.NOT_SERVED, Certainty.SEEN, _unserved,
-    "no scale set {where} serves the label {label}; {shown}",
+    "no scale set {where} serves {asked}; {shown}",
     ("gfattach queue {near}", "kubectl get autoscalingrunnersets -A"),
     "the label is served",
 )  # fmt: skip

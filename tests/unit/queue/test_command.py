@@ -207,3 +207,17 @@ def test_rights_are_printed_for_the_namespaces_that_are_named(capsys):
     for role in (cluster, runners, controllers):
         assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list"}
         assert not any("secrets" in rule["resources"] for rule in role["rules"])
+
+
+def test_a_repository_that_nothing_serves_is_told_what_is(ask):
+    code, out, _ = ask(scenarios.idle().fleet, "--repo", "Jesssullivan/blog")
+    assert code == 0 and out.startswith("Jesssullivan/blog (Jesssullivan): not served\n")
+    assert "served are: tinyland-nix" in out
+
+
+def test_a_missing_right_to_list_service_accounts_makes_no_unserved_label_unknown(ask):
+    def deny(server):
+        server.denied = {("serviceaccounts", None), ("serviceaccounts", "arc-runners")}
+
+    code, out, _ = ask(scenarios.idle().fleet, "nothing", prepare=deny)
+    assert code == 0 and out.startswith("nothing: not served\n")
