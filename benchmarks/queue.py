@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # This file is called as a module of the standard library is: that one has to be found first.
 sys.path[:] = [*(each for each in sys.path if Path(each).resolve() != ROOT / "benchmarks"), str(ROOT)]
 
-import concurrent.futures
 import os
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,6 @@ RUNNERS, PODS, NODES = 2000, 5000, 200
 
 #: Of kubectl's time; MiB; of the first half's cost.
 RATIO, MEMORY, GROWTH = 1.5, 120.0, 1.35
-
-#: Objects made at the same time.
-WRITERS = 4
-
-#: What the API server made of the documents' uids.
-UIDS: dict[str, str] = {}
 
 
 @dataclass
@@ -82,32 +76,38 @@ def fleet_of(runners: int, pods: int, nodes: int) -> Any:
 
 
 def fill(cluster: Any, documents: Sequence[dict[str, Any]]) -> None:
-    """Create the documents, owners first, each with its status."""
-    from tests.harness.arc.maker import Maker
+    """Have the API server hold the documents, as large as real ones: with managed fields."""
+    from tests.harness.arc.maker import HOLD
 
-    maker = Maker(str(cluster.admin_kubeconfig))  # its connections are a pool that threads share
-    maker.uids = UIDS
-    with concurrent.futures.ThreadPoolExecutor(WRITERS) as pool:
-        for wave in waves(documents):
-            list(pool.map(maker.create, wave))
-
-
-def waves(documents: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The documents so that the owner of each is made before it, unless it is in none of them."""
-    here = {each["metadata"]["uid"] for each in documents}
-    made: set[str] = set()
-    left = [*documents]
-    while left:
-        wave = [each for each in left if owner_of(each) not in here - made]
-        yield wave
-        made |= {each["metadata"]["uid"] for each in wave}
-        done = {id(each) for each in wave}
-        left = [each for each in left if id(each) not in done]
+    for each in documents:
+        metadata = each["metadata"]
+        metadata["uid"] = str(uuid.uuid5(uuid.NAMESPACE_URL, metadata["uid"]))
+        for owner in metadata.get("ownerReferences", ()):
+            owner["uid"] = str(uuid.uuid5(uuid.NAMESPACE_URL, owner["uid"]))
+        metadata["annotations"] = {**metadata.get("annotations", {}), **HOLD}
+        metadata["managedFields"] = [managed(each, part) for part in ("spec", "status") if each.get(part)]
+    cluster.store(documents)
 
 
-def owner_of(document: dict[str, Any]) -> str | None:
-    owners = document["metadata"].get("ownerReferences")
-    return owners[0]["uid"] if owners else None
+def managed(document: dict[str, Any], part: str) -> dict[str, Any]:
+    """The entry of a writer that manages all fields of a part."""
+
+    def fields(value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return {f"f:{key}": fields(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return {f'k:{{"name":"{number}"}}': fields(each) for number, each in enumerate(value)}
+        return {}
+
+    made = {
+        "manager": "manager",
+        "operation": "Update",
+        "apiVersion": document["apiVersion"],
+        "time": document["metadata"]["creationTimestamp"],
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {f"f:{part}": fields(document[part])},
+    }
+    return made | ({"subresource": "status"} if part == "status" else {})
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from gfattach.cluster.api.client import Api, ApiError, read
 from gfattach.cluster.api.fields import items, mapping, text
-from gfattach.cluster.wire.http import HttpError
+from gfattach.cluster.wire.http import HttpError, Response
 from gfattach.core.deadline import Deadline
 
 #: Objects of one page. kubectl asks for 500; half of them keep the documents of a page below 4 MiB as a rule.
@@ -21,6 +21,12 @@ PAGE_LIMIT = 250
 
 #: Below this a page is not made smaller: an answer that is too large with so few objects stays too large.
 SMALLEST_PAGE = 10
+
+#: HTTP's status where the server asks to be asked again: too many requests, or its cache lags behind.
+_AGAIN = (429, 503, 504)
+
+#: How often one page is asked for again for that.
+_TRIES = 8
 
 #: HTTP's status for a `continue` that is too old: etcd has compacted what the list began with.
 _GONE = 410
@@ -65,10 +71,13 @@ async def pages(
 ) -> AsyncIterator[Page]:
     """Every page of a list. Raises ApiError for a refusal, ClusterError for what cannot be read.
 
-    A page that is too large is asked for again at half its size. Where the list's beginning is forgotten
-    while it is read, it goes on with what the server offers: the rest as it is now (KEP-365).
+    A page that is too large is asked for again at half its size, and one for which the server says
+    Retry-After after that time. Where the list's beginning is forgotten while it is read, it goes on with
+    what the server offers: the rest as it is now (KEP-365).
     """
-    token = ""
+    import asyncio
+
+    token, tries = "", _TRIES
     while True:
         asked = {**query, "limit": str(limit), **({"continue": token} if token else {})}
         try:
@@ -81,11 +90,22 @@ async def pages(
         if response.status == _GONE and (fresh := _fresh_token(response.body)):
             token = fresh
             continue
+        if (wait := _retry_after(response)) is not None and tries and wait < deadline.remaining():
+            tries -= 1
+            await asyncio.sleep(wait)
+            continue
         document = read(response)
+        tries = _TRIES
         yield Page(items(document, "items"), _date(response.headers.get("date", "")))
         token = text(mapping(document, "metadata"), "continue")
         if not token:
             return
+
+
+def _retry_after(response: Response) -> float | None:
+    """Seconds after which the server wants to be asked again; None where it does not."""
+    said = response.headers.get("retry-after", "")
+    return float(said) if response.status in _AGAIN and said.isdigit() and len(said) < 5 else None
 
 
 def _fresh_token(body: bytes) -> str:

@@ -24,7 +24,8 @@ _BY_PLURAL = {resource.plural: kind for resource, kind, _ in KINDS.values()}
 
 class RecordedCluster(ThreadingHTTPServer):
     """Serves the fleet's documents. `denied` are (plural, namespace) that may not be listed; the namespace
-    None stands for the list of all. `asked` are the requests, `expire` tokens that are too old once."""
+    None stands for the list of all. `asked` are the requests, `expire` tokens that are too old once,
+    `late` answers that the server's cache lags."""
 
     daemon_threads = True
 
@@ -35,6 +36,7 @@ class RecordedCluster(ThreadingHTTPServer):
         self.absent: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         self.expire = 0
+        self.late = 0
         self.largest = 0
 
     def kubeconfig(self, directory: Path) -> Path:
@@ -79,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         split = urlsplit(self.path)
+        if self.server.late:
+            self.server.late -= 1
+            return self._status(504, "Timeout", "Too large resource version", again=True)
         steps, query = split.path.strip("/").split("/"), parse_qs(split.query)
         self.server.asked.append(("GET", self.path))
         steps = steps[2:] if steps[0] == "api" else steps[3:]
@@ -121,14 +126,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.largest = max(self.server.largest, len(page))
         self._send(200, {"kind": f"{_BY_PLURAL[plural]}List", "metadata": metadata, "items": page})
 
-    def _status(self, code: int, reason: str, message: str, metadata: Any = None) -> None:
+    def _status(
+        self, code: int, reason: str, message: str, metadata: Any = None, again: bool = False
+    ) -> None:
         status = {"kind": "Status", "apiVersion": "v1", "metadata": metadata or {}, "status": "Failure"}
-        self._send(code, status | {"reason": reason, "message": message, "code": code})
+        self._send(code, status | {"reason": reason, "message": message, "code": code}, again)
 
-    def _send(self, code: int, document: Any) -> None:
+    def _send(self, code: int, document: Any, again: bool = False) -> None:
         body = json.dumps(document).encode()
         self.send_response_only(code)
         self.send_header("Date", format_datetime(self.server.fleet.now + timedelta(), usegmt=True))
+        if again:
+            self.send_header("Retry-After", "0")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -36,7 +36,7 @@ class ControlPlane:
         self, programs: Programs, home: Path, guard: Guard, options: Sequence[str | Path] = ()
     ) -> None:
         self.authority = CertificateAuthority(home)
-        self._etcd_port, self._port = free_port(), free_port()
+        self.etcd_port, self._port = free_port(), free_port()
         self.server = f"https://127.0.0.1:{self._port}"
         self._trusting = ssl.create_default_context(cafile=str(self.authority.certificate))
         probe = self.authority.client("system:bed-probe", ("system:masters",))
@@ -45,7 +45,7 @@ class ControlPlane:
         self.apiserver = self._apiserver(programs.kube_apiserver, home, guard, options)
 
     def _etcd(self, program: Path, home: Path, guard: Guard) -> Daemon:
-        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"
+        client, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{free_port()}"
         command: list[str | Path] = [
             program,
             f"--data-dir={home / 'etcd'}",
@@ -63,7 +63,7 @@ class ControlPlane:
         new_key(home / "service-accounts.key")
         command: list[str | Path] = [
             program,
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._port}",
             "--advertise-address=127.0.0.1",

@@ -221,3 +221,19 @@ def test_a_missing_right_to_list_service_accounts_makes_no_unserved_label_unknow
 
     code, out, _ = ask(scenarios.idle().fleet, "nothing", prepare=deny)
     assert code == 0 and out.startswith("nothing: not served\n")
+
+
+def test_a_server_that_asks_to_be_asked_again_is(ask):
+    def late(server):
+        server.late = 5
+
+    code, out, _ = ask(scenarios.idle().fleet, LABEL, prepare=late)
+    assert code == 0 and "idle" in out.splitlines()[0]
+
+
+def test_a_server_that_asks_so_without_end_is_an_error(ask):
+    def late(server):
+        server.late = 10_000
+
+    code, out, err = ask(scenarios.idle().fleet, LABEL, prepare=late)
+    assert code == ExitCode.FAILED and out == "" and "Too large resource version" in err
