@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -217,7 +218,14 @@ def _snapshot(connection: ClusterConnection, scope: Scope, progress: Callable[[s
         finally:
             client.close()
 
-    return run_sync(read())
+    # Parsing makes no cycles, and the collector's passes over all that is kept would take as long as it does.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return run_sync(read())
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _new_listener_pod(world: World, question: Question) -> tuple[RunnerPod, Listener] | None:

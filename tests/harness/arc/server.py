@@ -39,6 +39,9 @@ class RecordedCluster(ThreadingHTTPServer):
         self.late = 0
         self.largest = 0
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes before it was answered is no fault of the server's."""
+
     def kubeconfig(self, directory: Path) -> Path:
         """A kubeconfig for it."""
         path = directory / "kubeconfig"
