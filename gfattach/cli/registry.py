@@ -30,6 +30,7 @@ COMMANDS: dict[str, Registered] = {
     "env": _in("env", "the environment contract, to eval, for direnv, or as a file"),
     "exec": _in("env", "run a command in the attached environment", "exec_"),
     "consumer-env": _in("env", "write the environment of an enrolment profile", "consumer_env"),
+    "queue": _in("queue", "why is a CI job queued: who holds the label, what keeps it"),
     "credential": _in("credential", "store, check and forget tokens; Bazel's helper"),
     "notes": _in("notes", "compare recorded runs: faster, slower, fixed, new"),
     "help": _in("help", "of a command, or a topic: exit-codes, site, codes", "help_"),

@@ -15,6 +15,7 @@ from gfattach.credential.codes import CODES as TOKENS
 from gfattach.net.errors import DIAL_CODES
 from gfattach.probes.codes import all_codes
 from gfattach.proof.measure import CODES as PHASES
+from gfattach.queue.codes import CODES as QUEUE
 from gfattach.site.lint import CODES as LINT
 
 
@@ -48,6 +49,7 @@ def groups() -> tuple[Group, ...]:
     return (
         Group("findings of probes", _entries(all_codes())),
         Group("findings of steps", _entries({**STEPS, **LINT, **PHASES})),
+        Group("causes of a queued job", _entries(QUEUE)),
         Group("tokens", _entries(TOKENS)),
         Group("errors", tuple(_errors())),
         Group("the contract: refusals", _entries(_meanings(), ExitCode.REFUSED)),

@@ -93,7 +93,16 @@ THROUGH_A_NAME = {
 }
 
 #: Codes of something else that is handed on: it has a meaning where it comes from.
-HANDED_ON = {"error.code", "finding.code", "first.code", "reason.code", "said['code']", "str(said['code'])"}
+HANDED_ON = {
+    "cause.code",
+    "each.rule.code",
+    "error.code",
+    "finding.code",
+    "first.code",
+    "reason.code",
+    "said['code']",
+    "str(said['code'])",
+}
 
 #: What only looks like it: the constructors of findings, and the errors' own.
 NOT_GIVEN = {"core/finding.py", "tls/part.py"}

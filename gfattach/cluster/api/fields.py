@@ -38,6 +38,8 @@ def foreign(what: str) -> ClusterError:
 
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """A message from the cluster as one printable line of at most `limit` characters."""
+    if len(text) <= limit and " " not in text and text.isprintable():  # every name, and most of a long list
+        return text
     # Cut before it is cleaned, so that a long message costs no more than a short one.
     words = "".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split()
     line = " ".join(words)

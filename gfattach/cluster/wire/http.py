@@ -98,10 +98,15 @@ async def request(
 
 
 class Client:
-    """Requests to one API server over connections that are kept, for one event loop. To be closed."""
+    """Requests to one API server over connections that are kept, for one event loop. To be closed.
 
-    def __init__(self, connection: ClusterConnection) -> None:
+    `doubted` is after how many seconds a kept connection that gives no whole answer is taken to be dead: long
+    answers need more than short ones.
+    """
+
+    def __init__(self, connection: ClusterConnection, doubted: float = DOUBTED_SECONDS) -> None:
         self.connection = connection
+        self._doubted = doubted
         self._idle: list[tuple[Stream, float]] = []
         self._closed = False
 
@@ -133,7 +138,7 @@ class Client:
         if stream is not None:
             reads = asked.method in ("GET", "HEAD")
             try:
-                doubted = deadline.within(DOUBTED_SECONDS) if reads else deadline
+                doubted = deadline.within(self._doubted) if reads else deadline
                 return await self._exchange(stream, asked, doubted, limit)
             except HttpError as error:
                 if error.kind not in ("lost", "silent") or not reads or deadline.expired:

@@ -27,6 +27,8 @@ PROGRAM_DEADLINE = 3600.0  # seconds; the API server took 165 s cold on two shar
 # Name -> Go package.
 PACKAGES = {
     "kube-apiserver": "./kube-apiserver",
+    "kube-scheduler": "./kube-scheduler",
+    "kube-controller-manager": "./kube-controller-manager",
     "kwok": "sigs.k8s.io/kwok/cmd/kwok",
     "runtime-node": "./runtime-node",
     "bazel-remote": "github.com/buchgr/bazel-remote/v2",
@@ -49,6 +51,8 @@ class Programs:
     """Where each program of the bed is."""
 
     kube_apiserver: Path
+    kube_scheduler: Path
+    kube_controller_manager: Path
     kwok: Path
     runtime_node: Path
     bazel_remote: Path

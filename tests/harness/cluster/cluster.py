@@ -41,13 +41,18 @@ class Cluster:
     kubeconfig: Path
     developer: Api
 
-    def __init__(self, directory: Path | None = None, programs: Programs | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        programs: Programs | None = None,
+        apiserver_options: Sequence[str | Path] = (),
+    ) -> None:
         found = programs or locate()
         self.directory = directory or Path(tempfile.mkdtemp(prefix="gfattach-bed-"))
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         home, guard = self.directory, Guard(self.directory)
         self._guard = guard
-        self._control = components.ControlPlane(found, home, guard)
+        self._control = components.ControlPlane(found, home, guard, apiserver_options)
         authority = self._control.authority
         self.server, self.ca = self._control.server, authority.certificate
         self._users = Users(home, authority, self.server)

@@ -6,6 +6,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.harness.cluster.build import Programs
@@ -29,20 +30,22 @@ def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
 
 
 class ControlPlane:
-    """etcd and the API server, with the certificates that belong to them."""
+    """etcd and the API server, which has `options` besides, with the certificates that belong to them."""
 
-    def __init__(self, programs: Programs, home: Path, guard: Guard) -> None:
+    def __init__(
+        self, programs: Programs, home: Path, guard: Guard, options: Sequence[str | Path] = ()
+    ) -> None:
         self.authority = CertificateAuthority(home)
-        self._etcd_port, self._port = free_port(), free_port()
+        self.etcd_port, self._port = free_port(), free_port()
         self.server = f"https://127.0.0.1:{self._port}"
         self._trusting = ssl.create_default_context(cafile=str(self.authority.certificate))
         probe = self.authority.client("system:bed-probe", ("system:masters",))
         self._trusting.load_cert_chain(probe.certificate, probe.key)
         self.etcd = self._etcd(programs.etcd, home, guard)
-        self.apiserver = self._apiserver(programs.kube_apiserver, home, guard)
+        self.apiserver = self._apiserver(programs.kube_apiserver, home, guard, options)
 
     def _etcd(self, program: Path, home: Path, guard: Guard) -> Daemon:
-        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"
+        client, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{free_port()}"
         command: list[str | Path] = [
             program,
             f"--data-dir={home / 'etcd'}",
@@ -54,13 +57,13 @@ class ControlPlane:
         ]
         return Daemon("etcd", command, lambda: answers(f"{client}/health"), home, guard)
 
-    def _apiserver(self, program: Path, home: Path, guard: Guard) -> Daemon:
+    def _apiserver(self, program: Path, home: Path, guard: Guard, options: Sequence[str | Path]) -> Daemon:
         serving = self.authority.server("kube-apiserver", _API_SERVER_NAMES)
         kubelet_client = self.authority.client("kube-apiserver", ("system:masters",))
         new_key(home / "service-accounts.key")
         command: list[str | Path] = [
             program,
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._port}",
             "--advertise-address=127.0.0.1",
@@ -82,6 +85,7 @@ class ControlPlane:
             f"--kubelet-client-key={kubelet_client.key}",
             # At once, also while clients watch.
             "--shutdown-delay-duration=0s",
+            *options,
         ]
         return Daemon("kube-apiserver", command, self._ready, home, guard)
 

@@ -1,0 +1,1 @@
+"""`gfattach queue`: its options, its call, its view."""

@@ -1,0 +1,1 @@
+"""What decides where a pod can run: requests, nodes, quotas, volumes, and what the scheduler says."""

@@ -1,0 +1,43 @@
+"""PersistentVolumeClaims and StorageClasses, for volumes that are made with a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gfattach.cluster.api.fields import mapping, name_of, text, texts
+from gfattach.cluster.api.metadata import Metadata, metadata
+
+_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A PersistentVolumeClaim; `storage_class` is "" where none is named."""
+
+    meta: Metadata
+    phase: str
+    storage_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorageClass:
+    """A StorageClass; `late` says that a volume is bound only when its pod is scheduled."""
+
+    name: str
+    late: bool
+    default: bool
+
+
+def claim(document: Mapping[str, Any]) -> Claim:
+    """A PersistentVolumeClaim. Raises ClusterError."""
+    spec, status = mapping(document, "spec"), mapping(document, "status")
+    return Claim(metadata(document), text(status, "phase"), name_of(spec, "storageClassName"))
+
+
+def storage_class(document: Mapping[str, Any]) -> StorageClass:
+    """A StorageClass. Raises ClusterError."""
+    found = mapping(document, "metadata")
+    late = text(document, "volumeBindingMode") == "WaitForFirstConsumer"
+    return StorageClass(name_of(found, "name"), late, texts(found, "annotations").get(_DEFAULT) == "true")

@@ -1,0 +1,1 @@
+"""What was read, what was asked, and what is answered. Pure."""

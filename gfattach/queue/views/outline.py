@@ -1,0 +1,43 @@
+"""The shape that every view renders: a title, a summary, and sections of items and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Item:
+    """A statement, what belongs to it, and commands; `key` is the code of a cause."""
+
+    text: str
+    details: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; every row has as many cells."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part with a name; without items and table it is not shown."""
+
+    title: str
+    items: tuple[Item, ...] = ()
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer, audit or scoreboard. `tone` is good, bad, busy or unknown, for a page's colour."""
+
+    title: str
+    summary: str
+    sections: tuple[Section, ...] = ()
+    tone: str = "unknown"
+    notes: tuple[str, ...] = field(default=())

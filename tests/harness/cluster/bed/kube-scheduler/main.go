@@ -1,0 +1,13 @@
+// Command kube-scheduler is the unmodified Kubernetes scheduler (see kube-apiserver for why it is built here).
+package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+)
+
+func main() {
+	os.Exit(cli.Run(app.NewSchedulerCommand()))
+}
