@@ -74,7 +74,7 @@ def _lines(verified: Verification) -> Iterator[str]:
     document = verified.document or {}
     yield f"proved: {verified.findings[0].seen}" if "target" not in document else _proved(verified)
     if document.get("not_proved"):
-        yield f"not proved: {document['not_proved']}"
+        yield f"boundary: {document['not_proved']}"
 
 
 def _proved(verified: Verification) -> str:

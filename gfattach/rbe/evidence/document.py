@@ -28,6 +28,9 @@ CONSOLE = "console"
 MANIFEST = "manifest"
 WORKERS = "workers"
 
+#: One line, or nothing: a build that did not get far leaves neither a summary nor an id.
+_LINE = re.compile(r"[^\n]*")
+
 _COUNTS: Shape = {
     "executed": int,
     "forced": int,
@@ -80,9 +83,9 @@ SHAPE: Shape = {
     "nonce": str,
     "forced": bool,
     "endpoints": {"executor": str, "cache": str, "through": (str, None)},
-    "bazel": {"version": (str, None), "invocation_id": str},
+    "bazel": {"version": (str, None), "invocation_id": _LINE},
     "exit_code": int,
-    "process_summary": str,
+    "process_summary": _LINE,
     "counts": _COUNTS,
     "mnemonics": [{"name": str, "executed": int, "forced": int, "programs": [str], "declared": int}],
     "remote_workers": [str],

@@ -117,9 +117,8 @@ def _judged(document: Mapping[str, Any], build: BuildFacts) -> Iterator[Finding]
             yield fail("rbe.proof.not-executed", said, "there is nothing that was proved")
         else:
             summary = document["process_summary"]
-            yield ok(
-                "rbe.proof.executed", f"{count} actions of {asked.label} were executed remotely: {summary}"
-            )
+            actions = "1 action" if count == 1 else f"{count} actions"
+            yield ok("rbe.proof.executed", f"{actions} of {asked.label} executed remotely: {summary}")
 
 
 def _manifest(

@@ -31,8 +31,9 @@ def workers(document: Mapping[str, Any], seen: Mapping[str, Any] | None) -> Iter
             said = "the evidence speaks of worker pods, and what was seen of them is not there"
             yield fail("rbe.proof.workers-missing", said, "nothing says that they were looked at")
         else:
-            said = "no worker pod was looked at: the executor was dialled directly"
-            yield skip("rbe.proof.workers-unseen", said, "image and restarts are not part of this proof")
+            said = "no worker pod was looked at, so image and restarts are not part of this proof"
+            hint = "through a Service they are looked at: gfattach rbe prove --executor-service NAME"
+            yield skip("rbe.proof.workers-unseen", said, hint)
         return
     if faults := list(check(seen, SHAPE, "workers")):
         yield from faults
