@@ -178,12 +178,54 @@ RESULT: Mapping[str, str] = MappingProxyType(
     }
 )
 
+CLAIMS: Mapping[str, str] = MappingProxyType(
+    {
+        "rbe.claim.none": "no document claims more than manifest and evidence carry",
+        "rbe.claim.label": "a document claims remote execution of a target that is not proved",
+        "rbe.claim.blocked": "a document claims remote execution of what the manifest blocks",
+        "rbe.claim.class": "a document claims remote execution of a class that is not proved",
+        "rbe.claim.broad": "a document claims remote execution of everything, or by default",
+        "rbe.claim.count": "a document claims a count of remote processes that no evidence has",
+        "rbe.claim.run": "a document names a run that no evidence is of",
+        "rbe.claim.hits": "a document takes remote cache hits for remote execution",
+        "rbe.claim.unnamed": "a document claims remote execution and names no target",
+        "rbe.claim.undocumented": "no document names a class that is proved",
+        "rbe.claim.mark": "a mark in a document is not closed",
+    }
+)
+
+STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        "rbe.targets.found": "Bazel said which targets there are",
+        "rbe.targets.partly": "Bazel could not load all packages",
+        "rbe.workers.seen": "the worker pods were looked at",
+        "rbe.build.ended": "the forced build ended",
+        "rbe.control.held": "a negative control failed, as it has to",
+        "rbe.control.broken": "a negative control came out as no control may",
+        "rbe.coverage.made": "the table was made from evidence",
+        "rbe.coverage.unusable": "evidence was left out of the table, because it does not hold",
+        "rbe.coverage.stale": "evidence in the table is older than it may be",
+    }
+)
+
 #: Every code of a finding about remote execution.
-FINDINGS: Mapping[str, str] = MappingProxyType({**LINT, **DOCUMENTS, **LOGS, **PROOF, **RESULT})
+FINDINGS: Mapping[str, str] = MappingProxyType(
+    {**LINT, **DOCUMENTS, **LOGS, **PROOF, **RESULT, **CLAIMS, **STEPS}
+)
 
 ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
     {
+        ExitCode.FAILED: {
+            "rbe.workers.scaled-to-zero": "the executor is scaled to zero, as is normal while it is not used",
+            "rbe.workers.none": "no worker pod is there",
+            "rbe.prove.forward": "the forward to the executor leads to nothing",
+        },
         ExitCode.USAGE: {
+            "bazel.query": "Bazel could not say which targets there are",
+            "rbe.evidence.exists": "the directory for the evidence holds something already",
+            "rbe.prove.service": "the Service of the executor is not named as one",
+            "rbe.prove.log-format": "this Bazel writes no log of that kind",
+            "rbe.claims.path": "a path that should be looked at for claims is not there",
             "rbe.manifest.missing": "there is no eligibility manifest",
             "rbe.manifest.several": "the workspace has two eligibility manifests",
             "rbe.manifest.unreadable": "the eligibility manifest is no JSON",
@@ -197,6 +239,18 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
         },
         ExitCode.REFUSED: {
             "rbe.target.wildcard": "the label stands for several targets, and a proof is of one",
+            "rbe.prove.mode": "GF_RBE_PROOF_MODE does not ask for an execution proof",
+            "rbe.prove.executor": "no executor is named",
+            "rbe.prove.cache": "no cache is named beside the executor",
+            "rbe.prove.substrate": "the mode is not executor-backed",
+            "rbe.prove.class": "a class was named, and a proof is of one target",
+            "rbe.prove.blocked": "the manifest blocks the target",
+            "rbe.prove.candidate": "the target is a candidate, and nothing allowed that",
+            "rbe.prove.unlisted": "the manifest does not list the target",
+            "rbe.prove.explicit": "the class allows no explicit proof",
+        },
+        ExitCode.UNPROVED: {
+            "rbe.prove.executor-probes": "the executor did not pass its probes",
         },
     }
 )

@@ -90,6 +90,8 @@ THROUGH_A_NAME = {
     "proof/bazel/no_executor.py": "prove.executor.",
     "fragments/link.py": "link.",
     "rbe/manifest/lint.py": "rbe.lint.",
+    "rbe/result/rules.py": "rbe.result.",
+    "rbe/claims/judge.py": "rbe.claim.",
     "site/lint.py": "site.lint.",
 }
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gfattach.bazel.delimited import DelimitedError, messages
 from gfattach.bazel.execution_log.record import Spawn
+from gfattach.core.delimited import DelimitedError, messages
 
 #: The first byte of an entry that is a spawn, which has no number: field 7, with a length.
 _SPAWN = 7 << 3 | 2

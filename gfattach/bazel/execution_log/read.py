@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gfattach.bazel.delimited import DelimitedError, TruncatedError
 from gfattach.bazel.execution_log.compact_log import ZSTD_MAGIC, read_compact_log
 from gfattach.bazel.execution_log.json_log import read_json_log
 from gfattach.bazel.execution_log.record import Spawn
+from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.errors import UsageError
 from gfattach.core.files import storage_error
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from gfattach.bazel.delimited import DelimitedError, TruncatedError
 from gfattach.bazel.events import BuildEvents, read_events
 from gfattach.bazel.execution_log.read import read_spawns
 from gfattach.bazel.summary import ProcessSummary, read_summary
+from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.errors import BazelError
 from gfattach.core.finding import Finding, fail
 from gfattach.proof.execution.tally import CallTally, SpawnTally, tally_calls, tally_spawns

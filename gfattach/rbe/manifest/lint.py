@@ -6,7 +6,7 @@ not known are nobody's fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from gfattach.core.finding import Finding, fail, warn
@@ -18,6 +18,8 @@ SUBJECTS = ("remote cache hits", "rbe proof", "attic", "flakehub", "broad presub
 
 #: What a platform's name ends with.
 PLATFORMS = ("-linux-x86_64", "-darwin-aarch64")
+
+_WHY = "a proof goes by this file, and so does what may be claimed"
 
 _STATUSES = (Standing.CANDIDATE.value, Standing.PROVED.value)
 _LISTS = ("allowed_modes", "requirements", "proof_required")
@@ -167,12 +169,12 @@ class _Lint:
     def _at(self, code: str, place: Place, said: str) -> Fault:
         return self._fault(code, self._read.line(place), said)
 
-    def _doubt(self, code: str, place: Place, said: str) -> Fault:
-        return self._fault(code, self._read.line(place), said, warn)
+    def _fault(self, code: str, line: int, said: str) -> Fault:
+        return fail(code, f"{self._name}:{line}: {said}", _WHY, file=self._name, line=line), line
 
-    def _fault(self, code: str, line: int, said: str, make: Callable[..., Finding] = fail) -> Fault:
-        why = "a proof goes by this file, and so does what may be claimed"
-        return make(code, f"{self._name}:{line}: {said}", why, file=self._name, line=line), line
+    def _doubt(self, code: str, place: Place, said: str) -> Fault:
+        line = self._read.line(place)
+        return warn(code, f"{self._name}:{line}: {said}", _WHY, file=self._name, line=line), line
 
 
 def _entries(document: Mapping[str, Any], section: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:

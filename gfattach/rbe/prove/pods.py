@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gfattach.cluster.api.choose import label_selector
 from gfattach.cluster.api.client import Api, ApiError, path_of
+from gfattach.cluster.api.endpoint_selection import label_selector
 from gfattach.cluster.api.fields import items, mapping, name_of, text, texts
-from gfattach.cluster.api.loop import now
+from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.services import find_service
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
@@ -40,9 +40,9 @@ class Workers:
         `rbe.workers.none` where there is none, `cluster.service.missing`, and ApiError.
         """
         deadline = Deadline.after(LOOK_SECONDS)
-        service = now(find_service(self.api, self.namespace, self.service, deadline))
+        service = run_sync(find_service(self.api, self.namespace, self.service, deadline))
         selector = self.selector or label_selector(service.selector)
-        pods = now(self.api.get(path_of(self.namespace, "pods", labelSelector=selector), deadline))
+        pods = run_sync(self.api.get(path_of(self.namespace, "pods", labelSelector=selector), deadline))
         found = [pod_facts(pod) for pod in items(pods, "items") if not _gone(pod)]
         if not found:
             raise self._none(service.selector, deadline)
@@ -69,7 +69,7 @@ class Workers:
         for kind in _OWNERS:
             try:
                 path = path_of(self.namespace, kind, group="apis/apps/v1")
-                owners = items(now(self.api.get(path, deadline)), "items")
+                owners = items(run_sync(self.api.get(path, deadline)), "items")
             except ApiError as error:
                 if error.status != 403:
                     raise

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gfattach.bazel.delimited import DelimitedError, TruncatedError, messages
+from gfattach.core.delimited import DelimitedError, TruncatedError, messages
 from gfattach.core.errors import BazelError
 from gfattach.core.files import storage_error
 
