@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-#: Bytes that are asked of a source at a time.
-PIECE = 1024 * 1024
+#: Bytes that are asked of a source at a time: what a pipe holds.
+PIECE = 64 * 1024
 
 #: Bytes of one message beyond which it is none: no entry of a log comes near.
 MESSAGE_LIMIT = 64 * 1024 * 1024

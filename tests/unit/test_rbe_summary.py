@@ -10,7 +10,7 @@ from gfattach.bazel.execution_log.json_log import read_json_log
 from gfattach.bazel.execution_log.read import read_spawns
 from gfattach.bazel.summary import read_summary
 from gfattach.core.delimited import DelimitedError, TruncatedError, messages
-from gfattach.proof.execution.tally import same_label, tally_spawns
+from gfattach.proof.execution.tally import spellings_of, tally_spawns
 from tests.harness.execution.logs import (
     Action,
     compact_entries,
@@ -162,4 +162,4 @@ def test_spawns_are_counted_by_what_became_of_them(tmp_path):
     ],
 )
 def test_a_label_of_the_main_repository_in_bazels_own_spelling(one, other, same):
-    assert same_label(one, other) is same
+    assert (one in spellings_of(other)) is same

@@ -30,6 +30,8 @@ def read_compact_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]
     from gfattach.bazel.execution_log import compact_pb2 as pb
 
     looked_for = text.encode()
+    # A variable of that value, as it stands in the log: where it is found, nothing has to be taken apart.
+    as_value = b"\x12" + _varint(len(looked_for)) + looked_for
     platforms: dict[bytes, dict[str, str]] = {}
     try:
         for data in messages(read, _SPAWN):
@@ -39,9 +41,12 @@ def read_compact_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]
                 properties = pb.Platform.FromString(packed).properties
                 platform = platforms[packed] = {each.name: each.value for each in properties}
             carries = looked_for in data
-            if carries and not any(text in variable.value for variable in spawn.env_vars):
+            if carries and (as_value not in data or as_value in packed):
                 # It may stand in an output's path or a property, which need not be in the action's key.
-                carries = any(looked_for in word for word in pb.CommandEntry.FromString(data).spawn.args)
+                command = pb.CommandEntry.FromString(data).spawn
+                carries = any(looked_for in word for word in command.args) or any(
+                    text in variable.value for variable in command.env_vars
+                )
             yield Spawn(
                 spawn.target_label,
                 spawn.mnemonic,
@@ -58,6 +63,14 @@ def read_compact_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]
             )
     except DecodeError as error:
         raise DelimitedError("an entry is not as Bazel writes it") from error
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
 
 
 def _first_argument(data: bytes) -> str:

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rcompact.proto\x12\x1cgfattach.bazel.execution_log\"\x16\n\x06\x44igest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"\'\n\x08Property\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"F\n\x08Platform\x12:\n\nproperties\x18\x01 \x03(\x0b\x32&.gfattach.bazel.execution_log.Property\"\xa4\x02\n\x05Spawn\x12\x38\n\x08\x65nv_vars\x18\x02 \x03(\x0b\x32&.gfattach.bazel.execution_log.Property\x12\x10\n\x08platform\x18\x03 \x01(\x0c\x12\x14\n\x0ctarget_label\x18\x07 \x01(\t\x12\x10\n\x08mnemonic\x18\x08 \x01(\t\x12\x11\n\texit_code\x18\t \x01(\x05\x12\x0e\n\x06status\x18\n \x01(\t\x12\x0e\n\x06runner\x18\x0b \x01(\t\x12\x11\n\tcache_hit\x18\x0c \x01(\x08\x12\x11\n\tremotable\x18\r \x01(\x08\x12\x18\n\x10remote_cacheable\x18\x0f \x01(\x08\x12\x34\n\x06\x64igest\x18\x10 \x01(\x0b\x32$.gfattach.bazel.execution_log.Digest\"@\n\nSpawnEntry\x12\x32\n\x05spawn\x18\x07 \x01(\x0b\x32#.gfattach.bazel.execution_log.Spawn\"\x17\n\x07\x43ommand\x12\x0c\n\x04\x61rgs\x18\x01 \x03(\x0c\"D\n\x0c\x43ommandEntry\x12\x34\n\x05spawn\x18\x07 \x01(\x0b\x32%.gfattach.bazel.execution_log.Commandb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rcompact.proto\x12\x1cgfattach.bazel.execution_log\"\x16\n\x06\x44igest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"\'\n\x08Property\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"F\n\x08Platform\x12:\n\nproperties\x18\x01 \x03(\x0b\x32&.gfattach.bazel.execution_log.Property\"\xea\x01\n\x05Spawn\x12\x10\n\x08platform\x18\x03 \x01(\x0c\x12\x14\n\x0ctarget_label\x18\x07 \x01(\t\x12\x10\n\x08mnemonic\x18\x08 \x01(\t\x12\x11\n\texit_code\x18\t \x01(\x05\x12\x0e\n\x06status\x18\n \x01(\t\x12\x0e\n\x06runner\x18\x0b \x01(\t\x12\x11\n\tcache_hit\x18\x0c \x01(\x08\x12\x11\n\tremotable\x18\r \x01(\x08\x12\x18\n\x10remote_cacheable\x18\x0f \x01(\x08\x12\x34\n\x06\x64igest\x18\x10 \x01(\x0b\x32$.gfattach.bazel.execution_log.Digest\"@\n\nSpawnEntry\x12\x32\n\x05spawn\x18\x07 \x01(\x0b\x32#.gfattach.bazel.execution_log.Spawn\"Q\n\x07\x43ommand\x12\x0c\n\x04\x61rgs\x18\x01 \x03(\x0c\x12\x38\n\x08\x65nv_vars\x18\x02 \x03(\x0b\x32&.gfattach.bazel.execution_log.Property\"D\n\x0c\x43ommandEntry\x12\x34\n\x05spawn\x18\x07 \x01(\x0b\x32%.gfattach.bazel.execution_log.Commandb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -28,10 +28,10 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_PLATFORM']._serialized_start=112
   _globals['_PLATFORM']._serialized_end=182
   _globals['_SPAWN']._serialized_start=185
-  _globals['_SPAWN']._serialized_end=477
-  _globals['_SPAWNENTRY']._serialized_start=479
-  _globals['_SPAWNENTRY']._serialized_end=543
-  _globals['_COMMAND']._serialized_start=545
+  _globals['_SPAWN']._serialized_end=419
+  _globals['_SPAWNENTRY']._serialized_start=421
+  _globals['_SPAWNENTRY']._serialized_end=485
+  _globals['_COMMAND']._serialized_start=487
   _globals['_COMMAND']._serialized_end=568
   _globals['_COMMANDENTRY']._serialized_start=570
   _globals['_COMMANDENTRY']._serialized_end=638

@@ -19,8 +19,8 @@ class Tally:
     """What an execution log amounts to, for one part of its spawns.
 
     `executed` ran remotely to a good end, `forced` are those of them that carry the nonce, `uncacheable`
-    those of the forced that no cache may keep. `claimed` say
-    `remote` and a cache hit at once. `failed` say `remote` and ended badly; `unfinished` never ran there.
+    those of the forced that no cache may keep. `claimed` say `remote` and a cache hit at once. `failed` say
+    `remote` and ended badly; `unfinished` never ran there.
     """
 
     spawns: int = 0
@@ -34,31 +34,29 @@ class Tally:
     failed: int = 0
     unfinished: int = 0
     local: int = 0
-    digests: set[int] = field(default_factory=set)
 
-    def add(self, spawn: Spawn) -> None:
-        """Count one spawn."""
-        self.spawns += 1
-        self.carrying += spawn.carries
+    def add(self, spawn: Spawn, count: int) -> None:
+        """Count `count` spawns that are like this one."""
+        carries = count if spawn.carries else 0
+        self.spawns += count
+        self.carrying += carries
         if spawn.executed:
-            self.executed += 1
-            self.forced += spawn.carries
-            self.uncacheable += spawn.carries and not spawn.remote_cacheable
-            if spawn.digest:
-                self.digests.add(key_of(spawn.digest))
+            self.executed += count
+            self.forced += carries
+            self.uncacheable += 0 if spawn.remote_cacheable else carries
         elif spawn.runner == REMOTE:
             if spawn.cache_hit:
-                self.claimed += 1
+                self.claimed += count
             elif spawn.status in ("", "NON_ZERO_EXIT", "TIMEOUT"):
-                self.failed += 1
+                self.failed += count
             else:
-                self.unfinished += 1
+                self.unfinished += count
         elif spawn.runner == REMOTE_HIT or (spawn.cache_hit and spawn.runner != DISK_HIT):
-            self.remote_hits += 1
+            self.remote_hits += count
         elif spawn.runner == DISK_HIT:
-            self.disk_hits += 1
+            self.disk_hits += count
         else:
-            self.local += 1
+            self.local += count
 
 
 @dataclass
@@ -68,6 +66,7 @@ class SpawnTally:
     `labelled` says that the log names targets. `mnemonics` counts what was executed, `programs` are the
     absolute paths among what was run, by mnemonic, `declared` those whose program is an input. `properties`
     are the values of the platform property that was looked for, over what was executed: "" for none.
+    `digests` are the actions that were executed, where the log names them.
     """
 
     all: Tally = field(default_factory=Tally)
@@ -78,28 +77,59 @@ class SpawnTally:
     programs: dict[str, set[str]] = field(default_factory=dict)
     declared: Counter[str] = field(default_factory=Counter)
     properties: Counter[str] = field(default_factory=Counter)
+    digests: set[int] = field(default_factory=set)
+
+    def add(self, spawn: Spawn, count: int, property_name: str, *, of_target: bool) -> None:
+        """Count `count` spawns that are like this one."""
+        self.all.add(spawn, count)
+        if of_target:
+            self.target.add(spawn, count)
+        if not spawn.executed:
+            return
+        self.mnemonics[spawn.mnemonic] += count
+        self.forced_mnemonics[spawn.mnemonic] += count if spawn.carries else 0
+        self.properties[spawn.platform.get(property_name, "")] += count
+        if spawn.program.startswith("/"):
+            kept = self.programs.setdefault(spawn.mnemonic, set())
+            if len(kept) < PROGRAMS_KEPT:
+                kept.add(spawn.program)
+        else:
+            self.declared[spawn.mnemonic] += count
 
 
 def tally_spawns(spawns: Iterable[Spawn], label: str, property_name: str) -> SpawnTally:
     """Sum up `spawns` for the target `label`. What `spawns` raises passes through."""
     found = SpawnTally()
+    own, digests = spellings_of(label), found.digests
+    # Most spawns of a build differ in label and digest alone: one of each kind is looked at, and counted.
+    kinds: dict[tuple[object, ...], list[int]] = {}
+    samples: list[tuple[Spawn, bool, list[int]]] = []
     for spawn in spawns:
-        found.all.add(spawn)
-        if spawn.label:
-            found.labelled = True
-            if same_label(spawn.label, label):
-                found.target.add(spawn)
-        if not spawn.executed:
-            continue
-        found.mnemonics[spawn.mnemonic] += 1
-        found.forced_mnemonics[spawn.mnemonic] += spawn.carries
-        found.properties[spawn.platform.get(property_name, "")] += 1
-        if spawn.program.startswith("/"):
-            kept = found.programs.setdefault(spawn.mnemonic, set())
-            if len(kept) < PROGRAMS_KEPT:
-                kept.add(spawn.program)
-        else:
-            found.declared[spawn.mnemonic] += 1
+        name, mnemonic, runner, hit, status, code, _, cacheable, digest, platform, program, carries = spawn
+        of_target = name in own
+        absolute = program if program[:1] == "/" else ""
+        kind = (
+            mnemonic,
+            runner,
+            hit,
+            status,
+            code,
+            cacheable,
+            id(platform),
+            absolute,
+            carries,
+            of_target,
+            not name,
+        )
+        if (count := kinds.get(kind)) is None:
+            count = kinds[kind] = [0]
+            samples.append((spawn, of_target, count))  # the platform is kept with it, and so is its id
+        count[0] += 1
+        if digest and runner == REMOTE and spawn.executed:
+            digests.add(key_of(digest))
+    for spawn, of_target, count in samples:
+        found.labelled = found.labelled or spawn.label != ""
+        found.add(spawn, count[0], property_name, of_target=of_target)
     return found
 
 
@@ -123,7 +153,6 @@ class CallTally:
     workers: Counter[str] = field(default_factory=Counter)
     invocations: set[str] = field(default_factory=set)
     early: int = 0
-    asked_cache: int = 0
 
 
 def tally_calls(executions: Iterable[Execution], label: str, began: float | None) -> CallTally:
@@ -132,11 +161,11 @@ def tally_calls(executions: Iterable[Execution], label: str, began: float | None
     What `executions` raises passes through.
     """
     found = CallTally()
+    own = spellings_of(label)
     for each in executions:
         found.calls += 1
         found.invocations.add(each.invocation)
-        found.asked_cache += not each.skipped_cache
-        key, of_target = key_of(each.digest), same_label(each.label, label)
+        key, of_target = key_of(each.digest), each.label in own
         if each.executed:
             if of_target and key not in found.target:
                 found.target.add(key)
@@ -165,13 +194,7 @@ def key_of(digest: str) -> int:
         return hash(digest)
 
 
-def same_label(one: str, other: str) -> bool:
-    """Whether two labels are the same text, but for how Bazel writes those of the main repository."""
-    return _canonical(one) == _canonical(other)
-
-
-def _canonical(label: str) -> str:
-    for prefix in ("@@//", "@//"):
-        if label.startswith(prefix):
-            return label[len(prefix) - 2 :]
-    return label
+def spellings_of(label: str) -> frozenset[str]:
+    """The texts in which Bazel's logs have `label`: that of the main repository in three ways."""
+    bare = label.lstrip("@") if label.startswith(("@//", "@@//")) else label
+    return frozenset((label, bare, f"@{bare}", f"@@{bare}") if bare.startswith("//") else (label,))

@@ -23,8 +23,8 @@ class Execution(NamedTuple):
 
     `digest` is the hash of the action, `label` the target that it was made for, "" where Bazel does not say.
     `done` says that the call brought an answer, `cached` that the answer came out of a cache, `status` is
-    google.rpc.Code of the call or of its answer, 0 for a good end. `skipped_cache` is what Bazel asked for.
-    `worker` and `worker_start` (seconds of the wall clock) are what the server said, "" and None for nothing.
+    google.rpc.Code of the call or of its answer, 0 for a good end. `worker` and `worker_start` (whole seconds
+    of the wall clock) are what the server said, "" and None for nothing.
     """
 
     invocation: str
@@ -35,10 +35,8 @@ class Execution(NamedTuple):
     cached: bool
     status: int
     exit_code: int
-    skipped_cache: bool
     worker: str
-    worker_start: float | None
-    started: float
+    worker_start: int | None
 
     @property
     def executed(self) -> bool:
@@ -56,11 +54,12 @@ def read_executions(path: Path) -> Iterator[Execution]:
 
     from gfattach.reapi.execution import execution_pb2 as pb
 
+    nothing = pb.ExecuteResponse()
     try:
         with path.open("rb") as file:
             for data in messages(file.read):
                 if _SERVICE in data:
-                    yield _execution(pb.CallEntry.FromString(data), pb)
+                    yield _execution(pb.CallEntry.FromString(data), nothing)
     except TruncatedError:
         raise
     except (DecodeError, DelimitedError) as error:
@@ -77,31 +76,32 @@ def _not_a_log(path: Path) -> BazelError:
     )
 
 
-def _execution(entry: Any, pb: Any) -> Execution:
-    details = entry.details
+def _execution(entry: Any, nothing: Any) -> Execution:
+    """The call of an entry; `nothing` is an answer without any field, which is never changed."""
+    details, metadata = entry.details, entry.metadata
+    digest, status, done, answer = metadata.action_id, entry.status.code, False, nothing
     if details.HasField("execute"):
-        request, operations = details.execute.request, details.execute.responses
+        execute = details.execute
+        digest = execute.request.action_digest.hash or digest
+        operations = execute.responses
     else:
-        request, operations = pb.ExecuteRequest(), details.wait_execution.responses
-    answer, status, done = pb.ExecuteResponse(), entry.status.code, False
-    for operation in operations:
-        if operation.done:
-            done = True
-            status = status or operation.error.code
-            answer = pb.ExecuteResponse.FromString(operation.response.value)
-    metadata = answer.result.execution_metadata
-    begun = metadata.worker_start_timestamp
+        operations = details.wait_execution.responses
+    if operations and (last := operations[-1]).done:
+        done = True
+        status = status or last.error.code
+        answer = last.response.value
+    result = answer.result
+    executed = result.execution_metadata
+    begun = executed.worker_start_timestamp.seconds
     return Execution(
-        invocation=entry.metadata.tool_invocation_id,
-        label=entry.metadata.target_id,
-        mnemonic=entry.metadata.action_mnemonic,
-        digest=request.action_digest.hash or entry.metadata.action_id,
-        done=done,
-        cached=answer.cached_result,
-        status=status or answer.status.code,
-        exit_code=answer.result.exit_code,
-        skipped_cache=request.skip_cache_lookup,
-        worker=metadata.worker,
-        worker_start=begun.seconds + begun.nanos / 1e9 if begun.seconds else None,
-        started=entry.start_time.seconds + entry.start_time.nanos / 1e9,
+        metadata.tool_invocation_id,
+        metadata.target_id,
+        metadata.action_mnemonic,
+        digest,
+        done,
+        answer.cached_result,
+        status or answer.status.code,
+        result.exit_code,
+        executed.worker,
+        begun or None,
     )

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x65xecution.proto\x12\x18gfattach.reapi.execution\"\x16\n\x06\x44igest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"+\n\tTimestamp\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\"\'\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb6\x01\n\x16\x45xecutedActionMetadata\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x43\n\x16worker_start_timestamp\x18\x03 \x01(\x0b\x32#.gfattach.reapi.execution.Timestamp\x12G\n\x1aworker_completed_timestamp\x18\x04 \x01(\x0b\x32#.gfattach.reapi.execution.Timestamp\"o\n\x0c\x41\x63tionResult\x12\x11\n\texit_code\x18\x04 \x01(\x05\x12L\n\x12\x65xecution_metadata\x18\t \x01(\x0b\x32\x30.gfattach.reapi.execution.ExecutedActionMetadata\"d\n\x0e\x45xecuteRequest\x12\x19\n\x11skip_cache_lookup\x18\x03 \x01(\x08\x12\x37\n\raction_digest\x18\x06 \x01(\x0b\x32 .gfattach.reapi.execution.Digest\"\x92\x01\n\x0f\x45xecuteResponse\x12\x36\n\x06result\x18\x01 \x01(\x0b\x32&.gfattach.reapi.execution.ActionResult\x12\x15\n\rcached_result\x18\x02 \x01(\x08\x12\x30\n\x06status\x18\x03 \x01(\x0b\x32 .gfattach.reapi.execution.Status\"&\n\x03\x41ny\x12\x10\n\x08type_url\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"{\n\tOperation\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12/\n\x05\x65rror\x18\x04 \x01(\x0b\x32 .gfattach.reapi.execution.Status\x12/\n\x08response\x18\x05 \x01(\x0b\x32\x1d.gfattach.reapi.execution.Any\"\x83\x01\n\x0e\x45xecuteDetails\x12\x39\n\x07request\x18\x01 \x01(\x0b\x32(.gfattach.reapi.execution.ExecuteRequest\x12\x36\n\tresponses\x18\x02 \x03(\x0b\x32#.gfattach.reapi.execution.Operation\"N\n\x14WaitExecutionDetails\x12\x36\n\tresponses\x18\x02 \x03(\x0b\x32#.gfattach.reapi.execution.Operation\"\x90\x01\n\x0b\x43\x61llDetails\x12\x39\n\x07\x65xecute\x18\x07 \x01(\x0b\x32(.gfattach.reapi.execution.ExecuteDetails\x12\x46\n\x0ewait_execution\x18\t \x01(\x0b\x32..gfattach.reapi.execution.WaitExecutionDetails\"l\n\x0fRequestMetadata\x12\x11\n\taction_id\x18\x02 \x01(\t\x12\x1a\n\x12tool_invocation_id\x18\x03 \x01(\t\x12\x17\n\x0f\x61\x63tion_mnemonic\x18\x05 \x01(\t\x12\x11\n\ttarget_id\x18\x06 \x01(\t\"\xb7\x02\n\tCallEntry\x12;\n\x08metadata\x18\x01 \x01(\x0b\x32).gfattach.reapi.execution.RequestMetadata\x12\x30\n\x06status\x18\x02 \x01(\x0b\x32 .gfattach.reapi.execution.Status\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x12\x36\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32%.gfattach.reapi.execution.CallDetails\x12\x37\n\nstart_time\x18\x05 \x01(\x0b\x32#.gfattach.reapi.execution.Timestamp\x12\x35\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32#.gfattach.reapi.execution.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x65xecution.proto\x12\x18gfattach.reapi.execution\"\x16\n\x06\x44igest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"+\n\tTimestamp\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\"\'\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb6\x01\n\x16\x45xecutedActionMetadata\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x43\n\x16worker_start_timestamp\x18\x03 \x01(\x0b\x32#.gfattach.reapi.execution.Timestamp\x12G\n\x1aworker_completed_timestamp\x18\x04 \x01(\x0b\x32#.gfattach.reapi.execution.Timestamp\"o\n\x0c\x41\x63tionResult\x12\x11\n\texit_code\x18\x04 \x01(\x05\x12L\n\x12\x65xecution_metadata\x18\t \x01(\x0b\x32\x30.gfattach.reapi.execution.ExecutedActionMetadata\"d\n\x0e\x45xecuteRequest\x12\x19\n\x11skip_cache_lookup\x18\x03 \x01(\x08\x12\x37\n\raction_digest\x18\x06 \x01(\x0b\x32 .gfattach.reapi.execution.Digest\"\x92\x01\n\x0f\x45xecuteResponse\x12\x36\n\x06result\x18\x01 \x01(\x0b\x32&.gfattach.reapi.execution.ActionResult\x12\x15\n\rcached_result\x18\x02 \x01(\x08\x12\x30\n\x06status\x18\x03 \x01(\x0b\x32 .gfattach.reapi.execution.Status\"?\n\x03\x41ny\x12\x38\n\x05value\x18\x02 \x01(\x0b\x32).gfattach.reapi.execution.ExecuteResponse\"{\n\tOperation\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12/\n\x05\x65rror\x18\x04 \x01(\x0b\x32 .gfattach.reapi.execution.Status\x12/\n\x08response\x18\x05 \x01(\x0b\x32\x1d.gfattach.reapi.execution.Any\"\x83\x01\n\x0e\x45xecuteDetails\x12\x39\n\x07request\x18\x01 \x01(\x0b\x32(.gfattach.reapi.execution.ExecuteRequest\x12\x36\n\tresponses\x18\x02 \x03(\x0b\x32#.gfattach.reapi.execution.Operation\"N\n\x14WaitExecutionDetails\x12\x36\n\tresponses\x18\x02 \x03(\x0b\x32#.gfattach.reapi.execution.Operation\"\x90\x01\n\x0b\x43\x61llDetails\x12\x39\n\x07\x65xecute\x18\x07 \x01(\x0b\x32(.gfattach.reapi.execution.ExecuteDetails\x12\x46\n\x0ewait_execution\x18\t \x01(\x0b\x32..gfattach.reapi.execution.WaitExecutionDetails\"l\n\x0fRequestMetadata\x12\x11\n\taction_id\x18\x02 \x01(\t\x12\x1a\n\x12tool_invocation_id\x18\x03 \x01(\t\x12\x17\n\x0f\x61\x63tion_mnemonic\x18\x05 \x01(\t\x12\x11\n\ttarget_id\x18\x06 \x01(\t\"\xb7\x02\n\tCallEntry\x12;\n\x08metadata\x18\x01 \x01(\x0b\x32).gfattach.reapi.execution.RequestMetadata\x12\x30\n\x06status\x18\x02 \x01(\x0b\x32 .gfattach.reapi.execution.Status\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x12\x36\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32%.gfattach.reapi.execution.CallDetails\x12\x37\n\nstart_time\x18\x05 \x01(\x0b\x32#.gfattach.reapi.execution.Timestamp\x12\x35\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32#.gfattach.reapi.execution.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,17 +36,17 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_EXECUTERESPONSE']._serialized_start=556
   _globals['_EXECUTERESPONSE']._serialized_end=702
   _globals['_ANY']._serialized_start=704
-  _globals['_ANY']._serialized_end=742
-  _globals['_OPERATION']._serialized_start=744
-  _globals['_OPERATION']._serialized_end=867
-  _globals['_EXECUTEDETAILS']._serialized_start=870
-  _globals['_EXECUTEDETAILS']._serialized_end=1001
-  _globals['_WAITEXECUTIONDETAILS']._serialized_start=1003
-  _globals['_WAITEXECUTIONDETAILS']._serialized_end=1081
-  _globals['_CALLDETAILS']._serialized_start=1084
-  _globals['_CALLDETAILS']._serialized_end=1228
-  _globals['_REQUESTMETADATA']._serialized_start=1230
-  _globals['_REQUESTMETADATA']._serialized_end=1338
-  _globals['_CALLENTRY']._serialized_start=1341
-  _globals['_CALLENTRY']._serialized_end=1652
+  _globals['_ANY']._serialized_end=767
+  _globals['_OPERATION']._serialized_start=769
+  _globals['_OPERATION']._serialized_end=892
+  _globals['_EXECUTEDETAILS']._serialized_start=895
+  _globals['_EXECUTEDETAILS']._serialized_end=1026
+  _globals['_WAITEXECUTIONDETAILS']._serialized_start=1028
+  _globals['_WAITEXECUTIONDETAILS']._serialized_end=1106
+  _globals['_CALLDETAILS']._serialized_start=1109
+  _globals['_CALLDETAILS']._serialized_end=1253
+  _globals['_REQUESTMETADATA']._serialized_start=1255
+  _globals['_REQUESTMETADATA']._serialized_end=1363
+  _globals['_CALLENTRY']._serialized_start=1366
+  _globals['_CALLENTRY']._serialized_end=1677
 # @@protoc_insertion_point(module_scope)

@@ -84,7 +84,6 @@ def varint(number: int) -> bytes:
 def compact_entry(action: Action) -> bytes:
     """An entry of the compact log: a spawn, with fields that nothing here reads among the others."""
     spawn = compact_pb2.Spawn(
-        env_vars=[compact_pb2.Property(name=k, value=v) for k, v in action.environment.items()],
         platform=compact_pb2.Platform(
             properties=[compact_pb2.Property(name="gf.platform", value=action.platform)]
         ).SerializeToString(),
@@ -98,7 +97,10 @@ def compact_entry(action: Action) -> bytes:
         remote_cacheable=action.remote_cacheable,
         digest=compact_pb2.Digest(hash=action.digest),
     ).SerializeToString()
-    command = compact_pb2.Command(args=[each.encode() for each in action.arguments]).SerializeToString()
+    command = compact_pb2.Command(
+        args=[each.encode() for each in action.arguments],
+        env_vars=[compact_pb2.Property(name=k, value=v) for k, v in action.environment.items()],
+    ).SerializeToString()
     inputs_and_outputs = b"\x20\x07\x28\x08\x32\x02\x28\x09"
     body = command + spawn + inputs_and_outputs
     return b"\x3a" + varint(len(body)) + body
@@ -147,7 +149,7 @@ def call_entry(action: Action, invocation: str = INVOCATION, skip: bool = True) 
     execute.request.action_digest.hash = action.digest
     execute.responses.add()
     done = execute.responses.add(done=True)
-    done.response.value = answer.SerializeToString()
+    done.response.value.CopyFrom(answer)
     return bytes(entry.SerializeToString())
 
 

@@ -1,4 +1,4 @@
-"""A workspace of genrules with a manifest, the environment of an execution proof, and the Bazels to prove with."""
+"""A workspace of genrules with a manifest, the environment of an execution proof, and Bazels for it."""
 
 from __future__ import annotations
 
