@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,6 @@ from pathlib import Path
 import pytest
 
 from tests.harness.cluster.daemon import wait_until
-from tests.harness.machine.bazels import kept_directory
 
 #: The Debian whose packages are taken. Any one does; the files of this one do not move any more.
 SUITE = "trixie"
@@ -30,6 +30,11 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 #: Seconds for the packages of one program.
 FETCH_SECONDS = 600
+
+
+def kept_directory() -> Path:
+    """The tests' own cache, which outlives a run."""
+    return Path(os.environ["GFATTACH_TEST_CACHE"])
 
 
 @dataclass(frozen=True)
