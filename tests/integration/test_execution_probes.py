@@ -7,7 +7,7 @@ from gfattach.core.engine import Run
 from gfattach.probes.execution.stage import STAGE
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.target import CacheTarget
-from tests.harness.caches.reapi_server import capable, reapi
+from tests.harness.caches.reapi_server import Faults, capable, reapi
 from tests.harness.execution.justbuild import justbuild
 
 
@@ -36,8 +36,8 @@ def test_a_server_that_executes(tmp_path):
     ],
 )
 def test_a_server_that_cannot_be_sent_bazels_actions(capabilities, code):
-    with reapi(capabilities=capabilities) as server:
-        assert ask(f"grpc://127.0.0.1:{server.port}") == (code, True)
+    with reapi(Faults(capabilities=capabilities)) as (port, _):
+        assert ask(f"grpc://127.0.0.1:{port}") == (code, True)
 
 
 def test_an_address_of_another_protocol():
