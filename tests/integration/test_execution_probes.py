@@ -1,5 +1,6 @@
 """What is asked of an executor before anything is sent to it: each code by a real server that earns it."""
 
+import grpc
 import pytest
 
 from gfattach.core.endpoint import parse_endpoint
@@ -40,9 +41,27 @@ def test_a_server_that_cannot_be_sent_bazels_actions(capabilities, code):
         assert ask(f"grpc://127.0.0.1:{port}") == (code, True)
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (grpc.StatusCode.PERMISSION_DENIED, "execution.refused"),
+        (grpc.StatusCode.UNAUTHENTICATED, "execution.refused"),
+        (grpc.StatusCode.INTERNAL, "execution.failed"),
+    ],
+)
+def test_a_server_that_does_not_say_what_it_can(status, code):
+    with reapi(Faults(failing={"GetCapabilities": status})) as (port, _):
+        assert ask(f"grpc://127.0.0.1:{port}") == (code, True)
+
+
+def test_every_code_is_earned_here():
+    earned = {"ready", "disabled", "digest", "http", "unreachable", "refused", "failed"}
+    assert {*STAGE.probes[0].codes} == {f"execution.{name}" for name in earned}
+
+
 def test_an_address_of_another_protocol():
     assert ask("http://127.0.0.1:8080") == ("execution.http", True)
 
 
 def test_nothing_that_listens():
-    assert ask("grpc://127.0.0.1:9") == ("cache.call.unavailable", True)
+    assert ask("grpc://127.0.0.1:9") == ("execution.unreachable", True)

@@ -23,7 +23,8 @@ def ask(capsys, workspace, *args):
 
 
 def test_the_targets_that_no_class_names_are_shown(workspace, capsys):
-    (workspace / "BUILD.bazel").open("a").write('genrule(name = "new", outs = ["n"], cmd = "touch $@")\n')
+    with (workspace / "BUILD.bazel").open("a") as file:
+        file.write('genrule(name = "new", outs = ["n"], cmd = "touch $@")\n')
     code, document = ask(capsys, workspace)
     assert code == 0, document
     result = document["result"]

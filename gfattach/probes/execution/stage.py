@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from gfattach.core.finding import Finding, Inquiry, Probe, Stage, fail, ok
-from gfattach.probes.cache.calls import CALL_CODES, call_finding
-from gfattach.reapi.errors import ReapiError
+from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.grpc_client import GrpcCache
 from gfattach.reapi.target import CacheTarget
 
@@ -19,6 +18,9 @@ _CODES = {
     "execution.disabled": "the server is a cache alone: it executes nothing",
     "execution.digest": "the server executes actions that are named by another digest than SHA-256",
     "execution.http": "the executor is named by an HTTP address, and remote execution is gRPC",
+    "execution.unreachable": "no executor answers there",
+    "execution.refused": "the executor wants a token that was not given, or that may not do this",
+    "execution.failed": "what answers there does not answer as an executor does",
 }
 
 
@@ -32,7 +34,7 @@ def _ask_capabilities(inquiry: Inquiry[CacheTarget]) -> Finding:
         with GrpcCache(target) as server:
             capabilities = server.capabilities(inquiry.deadline)
     except ReapiError as error:
-        return call_finding(error, target, inquiry.deadline)
+        return _failed(error, target)
     execution = capabilities.execution_capabilities
     if not execution.exec_enabled:
         said = f"{target.endpoint.url} answers, and executes nothing"
@@ -45,6 +47,21 @@ def _ask_capabilities(inquiry: Inquiry[CacheTarget]) -> Finding:
     return ok("execution.ready", f"{target.endpoint.url} executes actions")
 
 
+def _failed(error: ReapiError, target: CacheTarget) -> Finding:
+    where = f"{target.endpoint.url}: {error.fact}"
+    match error.kind:
+        case Kind.UNAVAILABLE | Kind.DEADLINE:
+            why = "an executor that is scaled to zero answers nothing, and that is its normal state"
+            look = "see whether it runs: kubectl get pods"
+            return fail("execution.unreachable", where, why, look)
+        case Kind.UNAUTHENTICATED | Kind.PERMISSION:
+            why = "it is known who you are, or not, and you may not execute there"
+            hint = "give it a header: export BAZEL_REMOTE_EXEC_HEADER=authorization='Bearer TOKEN'"
+            return fail("execution.refused", where, why, hint)
+    why = "every server of the Remote Execution API says what it can"
+    return fail("execution.failed", where, why, "check host and port with the operator")
+
+
 STAGE: Stage[CacheTarget] = Stage(
     "execution",
     "ask the executor",
@@ -53,7 +70,7 @@ STAGE: Stage[CacheTarget] = Stage(
             "execution.capabilities",
             "does the executor answer, and execute?",
             _ask_capabilities,
-            {**_CODES, **CALL_CODES},
+            _CODES,
             seconds=_SECONDS,
         ),
     ),
