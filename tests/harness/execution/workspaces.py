@@ -70,7 +70,8 @@ def old_bazel() -> tuple[str, tuple[str, ...]]:
 
 def new_bazel() -> tuple[str, tuple[str, ...]]:
     """Bazel 7.7.1 of Debian's sid, where it was fetched into the tests' cache and can be run without a rc."""
-    records = sorted((kept_directory() / "programs/bazel-sid").glob("*/program.json"))
+    found = (kept_directory() / "programs/bazel-sid").glob("*/program.json")
+    records = sorted(found, key=lambda path: path.stat().st_mtime)
     if not records:
         pytest.skip("needs Bazel of Debian's sid in the tests' cache: python3 dev.py test")
     record = json.loads(records[-1].read_text())
