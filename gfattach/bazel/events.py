@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gfattach.bazel.summary import DISK_HIT, INTERNAL, REMOTE, REMOTE_HIT, read_summary
 from gfattach.core.errors import BazelError
 from gfattach.core.files import make_private_directory, remove, storage_error, write_atomic
 
@@ -21,16 +21,8 @@ from gfattach.core.files import make_private_directory, remove, storage_error, w
 #: of a build with 100 000 targets has about 60 MB.
 EVENTS_LIMIT = 512 * 1024 * 1024
 
-#: How Bazel names, among the runners of a summary, what the remote cache and a disk cache served.
-REMOTE_HIT = "remote cache hit"
-DISK_HIT = "disk cache hit"
-
 #: Runners that are no spawn: work that Bazel does within itself.
-_INTERNAL = ("internal", "total")
-
-_SUMMARY = re.compile(r"^(?:INFO: )?(?P<total>\d+) process(?:es)?(?:: (?P<parts>[^.]*))?\.\s*$", re.MULTILINE)
-_PART = re.compile(r"^(?P<count>\d+) (?P<runner>\S.*)$")
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_INTERNAL = (INTERNAL, "total")
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ class Spawns:
     @property
     def remote(self) -> int:
         """What an executor ran."""
-        return self.runners.get("remote", 0)
+        return self.runners.get(REMOTE, 0)
 
     @property
     def local(self) -> int:
@@ -101,12 +93,14 @@ class BuildEvents:
     """What an event file says. `options` is None when it has no such event (the build did not start).
 
     `started` is seconds of the wall clock; `spawns` is None for a Bazel that does not count
-    them there (before 5).
+    them there (before 5). `invocation` is the command's id, `exit_code` None for one that did not finish.
     """
 
     started: float | None = None
     options: Options | None = None
     spawns: Spawns | None = None
+    invocation: str = ""
+    exit_code: int | None = None
 
 
 @contextlib.contextmanager
@@ -134,31 +128,30 @@ def read_events(path: Path) -> BuildEvents:
     started: float | None = None
     options: Options | None = None
     spawns: Spawns | None = None
+    invocation, exit_code = "", None
     for event in _events(path):
         if isinstance(said := event.get("started"), dict):
             started = _milliseconds(said.get("startTimeMillis"))
+            invocation = str(said.get("uuid", ""))
+        elif isinstance(said := event.get("finished"), dict):
+            code = said.get("exitCode")
+            exit_code = code.get("code", 0) if isinstance(code, dict) else None
         elif isinstance(said := event.get("optionsParsed"), dict):
             options = Options(_texts(said.get("cmdLine")), _texts(said.get("explicitCmdLine")))
         elif isinstance(said := event.get("buildMetrics"), dict):
             summary = said.get("actionSummary")
             if isinstance(summary, dict) and isinstance(summary.get("runnerCount"), list):
                 spawns = _spawns_of_metrics(summary["runnerCount"])
-    return BuildEvents(started, options, spawns)
+    return BuildEvents(started, options, spawns, invocation, exit_code)
 
 
 def parse_summary(text: str) -> tuple[Spawns, str] | None:
     """The counts of the last `N processes: …` line in Bazel's output, and that line; None without one."""
-    matches = list(_SUMMARY.finditer(_TERMINAL_CODES.sub("", text)))
-    if not matches:
+    summary = read_summary(text)
+    if summary is None:
         return None
-    match = matches[-1]
-    runners: dict[str, int] = {}
-    for part in (match["parts"] or "").split(", "):
-        if counted := _PART.match(part.strip()):
-            runners[counted["runner"]] = int(counted["count"])
-    if not runners and int(match["total"]):
-        runners = {"unnamed": int(match["total"])}
-    return _spawns(runners.items()), match[0].strip().removeprefix("INFO: ")
+    runners = dict(summary.parts) or {"unnamed": summary.total}
+    return _spawns(runners.items()), summary.text
 
 
 def _events(path: Path) -> Iterable[dict[str, Any]]:

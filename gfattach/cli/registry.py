@@ -25,6 +25,7 @@ COMMANDS: dict[str, Registered] = {
     "down": _in("down", "undo everything that up did, byte for byte"),
     "prove": _in("prove", "time to first cache hit, with evidence"),
     "site": _in("site", "show, check, publish and warm the site that is attached to"),
+    "rbe": _in("rbe", "remote execution: may a target, was it, and what does that prove"),
     "contract": _in("contract", "what the environment contract says of this shell"),
     "bazel": _in("bazel", "Bazel with the attachment's rc and the contract applied"),
     "env": _in("env", "the environment contract, to eval, for direnv, or as a file"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gfattach.cluster.wire.forward_errors import FORWARD_CODES
+from gfattach.codes import execution
 from gfattach.codes.errors import ALSO, ERRORS
 from gfattach.codes.steps import STEPS
 from gfattach.contract.model import codes as contract
@@ -50,6 +51,7 @@ def groups() -> tuple[Group, ...]:
         Group("findings of probes", _entries(all_codes())),
         Group("findings of steps", _entries({**STEPS, **LINT, **PHASES})),
         Group("causes of a queued job", _entries(QUEUE)),
+        Group("remote execution", _entries(execution.FINDINGS)),
         Group("tokens", _entries(TOKENS)),
         Group("errors", tuple(_errors())),
         Group("the contract: refusals", _entries(_meanings(), ExitCode.REFUSED)),
@@ -65,7 +67,7 @@ def _entries(table: Mapping[str, str], exit_code: ExitCode | None = None) -> tup
 
 def _errors() -> Iterator[Code]:
     for exit_code, table in ERRORS.items():
-        yield from _entries(table, exit_code)
+        yield from _entries({**table, **execution.ERRORS.get(exit_code, {})}, exit_code)
         if exit_code is ExitCode.FAILED:
             yield from _entries(
                 {f"cluster.dial.{kind}": said for kind, said in DIAL_CODES.items()}, exit_code

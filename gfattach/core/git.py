@@ -133,3 +133,38 @@ def _unknown(answer: Completed, root: Path | None = None) -> Answer:
         return Answer(Standing.UNKNOWN, root, "git did not answer in time")
     said = answer.last_words(1).removeprefix("fatal: ") or f"exit code {answer.returncode}"
     return Answer(Standing.UNKNOWN, root, f"git said: {said}")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A work tree: its top, the commit that is checked out, the URL of `origin`, and whether tracked files
+    differ from the commit. None for what git does not say.
+    """
+
+    root: Path | None
+    commit: str | None
+    remote: str | None
+    modified: bool | None
+
+
+def checkout_of(directory: Path, deadline: Deadline | None = None) -> Checkout | None:
+    """The work tree around `directory`; None where there is none, or git cannot tell."""
+    deadline = (deadline or Deadline.after(GIT_SECONDS)).within(GIT_SECONDS)
+    program = shutil.which("git")
+    if program is None:
+        return None
+    try:
+        top = _git(program, directory, deadline, "rev-parse", "--show-toplevel")
+        if not top.good:
+            return None
+        commit = _git(program, directory, deadline, "rev-parse", "--verify", "HEAD")
+        remote = _git(program, directory, deadline, "config", "--get", "remote.origin.url")
+        status = _git(program, directory, deadline, "status", "--porcelain", "--untracked-files=no")
+    except OSError:
+        return None
+    return Checkout(
+        Path(top.stdout.removesuffix("\n")),
+        commit.stdout.strip() if commit.good else None,
+        (remote.stdout.strip() or None) if remote.good else None,
+        bool(status.stdout.strip()) if status.good else None,
+    )

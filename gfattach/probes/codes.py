@@ -18,6 +18,7 @@ STAGE_MODULES = (
     "bazel.stage",
     "substituter.stage",
     "nix.stage",
+    "execution.stage",
 )
 
 

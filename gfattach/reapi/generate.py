@@ -1,4 +1,4 @@
-"""Make `remote_cache_pb2.py` from `remote_cache.proto`: `python -m gfattach.reapi.generate`.
+"""Make the `_pb2.py` beside each `.proto`: `python -m gfattach.reapi.generate`.
 
 The compiler's version is fixed, and old: code that it generates is accepted by every
 protobuf runtime from 4.25 on, where newer compilers' code refuses an older runtime. It is
@@ -16,22 +16,28 @@ from pathlib import Path
 
 COMPILER = "grpcio-tools==1.62.3"
 
+#: Every `.proto`, from the package's root.
+SOURCES = (
+    "reapi/remote_cache.proto",
+    "reapi/execution/execution.proto",
+    "bazel/execution_log/compact.proto",
+)
+
 
 def main() -> int:
     """Run protoc; its exit code."""
-    here = Path(__file__).parent
+    root = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as scratch:
         venv.create(scratch, with_pip=True)
         python = Path(scratch) / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", COMPILER, "setuptools<70"], check=True)
-        protoc: list[str | Path] = [
-            python,
-            "-m",
-            "grpc_tools.protoc",
-            f"--proto_path={here}",
-            f"--python_out={here}",
-        ]
-        return subprocess.run([*protoc, str(here / "remote_cache.proto")], check=False).returncode
+        for source in (root / name for name in SOURCES):
+            here = source.parent
+            options = [f"--proto_path={here}", f"--python_out={here}", str(source)]
+            protoc = [str(python), "-m", "grpc_tools.protoc", *options]
+            if (code := subprocess.run(protoc, check=False).returncode) != 0:
+                return code
+    return 0
 
 
 if __name__ == "__main__":

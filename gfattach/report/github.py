@@ -30,17 +30,17 @@ MOST_SUMMARY = 1024 * 1024
 
 def workflow_commands(report: Report | None, error: GfattachError | None) -> Iterator[str]:
     """A workflow command for each failed or doubtful finding, and for the failure that ended the run."""
-    annotations: dict[str, list[tuple[str, str]]] = {"error": [], "warning": []}
+    annotations: dict[str, list[tuple[str, str, str]]] = {"error": [], "warning": []}
     for probe, finding in (report.findings if report else {}).items():
         level = _LEVEL.get(finding.status)
         if level is not None:
             text = "\n".join([finding.seen, *([finding.why] if finding.why else []), *finding.hints])
-            annotations[level].append((f"{probe} {finding.code}", text))
+            annotations[level].append((_place(finding.data), f"{probe} {finding.code}", text))
     if error is not None and (report is None or report.showing(error) is None):
-        annotations["error"].append((error.code, "\n".join([error.fact, *error.hints])))
+        annotations["error"].append(("", error.code, "\n".join([error.fact, *error.hints])))
     for level, found in annotations.items():
-        for title, text in found[:MOST_ANNOTATIONS]:
-            yield f"::{level} title={_property(title)}::{_data(text)}"
+        for where, title, text in found[:MOST_ANNOTATIONS]:
+            yield f"::{level} {where}title={_property(title)}::{_data(text)}"
         if (more := len(found) - MOST_ANNOTATIONS) > 0:
             yield f"::{level} title=gfattach::and {more} more: see the step summary"
 
@@ -86,6 +86,13 @@ def _cut(lines: list[str]) -> str:
             break
         kept.append(line)
     return "\n".join(kept) + "\n"
+
+
+def _place(data: Mapping[str, Any]) -> str:
+    """The properties that put an annotation at a line of a file, where a finding is about one."""
+    if not {"file", "line"} <= data.keys():
+        return ""
+    return f"file={_property(str(data['file']))},line={data['line']},"
 
 
 def _data(text: str) -> str:

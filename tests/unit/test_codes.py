@@ -13,6 +13,7 @@ from pathlib import Path
 import gfattach
 from gfattach.cli import main
 from gfattach.cluster.api import client as api
+from gfattach.codes import execution
 from gfattach.codes.catalogue import groups
 from gfattach.codes.errors import ALSO, ERRORS
 from gfattach.codes.steps import STEPS
@@ -89,6 +90,9 @@ THROUGH_A_NAME = {
     "proof/nix/evidence.py": "nix.",
     "proof/bazel/no_executor.py": "prove.executor.",
     "fragments/link.py": "link.",
+    "rbe/manifest/lint.py": "rbe.lint.",
+    "rbe/result/rules.py": "rbe.result.",
+    "rbe/claims/judge.py": "rbe.claim.",
     "site/lint.py": "site.lint.",
 }
 
@@ -224,7 +228,7 @@ def test_every_code_of_a_finding_has_a_meaning():
 def test_every_meaning_belongs_to_a_code_that_something_gives():
     errors = {code for code, entry in MEANINGS.items() if entry.exit_code is not None} - REFUSALS
     assert errors - set(errors_given()) == set()
-    findings = {*STEPS, *LINT, *PHASES, *TOKENS, *contract.HAZARDS}
+    findings = {*STEPS, *LINT, *PHASES, *TOKENS, *contract.HAZARDS, *execution.FINDINGS}
     assert findings - findings_given(probes=False) - set(errors_given()) == set()
 
 
@@ -237,7 +241,7 @@ def test_every_code_of_the_contract_has_the_exit_code_of_what_it_is():
 def test_no_code_has_two_meanings():
     codes = [entry.code for entry in ENTRIES]
     assert sorted(code for code in set(codes) if codes.count(code) > 1) == []
-    own = {code for table in ERRORS.values() for code in table}
+    own = {code for tables in (ERRORS, execution.ERRORS) for table in tables.values() for code in table}
     also = [code for codes in ALSO.values() for code in codes]
     assert len(also) == len(set(also)) and not own & set(also)
 

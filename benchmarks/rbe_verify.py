@@ -1,0 +1,130 @@
+"""How long `gfattach rbe verify` takes for evidence of 10,000 spawns, beside what only reads the same logs.
+
+python benchmarks/rbe_verify.py [ROUNDS]
+
+The spawns are like those of a large C++ build: 300 arguments (14 kB), and 40 inputs in the JSON log. A
+directory of evidence holds each log twice: the proof's, and that of the control with its cache accepted, so
+the readers beside read both. Needs zstd and jq.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from timing import in_turn, ratio, rounds_asked, seconds_of, verdict
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.harness.execution import evidence as harness
+from tests.harness.execution import logs
+
+SPAWNS = 10_000
+ARGUMENTS = 300
+INPUTS = 40
+
+#: How often the time of the reader beside it a verification may take, and what memory.
+LIMIT = 3.0
+MEMORY = 100 * 1024 * 1024
+
+
+def spawns() -> Iterator[logs.Action]:
+    """The actions; the first is the target's."""
+    flags = tuple(f"-isystemexternal/repository_{n:03}/include/directory" for n in range(ARGUMENTS - 3))
+    for number in range(SPAWNS):
+        yield logs.Action(
+            label=harness.LABEL if number == 0 else f"//package_{number % 100}:target_{number}",
+            mnemonic="CppCompile",
+            digest=hashlib.sha256(b"%d" % number).hexdigest(),
+            environment={"GFATTACH_RBE_NONCE": harness.NONCE, "PATH": "/bin:/usr/bin"},
+            arguments=("external/toolchain/bin/clang", "-c", f"package/file_{number}.cc", *flags),
+        )
+
+
+def write_json_log(path: Path, actions: Iterable[logs.Action]) -> None:
+    """As Bazel writes it, with as many inputs as a C++ action has."""
+    inputs = [
+        {
+            "path": f"external/repository_{n:03}/include/directory/header_{n}.h",
+            "digest": {
+                "hash": hashlib.sha256(b"%d" % n).hexdigest(),
+                "sizeBytes": "4711",
+                "hashFunctionName": "SHA-256",
+            },
+        }
+        for n in range(INPUTS)
+    ]
+    with path.open("w") as file:
+        for action in actions:
+            json.dump({**logs.json_record(action), "inputs": inputs}, file, indent=2)
+
+
+def directory_of(place: Path, *, compact: bool) -> Path:
+    """Evidence that holds, with these spawns."""
+    made = harness.Evidence(place, actions=list(spawns()), before=None, compact=compact)
+    logs_written, harness.write_json_log = harness.write_json_log, write_json_log
+    try:
+        return made.write()
+    finally:
+        harness.write_json_log = logs_written
+
+
+#: A small process in between asks for its child's: what a process was before it began counts for it.
+_PEAK = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True);"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+
+
+def peak_of(command: list[str]) -> int:
+    """Bytes of memory that a process had at most."""
+    done = subprocess.run([sys.executable, "-c", _PEAK, *command], stdout=subprocess.PIPE, check=True)
+    return int(done.stdout) * 1024
+
+
+def measure(place: Path, *, compact: bool, rounds: int) -> int:
+    """Measure one format; 0 where the limits hold."""
+    name, reader = ("compact", "zstd -dc {}") if compact else ("json", "jq -c . {}")
+    directory = directory_of(place / name, compact=compact)
+    read = [directory / "execution-log", directory / "accepted-cache-execution-log"]
+    size = sum(path.stat().st_size for path in read)
+    verify = [sys.executable, "-m", "gfattach", "rbe", "verify", str(directory)]
+    counting = "; ".join(f"{reader.format(path)} | wc -l" for path in read)
+    commands: dict[str, Callable[[], float]] = {
+        "verify": partial(seconds_of, verify),
+        "read": partial(seconds_of, ["/bin/sh", "-c", counting]),
+    }
+    times = in_turn(commands, rounds)
+    figure, peak = ratio(times["verify"], times["read"]), peak_of(verify)
+    shutil.rmtree(directory)
+    print(
+        f"{name:<8} {size / 1e6:6.1f} MB   verify {statistics.median(times['verify']):6.3f} s   "
+        f"{reader.partition(' ')[0]} | wc -l {statistics.median(times['read']):6.3f} s   "
+        f"ratio {figure:.2f}   peak {peak / 2**20:.0f} MiB"
+    )
+    return verdict(figure, LIMIT, f"{name}: at most {LIMIT:g} times") | verdict(
+        peak, MEMORY, f"{name}: at most {MEMORY / 2**20:.0f} MiB"
+    )
+
+
+def main() -> int:
+    rounds = rounds_asked(5)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        failed = measure(Path(place), compact=True, rounds=rounds)
+        failed |= measure(Path(place), compact=False, rounds=max(1, rounds // 3))
+    print(f"{SPAWNS} spawns, {rounds} rounds, {time.monotonic() - began:.0f} s in all")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Bazel's execution log: what each spawn was, who ran it, and what came of it."""

@@ -1,0 +1,96 @@
+"""Reads the JSON execution log: `--execution_log_json_file`, one object behind another, no array.
+
+What proto3 leaves out has its default. The field of cache hits is `remoteCacheHit` in Bazel 4.2.3 and
+`cacheHit` from 5 on.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gfattach.bazel.execution_log.record import Spawn, label_in
+from gfattach.core.delimited import MESSAGE_LIMIT, PIECE, DelimitedError, TruncatedError
+
+_SPACE = " \t\r\n"
+
+
+def read_json_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]:
+    """Every spawn of the log that `read` (as a file's) gives; `text` is what `Spawn.carries` is about.
+
+    Memory is bounded by the largest record. Raises TruncatedError where the log ends inside a record, and
+    DelimitedError for what is no such log.
+    """
+    for record in _objects(read):
+        try:
+            yield _spawn(record, text)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DelimitedError(f"a record is not as Bazel writes it: {error}") from error
+
+
+def _objects(read: Callable[[int], bytes]) -> Iterator[dict[str, Any]]:
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    parse = json.JSONDecoder().raw_decode
+    buffer, position, piece, ended = "", 0, PIECE, False
+    while True:
+        while position < len(buffer) and buffer[position] in _SPACE:
+            position += 1
+        try:
+            if position == len(buffer):
+                raise EOFError
+            if buffer[position] != "{":
+                raise DelimitedError("a record does not begin with a brace")
+            found, position = parse(buffer, position)
+        except (EOFError, json.JSONDecodeError) as error:
+            if ended:
+                if isinstance(error, EOFError):
+                    return
+                raise TruncatedError("it ends inside a record") from error
+            if len(buffer) - position > MESSAGE_LIMIT:
+                raise DelimitedError("a record has no end") from error
+            if position == 0:
+                piece *= 2  # a record that is larger than a piece is not read in many small steps
+            data = read(piece)
+            ended = not data
+            buffer, position = buffer[position:] + decode(data, ended), 0
+            continue
+        piece = PIECE
+        yield found
+
+
+def _spawn(record: dict[str, Any], text: str) -> Spawn:
+    arguments = record.get("commandArgs", ())
+    environment = record.get("environmentVariables", ())
+    carries = any(text in variable.get("value", "") for variable in environment) or any(
+        text in argument for argument in arguments
+    )
+    properties = record.get("platform", {}).get("properties", ())
+    exit_code = record.get("exitCode", 0)
+    return Spawn(
+        label=str(record.get("targetLabel") or label_in(str(record.get("progressMessage", "")))),
+        mnemonic=str(record.get("mnemonic", "")),
+        runner=str(record.get("runner", "")),
+        cache_hit=_flag(record.get("cacheHit", False)) or _flag(record.get("remoteCacheHit", False)),
+        status=str(record.get("status", "")),
+        exit_code=_number(exit_code),
+        remotable=_flag(record.get("remotable", False)),
+        remote_cacheable=_flag(record.get("remoteCacheable", False)),
+        digest=str(record.get("digest", {}).get("hash", "")),
+        platform={str(each.get("name", "")): str(each.get("value", "")) for each in properties},
+        program=str(arguments[0]) if arguments else "",
+        carries=carries,
+    )
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} stands where true or false belongs")
+    return value
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} stands where a number belongs")
+    return value

@@ -1,0 +1,46 @@
+"""One spawn of an execution log, whatever format the log has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gfattach.bazel.summary import REMOTE
+
+#: A label at the end of a progress message: `Executing genrule //:a`.
+_LABEL = re.compile(r"(?:^| )(@{0,2}[^ ]*//[^ ]*)$")
+
+
+class Spawn(NamedTuple):
+    """One spawn.
+
+    `label` is "" where the log does not tell it (before Bazel 5, unless the progress message does); `digest`
+    is the hash of the action, "" where the log has none. `program` is the first word of its command.
+    `carries` says that its environment or its arguments hold the text that was looked for. `status` is ""
+    for a spawn that ended well.
+    """
+
+    label: str
+    mnemonic: str
+    runner: str
+    cache_hit: bool
+    status: str
+    exit_code: int
+    remotable: bool
+    remote_cacheable: bool
+    digest: str
+    platform: Mapping[str, str]
+    program: str
+    carries: bool
+
+    @property
+    def executed(self) -> bool:
+        """Whether an executor ran it, to a good end. Bazel says `remote` of failures too."""
+        return self.runner == REMOTE and not self.cache_hit and self.status == "" and self.exit_code == 0
+
+
+def label_in(progress: str) -> str:
+    """The label that a progress message ends with; "" for none."""
+    found = _LABEL.search(progress)
+    return "" if found is None else found[1]

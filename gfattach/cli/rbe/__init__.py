@@ -1,0 +1,1 @@
+"""`gfattach rbe` and its commands, a module each."""

@@ -1,0 +1,59 @@
+"""Messages behind their lengths, as Bazel's binary logs hold them: a varint, then that many bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+#: Bytes that are asked of a source at a time: what a pipe holds.
+PIECE = 64 * 1024
+
+#: Bytes of one message beyond which it is none: no entry of a log comes near.
+MESSAGE_LIMIT = 64 * 1024 * 1024
+
+
+class DelimitedError(ValueError):
+    """What is read is no sequence of messages."""
+
+
+class TruncatedError(DelimitedError):
+    """The source ends inside a message."""
+
+
+def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator[bytes]:
+    """Every message that `read` (as a file's) gives, in bounded memory; of `first`, those that begin with it.
+
+    Raises TruncatedError where the source ends inside one, and DelimitedError for a length that none has.
+    """
+    buffer, position = b"", 0
+    while True:
+        start, size, shift = position, 0, 0
+        try:
+            size = buffer[position]
+            position += 1
+            if size > 0x7F:  # most lengths have one byte
+                size &= 0x7F
+                while True:
+                    shift += 7
+                    byte = buffer[position]
+                    position += 1
+                    size |= (byte & 0x7F) << shift
+                    if byte < 0x80:
+                        break
+                    if shift > 28:
+                        raise DelimitedError("a length of more than five bytes")
+            end = position + size
+            if end <= len(buffer):
+                if size and (first is None or buffer[position] == first):
+                    yield buffer[position:end]
+                position = end
+                continue
+        except IndexError:  # the buffer ends inside the length
+            end = len(buffer) + 1
+        if size > MESSAGE_LIMIT:
+            raise DelimitedError(f"a message of {size} bytes")
+        more = read(max(PIECE, end - len(buffer)))
+        if not more:
+            if start == len(buffer):
+                return
+            raise TruncatedError("it ends inside a message")
+        buffer, position = buffer[start:] + more, 0

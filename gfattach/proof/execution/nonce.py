@@ -1,0 +1,45 @@
+"""The nonce that forces an execution: a text in the action's key that names the run it was made for.
+
+`YYYYMMDDTHHMMSSZ-<run id>-<attempt>`, the time in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+#: The environment variable of an action that holds the nonce.
+VARIABLE = "GFATTACH_RBE_NONCE"
+
+_TIME = "%Y%m%dT%H%M%SZ"
+_GRAMMAR = re.compile(r"(\d{8}T\d{6}Z)-(\d{1,20})-(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Nonce:
+    """One nonce: the moment in whole seconds, the run and its attempt."""
+
+    moment: datetime
+    run_id: str
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.moment.strftime(_TIME)}-{self.run_id}-{self.attempt}"
+
+
+def make_nonce(moment: datetime, run_id: str, attempt: int) -> Nonce:
+    """The nonce of a run, made at `moment`."""
+    return Nonce(moment.astimezone(UTC).replace(microsecond=0), run_id, attempt)
+
+
+def read_nonce(text: str) -> Nonce | None:
+    """What `text` says; None for what is no nonce."""
+    found = _GRAMMAR.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        moment = datetime.strptime(found[1], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return Nonce(moment, found[2], int(found[3]))

@@ -1,0 +1,200 @@
+"""Sums up the two logs of a build: one pass over each, and nothing kept but counts and digests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gfattach.bazel.execution_log.record import Spawn
+from gfattach.bazel.summary import DISK_HIT, REMOTE, REMOTE_HIT
+from gfattach.reapi.execution.calls import Execution
+
+#: Programs that are kept for each mnemonic.
+PROGRAMS_KEPT = 16
+
+
+@dataclass
+class Tally:
+    """What an execution log amounts to, for one part of its spawns.
+
+    `executed` ran remotely to a good end, `forced` are those of them that carry the nonce, `uncacheable`
+    those of the forced that no cache may keep. `claimed` say `remote` and a cache hit at once. `failed` say
+    `remote` and ended badly; `unfinished` never ran there.
+    """
+
+    spawns: int = 0
+    executed: int = 0
+    forced: int = 0
+    carrying: int = 0
+    uncacheable: int = 0
+    remote_hits: int = 0
+    disk_hits: int = 0
+    claimed: int = 0
+    failed: int = 0
+    unfinished: int = 0
+    local: int = 0
+
+    def add(self, spawn: Spawn, count: int) -> None:
+        """Count `count` spawns that are like this one."""
+        carries = count if spawn.carries else 0
+        self.spawns += count
+        self.carrying += carries
+        if spawn.executed:
+            self.executed += count
+            self.forced += carries
+            self.uncacheable += 0 if spawn.remote_cacheable else carries
+        elif spawn.runner == REMOTE:
+            if spawn.cache_hit:
+                self.claimed += count
+            elif spawn.status in ("", "NON_ZERO_EXIT", "TIMEOUT"):
+                self.failed += count
+            else:
+                self.unfinished += count
+        elif spawn.runner == REMOTE_HIT or (spawn.cache_hit and spawn.runner != DISK_HIT):
+            self.remote_hits += count
+        elif spawn.runner == DISK_HIT:
+            self.disk_hits += count
+        else:
+            self.local += count
+
+
+@dataclass
+class SpawnTally:
+    """All spawns of a log, and those of the target.
+
+    `labelled` says that the log names targets. `mnemonics` counts what was executed, `programs` are the
+    absolute paths among what was run, by mnemonic, `declared` those whose program is an input. `properties`
+    are the values of the platform property that was looked for, over what was executed: "" for none.
+    `digests` are the actions that were executed, where the log names them.
+    """
+
+    all: Tally = field(default_factory=Tally)
+    target: Tally = field(default_factory=Tally)
+    labelled: bool = False
+    mnemonics: Counter[str] = field(default_factory=Counter)
+    forced_mnemonics: Counter[str] = field(default_factory=Counter)
+    programs: dict[str, set[str]] = field(default_factory=dict)
+    declared: Counter[str] = field(default_factory=Counter)
+    properties: Counter[str] = field(default_factory=Counter)
+    digests: set[int] = field(default_factory=set)
+
+    def add(self, spawn: Spawn, count: int, property_name: str, *, of_target: bool) -> None:
+        """Count `count` spawns that are like this one."""
+        self.all.add(spawn, count)
+        if of_target:
+            self.target.add(spawn, count)
+        if not spawn.executed:
+            return
+        self.mnemonics[spawn.mnemonic] += count
+        self.forced_mnemonics[spawn.mnemonic] += count if spawn.carries else 0
+        self.properties[spawn.platform.get(property_name, "")] += count
+        if spawn.program.startswith("/"):
+            kept = self.programs.setdefault(spawn.mnemonic, set())
+            if len(kept) < PROGRAMS_KEPT:
+                kept.add(spawn.program)
+        else:
+            self.declared[spawn.mnemonic] += count
+
+
+def tally_spawns(spawns: Iterable[Spawn], label: str, property_name: str) -> SpawnTally:
+    """Sum up `spawns` for the target `label`. What `spawns` raises passes through."""
+    found = SpawnTally()
+    own, digests = spellings_of(label), found.digests
+    # Most spawns of a build differ in label and digest alone: one of each kind is looked at, and counted.
+    kinds: dict[tuple[object, ...], list[int]] = {}
+    samples: list[tuple[Spawn, bool, list[int]]] = []
+    for spawn in spawns:
+        name, mnemonic, runner, hit, status, code, _, cacheable, digest, platform, program, carries = spawn
+        of_target = name in own
+        absolute = program if program[:1] == "/" else ""
+        kind = (
+            mnemonic,
+            runner,
+            hit,
+            status,
+            code,
+            cacheable,
+            id(platform),
+            absolute,
+            carries,
+            of_target,
+            not name,
+        )
+        if (count := kinds.get(kind)) is None:
+            count = kinds[kind] = [0]
+            samples.append((spawn, of_target, count))  # the platform is kept with it, and so is its id
+        count[0] += 1
+        if digest and runner == REMOTE and spawn.executed:
+            digests.add(key_of(digest))
+    for spawn, of_target, count in samples:
+        found.labelled = found.labelled or spawn.label != ""
+        found.add(spawn, count[0], property_name, of_target=of_target)
+    return found
+
+
+@dataclass
+class CallTally:
+    """What the calls of the Execution service amount to. Sets hold actions, each once however often it was
+    asked for.
+
+    `executed` are those that the server says it ran, `cached` those that it took out of a cache; `target` are
+    those of `executed` that were made for the target, `target_mnemonics` what they are. `early` began before
+    the build did.
+    """
+
+    calls: int = 0
+    executed: set[int] = field(default_factory=set)
+    cached: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+    target: set[int] = field(default_factory=set)
+    target_cached: set[int] = field(default_factory=set)
+    target_mnemonics: Counter[str] = field(default_factory=Counter)
+    workers: Counter[str] = field(default_factory=Counter)
+    invocations: set[str] = field(default_factory=set)
+    early: int = 0
+
+
+def tally_calls(executions: Iterable[Execution], label: str, began: float | None) -> CallTally:
+    """Sum up `executions` for the target `label`; `began` is the build's start on the wall clock.
+
+    What `executions` raises passes through.
+    """
+    found = CallTally()
+    own = spellings_of(label)
+    for each in executions:
+        found.calls += 1
+        found.invocations.add(each.invocation)
+        key, of_target = key_of(each.digest), each.label in own
+        if each.executed:
+            if of_target and key not in found.target:
+                found.target.add(key)
+                found.target_mnemonics[each.mnemonic] += 1
+            found.executed.add(key)
+            if each.worker:
+                found.workers[each.worker] += 1
+            # Whole seconds: the event file has milliseconds, and an executor a clock of its own.
+            found.early += (
+                began is not None and each.worker_start is not None and each.worker_start < began - 1
+            )
+        elif each.done and each.cached:
+            found.cached.add(key)
+            if of_target:
+                found.target_cached.add(key)
+        elif each.done:
+            found.failed.add(key)
+    return found
+
+
+def key_of(digest: str) -> int:
+    """An action's digest in little memory: its first 60 bits, which no two actions of a build share."""
+    try:
+        return int(digest[:15], 16)
+    except ValueError:
+        return hash(digest)
+
+
+def spellings_of(label: str) -> frozenset[str]:
+    """The texts in which Bazel's logs have `label`: that of the main repository in three ways."""
+    bare = label.lstrip("@") if label.startswith(("@//", "@@//")) else label
+    return frozenset((label, bare, f"@{bare}", f"@@{bare}") if bare.startswith("//") else (label,))

@@ -1,0 +1,1 @@
+"""Remote-execution proofs: which targets are eligible, what was executed, and what exactly that proves."""

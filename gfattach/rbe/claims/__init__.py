@@ -1,0 +1,1 @@
+"""What documents say of remote execution, held against what manifest and evidence carry."""

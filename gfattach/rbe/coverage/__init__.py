@@ -1,0 +1,1 @@
+"""The toolchain table: what was proved of which language, from dated evidence alone."""

@@ -1,0 +1,52 @@
+"""Writes a directory of evidence: the files are there, the document and its statement are added."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gfattach.core.errors import UsageError
+from gfattach.core.files import make_private_directory, storage_error, write_atomic
+from gfattach.rbe.evidence.directory import digest_of
+from gfattach.rbe.evidence.document import DOCUMENT_NAME, STATEMENT_NAME
+from gfattach.rbe.evidence.statement import statement
+
+
+def new_directory(path: Path) -> Path:
+    """Make `path`, which holds nothing yet. Raises UsageError (`rbe.evidence.exists`) and StorageError."""
+    make_private_directory(path)
+    try:
+        used = any(path.iterdir())
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    if used:
+        raise UsageError(
+            f"{path} holds something already",
+            "evidence of two proofs in one directory is evidence of none: name another",
+            code="rbe.evidence.exists",
+        )
+    return path
+
+
+def listing(files: Iterable[tuple[str, Path]]) -> list[dict[str, Any]]:
+    """What the document lists: each file with its role, digest and size. Raises StorageError."""
+    listed = []
+    for role, path in files:
+        try:
+            sha256, size = digest_of(path)
+        except OSError as error:
+            raise storage_error("read", path, error) from error
+        listed.append({"name": path.name, "role": role, "sha256": sha256, "size": size})
+    return sorted(listed, key=lambda each: str(each["name"]))
+
+
+def write_document(directory: Path, document: Mapping[str, Any]) -> Path:
+    """Write the document and the statement about it; where the document is. Raises StorageError."""
+    path = directory / DOCUMENT_NAME
+    content = (json.dumps(document, indent=2) + "\n").encode()
+    write_atomic(path, content)
+    said = (json.dumps(statement(content, document), indent=2) + "\n").encode()
+    write_atomic(directory / STATEMENT_NAME, said)
+    return path

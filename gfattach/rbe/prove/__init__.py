@@ -1,0 +1,1 @@
+"""The explicit proof: one target, forced onto an executor, with controls that have to fail."""

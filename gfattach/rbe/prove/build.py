@@ -1,0 +1,112 @@
+"""Runs one build of a proof in a fresh output base, and keeps what Bazel writes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gfattach.bazel.event_excerpt import keep_excerpt
+from gfattach.bazel.program import Bazel
+from gfattach.bazel.run import Server
+from gfattach.core.deadline import Deadline
+from gfattach.core.files import read_bytes, remove, write_atomic
+from gfattach.core.redact import redact
+from gfattach.proof.execution.facts import BuildFacts, read_build
+from gfattach.rbe.evidence import document as documents
+from gfattach.rbe.prove.options import BuildOptions
+
+#: What a module-aware Bazel writes into a workspace that it builds in.
+_LOCK_FILE = "MODULE.bazel.lock"
+
+#: The names of the files of a build, by role. A control's have its name before them.
+NAMES = {
+    documents.EXECUTION_LOG: "execution-log",
+    documents.CALLS: "remote-calls.log",
+    documents.EVENTS: "build-events.json",
+    documents.CONSOLE: "console.txt",
+}
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Who builds, what and where: the same for all builds of a proof."""
+
+    bazel: Bazel
+    workspace: Path
+    work: Path
+    environ: Mapping[str, str]
+    rc: Sequence[Path]
+    options: BuildOptions
+    command: str
+    label: str
+    directory: Path
+    executor: str
+    deadline: Deadline
+
+    def build(
+        self,
+        prefix: str,
+        nonce: str,
+        progress: Callable[[str], None],
+        *,
+        accept_cached: bool = False,
+        executor: str | None = None,
+    ) -> Built:
+        """Build the label with `nonce` and keep the files under names that begin with `prefix`.
+
+        `executor` is another one than the proof's. Raises BazelError and StorageError.
+        """
+        files = {role: self.directory / f"{prefix}{name}" for role, name in NAMES.items()}
+        raw = self.work / f"{prefix}events.json"
+        arguments = self.options.arguments(
+            self.command,
+            nonce,
+            {**files, documents.EVENTS: raw},
+            self.executor if executor is None else executor,
+            accept_cached=accept_cached,
+        )
+        kept = read_bytes(self.workspace / _LOCK_FILE)
+        name = prefix.rstrip("-") or "proof"
+        with Server(self.bazel, self.workspace, self.work, name, environ=self.environ, rc=self.rc) as server:
+            try:
+                answer = server.run(
+                    self.command,
+                    [*arguments, "--", self.label],
+                    self.deadline,
+                    on_stderr_line=lambda line, moment: _tell(line, progress),
+                )
+            finally:
+                _put_back(self.workspace / _LOCK_FILE, kept)
+        write_atomic(files[documents.CONSOLE], redact(answer.stderr).encode())
+        keep_excerpt(raw, files[documents.EVENTS])
+        remove(raw)
+        written = {role: path for role, path in files.items() if path.exists()}
+        for path in written.values():
+            path.chmod(0o600)
+        return Built(answer.returncode or 0, written, read_build(written, self.label, nonce))
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build that ended: its exit code, its files by role, and what they say."""
+
+    exit_code: int
+    files: Mapping[str, Path]
+    facts: BuildFacts
+
+
+def _tell(line: str, progress: Callable[[str], None]) -> None:
+    """Show what Bazel says that it is doing."""
+    text = line.strip()
+    if text.startswith(("[", "Loading", "Analyzing", "INFO: Analyzed", "INFO: Build")):
+        progress(redact(text)[:200])
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    if read_bytes(path) == content:
+        return
+    if content is None:
+        remove(path)
+    else:
+        write_atomic(path, content, mode=path.stat().st_mode & 0o777)
