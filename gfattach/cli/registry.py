@@ -27,6 +27,7 @@ COMMANDS: dict[str, Registered] = {
     "site": _in("site", "show, check, publish and warm the site that is attached to"),
     "contract": _in("contract", "what the environment contract says of this shell"),
     "bazel": _in("bazel", "Bazel with the attachment's rc and the contract applied"),
+    "inputs": _in("inputs", "external inputs: list, cover, prove offline"),
     "env": _in("env", "the environment contract, to eval, for direnv, or as a file"),
     "exec": _in("env", "run a command in the attached environment", "exec_"),
     "consumer-env": _in("env", "write the environment of an enrolment profile", "consumer_env"),

@@ -14,6 +14,7 @@ from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import read_only
 from gfattach.bazel.program import Bazel
+from gfattach.contract.environment import detached
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Progress
 from gfattach.core.files import remove, write_atomic
@@ -23,6 +24,7 @@ from gfattach.credential.helper import HELPER_NAME
 from gfattach.fragments import bazelrc
 from gfattach.fragments import link as links
 from gfattach.fragments.home import BAZELRC
+from gfattach.fragments.inputs import input_lines
 from gfattach.fragments.transport import Transport, select_endpoint
 from gfattach.probes.bazel import stage as bazel_probes
 from gfattach.probes.cache import stage as cache_probes
@@ -33,6 +35,8 @@ from gfattach.proof.bazel.phases import BazelPhases
 from gfattach.proof.evidence import Phase
 from gfattach.proof.measure import Measurement
 from gfattach.reapi.target import CacheTarget
+from gfattach.site.inputs import with_site_inputs
+from gfattach.site.load import load_site
 from gfattach.tls.inspection import Inspection
 from gfattach.undo.journal import Journal
 
@@ -200,6 +204,8 @@ class BazelClient(Client[CacheTarget]):
             credential_helper=token.helper,
             zstd="ZSTD" in compressors,
         )
+        site = load_site(up.options.site, detached(up.environ), home.workspace)
+        text += input_lines(with_site_inputs({}, site))
         write_atomic(path, text.encode())
         findings = {"bazelrc": ok("fragment.written", str(path), path=str(path))}
         if token.finding is not None:

@@ -30,6 +30,7 @@ from gfattach.core.errors import BazelError, ProgramMissingError
 from gfattach.core.files import remove_tree
 from gfattach.core.paths import Home, cache_directory
 from gfattach.fragments.rcfile import imports
+from gfattach.site.inputs import with_site_inputs
 from gfattach.site.load import load_site
 
 
@@ -50,8 +51,9 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     than the attachment's, CredentialError for a token that is there and no good, AgentError when the
     forwards cannot be had again, BazelError and StorageError.
     """
-    environment, home = context.environ, context.home(None)
+    home = context.home(None)
     site = load_site({}, {}, home.workspace)
+    environment: Mapping[str, str] = with_site_inputs(context.environ, site)
     bazel_contract.demand(environment, home, site)
     program = locate(environ=environment)
     if program is None:

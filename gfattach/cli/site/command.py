@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,33 @@ def show(
         return shown_site(show_site(workspace, site, ctx.obj, run, ask_cluster=cluster))
 
     ctx.exit(execute("site show", output, verbose, work))
+
+
+@site.command(short_help="which store may be used in which role, and why not")
+@click.option("--cluster", is_flag=True, help="Ask the cluster for what its operator published, too.")
+@site_options
+@output_options
+@click.pass_context
+def authority(
+    ctx: click.Context,
+    cluster: bool,
+    site: dict[str, object],
+    workspace: Path | None,
+    verbose: bool,
+    output: str,
+) -> None:
+    """Show which store below the caches may be used in which role.
+
+    A store that is interim_only is for reads and probes; the site's own word alone makes one durable. Ends
+    with 3 where the site trusts one that is not: so does what attaches, proves or publishes.
+    """
+    from gfattach.cli.inputs.view import backend_authority
+    from gfattach.operator.authority import show_authority
+
+    def work(run: Run) -> Outcome:
+        return backend_authority(show_authority(workspace, site, os.environ, run, ask_cluster=cluster))
+
+    ctx.exit(execute("site authority", output, verbose, work))
 
 
 @site.command(short_help="every fault of a site's file, with its line")
