@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gfattach.core.errors import RefusedError
-from gfattach.site.settings import STORE_ROLES
+from gfattach.site.settings import STORE_ROLES, authority_key
 from gfattach.site.site import Site
 
 #: Roles that need no durable store.
@@ -64,7 +64,7 @@ def uses(site: Site) -> tuple[Use, ...]:
 
 
 def _said(role: str, site: Site) -> Iterator[tuple[str, str]]:
-    key = f"authority.{role}"
+    key = authority_key(role)
     # What the other settings ask for comes first: a list that says the same takes its place.
     if role in ("cas", "action-cache") and site.may_upload:
         yield "cache", "cache.upload"

@@ -30,6 +30,11 @@ STORE_ROLES: Mapping[str, str] = {
 }
 
 
+def authority_key(role: str) -> str:
+    """The setting that allows stores in `role`."""
+    return f"authority.{role.replace('-', '_')}"
+
+
 @dataclass(frozen=True)
 class Setting:
     """`key` is `table.name` as in the file; `parse` takes the raw value and the key, raising UsageError.
@@ -268,7 +273,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     *(
         Setting(
-            f"authority.{role}",
+            authority_key(role),
             values.stores,
             f"the stores that may be used for {meaning}",
             example=f'["{"rustfs" if role in ("read", "probe") else "ceph"}"]',

@@ -266,7 +266,7 @@ def _unreachable(
         item = merged[key]
         tried = [seen.fetches.urls[url] for url in urls if url in seen.fetches.urls]
         held = seen.size_of(item.checksum) is not None
-        if tried and not any(tried) and not held:
+        if tried and not any(tried):
             yield item.name, "upstream did not give it"
         elif any(tried) and item.checksum is not None and not held:
             hint = ": a regenerated archive?" if item.generated else ""

@@ -45,12 +45,10 @@ def take_inventory(bench: Workbench, targets: Sequence[str], run: Run, supply: S
 
     def look(progress: Callable[[str], None]) -> Mapping[str, Finding]:
         mentions: list[Mention] = []
-        text = ask_external(bench, () if supply is None or supply.downloads else (bench.disable_flag(),))
+        seen = None if supply is None else observe(bench, targets, supply, progress=progress, attribute=True)
+        text = ask_external(bench) if seen is None else seen.external
         if text is not None:
             mentions += declared_by_workspace(read_external(text), WORKSPACE)
-        seen = None
-        if supply is not None:
-            seen = observe(bench, targets, supply, progress=progress, attribute=True)
         mentions += _locked(bench.workspace, None if seen is None else seen.cache)
         found.append(put_together(mentions, seen))
         return dict(_findings(found[0]))

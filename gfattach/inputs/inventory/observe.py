@@ -34,8 +34,9 @@ OBSERVE_SECONDS = 3600.0
 #: Names of the flag that keeps Bazel from the network, the present one first.
 DISABLE_FLAGS = ("--repository_disable_download", "--experimental_repository_disable_download")
 
-#: What no observation may use: caches that would hide an input, and servers that would be told of it.
-_WITHOUT = ("--remote_cache=", "--remote_executor=", "--disk_cache=", "--bes_backend=")
+#: What no observation may use: caches that would hide an input, servers that would be told of it; and it leaves
+#: no links in the workspace.
+_WITHOUT = ("--remote_cache=", "--remote_executor=", "--disk_cache=", "--bes_backend=", "--symlink_prefix=/")
 
 #: What keeps a Bazel with modules to its lock file.
 LOCKED = "--lockfile_mode=error"
@@ -73,8 +74,9 @@ class Observation:
     cached: Mapping[tuple[str, str], int]
     platform: str
     said: str
-    exit_code: int | None = 0
     needed_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: What `query //external:all` gave, where that was asked.
+    external: str | None = None
 
     def size_of(self, checksum: Checksum | None) -> int | None:
         """Bytes of what the repository cache has under `checksum`; None where it has nothing."""
@@ -185,7 +187,8 @@ def observe(
 ) -> Observation:
     """What `targets` need, asked of a Bazel with nothing but `supply`; `build` goes on to build them.
 
-    `attribute` asks besides, for each target pattern, which repositories are below it. Raises BazelError and
+    `attribute` asks besides which repositories are below each target pattern, and which the WORKSPACE declares.
+    Raises BazelError and
     StorageError.
     """
     deadline = Deadline.after(OBSERVE_SECONDS)
@@ -214,42 +217,50 @@ def observe(
             *targets,
         ]
 
+        shown: list[str] = []
+
         def show(text: str, moment: float) -> None:
-            if text.startswith(("Fetching", "Analyzing", "Loading")):
-                progress(text.strip()[:100])
+            said = text.strip()[:100]
+            if said.startswith(("Fetching", "Analyzing", "Loading: ")) and said not in shown:
+                shown[:] = [said]
+                progress(said)
 
         done = bench.run(server, "build", line, deadline, show)
-        needed = {}
-        if attribute:
+        held, needed, external = cached(cache), {}, None
+        if attribute:  # behind the count: a question may fetch what the targets do not need
             needed = {each: _below(bench, server, each, options, deadline) for each in targets}
-        seen = Observation(
+            external = _external(bench, server, options, deadline)
+        return Observation(
             done.good,
             cache,
             read_workspace_log(log),
             read_fetches(events),
-            cached(cache),
+            held,
             platform_name(),
-            done.last_words(6),
-            done.returncode,
+            _said(done),
             needed,
+            external,
         )
-    return seen
 
 
-def ask_external(bench: Workbench, options: Sequence[str] = ()) -> str | None:
+def ask_external(bench: Workbench) -> str | None:
     """The output of `query //external:all`; None where there is no WORKSPACE that can be read."""
     cache = make_private_directory(bench.work / "repository-cache-declared")
     with bench.server() as server:
-        line = [
-            f"--repository_cache={cache}",
-            *bench.options,
-            *options,
-            "--keep_going",
-            "--output=xml",
-            "//external:all",
-        ]
-        done = bench.run(server, "query", line, Deadline.after(OBSERVE_SECONDS))
+        options = [f"--repository_cache={cache}", *bench.options]
+        return _external(bench, server, options, Deadline.after(OBSERVE_SECONDS))
+
+
+def _external(bench: Workbench, server: Server, options: Sequence[str], deadline: Deadline) -> str | None:
+    line = [*options, "--keep_going", "--output=xml", "//external:all"]
+    done = bench.run(server, "query", line, deadline)
     return done.stdout if done.stdout.lstrip().startswith("<") else None
+
+
+def _said(done: Completed) -> str:
+    """Bazel's errors, or else its last words, on one line."""
+    errors = [line.partition("ERROR: ")[2].strip() for line in done.stderr.splitlines() if "ERROR: " in line]
+    return " | ".join(dict.fromkeys(errors[:4])) or done.last_words()
 
 
 def _below(
