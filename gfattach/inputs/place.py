@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
 from gfattach.contract.environment import detached
-from gfattach.contract.model.variables import HEADER_VARIABLES
-from gfattach.core.deadline import Deadline
-from gfattach.core.errors import ProgramMissingError, UsageError
+from gfattach.core.errors import UsageError
 from gfattach.core.paths import Home, resolve_home
-from gfattach.credential.sources import TOKEN_VARIABLE
 from gfattach.inputs.contract.coverage import Shelf, shelf_of
 from gfattach.inputs.contract.document import FILE_NAME
-from gfattach.inputs.inventory.observe import Workbench, workbench
 from gfattach.site.inputs import with_site_inputs
 from gfattach.site.load import load_site
 from gfattach.site.site import Site
@@ -85,22 +79,3 @@ class InputsOptions:
         named = said.get("BAZEL_REPOSITORY_CACHE")
         layers = (self.directory / each for each in said.get("BAZEL_DISTDIR", "").split(":") if each)
         return Shelf(tuple(layers), None if not named else self.directory / named)
-
-
-@contextmanager
-def bench_of(options: InputsOptions) -> Iterator[Workbench]:
-    """A workbench with the Bazel at hand.
-
-    Raises ProgramMissingError, UsageError, BazelError and StorageError.
-    """
-    root = options.root
-    program = locate(options.bazel, options.environ)
-    if program is None:
-        raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
-    bazel = identify(program, Deadline.after(IDENTIFY_SECONDS), workspace=root, environ=options.environ)
-    secrets = {*HEADER_VARIABLES, TOKEN_VARIABLE}
-    environment = {name: value for name, value in options.environ.items() if name not in secrets}
-    home = options.home
-    work = home.work.with_name(f"{home.key}-inputs")
-    with workbench(bazel, root, work, environment, options.bazel_options) as bench:
-        yield bench

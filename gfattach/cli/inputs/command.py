@@ -133,7 +133,7 @@ def check(
     Ends with 0 when every input is covered and declared, and with 1 when one is not.
     """
     from gfattach.cli.inputs.view import checked
-    from gfattach.inputs.contract.check import check_inputs
+    from gfattach.inputs.check.check import check_inputs
 
     def work(run: Run) -> Outcome:
         return checked(check_inputs(shared, run, ask_bazel=ask_bazel), markdown=markdown)

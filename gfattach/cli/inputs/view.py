@@ -11,7 +11,7 @@ from gfattach.report.text import seconds, size
 
 if TYPE_CHECKING:
     from gfattach.inputs.authority.gate import Authority
-    from gfattach.inputs.contract.check import Checked
+    from gfattach.inputs.check.check import Checked
     from gfattach.inputs.inventory.inventory import Inventory
     from gfattach.inputs.inventory.listing import Written
     from gfattach.inputs.materialise.fetching import Fetched

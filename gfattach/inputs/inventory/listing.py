@@ -17,6 +17,7 @@ from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, fail, ok, skip, warn
 from gfattach.inputs.contract.document import Contract, made_of, read_contract, write_contract
+from gfattach.inputs.inventory.bench import bench_of
 from gfattach.inputs.inventory.inventory import (
     WORKSPACE,
     Inventory,
@@ -26,7 +27,7 @@ from gfattach.inputs.inventory.inventory import (
     put_together,
 )
 from gfattach.inputs.inventory.observe import Supply, Workbench, ask_external, observe, platform_name
-from gfattach.inputs.place import InputsOptions, bench_of
+from gfattach.inputs.place import InputsOptions
 
 #: The targets that are looked at where nobody names any.
 ALL_TARGETS = ("//...",)

@@ -34,8 +34,8 @@ OBSERVE_SECONDS = 3600.0
 #: Names of the flag that keeps Bazel from the network, the present one first.
 DISABLE_FLAGS = ("--repository_disable_download", "--experimental_repository_disable_download")
 
-#: What no observation may use: caches that would hide an input, servers that would be told of it; and it leaves
-#: no links in the workspace.
+#: What no observation may use: caches that would hide an input, servers that would be told of it; and no links
+#: are left in the workspace.
 _WITHOUT = ("--remote_cache=", "--remote_executor=", "--disk_cache=", "--bes_backend=", "--symlink_prefix=/")
 
 #: What keeps a Bazel with modules to its lock file.
@@ -187,9 +187,8 @@ def observe(
 ) -> Observation:
     """What `targets` need, asked of a Bazel with nothing but `supply`; `build` goes on to build them.
 
-    `attribute` asks besides which repositories are below each target pattern, and which the WORKSPACE declares.
-    Raises BazelError and
-    StorageError.
+    `attribute` asks besides which repositories are below each target pattern, and which the WORKSPACE
+    declares. Raises BazelError and StorageError.
     """
     deadline = Deadline.after(OBSERVE_SECONDS)
     cache = make_private_directory(bench.work / f"repository-cache-{bench.servers + 1}")

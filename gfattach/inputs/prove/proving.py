@@ -17,14 +17,15 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import make_private_directory, write_json
 from gfattach.core.finding import Finding, fail, ok, skip, warn
-from gfattach.inputs.contract.check import seed_of
+from gfattach.inputs.check.check import seed_of
 from gfattach.inputs.contract.coverage import Coverage, Covered, Shelf, cover, digest_of
 from gfattach.inputs.contract.document import read_contract
+from gfattach.inputs.inventory.bench import bench_of
 from gfattach.inputs.inventory.inventory import module_name
 from gfattach.inputs.inventory.observe import Observation, Supply, Workbench, observe, platform_name
 from gfattach.inputs.model.checksum import Checksum
 from gfattach.inputs.model.input import Input, Kind
-from gfattach.inputs.place import InputsOptions, bench_of
+from gfattach.inputs.place import InputsOptions
 from gfattach.inputs.prove.network import without_network
 
 #: Options by which a build would take inputs from elsewhere.
