@@ -1,9 +1,8 @@
 """Reads the workspace rules log: what each repository rule and module extension downloaded and ran.
 
 `--experimental_workspace_rules_log_file=FILE` (`--workspace_rules_log_file` in newer Bazels) is a sequence of
-WorkspaceEvent messages, each behind its length as a varint (Bazel, src/main/protobuf/
-bazel_workspace_log... `workspace_log.proto`; read with 4.2.3 and 7.7.1). An event is written before the call
-is made, so that a download that fails is in it too. The environment of what a rule runs is in it, secrets
+WorkspaceEvent messages, each behind its length as a varint (workspace_log.proto in Bazel's sources; numbers of
+fields as 4.2.3 and 7.7.1 write them). An event is written before the call is made, so that a download that fails is in it too. The environment of what a rule runs is in it, secrets
 included: the file is private, and nothing but the program's name is taken from such an event.
 """
 
@@ -27,7 +26,7 @@ _CONTEXT, _EXECUTE, _DOWNLOAD, _DOWNLOAD_AND_EXTRACT = 2, 3, 4, 5
 _ARGUMENTS = 2
 _URL, _OUTPUT, _SHA256 = 1, 2, 3
 _DOWNLOAD_INTEGRITY, _TYPE = 5, 4
-_EXTRACT_INTEGRITY = 7
+_EXTRACT_INTEGRITY = 6
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from gfattach.bazel.external.distdir import file_names
 from gfattach.bazel.external.lockfile import LockFile, is_network
 from gfattach.bazel.external.query import Repository
 from gfattach.bazel.external.registry import read_mirrors, read_source
+from gfattach.bazel.external.repository_cache import cached_file
 from gfattach.core.errors import UsageError
+from gfattach.core.files import read_bytes
 from gfattach.inputs.inventory.observe import Observation
 from gfattach.inputs.model.checksum import Checksum
 from gfattach.inputs.model.input import Input, Kind, clean_url, holds_credential
@@ -42,10 +48,14 @@ _FETCHERS = frozenset(
     }
 )
 
+_MODULE = re.compile(rb"\bmodule\s*\((.*?)\)", re.DOTALL)
+_ARGUMENT = re.compile(rb"\b(name|version)\s*=\s*[\"']([^\"']*)[\"']")
+
 #: An input, and its URLs as they were written: these are for comparing, and never shown.
 Mention = tuple[Input, tuple[str, ...]]
 
-WORKSPACE, LOCK, REGISTRY, OBSERVED = "workspace", "lock file", "registry", "observed"
+WORKSPACE, MODULE, LOCK, REGISTRY = "WORKSPACE", "MODULE.bazel", "lock file", "registry"
+OBSERVED = "observed"
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,9 @@ def put_together(declared: Iterable[Mention], seen: Observation | None) -> Inven
     """One inventory from what is declared (each with its URLs as they were written) and what was seen."""
     merged: dict[tuple[object, ...], Input] = {}
     written: dict[tuple[object, ...], tuple[str, ...]] = {}
-    observed = [] if seen is None else list(observed_inputs(seen))
+    observed = [] if seen is None else [*observed_inputs(seen), *registry_files(seen)]
+    promised = set() if seen is None else _in_registry(seen)
+    observed = [(_known_by_registry(item, promised), urls) for item, urls in observed]
     for item, urls in (*declared, *observed):
         known = merged.get(item.identity)
         merged[item.identity] = item if known is None else known.merged(item)
@@ -196,6 +208,61 @@ def observed_inputs(seen: Observation) -> Iterator[Mention]:
         )
 
 
+def registry_files(seen: Observation) -> Iterator[Mention]:
+    """What the repository cache holds and no rule asked for: files of a registry, which Bazel fetches itself.
+
+    It writes no event of these. Their names are in the lock file, where there is one, and in what they hold.
+    """
+    logged = {item.checksum for item, _ in observed_inputs(seen)}
+    for (algorithm, digest), size in seen.cached.items():
+        checksum = Checksum(algorithm, bytes.fromhex(digest))
+        if checksum not in logged:
+            name = f"registry {_title(cached_file(seen.cache, algorithm, digest)) or digest[:12]}"
+            item = Input(
+                name, Kind.REGISTRY, (), checksum, size, platforms=(seen.platform,), sources=(OBSERVED,)
+            )
+            yield item, ()
+
+
+def _in_registry(seen: Observation) -> set[Checksum]:
+    """The checksums that a source.json in the repository cache gives: those of archives, patches, overlays."""
+    found: set[Checksum] = set()
+    for algorithm, digest in seen.cached:
+        file = cached_file(seen.cache, algorithm, digest)
+        try:
+            document = json.loads(file.read_bytes()) if file.stat().st_size < 1 << 20 else None
+        except (ValueError, OSError):
+            continue
+        if isinstance(document, dict):
+            parts = [document.get(key) for key in ("patches", "overlay")]
+            said = [each for part in parts if isinstance(part, dict) for each in part.values()]
+            for text in (document.get("integrity"), *said):
+                with contextlib.suppress(UsageError):
+                    found.add(Checksum.parse(str(text)))
+    return found
+
+
+def _known_by_registry(item: Input, promised: set[Checksum]) -> Input:
+    # A module's own MODULE.bazel is fetched once more by the rule that unpacks its archive.
+    known = item.checksum in promised or item.files[:1] == ("MODULE.bazel",)
+    return replace(item, sources=(*item.sources, REGISTRY)) if known else item
+
+
+def _title(file: Path) -> str:
+    """What a registry file says that it is; "" for what cannot be told."""
+    content = read_bytes(file) or b""
+    if match := _MODULE.search(content[:65536]):
+        said = {key.decode(): value.decode("utf-8", "replace") for key, value in _ARGUMENT.findall(match[1])}
+        return f"MODULE.bazel of {said.get('name', '?')} {said.get('version', '')}".rstrip()
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return ""
+    if isinstance(document, dict) and isinstance(document.get("url"), str):
+        return f"source.json for {clean_url(document['url'])}"
+    return "bazel_registry.json" if isinstance(document, dict) else ""
+
+
 def module_name(repository: str) -> str:
     """The name of a repository without what Bazel's modules put behind it (`NAME~`, `NAME~1.0`, `NAME+`)."""
     name, mark, rest = repository.replace("+", "~").partition("~")
@@ -251,7 +318,7 @@ def _disagreements(inputs: Iterable[Input], seen: Observation | None) -> Iterato
                 else "the observation ended early"
             )
             yield Disagreement(each.name, f"declared ({', '.join(each.sources)}) and not observed: {why}")
-        elif each.sources == (OBSERVED,):
+        elif each.sources == (OBSERVED,) and each.kind is not Kind.REGISTRY:
             yield Disagreement(
                 each.name, "observed and not declared: a rule of its own, or an extension, asks for it"
             )

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from gfattach.bazel.external.lockfile import read_lock
+from gfattach.bazel.external.module_file import read_module_file
 from gfattach.bazel.external.query import read_external
 from gfattach.bazel.external.repository_cache import cached_file
 from gfattach.core.engine import Run
@@ -19,6 +20,7 @@ from gfattach.core.finding import Finding, fail, ok, skip, warn
 from gfattach.inputs.contract.document import Contract, made_of, read_contract, write_contract
 from gfattach.inputs.inventory.bench import bench_of
 from gfattach.inputs.inventory.inventory import (
+    MODULE,
     WORKSPACE,
     Inventory,
     Mention,
@@ -50,6 +52,7 @@ def take_inventory(bench: Workbench, targets: Sequence[str], run: Run, supply: S
         text = ask_external(bench) if seen is None else seen.external
         if text is not None:
             mentions += declared_by_workspace(read_external(text), WORKSPACE)
+        mentions += declared_by_workspace(read_module_file(bench.workspace), MODULE)
         mentions += _locked(bench.workspace, None if seen is None else seen.cache)
         found.append(put_together(mentions, seen))
         return dict(_findings(found[0]))

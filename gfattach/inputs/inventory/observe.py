@@ -34,8 +34,8 @@ OBSERVE_SECONDS = 3600.0
 #: Names of the flag that keeps Bazel from the network, the present one first.
 DISABLE_FLAGS = ("--repository_disable_download", "--experimental_repository_disable_download")
 
-#: What no observation may use: caches that would hide an input, servers that would be told of it; and no links
-#: are left in the workspace.
+#: What no observation may use: caches that would hide an input, servers that would be told of it, links into
+#: the workspace.
 _WITHOUT = ("--remote_cache=", "--remote_executor=", "--disk_cache=", "--bes_backend=", "--symlink_prefix=/")
 
 #: What keeps a Bazel with modules to its lock file.
@@ -75,7 +75,7 @@ class Observation:
     platform: str
     said: str
     needed_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    #: What `query //external:all` gave, where that was asked.
+    #: What `query //external:*` gave, where that was asked.
     external: str | None = None
 
     def size_of(self, checksum: Checksum | None) -> int | None:
@@ -243,7 +243,7 @@ def observe(
 
 
 def ask_external(bench: Workbench) -> str | None:
-    """The output of `query //external:all`; None where there is no WORKSPACE that can be read."""
+    """The output of `query //external:*`; None where there is no WORKSPACE that can be read."""
     cache = make_private_directory(bench.work / "repository-cache-declared")
     with bench.server() as server:
         options = [f"--repository_cache={cache}", *bench.options]
@@ -251,7 +251,7 @@ def ask_external(bench: Workbench) -> str | None:
 
 
 def _external(bench: Workbench, server: Server, options: Sequence[str], deadline: Deadline) -> str | None:
-    line = [*options, "--keep_going", "--output=xml", "//external:all"]
+    line = [*options, "--keep_going", "--output=xml", "kind(rule, //external:*)"]
     done = bench.run(server, "query", line, deadline)
     return done.stdout if done.stdout.lstrip().startswith("<") else None
 

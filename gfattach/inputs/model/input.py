@@ -88,6 +88,8 @@ class Input:
         """What makes two mentions the same input: the repository, and the checksum or else the URLs."""
         if self.kind in (Kind.GIT, Kind.OWN):
             return (self.repository, self.kind)
+        if self.kind is Kind.REGISTRY:  # the lock file and the registry's own words give it two names
+            return (self.kind, self.checksum)
         return (self.repository, self.checksum or self.urls)
 
     @property

@@ -28,8 +28,9 @@ from gfattach.inputs.model.input import Input, Kind
 from gfattach.inputs.place import InputsOptions
 from gfattach.inputs.prove.network import without_network
 
-#: Options by which a build would take inputs from elsewhere.
-FOREIGN = ("distdir", "experimental_distdir", "vendor_dir", "override_repository", "override_module")
+#: Options by which a build would take downloads from elsewhere. An override is a directory of this machine,
+#: as the workspace is.
+FOREIGN = ("distdir", "experimental_distdir", "vendor_dir", "repo_contents_cache")
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _concluded(
             and not seen.complete
         ):
             holes.setdefault(each.input.name, f"{each.coverage.value}: {each.why}")
-    for checksum in found - set(declared):
+    for checksum in found - {each.input.checksum for each in covered}:
         holes.setdefault(checksum.sri, "in the repository cache, and not declared")
     ours = {str(each) for each in shelf.distdirs}
     foreign = tuple(
