@@ -1,7 +1,7 @@
 """Reads what the workspace's own MODULE.bazel declares: repository rules that it calls, and overrides.
 
-The file is Starlark, of which calls with literal arguments are a subset of Python's expressions: these are read,
-and nothing is run. What is computed, or stands in an included file, is left to the observation.
+The file is Starlark, of which calls with literal arguments are a subset of Python's expressions: these are
+read, and nothing is run. What is computed, or stands in an included file, is left to the observation.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ def registry_files(seen: Observation) -> Iterator[Mention]:
 
 
 def _in_registry(seen: Observation) -> set[Checksum]:
-    """The checksums that a source.json in the repository cache gives: those of archives, patches, overlays."""
+    """The checksums that a source.json gives: those of archives, patches and overlays."""
     found: set[Checksum] = set()
     for algorithm, digest in seen.cached:
         file = cached_file(seen.cache, algorithm, digest)

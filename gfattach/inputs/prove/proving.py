@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gfattach.bazel.external.lockfile import read_lock
 from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import make_private_directory, write_json
@@ -125,7 +126,8 @@ def prove_inputs(
         bench = replace(bench, environment=isolation.environment, launcher=isolation.launcher)
         run.account("start", "find the workspace and its Bazel")
         covered = cover(inputs, shelf)
-        supply = Supply(shelf.distdirs, False, seed_of(inputs, shelf, registry_only=True), locked=True)
+        has_lock = read_lock(bench.workspace) is not None
+        supply = Supply(shelf.distdirs, False, seed_of(inputs, shelf, registry_only=True), locked=has_lock)
         proof: list[Proved] = []
 
         def build(progress: Callable[[str], None]) -> Mapping[str, Finding]:
