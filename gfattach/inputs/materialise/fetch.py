@@ -175,6 +175,7 @@ class Fetcher:
             _mark(task.marks)
             return Result(task, State.KEPT, task.place.stat().st_size)
         _directory(task.place.parent)
+        download = _Download(task, begun, buffer, tally, self.stop, self._until)
         faults: list[str] = []
         wrong = False
         for url in self.source(task):
@@ -183,7 +184,6 @@ class Fetcher:
                     return _stopped(task)
                 if attempt and self.stop.wait(PAUSE * 2 ** (attempt - 1)):
                     continue
-                download = _Download(task, begun, buffer, tally, self.stop, self._until)
                 try:
                     size = download.run(client, url)
                 except DownloadError as error:
@@ -216,7 +216,7 @@ class _WrongBytes(Exception):
 
 @dataclass
 class _Download:
-    """One attempt at one URL, which goes on with what an earlier one left."""
+    """The attempts at one file, each of which goes on with what an earlier one left."""
 
     task: Task
     begun: Path
@@ -227,7 +227,7 @@ class _Download:
     received: int = 0
 
     def run(self, client: Client, url: str) -> int | None:
-        """Bytes of the file that now stands at its place; None where it was stopped.
+        """One attempt: bytes of the file that now stands at its place, None where it was stopped.
 
         Raises DownloadError, _WrongBytes and StorageError.
         """
