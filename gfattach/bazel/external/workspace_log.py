@@ -1,7 +1,7 @@
 """Reads the workspace rules log: what each repository rule and module extension downloaded and ran.
 
 `--experimental_workspace_rules_log_file=FILE` (`--workspace_rules_log_file` in newer Bazels) is a sequence of
-WorkspaceEvent messages, each behind its length as a varint (workspace_log.proto in Bazel's sources; the fields
+WorkspaceEvent messages, each behind its length as a varint (workspace_log.proto in Bazel's sources; fields
 have the numbers that 4.2.3 and 7.7.1 write). An event is written before the call is made, so that a download
 that fails is in it too. The environment of what a rule runs is in it, secrets included: the file is private,
 and nothing but the program's name is taken from such an event.

@@ -332,9 +332,8 @@ def _unreachable(
     for key, urls in written.items():
         item = merged[key]
         tried = [seen.fetches.urls[url] for url in urls if url in seen.fetches.urls]
-        held = seen.size_of(item.checksum) is not None
-        if tried and not any(tried):
-            yield item.name, "upstream did not give it"
-        elif any(tried) and item.checksum is not None and not held:
+        if item.checksum is not None and item.checksum.hex in seen.mismatched and not any(tried):
             hint = ": a regenerated archive?" if item.generated else ""
             yield item.name, f"upstream gave other bytes than its checksum says{hint}"
+        elif tried and not any(tried):
+            yield item.name, "upstream did not give it"

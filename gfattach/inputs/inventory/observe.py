@@ -7,6 +7,7 @@ and what it has got in the repository cache.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,9 @@ LOCKED = "--lockfile_mode=error"
 
 _ASKED = (*DISABLE_FLAGS, *(f"{flag}=/nowhere" for flag in LOG_FLAGS), LOCKED)
 
+_ERROR = re.compile(r"\bERROR: |^Error in ")
+_WANTED = re.compile(r"Checksum was [0-9a-fA-F]+ but wanted ([0-9a-fA-F]+)")
+
 #: What Bazel writes into a workspace by itself.
 _WRITTEN = ("MODULE.bazel", LOCK_NAME)
 
@@ -77,6 +81,8 @@ class Observation:
     needed_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: What `query //external:*` gave, where that was asked.
     external: str | None = None
+    #: Checksums (hex) under which upstream gave other bytes.
+    mismatched: frozenset[str] = frozenset()
 
     def size_of(self, checksum: Checksum | None) -> int | None:
         """Bytes of what the repository cache has under `checksum`; None where it has nothing."""
@@ -239,6 +245,7 @@ def observe(
             _said(done),
             needed,
             external,
+            _mismatched(done),
         )
 
 
@@ -258,8 +265,17 @@ def _external(bench: Workbench, server: Server, options: Sequence[str], deadline
 
 def _said(done: Completed) -> str:
     """Bazel's errors, or else its last words, on one line."""
-    errors = [line.partition("ERROR: ")[2].strip() for line in done.stderr.splitlines() if "ERROR: " in line]
-    return " | ".join(dict.fromkeys(errors[:4])) or done.last_words()
+    marked = (
+        line.partition("ERROR: ")[2] or line for line in done.stderr.splitlines() if _ERROR.search(line)
+    )
+    # Where a rule failed, its lines of Starlark stand between what failed and why.
+    errors = (line.strip() for line in marked if not line.rstrip().endswith(":") and "Traceback" not in line)
+    return " | ".join([*dict.fromkeys(errors)][:4]) or done.last_words()
+
+
+def _mismatched(done: Completed) -> frozenset[str]:
+    """The checksums (hex) under which upstream gave other bytes: an event says of these what it says of none."""
+    return frozenset(wanted.lower() for wanted in _WANTED.findall(done.stderr))
 
 
 def _below(

@@ -252,7 +252,7 @@ class _Download:
             with client.get(url, offset) as response:
                 if response.begins != offset:
                     hasher, offset = self._restart(handle)
-                size = self._receive(handle, hasher, offset, response.read_into, response.length, url)
+                size = self._receive(handle, hasher, offset, response.read, response.length, url)
                 response.done()
         except DownloadError as error:
             if error.status == 416 and offset:  # it is shorter than what is here, or as long
@@ -288,24 +288,24 @@ class _Download:
         handle: int,
         hasher: _Hash,
         offset: int,
-        read_into: Callable[[memoryview], int],
+        read: Callable[[int], bytes],
         length: int | None,
         url: str,
     ) -> int | None:
         """All of the body, hashed and written; where it ended, None where it was stopped."""
         limit = self.task.input.size if self.task.input.size is not None else LARGEST
-        at, buffer = offset, self.buffer
+        at = offset
         while True:
             if self.stop.is_set() or time.monotonic() > self.until:
                 return None
-            count = read_into(buffer)
+            part = read(BUFFER)
+            count = len(part)
             if not count:
                 break
-            part = buffer[:count]
-            hasher.update(part)
-            written = 0
-            while written < count:
+            written = os.pwrite(handle, part, at)
+            while written < count:  # a full disk ends in an error, a signal in less
                 written += os.pwrite(handle, part[written:], at + written)
+            hasher.update(part)
             at += count
             self.received += count
             self.tally.add(received=count)

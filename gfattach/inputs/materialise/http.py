@@ -1,7 +1,7 @@
 """A small HTTP client for whole files: kept connections, ranges, redirects, proxies.
 
-It is on the hot path of a fetch: bytes go from the socket into one buffer for each worker, and from there
-into the hash and the file. Nothing is decoded: what a server compresses on the way is not what a checksum is
+It is on the hot path of a fetch: what one read of the socket gives goes into the hash and into the file.
+Nothing is decoded: what a server compresses on the way is not what a checksum is
 of.
 """
 
@@ -42,7 +42,7 @@ class DownloadError(Exception):
 class Response:
     """An answer whose body is yet to be read. `begins` is the offset of its first byte in the whole."""
 
-    read_into: Callable[[memoryview], int]
+    read: Callable[[int], bytes]
     begins: int
     length: int | None
     done: Callable[[], None]
@@ -97,14 +97,14 @@ class Client:
         length = answer.getheader("Content-Length")
         whole = None if length is None or not length.isdecimal() else int(length)
 
-        def read_into(buffer: memoryview) -> int:
+        def read(most: int) -> bytes:
             try:
-                return answer.readinto(buffer)
+                return answer.read1(most)  # what is there: a kill loses no more than that
             except (OSError, http.client.HTTPException) as error:
                 raise DownloadError(f"{clean_url(url)}: {_reason(error)}", retry=True) from error
 
         try:
-            yield Response(read_into, begins, whole, lambda: self._finish(key, answer))
+            yield Response(read, begins, whole, lambda: self._finish(key, answer))
         except BaseException:
             self._drop(key)
             raise
@@ -183,11 +183,7 @@ def _local(url: str, offset: int) -> Iterator[Response]:
             size = path.stat().st_size
             begins = offset if offset <= size else 0
             file.seek(begins)
-
-            def read_into(buffer: memoryview) -> int:
-                return file.readinto(buffer) or 0
-
-            yield Response(read_into, begins, size - begins, lambda: None)
+            yield Response(file.read, begins, size - begins, lambda: None)
     except OSError as error:
         raise DownloadError(f"{path}: {_reason(error)}") from error
 

@@ -33,6 +33,7 @@ class Upstream:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.sent = 0
         self.on_sent: Callable[[int], None] = lambda sent: None
+        self.fallback: Callable[[str], File | None] = lambda path: None
         self.block = 64 * 1024
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"upstream": self})
@@ -81,7 +82,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         with upstream.lock:
             upstream.requests.append((self.path, dict(self.headers.items())))
-        found = upstream.files.get(path)
+            found = upstream.files.get(path) or upstream.fallback(path)
         if found is None:
             return self._end(404)
         wanted = "Basic " + base64.b64encode(found.login.encode()).decode()
