@@ -274,7 +274,7 @@ def _said(done: Completed) -> str:
 
 
 def _mismatched(done: Completed) -> frozenset[str]:
-    """The checksums (hex) under which upstream gave other bytes: an event says of these what it says of none."""
+    """The checksums (hex) under which upstream gave other bytes: no event tells these from no answer."""
     return frozenset(wanted.lower() for wanted in _WANTED.findall(done.stderr))
 
 
