@@ -14,8 +14,10 @@ from pathlib import Path
 from tests.harness.inputs.contracts import archive, checksum, write
 from tests.harness.inputs.upstream import serving
 
-#: The worker of a fetch, without the command line around it: its start is not what is tested.
+#: Fetches into each place that it is told, in a process of its own that is forked when all is loaded: what is
+#: killed is the fetch, and not a start.
 PROGRAM = """
+import os
 import sys
 from pathlib import Path
 from gfattach.inputs.contract.document import read_contract
@@ -23,11 +25,25 @@ from gfattach.inputs.materialise.fetch import Fetcher, State, client_factory
 from gfattach.inputs.materialise.plan import plan_distdir
 from gfattach.inputs.materialise.sources import upstream
 
-place = Path(sys.argv[2])
-fetcher = Fetcher(upstream, client_factory(lambda url: {}, {}), jobs=4)
-print("ready", flush=True)
-results = fetcher.run(plan_distdir(read_contract(Path(sys.argv[1])).inputs, place), place)
-sys.exit(any(each.state not in (State.FETCHED, State.KEPT) for each in results))
+inputs = read_contract(Path(sys.argv[1])).inputs
+
+def fetch(place):
+    fetcher = Fetcher(upstream, client_factory(lambda url: {}, {}), jobs=4)
+    results = fetcher.run(plan_distdir(inputs, place), place)
+    return any(each.state not in (State.FETCHED, State.KEPT) for each in results)
+
+for line in sys.stdin:
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(told, 1)
+        os._exit(fetch(Path(line.strip())))
+    print(pid, flush=True)
+    sys.stdin.readline()
+    os.write(tell, b"x")
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    os.close(told)
+    os.close(tell)
 """
 
 FILES, KILLS = 6, 100
@@ -41,17 +57,45 @@ class Killer:
     """Kills the process that it is given once the upstream has sent so many bytes."""
 
     def __init__(self):
-        self.at, self.process, self.lock = 0, None, threading.Lock()
+        self.at, self.pid, self.lock = 0, None, threading.Lock()
 
-    def watch(self, process, at):
+    def watch(self, pid, at):
         with self.lock:
-            self.at, self.process = at, process
+            self.at, self.pid = at, pid
 
     def __call__(self, sent):
         with self.lock:
-            if self.process is not None and sent >= self.at:
-                self.process.send_signal(signal.SIGKILL)
-                self.process = None
+            if self.pid is not None and sent >= self.at:
+                os.kill(self.pid, signal.SIGKILL)
+                self.pid = None
+
+
+class Forker:
+    """The process that forks the fetches."""
+
+    def __init__(self, contract):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(contract)],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def fetch(self, place, watch):
+        """Fetch into `place`, once `watch` knows the process; its exit code, negative for a signal."""
+        watch(int(self._ask(f"{place}\n")))
+        return int(self._ask("go\n"))
+
+    def _ask(self, line):
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 def whole_files(place):
@@ -70,14 +114,16 @@ def beginnings(place):
 
 
 def asked_on(upstream, begun, urls, contents):
-    """Each beginning was gone on with: the first request for its file asks for what follows it."""
-    first = {}
+    """Each beginning was gone on with: the first request for its file asks for what follows it. How many."""
+    first, continued = {}, 0
     for path, headers in upstream.requests:
         first.setdefault(upstream.base + path, headers.get("Range"))
     for url, content in zip(urls, contents, strict=True):
         size = begun.get(checksum(content).hex, 0)
         if size and url in first:
             assert first[url] == f"bytes={size}-"
+            continued += 1
+    return continued
 
 
 def test_killed_at_a_hundred_random_moments_it_leaves_whole_files_and_goes_on(tmp_path):
@@ -91,32 +137,24 @@ def test_killed_at_a_hundred_random_moments_it_leaves_whole_files_and_goes_on(tm
             tmp_path / "contract.json",
             *(archive(f"a{number}", contents[number], urls[number]) for number in range(FILES)),
         )
-        killed, number, total = 0, 0, sum(map(len, contents))
+        forker = Forker(contract)
+        killed, places, total, continued = 0, 0, sum(map(len, contents)), 0
         while killed < KILLS:
-            number += 1
-            place = tmp_path / f"place-{number}"
-            begun: dict[str, int] = {}
-            while True:
-                process = subprocess.Popen(
-                    [sys.executable, "-c", PROGRAM, str(contract), str(place)],
-                    env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-                    stdout=subprocess.PIPE,
-                )
-                process.stdout.readline()
-                if killed < KILLS:
-                    killer.watch(process, upstream.sent + chance.randrange(1, total))
-                ended = process.wait()
-                process.stdout.close()
+            places += 1
+            place, begun, ended = tmp_path / f"place-{places}", {}, None
+            while ended != 0:
+                upstream.requests.clear()
+                moment = upstream.sent + chance.randrange(1, total)
+                moment = moment if killed < KILLS else sys.maxsize
+                ended = forker.fetch(place, lambda pid, at=moment: killer.watch(pid, at))
                 killer.watch(None, 0)
-                asked_on(upstream, begun, urls, contents)
+                continued += asked_on(upstream, begun, urls, contents)
                 found = whole_files(place)
                 assert all(content in contents for content in found.values())
-                if ended == 0:
-                    break
-                assert ended == -signal.SIGKILL
-                killed += 1
+                assert ended in (0, -signal.SIGKILL)
+                killed += ended != 0
                 begun = beginnings(place)
-                upstream.requests.clear()
             assert sorted(found.values()) == sorted(contents)
             assert not (place / ".gfattach-partial").exists()
-    assert killed >= KILLS
+        forker.close()
+    assert killed == KILLS and continued > 0

@@ -216,12 +216,11 @@ def registry_files(seen: Observation) -> Iterator[Mention]:
     logged = {item.checksum for item, _ in observed_inputs(seen)}
     for (algorithm, digest), size in seen.cached.items():
         checksum = Checksum(algorithm, bytes.fromhex(digest))
-        if checksum not in logged:
-            name = f"registry {_title(cached_file(seen.cache, algorithm, digest)) or digest[:12]}"
-            item = Input(
-                name, Kind.REGISTRY, (), checksum, size, platforms=(seen.platform,), sources=(OBSERVED,)
-            )
-            yield item, ()
+        # What came without a checksum is kept under the one that it has, and is no registry's.
+        title = "" if checksum in logged else _title(cached_file(seen.cache, algorithm, digest))
+        if title:
+            name, here = f"registry {title}", (seen.platform,)
+            yield Input(name, Kind.REGISTRY, (), checksum, size, platforms=here, sources=(OBSERVED,)), ()
 
 
 def _in_registry(seen: Observation) -> set[Checksum]:
