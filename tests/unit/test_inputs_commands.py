@@ -1,4 +1,4 @@
-"""`inputs check` and `authority`, and `site authority`, as commands: without a Bazel, and without a cluster."""
+"""`inputs check`, `inputs authority` and `site authority` as commands: without a Bazel or a cluster."""
 
 import json
 import re
