@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.contract.environment import detached
+from gfattach.core.context import Context
 from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode
 from gfattach.core.finding import Finding, fail, ok, warn
-from gfattach.core.paths import resolve_home
 from gfattach.site.authority import GUARDED, Use, uses
 from gfattach.site.cluster_profile import ask_cluster_for_profile
 from gfattach.site.load import load_site
@@ -48,7 +48,7 @@ class BackendAuthority:
 def show_authority(
     workspace: Path | None,
     options: Mapping[str, Any],
-    environ: Mapping[str, str],
+    context: Context,
     run: Run,
     *,
     ask_cluster: bool = False,
@@ -57,8 +57,7 @@ def show_authority(
 
     Raises UsageError, and ClusterError when the cluster is asked.
     """
-    home = resolve_home(workspace, Path.cwd())
-    environment = detached(environ)
+    home, environment = context.home(workspace), detached(context.environ)
     site = load_site(options, environment, home.workspace)
     if ask_cluster:
         site = load_site(options, environment, home.workspace, ask_cluster_for_profile(site))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from gfattach.cli.execute import Outcome, execute, output_options
 from gfattach.cli.main import Group
 
 if TYPE_CHECKING:
+    from gfattach.core.context import Context
     from gfattach.core.engine import Run
     from gfattach.inputs.place import InputsOptions
 
@@ -36,9 +36,10 @@ def _shared(
         def gathered(*args: Any, workspace: Path | None, **values: Any) -> Any:
             from gfattach.inputs.place import InputsOptions
 
+            context: Context = args[0].obj
             shared = InputsOptions(
-                os.environ,
-                Path.cwd(),
+                context.environ,
+                context.cwd,
                 workspace,
                 targets=values.pop("targets", ()),
                 bazel=values.pop("bazel", None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,7 @@ def authority(
     from gfattach.operator.authority import show_authority
 
     def work(run: Run) -> Outcome:
-        return backend_authority(show_authority(workspace, site, os.environ, run, ask_cluster=cluster))
+        return backend_authority(show_authority(workspace, site, ctx.obj, run, ask_cluster=cluster))
 
     ctx.exit(execute("site authority", output, verbose, work))
 
