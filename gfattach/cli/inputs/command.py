@@ -36,7 +36,7 @@ def _shared(
         def gathered(*args: Any, workspace: Path | None, **values: Any) -> Any:
             from gfattach.inputs.place import InputsOptions
 
-            context: Context = args[0].obj
+            context: Context = click.get_current_context().obj
             shared = InputsOptions(
                 context.environ,
                 context.cwd,
