@@ -19,13 +19,11 @@ from gfattach.bazel.external.fetches import Fetches, read_fetches
 from gfattach.bazel.external.lockfile import LOCK_NAME
 from gfattach.bazel.external.repository_cache import cached
 from gfattach.bazel.external.workspace_log import LOG_FLAGS, WorkspaceLog, read_workspace_log
-from gfattach.bazel.flags import accepted_flags
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.files import locked, make_private_directory, read_bytes, remove, remove_tree, write_atomic
-from gfattach.core.paths import cache_directory
 from gfattach.core.process import Completed
 from gfattach.inputs.model.checksum import Checksum
 
@@ -42,8 +40,7 @@ _WITHOUT = ("--remote_cache=", "--remote_executor=", "--disk_cache=", "--bes_bac
 #: What keeps a Bazel with modules to its lock file.
 LOCKED = "--lockfile_mode=error"
 
-_ASKED = (*DISABLE_FLAGS, *(f"{flag}=/nowhere" for flag in LOG_FLAGS), LOCKED)
-
+_DOCUMENTED = re.compile(r"^\s+--(?:\[no\])?([A-Za-z0-9_]+)", re.MULTILINE)
 _ERROR = re.compile(r"\bERROR: |^Error in ")
 _WANTED = re.compile(r"Checksum was [0-9a-fA-F]+ but wanted ([0-9a-fA-F]+)")
 
@@ -97,15 +94,26 @@ class Workbench:
     workspace: Path
     work: Path
     environment: Mapping[str, str]
-    flags: frozenset[str]
+    #: The names of the flags of `build` that this Bazel documents, once it was asked.
+    flags: frozenset[str] = frozenset()
     options: tuple[str, ...] = ()
     #: What starts Bazel in its place, with Bazel's path and words behind it: a namespace without a network.
     launcher: tuple[str, ...] = ()
     servers: int = 0
 
+    def knows(self, flag: str) -> bool:
+        """Whether this Bazel documents `flag`, written with or without a value."""
+        return flag.partition("=")[0] in self.flags
+
+    def learn(self, server: Server, deadline: Deadline) -> None:
+        """Ask for the flags, once: help needs neither a registry nor a server of its own. Raises BazelError."""
+        if not self.flags:
+            done = self.run(server, "help", ["build", "--long"], deadline)
+            self.flags = frozenset(f"--{name}" for name in _DOCUMENTED.findall(done.stdout))
+
     def disable_flag(self) -> str:
         """How this Bazel calls the flag that forbids downloads. Raises BazelError where it has none."""
-        found = next((flag for flag in DISABLE_FLAGS if flag in self.flags), None)
+        found = next((flag for flag in DISABLE_FLAGS if self.knows(flag)), None)
         if found is None:
             raise BazelError(
                 f"{self.bazel.label} has no flag that forbids downloads",
@@ -116,7 +124,7 @@ class Workbench:
 
     def log_flag(self) -> str:
         """How it calls the flag for the workspace rules log. Raises BazelError where it has none."""
-        found = next((flag for flag in LOG_FLAGS if f"{flag}=/nowhere" in self.flags), None)
+        found = next((flag for flag in LOG_FLAGS if self.knows(flag)), None)
         if found is None:
             raise BazelError(
                 f"{self.bazel.label} writes no workspace rules log",
@@ -160,9 +168,8 @@ def workbench(
     make_private_directory(work.parent)
     with locked(work.with_name(f"{work.name}.lock")):
         try:
-            flags = accepted_flags(bazel, _ASKED, work=work, cache=cache_directory() / "bazel-flags.json")
             with _unchanged(workspace):
-                yield Workbench(bazel, workspace, work, environment, flags, tuple(options))
+                yield Workbench(bazel, workspace, work, environment, options=tuple(options))
         finally:
             remove_tree(work)
 
@@ -204,11 +211,12 @@ def observe(
         bench.server() as server,
         private_files(bench.work / "notes", "events.json", "workspace.log") as (events, log),
     ):
+        bench.learn(server, deadline)
         options = [
             f"--repository_cache={cache}",
             *(f"--distdir={each}" for each in supply.distdirs),
             *([] if supply.downloads else [bench.disable_flag()]),
-            *([LOCKED] if supply.locked and LOCKED in bench.flags else []),
+            *([LOCKED] if supply.locked and bench.knows(LOCKED) else []),
             *bench.options,
         ]
         line = [
