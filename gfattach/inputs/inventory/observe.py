@@ -106,7 +106,7 @@ class Workbench:
         return flag.partition("=")[0] in self.flags
 
     def learn(self, server: Server, deadline: Deadline) -> None:
-        """Ask for the flags, once: help needs neither a registry nor a server of its own. Raises BazelError."""
+        """Ask for the flags, once: help needs no registry, and no server of its own. Raises BazelError."""
         if not self.flags:
             done = self.run(server, "help", ["build", "--long"], deadline)
             self.flags = frozenset(f"--{name}" for name in _DOCUMENTED.findall(done.stdout))
