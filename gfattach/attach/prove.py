@@ -38,6 +38,7 @@ from gfattach.proof.measure import Measurement
 from gfattach.proof.nix import phases as nix_phases
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.allow import demand_wrapper
+from gfattach.site.authority import demand_authority
 from gfattach.site.load import load_site
 
 #: Seconds that a target of the user's own may take to build.
@@ -72,7 +73,9 @@ def prove_attachment(options: ProveOptions, context: Context, run: Run) -> Proof
     if options.clients.use_bazel:
         demand_wrapper(home.workspace)
     # What the rc files ask for, Bazel is asked.
-    refuse_executor(load_site({}, {}, home.workspace), context.environ, proves_bazel=True)
+    site = load_site({}, {}, home.workspace)
+    refuse_executor(site, context.environ, proves_bazel=True)
+    demand_authority(site)
     record = records.load(home)
     if record is None:
         raise UsageError(

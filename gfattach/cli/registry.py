@@ -28,6 +28,7 @@ COMMANDS: dict[str, Registered] = {
     "rbe": _in("rbe", "remote execution: may a target, was it, and what does that prove"),
     "contract": _in("contract", "what the environment contract says of this shell"),
     "bazel": _in("bazel", "Bazel with the attachment's rc and the contract applied"),
+    "inputs": _in("inputs", "external inputs: list, cover, prove offline"),
     "env": _in("env", "the environment contract, to eval, for direnv, or as a file"),
     "exec": _in("env", "run a command in the attached environment", "exec_"),
     "consumer-env": _in("env", "write the environment of an enrolment profile", "consumer_env"),

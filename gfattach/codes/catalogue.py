@@ -13,6 +13,7 @@ from gfattach.codes.steps import STEPS
 from gfattach.contract.model import codes as contract
 from gfattach.core.errors import ExitCode
 from gfattach.credential.codes import CODES as TOKENS
+from gfattach.inputs.codes import CODES as INPUTS
 from gfattach.net.errors import DIAL_CODES
 from gfattach.probes.codes import all_codes
 from gfattach.proof.measure import CODES as PHASES
@@ -52,6 +53,7 @@ def groups() -> tuple[Group, ...]:
         Group("findings of steps", _entries({**STEPS, **LINT, **PHASES})),
         Group("causes of a queued job", _entries(QUEUE)),
         Group("remote execution", _entries(execution.FINDINGS)),
+        Group("external inputs", _entries(INPUTS)),
         Group("tokens", _entries(TOKENS)),
         Group("errors", tuple(_errors())),
         Group("the contract: refusals", _entries(_meanings(), ExitCode.REFUSED)),

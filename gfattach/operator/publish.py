@@ -17,6 +17,7 @@ from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, ok
 from gfattach.site.allow import FILE_NAME, said_by
+from gfattach.site.authority import demand_authority
 from gfattach.site.document import raw_values, read_tables
 from gfattach.site.lint import lint
 from gfattach.site.load import load_site, read_alone
@@ -102,7 +103,8 @@ def lint_site(workspace: Path | None, file: Path | None, context: Context, run: 
 def publish_site(options: PublishOptions, context: Context, run: Run) -> Published:
     """Write what the file says of the site into its ConfigMap.
 
-    Raises UsageError for a file with a fault, and ClusterError where the cluster cannot be reached or
+    Raises UsageError for a file with a fault, RefusedError where it trusts a store that is there for the time
+    being, and ClusterError where the cluster cannot be reached or
     refuses; nothing was written then.
     """
     path = _path(options.workspace, options.file, context)
@@ -119,6 +121,7 @@ def publish_site(options: PublishOptions, context: Context, run: Run) -> Publish
     values = raw_values(read_tables(content, str(path)), str(path))
     where = _where(options, values, path, context)
     site = with_inline_authorities(read_alone(values, str(path)))
+    demand_authority(site)
     namespace, name = where.get("cluster.namespace"), where.get("cluster.profile")
     manifest = render_profile(site, namespace=namespace, name=name)
     undo = _undo(where, namespace, name)

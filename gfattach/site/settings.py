@@ -6,7 +6,7 @@ reader are made from it; what a value may be is in `values`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,23 @@ from gfattach.site.secrets import refuse_secret
 #: The name under which an operator publishes a site, and the namespace in which it is looked for.
 PROFILE = "gfattach-site"
 NAMESPACE = "nix-cache"
+
+
+#: The roles in which a store below the caches may be used, and what each is.
+STORE_ROLES: Mapping[str, str] = {
+    "read": "guarded reads: what is read is signed, or checked by its digest",
+    "probe": "probes of whether it answers",
+    "attic-publish": "publication to Attic",
+    "cas": "a content-addressable storage that builds write to",
+    "action-cache": "an action cache that builds write to",
+    "state": "strict state, such as that of an infrastructure",
+    "registry": "a registry of images or modules",
+}
+
+
+def authority_key(role: str) -> str:
+    """The setting that allows stores in `role`."""
+    return f"authority.{role.replace('-', '_')}"
 
 
 @dataclass(frozen=True)
@@ -138,6 +155,12 @@ SETTINGS: tuple[Setting, ...] = (
         default="never",
     ),
     Setting(
+        "cache.object_store",
+        values.object_store,
+        'what the store below the Bazel cache promises: "durable", or "interim_only" for reads alone',
+        example='"interim_only"',
+    ),
+    Setting(
         "nix.substituter",
         values.http_endpoint,
         "the Nix binary cache: http:// or https://, with its path; dialled as it is named, or with "
@@ -214,6 +237,61 @@ SETTINGS: tuple[Setting, ...] = (
         "a remote executor of this site: never used, and refused where a cache is proved",
         example='"grpc://executor.example.org:8980"',
         variable="BAZEL_REMOTE_EXECUTOR",
+    ),
+    Setting(
+        "inputs.repository_cache",
+        values.file,
+        "a repository cache of Bazel's that holds external inputs; BAZEL_REPOSITORY_CACHE comes before it",
+        example='"/srv/repository-cache"',
+        local=True,
+    ),
+    Setting(
+        "inputs.distdirs",
+        values.files,
+        "directories with external inputs, their layers too; BAZEL_DISTDIR comes before them",
+        example='["/srv/distdir"]',
+        local=True,
+    ),
+    Setting(
+        "inputs.mirror",
+        values.http_endpoint,
+        "a mirror of the inputs: a distdir or a repository cache behind a URL",
+        example='"https://inputs.example.org/distdir"',
+    ),
+    Setting(
+        "inputs.durable",
+        values.input_authorities,
+        'which of these the operator calls durable: "repository-cache", "distdir", "mirror"',
+        example='["mirror"]',
+        default=(),
+    ),
+    Setting(
+        "inputs.verify_days",
+        values.days,
+        "for how many days it counts that a durable authority was seen to hold an input",
+        example="7",
+        default=7,
+    ),
+    *(
+        Setting(
+            authority_key(role),
+            values.stores,
+            f"the stores that may be used for {meaning}",
+            example=f'["{"rustfs" if role in ("read", "probe") else "ceph"}"]',
+        )
+        for role, meaning in STORE_ROLES.items()
+    ),
+    Setting(
+        "authority.durable",
+        values.stores,
+        "the stores that the operator calls durable",
+        example='["ceph"]',
+    ),
+    Setting(
+        "authority.interim_only",
+        values.stores,
+        "the stores that are there for the time being: for reads and probes alone",
+        example='["rustfs"]',
     ),
 )
 

@@ -131,6 +131,37 @@ def file(value: Any, key: str) -> Path:
     return path
 
 
+def files(value: Any, key: str) -> tuple[Path, ...]:
+    """Several paths, as a list or parted by colons as the contract's variable has them."""
+    said = [each for each in value.split(":") if each] if isinstance(value, str) else value
+    if not isinstance(said, list | tuple):
+        raise UsageError(f"{key} is a list of paths, not {_kind(value)}")
+    return tuple(file(each, key) for each in said)
+
+
+def stores(value: Any, key: str) -> tuple[str, ...]:
+    """Names of stores."""
+    if not isinstance(value, list | tuple):
+        raise UsageError(f"{key} is a list of names of stores, not {_kind(value)}")
+    rule = "small letters, digits, hyphens and dots"
+    return tuple(_named(each, key, _SUBDOMAIN, "name of a store", rule) for each in value)
+
+
+def input_authorities(value: Any, key: str) -> tuple[str, ...]:
+    """Kinds of places that hold external inputs."""
+    known = ("repository-cache", "distdir", "mirror")
+    if not isinstance(value, list | tuple) or any(each not in known for each in value):
+        raise UsageError(f"{key} is {shown(value)}", f"it is a list of: {', '.join(known)}")
+    return tuple(value)
+
+
+def days(value: Any, key: str) -> int:
+    """A number of days."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 366:
+        raise UsageError(f"{key} is {shown(value)}", "it is a number of days, from 1 to 366")
+    return value
+
+
 def certificates(value: Any, key: str) -> str:
     """PEM text of certificates and nothing else, in the form in which a file holds them."""
     said = _string(value, key)

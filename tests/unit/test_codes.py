@@ -20,6 +20,7 @@ from gfattach.codes.steps import STEPS
 from gfattach.contract.model import codes as contract
 from gfattach.core.errors import ExitCode
 from gfattach.credential.codes import CODES as TOKENS
+from gfattach.inputs.codes import CODES as INPUTS
 from gfattach.net import errors as dial
 from gfattach.nixcache.errors import Kind
 from gfattach.probes.codes import all_codes
@@ -228,7 +229,7 @@ def test_every_code_of_a_finding_has_a_meaning():
 def test_every_meaning_belongs_to_a_code_that_something_gives():
     errors = {code for code, entry in MEANINGS.items() if entry.exit_code is not None} - REFUSALS
     assert errors - set(errors_given()) == set()
-    findings = {*STEPS, *LINT, *PHASES, *TOKENS, *contract.HAZARDS, *execution.FINDINGS}
+    findings = {*STEPS, *LINT, *PHASES, *TOKENS, *INPUTS, *contract.HAZARDS, *execution.FINDINGS}
     assert findings - findings_given(probes=False) - set(errors_given()) == set()
 
 

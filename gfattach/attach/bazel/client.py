@@ -16,6 +16,7 @@ from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import read_only
 from gfattach.bazel.program import Bazel
+from gfattach.contract.environment import detached
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Progress
 from gfattach.core.files import remove, write_atomic
@@ -25,6 +26,7 @@ from gfattach.credential.helper import HELPER_NAME
 from gfattach.fragments import bazelrc
 from gfattach.fragments import link as links
 from gfattach.fragments.home import BAZELRC
+from gfattach.fragments.inputs import input_lines
 from gfattach.fragments.transport import Transport, select_endpoint
 from gfattach.probes.bazel import stage as bazel_probes
 from gfattach.probes.cache import stage as cache_probes
@@ -35,6 +37,8 @@ from gfattach.proof.bazel.phases import BazelPhases
 from gfattach.proof.evidence import Phase
 from gfattach.proof.measure import Measurement
 from gfattach.reapi.target import CacheTarget
+from gfattach.site.inputs import with_site_inputs
+from gfattach.site.load import load_site
 from gfattach.tls.inspection import Inspection
 from gfattach.tls.purpose import Purpose
 from gfattach.undo.journal import Journal
@@ -234,6 +238,8 @@ class BazelClient(Client[CacheTarget]):
             credential_helper=token.helper,
             zstd=found.compression and self._offers_zstd(unknown=False),
         )
+        site = load_site(up.options.site, detached(up.environ), home.workspace)
+        text += input_lines(with_site_inputs({}, site))
         write_atomic(path, text.encode())
         self._guard(up, path, text)
         findings = {"bazelrc": ok("fragment.written", str(path), path=str(path))}

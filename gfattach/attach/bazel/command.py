@@ -32,6 +32,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ProgramMissingError
 from gfattach.core.files import remove_tree
 from gfattach.core.paths import Home, cache_directory
+from gfattach.site.inputs import with_site_inputs
 from gfattach.site.load import load_site
 
 
@@ -56,8 +57,9 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     forwards cannot be had again, BazelError (also where builds are to fail without a cache that is
     down) and StorageError.
     """
-    environment, home = context.environ, context.home(None)
+    home = context.home(None)
     site = load_site({}, {}, home.workspace)
+    environment: Mapping[str, str] = with_site_inputs(context.environ, site)
     bazel_contract.demand(environment, home, site)
     program = locate(environ=environment)
     if program is None:

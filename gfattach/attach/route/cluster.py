@@ -33,6 +33,7 @@ from gfattach.probes.cluster import rights as cluster_rights
 from gfattach.probes.cluster import stage as cluster_probes
 from gfattach.probes.cluster.subject import ClusterSubject, with_rights
 from gfattach.reapi.target import CacheTarget, TlsFiles
+from gfattach.site.authority import demand_authority
 from gfattach.site.cluster_profile import source_of
 from gfattach.site.discover import Chosen, Section, discover, nothing_found, select_endpoint
 from gfattach.site.load import load_site
@@ -62,6 +63,7 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     trusted = name_trusted(site, home, run, accepted=options.accept_site)
     site = site.with_authorities(home.directory)
     refuse_site_executor(site)
+    demand_authority(site)
     user = asked.findings["cluster.identity"].data.get("user") or ""
 
     found, _ = run.obtain(

@@ -19,6 +19,7 @@ from gfattach.core.errors import ClusterError, UsageError
 from gfattach.core.finding import Finding, ok
 from gfattach.core.paths import Home
 from gfattach.site.allow import FILE_NAME
+from gfattach.site.authority import demand_authority
 from gfattach.site.site import Site
 
 #: Seconds that the embedded caches may take to be ready.
@@ -57,9 +58,11 @@ def find_route(options: UpOptions, site: Site, context: Context, home: Home, run
     """The route of `kind_of` these.
 
     Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
-    probes, and RefusedError when something names an executor, or asks for one where a Bazel would prove.
+    probes, and RefusedError when something names an executor, or asks for one where a Bazel would prove,
+    and when the site trusts a store that is there for the time being.
     """
     refuse_executor(site, context.environ, proves_bazel=options.clients.use_bazel)
+    demand_authority(site)
     kind = kind_of(options, site, context.environ)
     if kind == "trial":
         return _trial(options, home, run)

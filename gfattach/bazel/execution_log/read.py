@@ -9,15 +9,13 @@ from gfattach.bazel.execution_log.compact_log import ZSTD_MAGIC, read_compact_lo
 from gfattach.bazel.execution_log.json_log import read_json_log
 from gfattach.bazel.execution_log.record import Spawn
 from gfattach.core.delimited import DelimitedError, TruncatedError
-from gfattach.core.errors import UsageError
 from gfattach.core.files import storage_error
 
 
 def read_spawns(path: Path, text: str = "") -> Iterator[Spawn]:
     """Every spawn of the log at `path`; `text` is what `Spawn.carries` is about.
 
-    Raises TruncatedError and DelimitedError for a log that is cut off or none, UsageError
-    (`rbe.log.zstd`) where this machine cannot undo zstd, and StorageError.
+    Raises TruncatedError and DelimitedError for a log that is cut off or none, and StorageError.
     """
     try:
         with path.open("rb") as file:
@@ -32,18 +30,12 @@ def read_spawns(path: Path, text: str = "") -> Iterator[Spawn]:
 
 
 def _decompressed(file: object, text: str) -> Iterator[Spawn]:
-    from gfattach.nixcache.decompress import REMEDY, opened
+    from gfattach.nixcache.decompress import opened
     from gfattach.nixcache.errors import Kind, NixCacheError
 
     try:
         with opened("zstd", file) as reader:  # type: ignore[arg-type]
             yield from read_compact_log(reader.read, text)
     except NixCacheError as error:
-        if error.kind is Kind.COMPRESSION:
-            raise UsageError(
-                "a compact execution log is compressed with zstd, which this machine cannot undo",
-                REMEDY["zstd"],
-                code="rbe.log.zstd",
-            ) from error
         kind = TruncatedError if error.kind is Kind.TRUNCATED else DelimitedError
         raise kind(error.fact) from error

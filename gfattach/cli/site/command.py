@@ -63,6 +63,33 @@ def allow(ctx: click.Context, forget: bool, workspace: Path | None, verbose: boo
     ctx.exit(execute("site allow", output, verbose, work))
 
 
+@site.command(short_help="which store may be used in which role, and why not")
+@click.option("--cluster", is_flag=True, help="Ask the cluster for what its operator published, too.")
+@site_options
+@output_options
+@click.pass_context
+def authority(
+    ctx: click.Context,
+    cluster: bool,
+    site: dict[str, object],
+    workspace: Path | None,
+    verbose: bool,
+    output: str,
+) -> None:
+    """Show which store below the caches may be used in which role.
+
+    A store that is interim_only is for reads and probes; the site's own word alone makes one durable. Ends
+    with 3 where the site trusts one that is not: so does what attaches, proves or publishes.
+    """
+    from gfattach.cli.inputs.view import backend_authority
+    from gfattach.operator.authority import show_authority
+
+    def work(run: Run) -> Outcome:
+        return backend_authority(show_authority(workspace, site, ctx.obj, run, ask_cluster=cluster))
+
+    ctx.exit(execute("site authority", output, verbose, work))
+
+
 @site.command(short_help="every fault of a site's file, with its line")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @output_options

@@ -1,0 +1,1 @@
+"""`gfattach inputs`: the external inputs of a workspace."""

@@ -1,0 +1,1 @@
+"""The contract against what covers it, and against the workspace."""

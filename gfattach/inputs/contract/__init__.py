@@ -1,0 +1,1 @@
+"""The committed set of inputs, and what covers it."""

@@ -1,0 +1,1 @@
+"""Which inputs a workspace has: declared, and observed."""

@@ -1,0 +1,1 @@
+"""The materialiser: inputs into distdirs and repository caches."""

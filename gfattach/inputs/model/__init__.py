@@ -1,0 +1,1 @@
+"""The nouns: a checksum, an input, what is wrong with one."""

@@ -1,0 +1,1 @@
+"""The offline proof: a build with nothing but the declared inputs."""

@@ -1,0 +1,325 @@
+"""`inputs prove`: a build with nothing but the declared inputs, and a control without one of them.
+
+What is proved is that the targets build on this platform from an empty output base and an empty repository
+cache, with downloads disabled and no network, out of the distdirs alone: no fetch event, and the checksums in
+the repository cache afterwards are those that the contract declares, no more and no fewer. The control takes
+one input away: a build that succeeds without it would have proved nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gfattach.bazel.external.lockfile import read_lock
+from gfattach.core.engine import Run
+from gfattach.core.errors import ExitCode, UsageError
+from gfattach.core.files import make_private_directory, write_json
+from gfattach.core.finding import Finding, fail, ok, skip, warn
+from gfattach.inputs.check.check import seed_of
+from gfattach.inputs.contract.coverage import Coverage, Covered, Shelf, cover, digest_of
+from gfattach.inputs.contract.document import read_contract
+from gfattach.inputs.inventory.bench import bench_of
+from gfattach.inputs.inventory.inventory import module_name
+from gfattach.inputs.inventory.observe import Observation, Supply, Workbench, observe, platform_name
+from gfattach.inputs.model.checksum import Checksum
+from gfattach.inputs.model.input import Input, Kind
+from gfattach.inputs.place import InputsOptions
+from gfattach.inputs.prove.network import without_network
+
+#: Options by which a build would take downloads from elsewhere. An override is a directory of this machine,
+#: as the workspace is.
+FOREIGN = ("distdir", "experimental_distdir", "vendor_dir", "repo_contents_cache")
+
+
+@dataclass(frozen=True)
+class Hole:
+    """An input that the build could not do without, or that the contract and the build differ about."""
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """The run without `taken`: whether it failed, and whether the input is named in what came of it."""
+
+    taken: str
+    failed: bool
+    named: bool
+    said: str
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What a proof came to."""
+
+    targets: tuple[str, ...]
+    platform: str
+    isolation: str
+    used: int
+    declared: int
+    built: bool
+    fetches: tuple[str, ...]
+    foreign: tuple[str, ...]
+    holes: tuple[Hole, ...]
+    control: Control | None
+    said: str
+
+    @property
+    def good(self) -> bool:
+        """Whether it proves what it should."""
+        control = self.control is None or (self.control.failed and self.control.named)
+        return self.built and control and not (self.fetches or self.foreign or self.holes)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0, or 4: it ran, and did not prove."""
+        return ExitCode.GOOD if self.good else ExitCode.UNPROVED
+
+    def as_json(self) -> dict[str, Any]:
+        """The command's part of the document, and the evidence."""
+        control = self.control
+        return {
+            "proved": self.good,
+            "targets": list(self.targets),
+            "platform": self.platform,
+            "isolation": self.isolation,
+            "built": self.built,
+            "inputs_used": self.used,
+            "inputs_declared": self.declared,
+            "fetches": list(self.fetches),
+            "foreign": list(self.foreign),
+            "holes": [{"name": each.name, "what": each.what} for each in self.holes],
+            "control": None if control is None else vars(control).copy(),
+            "said": self.said,
+        }
+
+
+def prove_inputs(
+    options: InputsOptions,
+    run: Run,
+    *,
+    without: str | None = None,
+    evidence: Path | None = None,
+    namespace: bool = True,
+) -> Proved:
+    """Prove. `without` names the input that the control takes away.
+
+    Raises UsageError where no distdir is known, and GfattachError.
+    """
+    contract = read_contract(options.contract_file)
+    shelf = options.shelf()
+    if not shelf.distdirs:
+        raise UsageError(
+            "nothing says which distdirs to build from",
+            "name them: gfattach inputs prove --distdir DIR",
+            "fill one: gfattach inputs fetch --distdir DIR",
+            code="inputs.prove.nowhere",
+        )
+    inputs = contract.on(platform_name())
+    targets = options.targets or contract.targets
+    declared = _declared(inputs, shelf)
+    with bench_of(options) as bench, without_network(bench.environment, namespace=namespace) as isolation:
+        bench = replace(bench, environment=isolation.environment, launcher=isolation.launcher)
+        run.account("start", "find the workspace and its Bazel")
+        covered = cover(inputs, shelf)
+        has_lock = read_lock(bench.workspace) is not None
+        supply = Supply(shelf.distdirs, False, seed_of(inputs, shelf, registry_only=True), locked=has_lock)
+        proof: list[Proved] = []
+
+        def build(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+            seen = observe(bench, targets, supply, build=True, progress=progress)
+            made = _concluded(seen, targets, isolation.kind, declared, covered, shelf)
+            proof.append(made)
+            return dict(_findings(made))
+
+        run.step("proof", f"build {' '.join(targets)} without a network", build)
+        if proof[0].good:
+            taken = _taken(inputs, declared, without)
+
+            def control(progress: Callable[[str], None]) -> Mapping[str, Finding]:
+                proof.append(replace(proof[0], control=_control(bench, targets, supply, taken, progress)))
+                return dict(_control_findings(proof[1].control))
+
+            run.step("control", "build once more, without one of the inputs", control)
+    if evidence is not None:
+        write_json(options.directory / evidence, proof[-1].as_json())
+    return proof[-1]
+
+
+def _declared(inputs: Sequence[Input], shelf: Shelf) -> dict[Checksum, Input]:
+    """What has to be in the repository cache afterwards: registry files only where a cache gives them."""
+    seeded = shelf.repository_cache is not None
+    return {
+        each.checksum: each
+        for each in inputs
+        if each.checksum is not None and (each.by_distdir or (each.kind is Kind.REGISTRY and seeded))
+    }
+
+
+def _concluded(
+    seen: Observation,
+    targets: Sequence[str],
+    isolation: str,
+    declared: Mapping[Checksum, Input],
+    covered: Sequence[Covered],
+    shelf: Shelf,
+) -> Proved:
+    found = {Checksum(algorithm, bytes.fromhex(digest)) for algorithm, digest in seen.cached}
+    states = {each.input.identity: each for each in covered}
+    holes: dict[str, str] = {}
+    for checksum, item in declared.items():
+        if checksum not in found:
+            state = states[item.identity]
+            if state.coverage is Coverage.COVERED:
+                holes[item.name] = "declared, and the build did not use it"
+            else:
+                holes[item.name] = f"{state.coverage.value}: {state.why}"
+    for download in seen.log.downloads:
+        name = module_name(download.repository)
+        asked = _parsed(download.checksum)
+        if asked is None:
+            holes.setdefault(name, "asked for without a checksum: nothing can cover it")
+        elif asked not in found and asked not in declared:
+            holes.setdefault(name, "asked for, and the contract does not have it")
+    for each in covered:
+        if (
+            each.coverage is Coverage.UNCOVERABLE
+            and each.input.kind is not Kind.REGISTRY
+            and not seen.complete
+        ):
+            holes.setdefault(each.input.name, f"{each.coverage.value}: {each.why}")
+    for checksum in found - {each.input.checksum for each in covered}:
+        holes.setdefault(checksum.sri, "in the repository cache, and not declared")
+    ours = {str(each) for each in shelf.distdirs}
+    foreign = tuple(
+        f"--{name}={value}" for name in FOREIGN for value in seen.fetches.values(name) if value not in ours
+    )
+    return Proved(
+        tuple(targets),
+        seen.platform,
+        isolation,
+        len(found & set(declared)),
+        len(declared),
+        seen.complete,
+        tuple(seen.fetches.urls),
+        foreign,
+        tuple(Hole(name, what) for name, what in sorted(holes.items())),
+        None,
+        "" if seen.complete else seen.said,
+    )
+
+
+def _parsed(said: str) -> Checksum | None:
+    try:
+        return Checksum.parse(said) if said else None
+    except UsageError:
+        return None
+
+
+def _taken(inputs: Sequence[Input], declared: Mapping[Checksum, Input], without: str | None) -> Input | None:
+    able = [each for each in inputs if each.by_distdir and each.checksum in declared]
+    if without is None:
+        return able[0] if able else None
+    found = next((each for each in able if each.name == without), None)
+    if found is None:
+        raise UsageError(
+            f"{without} is no input of the contract that a distdir covers",
+            f"there are: {', '.join(each.name for each in able)}",
+            code="inputs.prove.without",
+        )
+    return found
+
+
+def _control(
+    bench: Workbench,
+    targets: Sequence[str],
+    supply: Supply,
+    taken: Input | None,
+    progress: Callable[[str], None],
+) -> Control | None:
+    """Build from the same files, but for one; None where there is none to take away."""
+    if taken is None or taken.checksum is None:
+        return None
+    left: list[Path] = []
+    for number, layer in enumerate(supply.distdirs):
+        directory = make_private_directory(bench.work / f"control-{number}")
+        left.append(directory)
+        for file in layer.iterdir() if layer.is_dir() else ():
+            if file.is_file() and digest_of(file, taken.checksum) != taken.checksum.digest:
+                (directory / file.name).symlink_to(file.absolute())
+    seen = observe(bench, targets, replace(supply, distdirs=tuple(left)), build=True, progress=progress)
+    asked = {
+        module_name(each.repository)
+        for each in seen.log.downloads
+        if _parsed(each.checksum) == taken.checksum
+    }
+    lacking = seen.size_of(taken.checksum) is None
+    return Control(taken.name, not seen.complete, lacking and taken.repository in asked, seen.said)
+
+
+def _findings(proof: Proved) -> Iterator[tuple[str, Finding]]:
+    if proof.isolation == "namespace":
+        yield "proof.network", ok("inputs.prove.namespace", "no network: a namespace of its own")
+    else:
+        yield (
+            "proof.network",
+            warn(
+                "inputs.prove.proxy",
+                "no namespace can be had here: a proxy that refuses stands in for it",
+                "a rule whose downloader does not heed proxies could still have reached the network",
+            ),
+        )
+    for each in proof.holes:
+        yield (
+            f"proof.{each.name}",
+            fail("inputs.prove.hole", f"{each.name}: {each.what}", "the build depends on it"),
+        )
+    for url in proof.fetches:
+        yield (
+            f"proof.fetch {url}",
+            fail(
+                "inputs.prove.fetch",
+                f"Bazel went to the network for {url}",
+                "a fetch event is in its event file",
+            ),
+        )
+    for option in proof.foreign:
+        yield (
+            f"proof.option {option}",
+            fail(
+                "inputs.prove.foreign",
+                f"the build also takes inputs by {option}",
+                "what comes from there is in no contract",
+                "take it out of the rc file for the proof",
+            ),
+        )
+    if proof.built and proof.good:
+        seen = f"built from {proof.used} inputs, which are those that are declared, without a fetch"
+        yield "proof", ok("inputs.proved", seen)
+    elif not proof.built:
+        yield "proof", fail("inputs.prove.build", f"the build failed: {proof.said}", "it lacks something")
+
+
+def _control_findings(control: Control | None) -> Iterator[tuple[str, Finding]]:
+    if control is None:
+        yield "control", skip("inputs.prove.no-control", "no input can be taken away: a distdir covers none")
+    elif control.failed and control.named:
+        yield (
+            "control",
+            ok("inputs.prove.control", f"without {control.taken} the build fails, and asks for it"),
+        )
+    else:
+        what = "succeeds" if not control.failed else "fails for another reason"
+        yield (
+            "control",
+            fail(
+                "inputs.prove.control-passed",
+                f"without {control.taken} the build {what}",
+                "so the proof shows nothing: the input came from elsewhere, or is not needed",
+                f"Bazel said: {control.said}",
+            ),
+        )

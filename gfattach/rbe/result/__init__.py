@@ -1,0 +1,1 @@
+"""The organisation's own result of a proof, `proof-result.json`, and the attestation of it."""

@@ -1,0 +1,1 @@
+"""External inputs for the tests: an upstream on loopback, a registry, workspaces of every kind."""

@@ -1,0 +1,80 @@
+"""Inputs that come by modules, from a registry on loopback, with each Bazel that has modules.
+
+What a lock file holds of a registry is read where there is one (tests/unit/test_bazel_external.py): Debian's
+7.7.1 writes an empty one.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.harness.inputs.registry import Registry
+from tests.harness.inputs.upstream import serving
+from tests.harness.inputs.workspaces import make_modules
+from tests.harness.machine.bazels import BAZELS
+from tests.harness.machine.developer import make_machine
+
+pytestmark = pytest.mark.bazel
+
+ABLE = [label for label in BAZELS if not label.startswith(("upstream-2.", "debian-4."))]
+
+FILES = {"lib", "lib (extra.txt)", "lib (fix.patch)", "other", "plain"}
+
+
+@pytest.fixture(scope="module", params=ABLE)
+def ran(request, tmp_path_factory):
+    """The documents: listed with a registry over HTTP, and then with the same one as files."""
+    bazel = BAZELS[request.param]()
+    machine = make_machine(tmp_path_factory.mktemp("modules"))
+    machine.variables["BAZEL_BIN"] = str(bazel.path)
+    with serving() as upstream:
+        registry = Registry(upstream)
+        make_modules(machine, upstream, registry)
+        rc = machine.workspace / ".bazelrc"
+        rc.write_text(f"common --registry={registry.url}\n")
+        documents = {"list": machine.json("inputs", "list", "//:good")}
+        rc.write_text(f"common --registry={registry.write(machine.root / 'registry')}\n")
+        before = machine.files()
+        words = ["contract", "//:good", "--write", "gfattach-inputs.json"]
+        documents["contract"] = machine.json("inputs", *words)
+        documents["fetch"] = machine.json("inputs", "fetch", "--distdir", "../distdir")
+        documents["cache"] = machine.json("inputs", "fetch", "--repository-cache", "../cache", code=1)
+        upstream.requests.clear()
+        documents["prove"] = machine.json("inputs", "prove", "--distdir", "../distdir", "--without", "lib")
+        assert upstream.paths() == []
+        after = machine.files()
+        after.pop("gfattach-inputs.json")
+        assert after == before
+    yield {name: document["result"] for name, document in documents.items()} | {"machine": machine}
+    assert machine.processes() == []
+
+
+def test_archives_patches_overlays_and_the_registrys_own_files_are_listed_apart(ran):
+    found = {each["name"]: each for each in ran["list"]["inputs"]}
+    archives = {name for name, each in found.items() if each["class"] == "archive"}
+    assert archives >= FILES
+    registry = {name: each for name, each in found.items() if each["class"] == "registry-file"}
+    assert {"registry MODULE.bazel of lib 1.0", "registry bazel_registry.json"} & set(registry)
+    assert any(name.startswith("registry source.json for http://127.0.0.1") for name in registry)
+    assert set(found["plain"]["sources"]) == {"MODULE.bazel", "observed"}
+    assert "registry" in found["lib"]["sources"] and "registry" in found["lib (fix.patch)"]["sources"]
+
+
+def test_modules_whose_archives_have_one_name_are_fetched_into_layers(ran):
+    distdir = ran["machine"].root / "distdir"
+    assert (distdir / "v1.0.tar.gz").read_bytes() != (distdir / "layer-1/v1.0.tar.gz").read_bytes()
+    assert {"extra.txt", "fix.patch", "plain.txt"} <= {path.name for path in distdir.iterdir()}
+
+
+def test_registry_files_are_named_as_what_no_distdir_covers(ran):
+    uncoverable = ran["fetch"]["uncoverable"]
+    assert uncoverable and all(name.startswith("registry ") for name in uncoverable)
+
+
+def test_the_build_is_proved_with_a_registry_of_files_and_the_control_names_the_module(ran):
+    proof = ran["prove"]
+    assert (proof["proved"], proof["built"], proof["fetches"], proof["holes"]) == (True, True, [], [])
+    assert proof["control"]["taken"] == "lib" and proof["control"]["named"]
+    json.dumps(proof)
