@@ -31,6 +31,9 @@ from typing import Any
 
 RUNNERS, PODS, NODES = 2000, 5000, 200
 
+#: What is asked about; all objects are read for it.
+LABEL = "set-00"
+
 #: Of kubectl's time; MiB; of the first half's cost.
 RATIO, MEMORY, GROWTH = 1.5, 120.0, 1.35
 
@@ -126,16 +129,7 @@ def main() -> int:
     ):
         viewer = cluster.user(VIEWER, viewer_rules(), None)
         environment = {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(ROOT)}
-        queue = [
-            sys.executable,
-            "-m",
-            "gfattach",
-            "queue",
-            "--output",
-            "json",
-            "--kubeconfig",
-            str(viewer),
-        ]
+        queue = [sys.executable, "-m", "gfattach", "queue", LABEL, "--kubeconfig", str(viewer)]
         get = [
             kubectl,
             "--kubeconfig",
