@@ -138,7 +138,7 @@ def queue(ctx: click.Context, /, **said: Any) -> None:
     from gfattach.cli.queue.view import Shown, answered, audited, scored
     from gfattach.queue.run import ask, audit_cluster, owners
 
-    shown = Shown(said["html_file"], said["markdown"], output == "github")
+    shown = Shown(said["html_file"], said["markdown"], output == "github", output not in ("json", "junit"))
 
     def work(run: Run) -> Outcome:
         if said["audit_"]:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """How it is shown: `html` is the file of a page, None for none; `github` adds to the step summary."""
+    """How it is shown: `html` is the file of a page, None for none; `github` adds to the step summary, and
+    `lines` says whether any are printed."""
 
     html: Path | None
     markdown: bool
     github: bool
+    lines: bool
 
 
 def answered(looked: Looked, question: Question, shown: Shown) -> Outcome:
@@ -82,7 +84,7 @@ def _outcome(
         write_atomic(shown.html, text.encode())
     if shown.github:
         _add_to_summary(pages)
-    return Outcome(code, document, [*_lines(pages, shown.markdown)])
+    return Outcome(code, document, [*_lines(pages, shown.markdown)] if shown.lines else ())
 
 
 def _lines(pages: Sequence[Page], as_markdown: bool) -> Iterator[str]:
