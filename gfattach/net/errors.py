@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 from gfattach.tls.fault import Fault, answered_in_plaintext, fault_of, words_of
 from gfattach.tls.purpose import Purpose
 
@@ -145,5 +146,5 @@ def tls_error(
         identified=identified,
     )
     part = cause(seen, where, purpose)
-    look = f"look at it: openssl s_client -connect {authority} -servername {name} </dev/null"
+    look = f"look at it: openssl s_client -connect {word(authority)} -servername {word(name)} </dev/null"
     return TlsDialError(part, look)

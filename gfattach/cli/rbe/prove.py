@@ -11,6 +11,7 @@ import click
 from gfattach.cli.execute import Outcome, execute, output_options
 from gfattach.cli.options import cluster_options
 from gfattach.cli.rbe.options import manifest_option
+from gfattach.core.quote import word
 
 if TYPE_CHECKING:
     from gfattach.core.engine import Run
@@ -150,6 +151,6 @@ def _view(done: ProofDone) -> Outcome:
     lines = [
         *seen.lines,
         f"evidence: {done.directory}",
-        f"check it again: gfattach rbe verify {done.directory}",
+        f"check it again: gfattach rbe verify {word(done.directory)}",
     ]
     return replace(seen, result={**seen.result, "directory": str(done.directory)}, lines=lines)

@@ -78,7 +78,7 @@ def _of_the_kubelet(pod: str, status: int, message: str) -> ChannelError:
     (apimachinery, upgradeaware.go), and its own refusals are Status objects.
     """
     namespace, _, name = pod.partition("/")
-    node = f"see which node it is: kubectl get pod -n {namespace} {name} -o wide"
+    node = f"see which node it is: kubectl get pod -n {word(namespace)} {word(name)} -o wide"
     if status in (401, 403):
         return ChannelError(
             "kubelet",

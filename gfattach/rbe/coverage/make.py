@@ -10,6 +10,7 @@ from pathlib import Path
 from gfattach.core.engine import Run
 from gfattach.core.finding import Finding, ok, warn
 from gfattach.core.paths import resolve_home
+from gfattach.core.quote import word
 from gfattach.rbe.coverage.table import Row, make_table
 from gfattach.rbe.evidence.store import Kept, evidence_home, find_evidence
 from gfattach.rbe.evidence.verify import verify_evidence
@@ -42,7 +43,7 @@ def make_coverage(places: Sequence[Path], workspace: Path | None, days: float, r
                 good.append(kept)
             else:
                 why = "a table of evidence has no place for what does not hold"
-                again = f"see what speaks against it: gfattach rbe verify {kept.path.parent}"
+                again = f"see what speaks against it: gfattach rbe verify {word(kept.path.parent)}"
                 findings[str(kept.path)] = warn("rbe.coverage.unusable", fault, why, again)
         rows = make_table(good, datetime.now(UTC), timedelta(days=days))
         made.append(Coverage(rows, len(good), len(found) - len(good)))

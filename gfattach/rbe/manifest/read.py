@@ -11,6 +11,7 @@ from typing import Any
 from gfattach.core.errors import UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, Status
+from gfattach.core.quote import word
 from gfattach.rbe.manifest.lint import lint
 from gfattach.rbe.manifest.model import SECTIONS, Manifest, Standing, TargetClass
 from gfattach.rbe.manifest.positions import Positions, read_positions
@@ -85,7 +86,7 @@ def load_manifest(path: Path) -> Manifest:
         raise UsageError(
             faults[0].seen,
             *(finding.seen for finding in faults[1:4]),
-            f"see all of them: gfattach rbe lint {path}",
+            f"see all of them: gfattach rbe lint {word(path)}",
             code="rbe.manifest.faults",
         )
     document = read.value

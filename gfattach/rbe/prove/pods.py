@@ -14,6 +14,7 @@ from gfattach.cluster.api.loop import run_sync
 from gfattach.cluster.api.services import find_service
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.core.quote import word
 
 #: Seconds for one look.
 LOOK_SECONDS = 15.0
@@ -55,12 +56,12 @@ class Workers:
             return ClusterError(
                 f"the executor is scaled to zero: {kind} {name} behind {where} wants 0 replicas",
                 "that is its normal state while nobody proves anything; gfattach scales nothing",
-                f"whoever may: kubectl -n {self.namespace} scale {kind}/{name} --replicas=1",
+                f"whoever may: kubectl -n {word(self.namespace)} scale {kind}/{word(name)} --replicas=1",
                 code="rbe.workers.scaled-to-zero",
             )
         return ClusterError(
             f"no worker pod is behind {where}",
-            f"see why: kubectl -n {self.namespace} get pods,deployments,statefulsets",
+            f"see why: kubectl -n {word(self.namespace)} get pods,deployments,statefulsets",
             code="rbe.workers.none",
         )
 

@@ -18,6 +18,7 @@ from gfattach.contract.environment import WITHHELD
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError, UsageError
 from gfattach.core.files import make_private_directory, remove, write_atomic
+from gfattach.core.quote import word
 from gfattach.rbe.prove.pods import Workers
 from gfattach.reapi.target import CacheTarget
 
@@ -114,7 +115,7 @@ def _forward(
             shown = name.removeprefix("executor ")
             raise AgentError(
                 f"the forward to {shown} leads to nothing{f': {said}' if said else ''}",
-                f"see its pods: kubectl -n {upstream.namespace} get pods",
+                f"see its pods: kubectl -n {word(upstream.namespace)} get pods",
                 code="rbe.prove.forward",
             )
         if endpoint.tls:
