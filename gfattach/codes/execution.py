@@ -235,7 +235,6 @@ ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
             "rbe.evidence.unreadable": "a document of evidence is no JSON, or is cut off",
             "rbe.evidence.schema": "the evidence is of a schema that is not known",
             "rbe.result.schema": "the proof result is of a version that is not known",
-            "rbe.log.zstd": "this machine cannot undo zstd, and the execution log needs it",
         },
         ExitCode.REFUSED: {
             "rbe.target.wildcard": "the label stands for several targets, and a proof is of one",

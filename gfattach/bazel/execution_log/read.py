@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gfattach.bazel.execution_log.compact_log import ZSTD_MAGIC, read_compact_log
 from gfattach.bazel.execution_log.json_log import read_json_log
 from gfattach.bazel.execution_log.record import Spawn
 from gfattach.core.delimited import DelimitedError, TruncatedError
-from gfattach.core.errors import UsageError
 from gfattach.core.files import storage_error
+
+if TYPE_CHECKING:
+    from gfattach.nixcache.decompress import Readable
 
 
 def read_spawns(path: Path, text: str = "") -> Iterator[Spawn]:
     """Every spawn of the log at `path`; `text` is what `Spawn.carries` is about.
 
-    Raises TruncatedError and DelimitedError for a log that is cut off or none, UsageError
-    (`rbe.log.zstd`) where this machine cannot undo zstd, and StorageError.
+    Raises TruncatedError and DelimitedError for a log that is cut off or none, and StorageError.
     """
     try:
         with path.open("rb") as file:
@@ -31,19 +33,13 @@ def read_spawns(path: Path, text: str = "") -> Iterator[Spawn]:
         raise storage_error("read", path, error) from error
 
 
-def _decompressed(file: object, text: str) -> Iterator[Spawn]:
-    from gfattach.nixcache.decompress import REMEDY, opened
+def _decompressed(file: Readable, text: str) -> Iterator[Spawn]:
+    from gfattach.nixcache.decompress import opened
     from gfattach.nixcache.errors import Kind, NixCacheError
 
     try:
-        with opened("zstd", file) as reader:  # type: ignore[arg-type]
+        with opened("zstd", file) as reader:
             yield from read_compact_log(reader.read, text)
     except NixCacheError as error:
-        if error.kind is Kind.COMPRESSION:
-            raise UsageError(
-                "a compact execution log is compressed with zstd, which this machine cannot undo",
-                REMEDY["zstd"],
-                code="rbe.log.zstd",
-            ) from error
         kind = TruncatedError if error.kind is Kind.TRUNCATED else DelimitedError
         raise kind(error.fact) from error
