@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gfattach.bazel.execution_log.compact_log import ZSTD_MAGIC, read_compact_log
 from gfattach.bazel.execution_log.json_log import read_json_log
 from gfattach.bazel.execution_log.record import Spawn
 from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.files import storage_error
+
+if TYPE_CHECKING:
+    from gfattach.nixcache.decompress import Readable
 
 
 def read_spawns(path: Path, text: str = "") -> Iterator[Spawn]:
@@ -29,12 +33,12 @@ def read_spawns(path: Path, text: str = "") -> Iterator[Spawn]:
         raise storage_error("read", path, error) from error
 
 
-def _decompressed(file: object, text: str) -> Iterator[Spawn]:
+def _decompressed(file: Readable, text: str) -> Iterator[Spawn]:
     from gfattach.nixcache.decompress import opened
     from gfattach.nixcache.errors import Kind, NixCacheError
 
     try:
-        with opened("zstd", file) as reader:  # type: ignore[arg-type]
+        with opened("zstd", file) as reader:
             yield from read_compact_log(reader.read, text)
     except NixCacheError as error:
         kind = TruncatedError if error.kind is Kind.TRUNCATED else DelimitedError

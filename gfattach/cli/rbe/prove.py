@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     type=click.Choice(["json", "compact"]),
     default="json",
     show_default=True,
-    help="The format of the execution log; compact needs Bazel 7.1 and zstd.",
+    help="The format of the execution log; compact needs Bazel 7.1.",
 )
 @click.option(
     "--checkout-authority",

@@ -50,8 +50,7 @@ class BuildFacts:
 def read_build(files: Mapping[str, Path], label: str, nonce: str) -> BuildFacts:
     """Read the files of a build, by role: `execution-log`, `remote-calls`, `build-events`, `console`.
 
-    What is missing, or not asked for, says nothing. Raises StorageError, and UsageError where this machine
-    cannot undo zstd.
+    What is missing, or not asked for, says nothing. Raises StorageError.
     """
     faults: list[Finding] = []
     events = BuildEvents()
