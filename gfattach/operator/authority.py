@@ -58,9 +58,10 @@ def show_authority(
     Raises UsageError, and ClusterError when the cluster is asked.
     """
     home, environment = context.home(workspace), detached(context.environ)
-    site = load_site(options, environment, home.workspace)
+    site = load_site(options, environment, home.workspace, look_only=True)
     if ask_cluster:
-        site = load_site(options, environment, home.workspace, ask_cluster_for_profile(site))
+        profile = ask_cluster_for_profile(site)
+        site = load_site(options, environment, home.workspace, profile, look_only=True)
     found = BackendAuthority(uses(site))
 
     def show(progress: object) -> Mapping[str, Finding]:

@@ -10,6 +10,7 @@ import pytest
 from gfattach.cli import main
 from gfattach.codes.catalogue import groups
 from gfattach.core.errors import ExitCode
+from gfattach.core.paths import config_directory
 from gfattach.inputs.authority.states import State
 from gfattach.inputs.codes import CODES
 from gfattach.inputs.contract.document import Contract
@@ -40,6 +41,13 @@ def workspace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "w")
     write(tmp_path / "w/gfattach-inputs.json", ONE, TWO)
     return tmp_path / "w"
+
+
+def own_site():
+    """The user's own configuration, which needs nobody's leave as a workspace's file does."""
+    file = config_directory() / "gfattach.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
 
 
 def run(capsys, *words):
@@ -105,7 +113,7 @@ def test_where_inputs_are_is_said_by_the_contracts_variable_or_the_site(capsys, 
     if said == "variable":
         monkeypatch.setenv("BAZEL_DISTDIR", f"{workspace}/d:{workspace}/d/layer-1")
     else:
-        (workspace / "gfattach.toml").write_text(f'[inputs]\ndistdirs = ["{workspace}/d"]\n')
+        own_site().write_text(f'[inputs]\ndistdirs = ["{workspace}/d"]\n')
     assert check(capsys)[0] == ExitCode.GOOD
 
 
@@ -130,7 +138,7 @@ def test_the_gate_opens_when_what_the_operator_calls_durable_was_seen_to_hold_al
         mirror.put("/m/v1.0.tar.gz", b"one")
         mirror.put("/m/layer-1/v1.0.tar.gz", b"two")
         said = '["mirror"]' if durable else "[]"
-        (workspace / "gfattach.toml").write_text(f'[inputs]\nmirror = "{mirror.base}/m"\ndurable = {said}\n')
+        own_site().write_text(f'[inputs]\nmirror = "{mirror.base}/m"\ndurable = {said}\n')
         assert authority(capsys)[1]["gate"] == "shut"  # it was never looked at
         code, result, document = authority(capsys, "--verify")
     assert (code == ExitCode.GOOD, result["gate"] == "open") == (durable, durable)
@@ -147,7 +155,7 @@ def test_the_gate_opens_when_what_the_operator_calls_durable_was_seen_to_hold_al
 def test_a_distdir_that_lacks_one_input_keeps_the_gate_shut(capsys, workspace):
     (workspace / "d/v1.0.tar.gz").write_bytes(b"one")
     text = f'[inputs]\ndistdirs = ["{workspace}/d"]\ndurable = ["distdir"]\n'
-    (workspace / "gfattach.toml").write_text(text)
+    own_site().write_text(text)
     code, result, _ = authority(capsys, "--verify")
     states = {each["name"]: each["state"] for each in result["inputs"]}
     assert (code, states) == (
@@ -179,7 +187,7 @@ probe = ["nix"]
 
 
 def test_on_the_fields_own_state_every_trusted_role_is_answered_with_no(capsys, workspace):
-    (workspace / "gfattach.toml").write_text(FIELD)
+    own_site().write_text(FIELD)
     code, result, _ = run(capsys, "site", "authority")
     assert code == ExitCode.GOOD
     assert {role for role, allowed in result["roles"].items() if allowed} == {"read", "probe"}
@@ -189,12 +197,16 @@ TRUSTING = FIELD + 'attic-publish = ["nix"]\n'.replace("-", "_")
 
 
 def test_a_trusted_role_for_it_is_refused_by_the_table_and_by_publish_up_and_prove(capsys, workspace):
-    (workspace / "gfattach.toml").write_text(TRUSTING)
+    own_site().write_text(TRUSTING)
     code, result, document = run(capsys, "site", "authority")
     assert (code, "site.authority.interim" in codes(document)) == (ExitCode.REFUSED, True)
     (refused,) = (use for use in result["uses"] if use["refused"])
     assert (refused["role"], refused["store"]) == ("attic-publish", "nix")
-    for words in (["site", "publish", "--dry-run"], ["up", "--no-bazel", "--no-nix"], ["prove"]):
+    for words in (
+        ["site", "publish", str(own_site()), "--dry-run"],
+        ["up", "--no-bazel", "--no-nix"],
+        ["prove"],
+    ):
         code, _, document = run(capsys, *words)
         assert (code, document["error"]["code"]) == (ExitCode.REFUSED, "site.authority.interim"), words
         assert any("a canary that passed promotes nothing" in hint for hint in document["error"]["hints"])

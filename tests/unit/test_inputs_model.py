@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gfattach.bazel.external.distdir import file_names
 from gfattach.core.errors import UsageError
-from gfattach.inputs.inventory.inventory import module_name
+from gfattach.inputs.inventory.mentions import module_name
 from gfattach.inputs.model.checksum import ALGORITHMS, Checksum
 from gfattach.inputs.model.input import Input, Kind, clean_url, holds_credential
 from tests.harness.inputs.contracts import archive

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gfattach.inputs.inventory.inventory import Inventory
     from gfattach.inputs.inventory.listing import Written
     from gfattach.inputs.materialise.fetching import Fetched
-    from gfattach.inputs.prove.proving import Proved
+    from gfattach.inputs.prove.verdict import Proved
     from gfattach.operator.authority import BackendAuthority
 
 

@@ -19,14 +19,13 @@ from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, fail, ok, skip, warn
 from gfattach.inputs.contract.document import Contract, made_of, read_contract, write_contract
 from gfattach.inputs.inventory.bench import bench_of
-from gfattach.inputs.inventory.inventory import (
+from gfattach.inputs.inventory.inventory import Inventory, put_together
+from gfattach.inputs.inventory.mentions import (
     MODULE,
     WORKSPACE,
-    Inventory,
     Mention,
     declared_by_lock,
     declared_by_workspace,
-    put_together,
 )
 from gfattach.inputs.inventory.observe import Supply, Workbench, ask_external, observe, platform_name
 from gfattach.inputs.place import InputsOptions

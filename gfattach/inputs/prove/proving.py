@@ -8,94 +8,30 @@ one input away: a build that succeeds without it would have proved nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gfattach.bazel.external.lockfile import read_lock
 from gfattach.core.engine import Run
-from gfattach.core.errors import ExitCode, UsageError
+from gfattach.core.errors import UsageError
 from gfattach.core.files import make_private_directory, write_json
-from gfattach.core.finding import Finding, fail, ok, skip, warn
+from gfattach.core.finding import Finding
 from gfattach.inputs.check.check import seed_of
 from gfattach.inputs.contract.coverage import Coverage, Covered, Shelf, cover, digest_of
 from gfattach.inputs.contract.document import read_contract
 from gfattach.inputs.inventory.bench import bench_of
-from gfattach.inputs.inventory.inventory import module_name
+from gfattach.inputs.inventory.mentions import module_name
 from gfattach.inputs.inventory.observe import Observation, Supply, Workbench, observe, platform_name
 from gfattach.inputs.model.checksum import Checksum
 from gfattach.inputs.model.input import Input, Kind
 from gfattach.inputs.place import InputsOptions
 from gfattach.inputs.prove.network import without_network
+from gfattach.inputs.prove.verdict import Control, Hole, Proved, control_findings, findings
 
 #: Options by which a build would take downloads from elsewhere. An override is a directory of this machine,
 #: as the workspace is.
 FOREIGN = ("distdir", "experimental_distdir", "vendor_dir", "repo_contents_cache")
-
-
-@dataclass(frozen=True)
-class Hole:
-    """An input that the build could not do without, or that the contract and the build differ about."""
-
-    name: str
-    what: str
-
-
-@dataclass(frozen=True)
-class Control:
-    """The run without `taken`: whether it failed, and whether the input is named in what came of it."""
-
-    taken: str
-    failed: bool
-    named: bool
-    said: str
-
-
-@dataclass(frozen=True)
-class Proved:
-    """What a proof came to."""
-
-    targets: tuple[str, ...]
-    platform: str
-    isolation: str
-    used: int
-    declared: int
-    built: bool
-    fetches: tuple[str, ...]
-    foreign: tuple[str, ...]
-    holes: tuple[Hole, ...]
-    control: Control | None
-    said: str
-
-    @property
-    def good(self) -> bool:
-        """Whether it proves what it should."""
-        control = self.control is None or (self.control.failed and self.control.named)
-        return self.built and control and not (self.fetches or self.foreign or self.holes)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """0, or 4: it ran, and did not prove."""
-        return ExitCode.GOOD if self.good else ExitCode.UNPROVED
-
-    def as_json(self) -> dict[str, Any]:
-        """The command's part of the document, and the evidence."""
-        control = self.control
-        return {
-            "proved": self.good,
-            "targets": list(self.targets),
-            "platform": self.platform,
-            "isolation": self.isolation,
-            "built": self.built,
-            "inputs_used": self.used,
-            "inputs_declared": self.declared,
-            "fetches": list(self.fetches),
-            "foreign": list(self.foreign),
-            "holes": [{"name": each.name, "what": each.what} for each in self.holes],
-            "control": None if control is None else vars(control).copy(),
-            "said": self.said,
-        }
 
 
 def prove_inputs(
@@ -134,7 +70,7 @@ def prove_inputs(
             seen = observe(bench, targets, supply, build=True, progress=progress)
             made = _concluded(seen, targets, isolation.kind, declared, covered, shelf)
             proof.append(made)
-            return dict(_findings(made))
+            return dict(findings(made))
 
         run.step("proof", f"build {' '.join(targets)} without a network", build)
         if proof[0].good:
@@ -142,7 +78,7 @@ def prove_inputs(
 
             def control(progress: Callable[[str], None]) -> Mapping[str, Finding]:
                 proof.append(replace(proof[0], control=_control(bench, targets, supply, taken, progress)))
-                return dict(_control_findings(proof[1].control))
+                return dict(control_findings(proof[1].control))
 
             run.step("control", "build once more, without one of the inputs", control)
     if evidence is not None:
@@ -259,67 +195,3 @@ def _control(
     }
     lacking = seen.size_of(taken.checksum) is None
     return Control(taken.name, not seen.complete, lacking and taken.repository in asked, seen.said)
-
-
-def _findings(proof: Proved) -> Iterator[tuple[str, Finding]]:
-    if proof.isolation == "namespace":
-        yield "proof.network", ok("inputs.prove.namespace", "no network: a namespace of its own")
-    else:
-        yield (
-            "proof.network",
-            warn(
-                "inputs.prove.proxy",
-                "no namespace can be had here: a proxy that refuses stands in for it",
-                "a rule whose downloader does not heed proxies could still have reached the network",
-            ),
-        )
-    for each in proof.holes:
-        yield (
-            f"proof.{each.name}",
-            fail("inputs.prove.hole", f"{each.name}: {each.what}", "the build depends on it"),
-        )
-    for url in proof.fetches:
-        yield (
-            f"proof.fetch {url}",
-            fail(
-                "inputs.prove.fetch",
-                f"Bazel went to the network for {url}",
-                "a fetch event is in its event file",
-            ),
-        )
-    for option in proof.foreign:
-        yield (
-            f"proof.option {option}",
-            fail(
-                "inputs.prove.foreign",
-                f"the build also takes inputs by {option}",
-                "what comes from there is in no contract",
-                "take it out of the rc file for the proof",
-            ),
-        )
-    if proof.built and proof.good:
-        seen = f"built from {proof.used} inputs, which are those that are declared, without a fetch"
-        yield "proof", ok("inputs.proved", seen)
-    elif not proof.built:
-        yield "proof", fail("inputs.prove.build", f"the build failed: {proof.said}", "it lacks something")
-
-
-def _control_findings(control: Control | None) -> Iterator[tuple[str, Finding]]:
-    if control is None:
-        yield "control", skip("inputs.prove.no-control", "no input can be taken away: a distdir covers none")
-    elif control.failed and control.named:
-        yield (
-            "control",
-            ok("inputs.prove.control", f"without {control.taken} the build fails, and asks for it"),
-        )
-    else:
-        what = "succeeds" if not control.failed else "fails for another reason"
-        yield (
-            "control",
-            fail(
-                "inputs.prove.control-passed",
-                f"without {control.taken} the build {what}",
-                "so the proof shows nothing: the input came from elsewhere, or is not needed",
-                f"Bazel said: {control.said}",
-            ),
-        )

@@ -13,7 +13,7 @@ from gfattach.bazel.flags import accepted_flags
 from gfattach.bazel.program import Bazel
 from gfattach.contract.bazel.arguments import header_rc
 from gfattach.contract.bazel.rc import joined_rc
-from gfattach.contract.environment import WITHHELD
+from gfattach.contract.environment import WITHHELD, detached
 from gfattach.contract.model.variables import BY_NAME, lines_of, value_of
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
@@ -40,6 +40,8 @@ from gfattach.rbe.prove.provenance import repository_of, run_of
 from gfattach.rbe.prove.route import Executor, reached
 from gfattach.rbe.target import find_bazel
 from gfattach.reapi.target import CacheTarget, TlsFiles
+from gfattach.site.authority import demand_authority
+from gfattach.site.load import load_site
 
 _PLATFORM = "GF_BAZEL_REMOTE_EXECUTION_PLATFORM"
 _IMAGE = "GF_BAZEL_REAPI_PROOF_IMAGE_DIGEST"
@@ -62,6 +64,8 @@ def prove_execution(options: ProveOptions, run: Run) -> ProofDone:
     demand_explicit(os.environ)
     if home.workspace is None:
         raise UsageError("this is no workspace, so it has no target", "name one: --workspace DIR")
+    # Judged, and not gone by: what a workspace's file refuses counts before anybody has allowed it.
+    demand_authority(load_site({}, detached(os.environ), home.workspace, look_only=True))
     manifest = load_manifest(find_manifest(options.manifest, home.workspace))
     found = demand_eligible(manifest, options.label, allow_candidate=options.allow_candidate)
     bazel = find_bazel(options.bazel, home.workspace)
