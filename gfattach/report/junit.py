@@ -69,4 +69,4 @@ def _case(suite: etree.Element, stage: str, probe: str, finding: Finding) -> Non
 
 
 def _text(text: str) -> str:
-    return _ILLEGAL.sub("", redact(text))
+    return redact(_ILLEGAL.sub("", text))

@@ -60,7 +60,8 @@ def test_a_directory_to_inject_has_to_be_there():
     ("endpoint", "needs"),
     [
         ("grpc://gf-reapi-cell:8980", True),
-        ("grpc://gf-reapi-cell-2.example:8980", True),
+        ("grpc://gf-reapi-cell-2:8980", True),
+        ("grpc://gf-reapi-cell-2.example:8980", False),
         ("grpc://cell.gf-rbe.svc:8980", True),
         ("grpc://cell.gf-rbe.svc.cluster.local:8980", True),
         ("grpc://cache.example:9092", False),

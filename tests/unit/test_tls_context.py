@@ -10,10 +10,10 @@ import subprocess
 import threading
 
 import pytest
-from gfattach.nixcache.wire import tls_context
 
 from gfattach.agent.model.spec import Health
 from gfattach.agent.upstream.tls import context_for
+from gfattach.nixcache.authorities import tls_context
 from gfattach.tls import context
 
 pytestmark = pytest.mark.skipif(

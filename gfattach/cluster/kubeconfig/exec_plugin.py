@@ -252,9 +252,9 @@ class _Shown:
 
 def _lines(text: str) -> tuple[str, ...]:
     """Lines that are harmless to a terminal, without colours and what looks like a secret."""
-    lines = redact(_ESCAPES.sub("", text[-_SAID_CHARACTERS:])).splitlines()
-    shown = ("".join(c if c.isprintable() else " " for c in line).strip()[:300] for line in lines)
-    return tuple(line for line in shown if line)
+    lines = _ESCAPES.sub("", text[-_SAID_CHARACTERS:]).splitlines()
+    bare = ("".join(c if c.isprintable() else " " for c in line).strip() for line in lines)
+    return tuple(line[:300] for line in redact("\n".join(bare)).splitlines() if line)
 
 
 def _answer(plugin: Exec, printed: str) -> ExecCredential:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import read_json, write_atomic
+from gfattach.core.quote import word
 from gfattach.inputs.model.input import Input
 
 SCHEMA = "gfattach.inputs/1"
@@ -60,7 +61,7 @@ def read_contract(path: Path) -> Contract:
     if document is None:
         raise UsageError(
             f"there is no contract {path}",
-            f"write it: gfattach inputs contract --write {path.name}",
+            f"write it: gfattach inputs contract --write {word(path.name)}",
             code="inputs.contract.missing",
         )
     try:
@@ -77,7 +78,7 @@ def read_contract(path: Path) -> Contract:
         raise UsageError(
             f"{path} is no contract of inputs: {said}",
             "its shape: docs/schema/inputs-v1.json",
-            f"write it anew: gfattach inputs contract --write {path.name}",
+            f"write it anew: gfattach inputs contract --write {word(path.name)}",
             code="inputs.contract.format",
         ) from error
 

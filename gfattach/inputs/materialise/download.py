@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gfattach.core.errors import StorageError
 from gfattach.core.files import storage_error
+from gfattach.core.quote import word
 from gfattach.inputs.contract.coverage import digest_of
 from gfattach.inputs.materialise.http import Client, DownloadError
 from gfattach.inputs.materialise.plan import Task
@@ -78,7 +79,7 @@ class Download:
 
     def _into(self, handle: int, client: Client, url: str) -> int | None:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise StorageError(f"{self.begun} is no regular file", f"remove it: rm {self.begun}")
+            raise StorageError(f"{self.begun} is no regular file", f"remove it: rm {word(str(self.begun))}")
         hasher, offset = self._resume(handle)
         if offset and offset == self.task.input.size and hasher.digest() == self.task.checksum.digest:
             return self._name(handle, offset)
@@ -160,7 +161,7 @@ class Download:
             if place.is_symlink() or digest_of(place, self.task.checksum) != self.task.checksum.digest:
                 raise StorageError(
                     f"{place} came to be there meanwhile, and has other bytes",
-                    f"look at it: ls -l {place}",
+                    f"look at it: ls -l {word(str(place))}",
                     code="inputs.fetch.occupied",
                 ) from None
         except OSError:  # a file system without hard links

@@ -128,7 +128,7 @@ def fetch_inputs(options: FetchOptions, run: Run) -> Fetched:
         cache = options.inputs.directory / options.repository_cache
         tasks = plan_repository_cache(inputs, cache)
         first = source if options.distdir is None else _before(source_of(str(place)), source)
-        run.step("repository-cache", f"fetch {len(tasks)} files into {cache}", fetch(tasks, cache, first))
+        run.step("cache-fetch", f"fetch {len(tasks)} files into {cache}", fetch(tasks, cache, first))
     able = "by_repository_cache" if cache is not None else "by_distdir"
     uncoverable = tuple(each for each in inputs if not getattr(each, able))
     return Fetched(tuple(results), uncoverable, layers, cache, time.monotonic() - started)
