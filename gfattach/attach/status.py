@@ -85,6 +85,12 @@ def inspect(workspace: Path | None, context: Context, run: Run) -> Inspection:
     run.account("start", "start, and read the record")
     if record is None:
         return Inspection(home, None, run.report())
+    agent = ask_attachment(home, record, context, run)
+    return Inspection(home, record, run.report(), agent)
+
+
+def ask_attachment(home: Home, record: Attachment, context: Context, run: Run) -> AgentStatus | None:
+    """Ask all that an attachment goes by: trial, agent, listeners, caches, fragments; the agent's status."""
     alive = True
     if record.trial is not None:
         trial = record.trial
@@ -116,7 +122,7 @@ def inspect(workspace: Path | None, context: Context, run: Run) -> Inspection:
     if agent is not None and _cut_off(record, run):
         agent = _ask_again(record, home, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))
-    return Inspection(home, record, run.report(), agent)
+    return agent
 
 
 def _cut_off(record: Attachment, run: Run) -> bool:

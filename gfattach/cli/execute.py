@@ -14,10 +14,12 @@ from typing import Any, Protocol
 
 import click
 
+from gfattach.cli import recording
 from gfattach.cli.interrupts import end_as_interrupted
 from gfattach.cli.sections import option
 from gfattach.cli.streams import can_draw
-from gfattach.core.engine import Observer, Report, Run
+from gfattach.core.deadline import Deadline
+from gfattach.core.engine import Observer, Report, Run, Select
 from gfattach.core.errors import ExitCode, GfattachError
 from gfattach.core.redact import redact
 from gfattach.core.terminal import standard_terminal
@@ -53,6 +55,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command with a result has: --output, --verbose."""
+    command = recording.report_option(command)
     for decorate in (
         option(
             "Output", "--verbose", "-v", is_flag=True, help="Show every finding, not only what is not well."
@@ -71,14 +74,32 @@ def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outcome]) -> int:
+def execute(
+    command: str,
+    output: str,
+    verbose: bool,
+    work: Callable[[Run], Outcome],
+    *,
+    seconds: float | None = None,
+    select: Select | None = None,
+    file: Path | None = None,
+) -> int:
     """Run `work` as `command` and render it as `output` asks; the exit code.
 
     stdout is the result, stderr is progress and diagnosis. What a KeyboardInterrupt is given are hints.
+    `seconds` bound the probes of all stages together, `select` says which are asked; `file` takes the
+    document of outputs that people open (html, junit) instead of stdout. Raises StorageError.
     """
     end_as_interrupted()
+    kept = recording.wanted()
     observer = _observer(output, verbose)
-    run = Run(observer, origin=process_origin(), terminal=standard_terminal(observer.paused))
+    run = Run(
+        observer,
+        origin=process_origin(),
+        deadline=None if seconds is None else Deadline.after(seconds),
+        select=select,
+        terminal=standard_terminal(observer.paused),
+    )
     outcome, error = Outcome(), None
     try:
         outcome = work(run)
@@ -89,8 +110,28 @@ def execute(command: str, output: str, verbose: bool, work: Callable[[Run], Outc
         outcome = Outcome(ExitCode.INTERRUPTED)
     finally:
         observer.close()
-    _render(command, output, run.report(), outcome, error)
+    _render(command, output, run.report(), outcome, error, file)
+    if kept:
+        for line in recording.record(_document(command, run.report(), outcome, error)):
+            print(line, file=sys.stderr)
     return outcome.exit_code
+
+
+def _document(command: str, report: Report, outcome: Outcome, error: GfattachError | None) -> dict[str, Any]:
+    from gfattach.report.document import document
+
+    return document(command, report, outcome.exit_code, outcome.result, error)
+
+
+def _show(text: str, file: Path | None) -> None:
+    """A document that people open: into `file`, which is named then, or to stdout."""
+    from gfattach.core.files import write_atomic
+
+    if file is None:
+        print(text, end="")
+    else:
+        write_atomic(file, text.encode(), mode=0o644)
+        print(file)
 
 
 def process_origin() -> float:
@@ -127,17 +168,26 @@ def _filter(output: str) -> Callable[[str], str]:
     return lambda text: harmless(redact(text))
 
 
-def _render(command: str, output: str, report: Report, outcome: Outcome, error: GfattachError | None) -> None:
+def _render(
+    command: str,
+    output: str,
+    report: Report,
+    outcome: Outcome,
+    error: GfattachError | None,
+    file: Path | None,
+) -> None:
     from gfattach.report.text import error_lines
 
     if output == "json":
-        from gfattach.report.document import document
-
-        print(json.dumps(document(command, report, outcome.exit_code, outcome.result, error), indent=2))
+        print(json.dumps(_document(command, report, outcome, error), indent=2))
     elif output == "junit":
         from gfattach.report.junit import junit
 
-        print(junit(command, report, error), end="")
+        _show(junit(command, report, error), file)
+    elif output == "html":
+        from gfattach.doctor.page import page
+
+        _show(page(_document(command, report, outcome, error)), file)
     else:
         clean = _filter(output)
         for line in outcome.lines:
@@ -161,8 +211,8 @@ def _render(command: str, output: str, report: Report, outcome: Outcome, error: 
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
             try:
-                with Path(summary).open("a", encoding="utf-8") as file:
-                    file.write(step_summary(command, report, outcome.result, error))
+                with Path(summary).open("a", encoding="utf-8") as opened:
+                    opened.write(step_summary(command, report, outcome.result, error))
             except OSError as failure:
                 raise storage_error("write", Path(summary), failure) from failure
     sys.stdout.flush()

@@ -23,6 +23,7 @@ COMMANDS: dict[str, Registered] = {
     "status": _in("status", "what is attached, and is it healthy now"),
     "logs": _in("logs", "what the agent, the process that holds the forwards, has logged"),
     "down": _in("down", "undo everything that up did, byte for byte"),
+    "doctor": _in("doctor", "ask everything, attached or not, and put the cause first"),
     "prove": _in("prove", "time to first cache hit, with evidence"),
     "site": _in("site", "show, check, publish and warm the site that is attached to"),
     "rbe": _in("rbe", "remote execution: may a target, was it, and what does that prove"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.model.options import UpOptions
@@ -88,16 +89,45 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
             trusted=trusted,
         )
 
-    forwards = planned().forwards
-    pods = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
-    names = {shown(upstream): health.server_name for upstream, health in pods if health.tls}
-    serving = subject.serving(*(upstream for upstream, _ in pods), names=names)
-    heard = _passed(run.stage(cluster_probes.SERVICE_STAGE, serving)).findings["cluster.cache"].data
+    heard = _passed(_ask_services(subject, planned().forwards, run)).findings["cluster.cache"].data
     if "cache" in chosen:  # where nothing said what its port speaks, what was heard there does
         port = shown(_upstream(chosen["cache"]))
         chosen["cache"] = chosen["cache"].once_heard("cache", heard.get("heard", {}).get(port, ""))
     credential = subject.held.credential
     return replace(planned(), exec_credential=None if credential is None else credential.exec_credential)
+
+
+def survey(
+    named: Mapping[str, Any], site: Site, context: Context, home: Home, run: Run, *, use_nix: bool
+) -> None:
+    """Ask the cluster of `site` all that an attach would, and plan, open and write nothing.
+
+    `named` are the options that named settings. Raises GfattachError where a step did; the run has it.
+    """
+    subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"), terminal=run.terminal)
+    asked = _ask(subject, run)
+    if asked.status is Status.FAIL:
+        return
+    data = asked.findings["cluster.profile"].data.get("profile")
+    if data is not None:
+        source, environ = source_of(site), detached(context.environ)
+        site = load_site(named, environ, home.workspace, (source, parse_profile(data, source)))
+    user = asked.findings["cluster.identity"].data.get("user") or ""
+    chosen, _ = run.obtain(
+        "discover",
+        "find the caches among the Services",
+        lambda progress: _choose(site, subject, user, use_nix=use_nix),
+    )
+    found = (_cache(site, chosen.get("cache"))[1], _substituter(site, chosen.get("nix"), context.environ)[1])
+    _ask_services(subject, [spec for spec in found if spec is not None], run)
+
+
+def _ask_services(subject: ClusterSubject, forwards: Iterable[ForwardSpec], run: Run) -> StageResult:
+    """Ask for rights, ready pods and first bytes of what `forwards` lead to."""
+    pods = [(spec.upstream, spec.health) for spec in forwards if isinstance(spec.upstream, PodUpstream)]
+    names = {shown(upstream): health.server_name for upstream, health in pods if health.tls}
+    serving = subject.serving(*(upstream for upstream, _ in pods), names=names)
+    return run.stage(cluster_probes.SERVICE_STAGE, serving)
 
 
 def _ask(subject: ClusterSubject, run: Run) -> StageResult:

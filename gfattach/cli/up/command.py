@@ -11,6 +11,7 @@ import click
 from gfattach.attach.model.options import LEASE_HOURS, ClientOptions, TrialOptions, UpOptions
 from gfattach.cli.execute import execute, output_options
 from gfattach.cli.options import client_options, nix_path_option, site_options, words_of
+from gfattach.cli.recording import note_options
 from gfattach.cli.sections import SectionedCommand, option
 from gfattach.core.context import Context
 from gfattach.fragments.bazelrc import OnCacheDown
@@ -101,6 +102,7 @@ class _Hours(click.FloatRange):
 )
 @option("Attachment", "--require-hit", is_flag=True, help="End with exit code 4 when nothing was hit.")
 @client_options
+@note_options
 @output_options
 @click.pass_context
 def up(

@@ -1,0 +1,1 @@
+"""`gfattach doctor`: its options, its call, its view."""
