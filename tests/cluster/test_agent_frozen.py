@@ -28,7 +28,7 @@ ATTACH = ("up", "--no-bazel", "--no-nix")
 def machine(cluster, tmp_path):
     with leaving_nothing(developer_machine(tmp_path, cluster)) as made:
         yield made
-    assert not (made.root / "home/.local/state/gfattach").exists()
+    assert made.kept_in_state() <= {"key"}
 
 
 @pytest.fixture

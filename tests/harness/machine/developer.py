@@ -96,6 +96,11 @@ class Machine:
         del self.variables["TOKEN"]
         assert done.returncode == 0, done.stderr
 
+    def kept_in_state(self) -> set[str]:
+        """Files in gfattach's state directory, by their names there; a secret for ports, `key`, is to stay."""
+        state = self.root / "home/.local/state/gfattach"
+        return {str(path.relative_to(state)) for path in state.rglob("*") if not path.is_dir()}
+
     def files(self) -> dict[str, bytes | None]:
         """Every file and directory of the workspace by its path, with content; git's own left out."""
         found: dict[str, bytes | None] = {}

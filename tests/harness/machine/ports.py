@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 
@@ -10,8 +11,12 @@ import socket
 # that is down for a moment, or that is to stay down.
 _PORTS = range(20000, 32000)
 
+# Tests that run side by side in several processes have a part of the range each.
+_PART = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_OWN = _PORTS[_PART::8] if "PYTEST_XDIST_WORKER" in os.environ else _PORTS
+
 # Each is given once in a process: whoever asks for several has not bound the first when it gets the second.
-_ungiven = iter(random.sample(_PORTS, len(_PORTS)))
+_ungiven = iter(random.sample(_OWN, len(_OWN)))
 
 
 def free_port() -> int:
