@@ -60,7 +60,7 @@ def test_a_bazel_that_is_well(ask):
         "bazel.flags.fitted",
         "bazel.transport.plain",
         "bazel.compression.none",
-        "bazel.fallback.tried",
+        "bazel.fallback.before",
     ]
     assert all(finding.status is Status.OK for finding in found.values())
     assert found["bazel.program"].data["version"] == "8.1.1"
