@@ -29,6 +29,9 @@ FALLBACK_CODES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Seconds for two builds of the probe. One that hangs says nothing of a cache that is away.
+TRY_SECONDS = 60.0
+
 _LOCAL = "fallback builds"
 _FAIL = "no fallback ends"
 
@@ -69,7 +72,7 @@ def learn(server: Server, label: str, work: Path, cache: Path, deadline: Deadlin
     """
     known = Answers(cache, server.bazel.identity())
     if not {_LOCAL, _FAIL} <= known.flags.keys():
-        known.learn(_ask(server, label, work, cache, deadline))
+        known.learn(_ask(server, label, work, cache, deadline.within(TRY_SECONDS)))
 
 
 def _try(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
