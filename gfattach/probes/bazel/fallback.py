@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from gfattach.bazel.answers import Answers
 from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
+from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import Bazel
 from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
@@ -28,6 +29,9 @@ FALLBACK_CODES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Seconds for two builds of the probe. One that hangs says nothing of a cache that is away.
+TRY_SECONDS = 60.0
+
 _LOCAL = "fallback builds"
 _FAIL = "no fallback ends"
 
@@ -36,10 +40,6 @@ _WANTED = {
     _LOCAL: ("--remote_local_fallback", "--incompatible_remote_local_fallback_for_remote_cache"),
     _FAIL: ("--noremote_local_fallback",),
 }
-
-_BUILD = "".join(
-    f'genrule(name = "{name}", outs = ["{name}.txt"], cmd = "echo {name} > $@")\n' for name in ("a", "b")
-)
 
 
 def judge_fallback(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> Finding:
@@ -65,17 +65,29 @@ def judge_fallback(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) ->
     return ok(code, seen, local=local, fail=fails)
 
 
+def learn(server: Server, label: str, work: Path, cache: Path, deadline: Deadline) -> None:
+    """Ask it of a server that runs, with a build of `label`, and remember the answer: another start is saved.
+
+    Raises BazelError and StorageError.
+    """
+    known = Answers(cache, server.bazel.identity())
+    if not {_LOCAL, _FAIL} <= known.flags.keys():
+        known.learn(_ask(server, label, work, cache, deadline.within(TRY_SECONDS)))
+
+
 def _try(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
-    workspace = make_private_directory(work / "fallback")
-    for marker in ("WORKSPACE", "MODULE.bazel"):
-        (workspace / marker).touch()
-    (workspace / "BUILD").write_text(_BUILD)
-    with Server(bazel, workspace, work, "fallback") as server, socket.socket() as refusing:
+    probe = write_probe(make_private_directory(work / "fallback"))
+    with Server(bazel, probe.directory, work, "fallback") as server:
+        return _ask(server, LABEL, work, cache, deadline)
+
+
+def _ask(server: Server, label: str, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
+    asked = (*WITHOUT_MODULES, *_WANTED[_LOCAL])
+    accepted = accepted_flags(
+        server.bazel, asked, work=work, cache=cache, deadline=deadline, server=server
+    ) | set(_WANTED[_FAIL])
+    with socket.socket() as refusing:
         refusing.bind(("127.0.0.1", 0))  # bound, and never listened on
-        asked = (*WITHOUT_MODULES, *_WANTED[_LOCAL])
-        accepted = accepted_flags(
-            bazel, asked, work=work, cache=cache, deadline=deadline, server=server
-        ) | set(_WANTED[_FAIL])
         options = [
             *(option for option in WITHOUT_MODULES if option in accepted),
             f"--remote_cache=grpc://127.0.0.1:{refusing.getsockname()[1]}",
@@ -86,8 +98,9 @@ def _try(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> dict[str,
             "--spawn_strategy=local",
         ]
 
-        def builds(question: str, label: str) -> bool:
+        def builds(question: str) -> bool:
+            server.run("clean", [], deadline)
             wanted = [option for option in _WANTED[question] if option in accepted]
             return server.run("build", [*options, *wanted, label], deadline).good
 
-        return {_LOCAL: builds(_LOCAL, "//:a"), _FAIL: not builds(_FAIL, "//:b")}
+        return {_LOCAL: builds(_LOCAL), _FAIL: not builds(_FAIL)}

@@ -5,6 +5,7 @@ A Bazel that is missing is skipped: an attachment is of use without it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags, all_known
 from gfattach.bazel.preflight import error_line
-from gfattach.bazel.probe_workspace import write_probe
+from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import INSTALL_HINT, Bazel, identify, locate
 from gfattach.bazel.run import Server
 from gfattach.bazel.transport import with_natives
@@ -21,15 +22,15 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, GfattachError, ProgramMissingError
 from gfattach.core.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip
 from gfattach.probes.bazel.compression import COMPRESSION_CODES, COMPRESSION_FLAGS, judge_compression
-from gfattach.probes.bazel.fallback import FALLBACK_CODES, judge_fallback
+from gfattach.probes.bazel.fallback import FALLBACK_CODES, judge_fallback, learn
 from gfattach.probes.bazel.transport import TRANSPORT_CODES, UPSTREAM_HINT, in_the_clear, judge_transport
 from gfattach.proof.bazel.options import ProofOptions
 
 #: Seconds for the first answer: bazelisk may have a Bazel to download.
 PROGRAM_SECONDS = 60.0
 
-#: Seconds for a server to start: 5 on two slow cores, and more while they do something else.
-START_SECONDS = 90.0
+#: Seconds for a server to start and be asked: 10 on two slow cores, many more while they do something else.
+START_SECONDS = 180.0
 
 #: Seconds that ending a Bazel that hangs may take; they come off a probe's own time.
 END_SECONDS = 8.0
@@ -121,6 +122,8 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
                 deadline=_until(inquiry),
                 server=server,
             )
+            with contextlib.suppress(GfattachError):  # a probe of its own asks again, and says why
+                learn(server, LABEL, subject.work, subject.flag_cache, _until(inquiry))
     except GfattachError as error:
         name = error.code.rpartition(".")[2]
         code = f"bazel.starts.{name}" if name in ("hung", "crashed", "rubbish") else "bazel.starts.failed"
