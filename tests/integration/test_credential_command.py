@@ -174,6 +174,7 @@ def test_a_token_is_read_from_a_file_a_variable_or_a_prompt(gfattach):
         (good_jwt(30), "credential.expired"),
         (jwt(nbf=4_000_000_000), "credential.not-yet"),
     ],
+    ids=lambda value: value if value.startswith("credential.") else "token",  # one is of this second
 )
 def test_a_token_that_cannot_be_used_is_refused_when_it_is_stored(gfattach, token, code):
     done = gfattach("login", "cache.example", "--store", "file", "-o", "json", stdin=token)

@@ -4,8 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from gfattach.bazel.program import Bazel
+from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
 from gfattach.core.finding import Status
+from gfattach.probes.bazel import compression
+from gfattach.probes.bazel.fallback import judge_fallback
 from gfattach.probes.bazel.stage import END_SECONDS, STAGE, BazelSubject
 from tests.harness.machine.fake_bazel import fake_bazel
 
@@ -157,3 +161,26 @@ def test_every_code_is_declared_once_and_says_what_it_means():
     assert len(codes) == len(set(codes))
     assert all(code.startswith(probe.name + ".") for probe in STAGE.probes for code in probe.codes)
     assert all(meaning for probe in STAGE.probes for meaning in probe.codes.values())
+
+
+@pytest.mark.parametrize(
+    ("tried", "code"),
+    [
+        ((True, ""), "bazel.compression.works"),
+        ((False, "NoClassDefFoundError"), "bazel.compression.lacking"),
+    ],
+)
+def test_what_a_trial_of_compression_comes_to_and_only_success_is_remembered(ask, monkeypatch, tried, code):
+    monkeypatch.setattr(compression, "_try", lambda *words: tried)
+    found = ask(WELL, compression_offered=True)["bazel.compression"]
+    assert (found.code, found.data["compression"]) == (code, tried[0])
+    again = ask(compression_offered=True)["bazel.compression"].code  # the same program
+    assert again == ("bazel.compression.before" if tried[0] else code)
+
+
+def test_what_it_does_without_its_cache_could_not_be_tried(ask, tmp_path):
+    """Nothing is remembered, and there is no time left for a build that would tell."""
+    found = ask(WELL.replace("echo '   [bazel release 8.1.1]'", "exit 37"))
+    bazel = Bazel.from_json(found["bazel.program"].data)
+    said = judge_fallback(bazel, tmp_path / "work", tmp_path / "none.json", Deadline.after(0))
+    assert (said.code, said.status) == ("bazel.fallback.unanswered", Status.WARN)

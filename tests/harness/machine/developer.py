@@ -97,7 +97,7 @@ class Machine:
         assert done.returncode == 0, done.stderr
 
     def kept_in_state(self) -> set[str]:
-        """Files in gfattach's state directory, by their names there; a secret for ports, `key`, is to stay."""
+        """Files in the state directory, by their names there; the secret of the ports, `key`, is to stay."""
         state = self.root / "home/.local/state/gfattach"
         return {str(path.relative_to(state)) for path in state.rglob("*") if not path.is_dir()}
 
