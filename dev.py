@@ -2,7 +2,8 @@
 """Everything a fresh machine needs, with nothing but Python: run gfattach, or its tests.
 
     python3 dev.py up --trial      any gfattach command, in an environment made for it
-    python3 dev.py test [ARGS]     the tests; ARGS go to pytest
+    python3 dev.py test [ARGS]     the tests; ARGS go to pytest (-n 0: one after another)
+    python3 dev.py test --fast     those that need no Bazel, no Nix and no cluster
     python3 dev.py setup           only the environment
 
 The environment is `.venv/` beside this file; another Python that runs it has one of its own. System
@@ -29,6 +30,9 @@ _OWN = ".".join(map(str, sys.version_info[:2]))
 if _MADE_BY.exists() and f"version = {_OWN}." not in _MADE_BY.read_text(encoding="utf-8"):
     VENV = ROOT / f".venv-{_OWN}"
 PYTHON = VENV / "bin" / "python"
+
+#: The suites that need no Bazel, no Nix and no cluster.
+FAST = ("tests/unit", "tests/conformance")
 
 #: What decides on the contents of the environment: the dependencies, and the versions of them.
 INPUTS = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
@@ -65,8 +69,14 @@ def main(args: list[str]) -> int:
     if args[0] == "setup":
         return 0
     if testing:
-        fetch_programs()
-        return subprocess.call([PYTHON, "-m", "pytest", *args[1:]], cwd=ROOT)
+        words = args[1:]
+        if "--fast" in words:
+            words = [*FAST, *(word for word in words if word != "--fast")]
+        else:
+            fetch_programs()
+        if not any(word.startswith(("-n", "--numprocesses")) for word in words):
+            words += ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+        return subprocess.call([PYTHON, "-m", "pytest", *words], cwd=ROOT)
     return run([str(PYTHON), "-m", "gfattach", *args])
 
 
