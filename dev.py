@@ -74,7 +74,7 @@ def main(args: list[str]) -> int:
             words = [*FAST, *(word for word in words if word != "--fast")]
         else:
             fetch_programs()
-        if not any(word.startswith(("-n", "--numprocesses")) for word in words):
+        if not any(word in ("-n", "--numprocesses") or word.startswith("-n=") for word in words):
             words += ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
         return subprocess.call([PYTHON, "-m", "pytest", *words], cwd=ROOT)
     return run([str(PYTHON), "-m", "gfattach", *args])
