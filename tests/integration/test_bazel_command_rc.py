@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.harness.machine.bazels import BAZELS
+from tests.harness.machine.bazels import BAZELS, offline_rc
 
 pytestmark = pytest.mark.bazel
 
@@ -12,7 +12,10 @@ pytestmark = pytest.mark.bazel
 @pytest.fixture(params=BAZELS)
 def attached(request, machine):
     """Attached to the trial with one of the Bazels, in a workspace that does not import the fragment."""
-    bazel = str(BAZELS[request.param]().path)
+    found = BAZELS[request.param]()
+    bazel = str(found.path)
+    (machine.root / "home").mkdir(exist_ok=True)
+    (machine.root / "home/.bazelrc").write_text(offline_rc(found))
     machine.variables |= {"BAZEL_BIN": bazel, "BAZEL_OUTPUT_USER_ROOT": str(machine.root / "user-root")}
     machine.run("up", "--trial", "--no-nix", "--bazel", bazel)
     assert (machine.workspace / ".gfattach" / "bazelrc").exists()

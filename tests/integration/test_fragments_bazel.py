@@ -33,7 +33,7 @@ from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
 from gfattach.undo.journal import Journal, Undone
 from tests.harness.caches.bazel_caches import make_certificate, tls_socket
-from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, upstream
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, offline_rc, upstream
 
 pytestmark = [
     pytest.mark.bazel,
@@ -106,7 +106,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     workspace.mkdir()
     (workspace / "WORKSPACE").touch()
     (workspace / "BUILD").write_text(BUILD)
-    (workspace / ".bazelrc").write_text("try-import %workspace%/user.bazelrc\n")
+    (workspace / ".bazelrc").write_text(f"{offline_rc(bazel)}try-import %workspace%/user.bazelrc\n")
     (workspace / ".gitignore").write_text("user.bazelrc\nbazel-*\n")
     (workspace / "user.bazelrc").write_bytes(USER_RC)
     user = root / "user"

@@ -10,7 +10,7 @@ from gfattach.bazel.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.trial import supervisor
 from gfattach.trial.cache_server import CacheServer
-from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, offline_rc
 
 pytestmark = pytest.mark.bazel
 
@@ -40,6 +40,9 @@ genrule(
 )
 """
 ACTIONS = 6
+
+#: What keeps a Bazel with modules off their registry.
+RC = "offline.bazelrc"
 LARGE_BYTES = 6_888_896
 OUTPUTS = ["small.txt", "large.bin", "empty.txt", "tool.sh", "s1", "s2", "directory/one", "directory/a/b/two"]
 
@@ -50,11 +53,12 @@ def bazel(request):
 
 
 @pytest.fixture
-def workspace(tmp_path):
+def workspace(tmp_path, bazel):
     place = tmp_path / "workspace"
     place.mkdir()
     for name, text in {"WORKSPACE": "", "BUILD": BUILD, "tree.bzl": RULE, "input": "input\n"}.items():
         (place / name).write_text(text)
+    (place / RC).write_text(offline_rc(bazel))
     return place
 
 
@@ -79,7 +83,7 @@ def test_one_build_fills_it_and_others_hit(bazel, workspace, tmp_path):
     directory = tmp_path / "trial"
     state = supervisor.start(directory, deadline=Deadline.after(30))
     try:
-        with Server(bazel, workspace, tmp_path / "work", "first") as server:
+        with Server(bazel, workspace, tmp_path / "work", "first", rc=[workspace / RC]) as server:
             filled = build(server, state.cache_endpoint.port)
             assert "remote cache hit" not in filled
             made = outputs(server)
@@ -89,7 +93,7 @@ def test_one_build_fills_it_and_others_hit(bazel, workspace, tmp_path):
         os.kill(state.process.pid, signal.SIGKILL)
         again = supervisor.start(directory, deadline=Deadline.after(30))
         assert again.cache_endpoint == state.cache_endpoint
-        with Server(bazel, workspace, tmp_path / "work", "second") as server:
+        with Server(bazel, workspace, tmp_path / "work", "second", rc=[workspace / RC]) as server:
             assert f"{ACTIONS} remote cache hit" in build(server, again.cache_endpoint.port)
             assert outputs(server) == made
     finally:
@@ -99,7 +103,7 @@ def test_one_build_fills_it_and_others_hit(bazel, workspace, tmp_path):
 def test_a_read_only_cache_is_read(bazel, workspace, tmp_path):
     filling = CacheServer(tmp_path / "cache")
     filling.start()
-    with Server(bazel, workspace, tmp_path / "work", "only") as server:
+    with Server(bazel, workspace, tmp_path / "work", "only", rc=[workspace / RC]) as server:
         build(server, filling.port)
         filling.stop()
         reading = CacheServer(tmp_path / "cache", update_enabled=False)
@@ -117,7 +121,7 @@ def test_a_result_whose_blob_was_given_up_is_built_again_without_a_warning(bazel
     cache = CacheServer(tmp_path / "cache")
     cache.start()
     try:
-        with Server(bazel, workspace, tmp_path / "work", "only") as server:
+        with Server(bazel, workspace, tmp_path / "work", "only", rc=[workspace / RC]) as server:
             build(server, cache.port)
             made = outputs(server)
             (large,) = (tmp_path / "cache" / "cas").glob(f"??/*-{LARGE_BYTES}")
