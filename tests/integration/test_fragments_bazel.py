@@ -146,7 +146,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_each_bazel_knows_the_flags_that_all_are_said_to_know(world: World) -> None:
     assert world.accepts >= UNIVERSAL_FLAGS
-    assert "credential_helper" not in world.accepts  # neither of these is that new: the probe tells
+    # Stable since 6.3; a development version (4.2.3) is older than that here: the probe tells.
+    assert ("credential_helper" in world.accepts) == (world.bazel.version not in (None, "2.1.0"))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
@@ -218,7 +219,9 @@ def test_without_the_cache_a_build_is_local_or_fails_as_was_asked_for(world: Wor
     assert done.returncode == (EXIT_REMOTE if world.bazel.version == "2.1.0" else 0), done.stderr
     world.fragment.write_text(render(gone, world.accepts, on_cache_down="fail"))
     done, _, _ = world.build()
-    assert done.returncode == EXIT_REMOTE, done.stderr
+    # 7.7.1 builds all the same: what stands in the fragment's place then ends it (test_bazel_failures).
+    ends = world.bazel.version in (None, "2.1.0")
+    assert done.returncode == (EXIT_REMOTE if ends else 0), done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS[1:], ids=[command[0] for command in COMMANDS[1:]])
