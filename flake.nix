@@ -32,6 +32,7 @@
           src = self;
           build-system = [ pkgs.python3Packages.hatchling ];
           dependencies = with pkgs.python3Packages; [
+            backports-zstd
             click
             cryptography
             grpcio
@@ -96,8 +97,11 @@
           inputsFrom = [ (packageOf pkgs) ];
           packages =
             (with pkgs.python3Packages; [
+              check-jsonschema
               hypothesis
               jsonschema
+              junitparser
+              kubernetes
               mypy
               pytest
               pytest-subprocess

@@ -271,7 +271,9 @@ class TestLog:
             "sys.stderr.write('a word of a library\\n')"
         )
         desk.directory.mkdir(parents=True)
-        subprocess.run([sys.executable, "-c", script, str(desk.directory)], check=True, timeout=SECONDS)
+        subprocess.run(
+            [sys.executable, "-c", script, str(desk.directory)], check=True, timeout=budget(2 * SECONDS)
+        )
         files = sorted(desk.directory.glob("agent.log*"))
         assert [path.name for path in files] == ["agent.log", "agent.log.1"]
         for path in files:

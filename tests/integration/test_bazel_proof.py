@@ -164,7 +164,8 @@ def test_a_cache_that_nobody_filled_is_asked_and_hits_nothing(proof: Proof, tmp_
         phase = phases.hit(deadline(), warm=True)
         assert phase.name is PhaseName.HIT and phase.hits == 0
         assert phase.violations[0].startswith("not attached: grpc://127.0.0.1:1")
-        assert phase.detail["exit_code"] != 0
+        builds_on = int((proof.bazel.version or "0").partition(".")[0]) >= 7  # without its cache
+        assert (phase.detail["exit_code"] == 0) is builds_on
 
 
 def test_an_http_cache_is_proved_by_bazels_own_count(tmp_path: Path, flags: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import socket
 import stat
 import subprocess
 import sys
@@ -322,18 +323,21 @@ def test_a_helper_for_a_forward_answers_for_its_host_and_for_nobody_else(helper)
 def test_a_helper_for_a_forward_answers_no_other_port_of_this_machine(helper):
     """A build may name any address: somebody else's server on this machine is not the forward."""
     shell, _, _ = helper
-    program = write_helper(shell.machine.root / "forward", "cache.example", 49152)
+    listener = socket.create_server(("127.0.0.1", 0))  # of this user: what a forward's listener is
+    port = listener.getsockname()[1]
+    program = write_helper(shell.machine.root / "forward", "cache.example", port)
     for uri, answered in (
-        ("https://127.0.0.1:49152/build.bazel.remote.execution.v2.Capabilities", True),
+        (f"https://127.0.0.1:{port}/build.bazel.remote.execution.v2.Capabilities", True),
         ("https://127.0.0.1/", True),
         ("https://cache.example:8443/", True),
         ("http://127.0.0.1:8000/archive.tar.gz", False),
-        ("http://localhost:49153/", False),
+        ("http://localhost:1/", False),
         ("http://[::1]:8000/", False),
     ):
         done = ask(shell, program, ["get"], json.dumps({"uri": uri}))
         assert (CANARY.encode() in done.stdout) is answered, uri
         assert done.returncode == 0
+    listener.close()
 
 
 def test_an_answer_loads_nothing_heavy(helper):

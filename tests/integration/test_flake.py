@@ -105,7 +105,8 @@ def test_it_asks_for_the_packages_that_the_project_asks_for():
     flake = (ROOT / "flake.nix").read_text()
 
     def names(requirements):
-        return {re.split(r"[<>=\[]", requirement)[0].lower() for requirement in requirements}
+        bare = (re.split(r"[<>=\[]", requirement)[0].lower() for requirement in requirements)
+        return {name.replace(".", "-") for name in bare}
 
     def listed(*begins):
         return {name for begin in begins for name in flake.partition(begin)[2].partition("]")[0].split()}

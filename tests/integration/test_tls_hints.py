@@ -72,7 +72,7 @@ def test_the_substituters_authority_is_named_as_the_hint_says(machine, pki, othe
         if by == "option":
             site += ("--substituter-ca-file", str(named))
         else:
-            (machine.workspace / "gfattach.toml").write_text(f"[nix]\nca_file = '{named}'\n")
+            machine.write_site(f"[nix]\nca_file = '{named}'\n")
         found = ask(machine, *site)
     assert found["certificates.substituter.trust"]["status"] == "ok"
     assert found["substituter.info"]["status"] == "ok"
@@ -93,7 +93,7 @@ def test_the_caches_authority_is_named_as_the_hint_says(machine, pki, others, wo
         if by == "option":
             site += ("--ca-file", str(named))
         else:
-            (machine.workspace / "gfattach.toml").write_text(f"[cache]\nca_file = '{named}'\n")
+            machine.write_site(f"[cache]\nca_file = '{named}'\n")
         found = ask(machine, *site)
     assert found["certificates.cache.trust"]["status"] == "ok"
     assert found["cache.capabilities"]["status"] == "ok"

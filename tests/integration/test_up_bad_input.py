@@ -64,7 +64,12 @@ def test_a_read_only_workspace_is_named(machine):
     """Root may write anywhere, so the file system itself says no: a read-only tmpfs."""
     place = machine.root / "frozen"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", place], capture_output=True
+        ).returncode
+        != 0
+    ):
         pytest.skip("this user cannot mount a tmpfs: run the tests as root")
     try:
         (place / "WORKSPACE").write_text("")
@@ -80,7 +85,7 @@ def test_a_read_only_workspace_is_named(machine):
 def test_a_full_disk_is_named_and_nothing_is_left(machine):
     place = machine.root / "full"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", place]
     if subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("this user cannot mount a tmpfs: run the tests as root")
     try:

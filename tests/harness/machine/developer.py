@@ -15,7 +15,7 @@ from gfattach.core.paths import HOME_NAME, Home
 ROOT = Path(__file__).parents[3]
 
 #: While codes are recorded: where to, and what each Python imports for it.
-RECORD = "GFATTACH_CODES_RECORD"
+RECORD = "TESTS_RECORD_CODES"
 RECORDING = ROOT / "tests/harness/recording"
 
 

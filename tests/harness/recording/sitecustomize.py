@@ -5,7 +5,7 @@ import functools
 import json
 import os
 
-VARIABLE = "GFATTACH_CODES_RECORD"
+VARIABLE = "TESTS_RECORD_CODES"
 
 
 def install(directory) -> None:
