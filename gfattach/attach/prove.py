@@ -8,7 +8,6 @@ ask for what an operator has filled.
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import GfattachError, ProgramMissingError, UnprovedError, UsageError
 from gfattach.core.files import locked, remove_tree, write_json
+from gfattach.core.quote import word
 from gfattach.proof.bazel.phases import measure_target
 from gfattach.proof.evidence import Phase
 from gfattach.proof.measure import Measurement
@@ -111,7 +111,7 @@ def _check_place(context: Context, evidence: Path | None) -> None:
     if evidence is not None and not (directory := (context.cwd / evidence).parent).is_dir():
         raise UsageError(
             f"the evidence cannot be written to {evidence}: there is no directory {directory}",
-            f"make it: mkdir -p {shlex.quote(str(directory))}",
+            f"make it: mkdir -p {word(directory)}",
         )
 
 

@@ -50,7 +50,10 @@ def steering(text: str) -> bool:
 
 
 def visible(text: str) -> str:
-    """`text` with such characters as escapes (`\\x1b`, `\\u202e`): what is shown is what is there."""
+    """`text` with such characters as escapes (`\\x1b`, `\\u202e`): what is shown is what is there.
+
+    A byte of a path that is no UTF-8 (`surrogateescape`, PEP 383) is shown as that byte, `\\xe9`.
+    """
     if text.isascii() and text.isprintable():
         return text
     return _STEERING.sub(lambda found: _name(found.group()), text)
@@ -58,6 +61,8 @@ def visible(text: str) -> str:
 
 def _name(character: str) -> str:
     number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        number -= 0xDC00
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from gfattach.core.errors import CredentialError, GfattachError
+from gfattach.core.quote import word
 from gfattach.core.redact import redact
 
 #: The wrapper's name in the directory that it is written to.
@@ -118,7 +119,7 @@ def write_helper(directory: Path, host: str = "", port: int | None = None) -> Pa
     # -P keeps the directory that Bazel runs it in, a workspace, from being imported from.
     program = "from gfattach.__main__ import main; main()"
     line = [sys.executable, "-P", "-c", program, "credential"]
-    behind = f" --host {shlex.quote(host)}" if host else ""
+    behind = f" --host {word(host)}" if host else ""
     behind += f" --port {port}" if host and port is not None else ""
     path = make_private_directory(directory) / HELPER_NAME
     write_atomic(path, f'#!/bin/sh\nexec {shlex.join(line)} "$@"{behind}\n'.encode(), mode=0o700)

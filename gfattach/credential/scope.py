@@ -37,6 +37,18 @@ def scope_of(text: str) -> Scope:
     return Scope(scheme if scheme in PLAINTEXT else "", port_of(text))
 
 
+def login_name(url: str, real_host: str = "") -> str:
+    """What `gfattach credential login` is to be handed for an endpoint's `url`: its host, or the URL where
+    the token would go in plaintext beyond this machine, which is to be said. Behind a forward it is
+    `real_host`, the endpoint's own.
+    """
+    scheme, _, authority = url.partition("://")
+    host = real_host or host_of(authority)
+    if real_host or scheme not in PLAINTEXT or is_loopback(host):
+        return host
+    return f"{scheme}://{authority.partition('/')[0]}"
+
+
 def demand_within(scope: Scope, asked: str) -> None:
     """Raise CredentialError (`credential.scope`) where `asked`, a host, `host:port` or a URL, is not in
     `scope`.

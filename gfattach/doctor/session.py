@@ -182,7 +182,7 @@ def _attachment(
             seen = f"the agent is of gfattach {agent.version}, and this is {__version__}"
             hint = "have it replaced: gfattach up"
             version = warn("state.agent.version", seen, "it may not understand this one", hint)
-            run.step("agent version", "compare versions", lambda progress: {"state.agent": version})
+            run.step("version", "compare versions", lambda progress: {"state.agent": version})
     if site is None or (record is not None and record.kind != "forward"):
         return
     from gfattach.attach.route.select import kind_of

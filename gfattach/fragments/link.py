@@ -6,7 +6,6 @@ not track it: a workspace's own rc files are shared, and an endpoint has no plac
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +127,7 @@ def _check_own(file: Path, answer: git.Answer, line: str, fragment: Path) -> Non
 def _by_hand(line: str, fragment: Path) -> tuple[str, ...]:
     return (
         f"to attach every build, put this line at the end of ~/.bazelrc: {line}",
-        f"to attach one: bazel {shlex.quote(f'--bazelrc={fragment}')} build ...",
+        f"to attach one: bazel {word(f'--bazelrc={fragment}')} build ...",
     )
 
 
@@ -136,5 +135,5 @@ def _unread(workspace: Path, fragment: Path) -> tuple[str, ...]:
     return (
         f"{workspace / '.bazelrc'} does not import {USER_RC}, so Bazel does not read it yet",
         f"put this line at the end of .bazelrc: try-import {WORKSPACE}/{USER_RC}",
-        f"to attach one build without it: bazel {shlex.quote(f'--bazelrc={fragment}')} build ...",
+        f"to attach one build without it: bazel {word(f'--bazelrc={fragment}')} build ...",
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from gfattach.core.errors import StorageError
 from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
 from gfattach.core.finding import Finding, fail, ok, warn
-from gfattach.core.quote import word
+from gfattach.core.quote import command, word
 from gfattach.nix import netrc
 
 #: Machines that are everybody's on this machine.
@@ -59,7 +59,7 @@ def write_netrc(path: Path, existing: Path | None, machine: str, token: str) -> 
                 "nix.netrc.word",
                 f"the token for {machine} cannot be written into a netrc",
                 str(error),
-                "store another token: gfattach credential login HOST",
+                f"store another token: {command('gfattach', 'credential', 'login', machine)}",
             )
     if problem is not None:
         remove(path)

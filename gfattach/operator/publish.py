@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from gfattach.core.engine import Progress, Run
 from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, ok
+from gfattach.core.quote import command, word
 from gfattach.site.allow import FILE_NAME, said_by
 from gfattach.site.authority import demand_authority
 from gfattach.site.document import raw_values, read_tables
@@ -115,7 +115,7 @@ def publish_site(options: PublishOptions, context: Context, run: Run) -> Publish
         faults = "1 fault" if linted.faults == 1 else f"{linted.faults} faults"
         raise UsageError(
             f"{path} has {faults}, and nothing was published",
-            f"see them: gfattach site lint {shlex.quote(str(path))}",
+            f"see them: gfattach site lint {word(path)}",
             code="site.publish.faults",
         )
     values = raw_values(read_tables(content, str(path)), str(path))
@@ -206,7 +206,7 @@ def _undo(where: Site, namespace: str, name: str) -> str:
     for option, key in (("--kubeconfig", "cluster.kubeconfig"), ("--context", "cluster.context")):
         if where.get(key) is not None:
             words += [option, str(where.get(key))]
-    return shlex.join([*words, "-n", namespace, "delete", "configmap", name])
+    return command(*words, "-n", namespace, "delete", "configmap", name)
 
 
 def as_yaml(manifest: Mapping[str, Any]) -> str:

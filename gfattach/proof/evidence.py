@@ -8,11 +8,12 @@ origin.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from gfattach.core.quote import command
 
 
 class PhaseName(StrEnum):
@@ -64,7 +65,7 @@ class Phase:
         if self.client is Client.NIX:
             return ()
         if labels := self.detail.get("targets"):
-            build = shlex.join(["gfattach", "bazel", "build", *labels])
+            build = command("gfattach", "bazel", "build", *labels)
             return (
                 f"to fill it, from a lane that may write: GF_BAZEL_REMOTE_UPLOAD=true {build}",
                 'a lane may write where the site says cache.upload = "trusted": gfattach site show',

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
+from gfattach.core.quote import word
 from gfattach.queue.model.question import Question
 
 
@@ -18,8 +18,8 @@ class Unseen:
 
 def unseen(question: Question, owner: str) -> tuple[Unseen, ...]:
     """What no cluster knows, with commands for this repository and run."""
-    repository = shlex.quote(question.repository or "OWNER/NAME")
-    organization = shlex.quote(question.repository.partition("/")[0] or owner.partition("/")[0] or "OWNER")
+    repository = word(question.repository or "OWNER/NAME")
+    organization = word(question.repository.partition("/")[0] or owner.partition("/")[0] or "OWNER")
     run = question.run or "RUN"
     return (
         Unseen(

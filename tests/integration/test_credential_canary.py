@@ -230,7 +230,7 @@ sys.argv = ["gfattach", "credential", "status", "--output", "{output}"]
 from gfattach.__main__ import main
 main()
 """
-    for error in ("ValueError", "__import__('gfattach.core.errors').errors.CredentialError"):
+    for error in ("ValueError", "__import__('gfattach.core.errors').core.errors.CredentialError"):
         variables = {"GFATTACH_DEBUG": debug} if debug else {}
         done = subprocess.run(
             [sys.executable, "-c", script.replace("{}", error)],

@@ -19,7 +19,7 @@ def test_a_private_rc_whose_bazel_has_ended_is_gone_whether_or_not_something_was
     if attached:
         machine.json("up", "--trial", "--no-bazel", "--no-nix")
     directory = machine.root / "run" / "gfattach"
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
     left = directory / f"headers-{ended_process()}.bazelrc"
     left.write_text("build --remote_header=x-token=c4nary\n")
     machine.json("down")
@@ -42,6 +42,10 @@ def test_the_rooms_of_proofs_of_filling_and_of_questions_are_gone(machine, monke
 @pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")
 def test_nothing_of_the_proof_of_an_attach_stays_while_it_is_attached(machine, monkeypatch):
     machine.json("up", "--trial", "--no-nix")
-    monkeypatch.setenv("XDG_CACHE_HOME", machine.environment["XDG_CACHE_HOME"])
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "HOME"):
+        if name in machine.environment:
+            monkeypatch.setenv(name, machine.environment[name])
+        else:
+            monkeypatch.delenv(name, raising=False)
     home = Home(machine.workspace / ".gfattach", machine.workspace)
     assert home.record.exists() and not any(room.exists() for room in home.rooms)

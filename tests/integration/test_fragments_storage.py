@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 PRELUDE = """
 import os, subprocess, sys
 from pathlib import Path
-from gfattach import attachment, marked
+from gfattach.attach.model import record
 from gfattach.attach.model.record import Attachment
+from gfattach.undo import journal, managed_block
 from gfattach.undo.changes import read_changes
 from gfattach.core.errors import StorageError
 from gfattach.fragments.home import create_home, remove_home
@@ -88,12 +89,12 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         """
         create_home(home)
         fill()
-        fails(lambda: Journal(home).will_change(user_rc, marked.put(mine, ["x"])), "no space")
+        fails(lambda: Journal(home).will_change(user_rc, managed_block.put(mine, ["x"])), "no space")
         assert user_rc.read_bytes() == mine
         assert sorted(path.name for path in workspace.iterdir()) == [".gfattach", "user.bazelrc"]
         free()
         assert set(results()) <= {Undone.UNTOUCHED}
-        assert Journal(home).will_change(user_rc, marked.put(mine, ["x"]))
+        assert Journal(home).will_change(user_rc, managed_block.put(mine, ["x"]))
         assert results() == [Undone.RESTORED]
         assert user_rc.read_bytes() == mine
         """,
@@ -104,14 +105,13 @@ def test_a_disk_that_fills_up_between_the_record_and_the_file_leaves_the_old_fil
     on_a_small_disk(
         tmp_path,
         """
-        from gfattach import journal
         write = journal.write_atomic
         def fill_first(path, *args):
             if path == user_rc:
                 fill()
             write(path, *args)
         journal.write_atomic = fill_first
-        fails(lambda: Journal(home).will_change(user_rc, marked.put(mine, ["x"])), "no space")
+        fails(lambda: Journal(home).will_change(user_rc, managed_block.put(mine, ["x"])), "no space")
         journal.write_atomic = write
         assert user_rc.read_bytes() == mine
         assert results() == [Undone.UNTOUCHED]
@@ -125,11 +125,11 @@ def test_on_a_full_disk_what_cannot_be_undone_now_is_undone_later(tmp_path: Path
         tmp_path,
         """
         made = workspace / "made"
-        Journal(home).will_change(user_rc, marked.put(mine, ["x"]))
+        Journal(home).will_change(user_rc, managed_block.put(mine, ["x"]))
         Journal(home).will_change(made, b"x")
         fill()
         assert results() == [Undone.REMOVED, Undone.FAILED]
-        assert user_rc.read_bytes() == marked.put(mine, ["x"]) and not made.exists()
+        assert user_rc.read_bytes() == managed_block.put(mine, ["x"]) and not made.exists()
         free()
         assert Undone.RESTORED in results()
         assert user_rc.read_bytes() == mine
@@ -169,12 +169,12 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -
         """
         create_home(home)
         before = Attachment.begin("trial")
-        attachment.save(home, before)
+        record.save(home, before)
         fill()
-        fails(lambda: attachment.save(home, Attachment.begin("direct")), "no space")
-        assert attachment.load(home) == before
-        assert attachment.forget(home)
-        assert attachment.load(home) is None
+        fails(lambda: record.save(home, Attachment.begin("direct")), "no space")
+        assert record.load(home) == before
+        assert record.forget(home)
+        assert record.load(home) is None
         """,
     )
 
@@ -187,7 +187,7 @@ def test_a_read_only_disk_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
         fails(lambda: create_home(home), "read-only")
         fails(lambda: Journal(home).will_change(user_rc, b"x"), "read-only")
         remount("rw")
-        Journal(home).will_change(user_rc, marked.put(mine, ["x"]))
+        Journal(home).will_change(user_rc, managed_block.put(mine, ["x"]))
         remount("ro")
         [outcome] = Journal(home).undo()
         assert outcome.result is Undone.FAILED and "read-only" in outcome.seen

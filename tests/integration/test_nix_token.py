@@ -44,7 +44,7 @@ def private(machine):
 
 def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
     before = private.files()
-    private.login(HOST, private.good)
+    private.login(f"http://{HOST}", private.good)
     document = private.json(*private.up)
     netrc = private.workspace / ".gfattach/netrc"
     fragment = (private.workspace / ".gfattach/nix.conf").read_text()
@@ -69,7 +69,7 @@ def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
 
 
 def test_a_second_up_keeps_the_users_entries_and_takes_none_of_its_own_for_them(private):
-    private.login(HOST, private.good)
+    private.login(f"http://{HOST}", private.good)
     private.json(*private.up)
     private.variables["NIX_CONFIG"] = f"!include {private.workspace}/.gfattach/nix.conf"
     private.json(*private.up)
@@ -80,13 +80,16 @@ def test_a_second_up_keeps_the_users_entries_and_takes_none_of_its_own_for_them(
 def test_without_a_token_the_private_cache_is_told_apart_from_one_that_is_empty(private):
     found = findings(private.json(*private.up, code=1))
     assert found["substituter.info"]["code"] == "substituter.info.unauthorised"
-    assert found["substituter.info"]["hints"][0] == f"store its token: gfattach credential login {HOST}"
+    assert (
+        found["substituter.info"]["hints"][0]
+        == f"store its token: gfattach credential login http://{HOST}:80"
+    )
     assert not (private.workspace / ".gfattach").exists()
 
 
 def test_a_token_that_the_cache_does_not_take_is_said_to_be_that(private):
     """Attic ignores what it cannot verify, and refuses the request as an anonymous one."""
-    private.login(HOST, token(r=1, w=1))
+    private.login(f"http://{HOST}", token(r=1, w=1))
     found = findings(private.json(*private.up, code=1))
     assert found["substituter.token"]["code"] == "substituter.token.writes"
     assert found["substituter.info"]["code"] == "substituter.info.unauthorised"
@@ -95,7 +98,7 @@ def test_a_token_that_the_cache_does_not_take_is_said_to_be_that(private):
 
 def test_a_token_that_expires_is_named_by_up_and_status_and_takes_the_fragment_back(private):
     file = private.root / "token"
-    store = ("credential", "login", HOST, "--store", "file", "--from-file", str(file))
+    store = ("credential", "login", f"http://{HOST}", "--store", "file", "--from-file", str(file))
     for spare in (6.0, 30.0, 90.0):  # seconds to attach in, before the last minute: as many as it takes
         file.write_text(token(lasts=60.0 + spare))
         private.accepted.add(file.read_text())
@@ -115,7 +118,7 @@ def run_up(machine):
 
 
 def test_a_cache_that_stops_needing_a_token_loses_the_netrc(private):
-    private.login(HOST, private.good)
+    private.login(f"http://{HOST}", private.good)
     private.json(*private.up)
     assert private.run("credential", "logout", HOST).returncode == 0
     run_up(private)

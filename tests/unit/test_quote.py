@@ -1,6 +1,7 @@
 """Commands that are shown do what they say and no more, and a terminal obeys nothing of others' texts."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -50,6 +51,7 @@ def test_plain_text_is_as_it_was():
     for text in ("plain", "ünï¢ode", "two\nlines\tand a tab", "emoji 🙂"):
         assert visible(text) == text
     assert visible("\x1b[1m\u202ex\U000e0041") == r"\x1b[1m\u202ex\U000e0041"
+    assert visible(os.fsdecode(b"caf\xe9")) == r"caf\xe9"
 
 
 def test_words_are_joined():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from gfattach.core.context import Context
+from gfattach.core.quote import word
 
 SHELLS = ("sh", "fish", "json", "github")
 
@@ -91,14 +91,14 @@ def exec_(context: Context, workspace: Path | None, command: tuple[str, ...]) ->
     program = shutil.which(command[0], path=found.after.get("PATH"))
     if program is None:
         raise ProgramMissingError(
-            f"{command[0]} is not there or cannot be run", "see: command -v " + shlex.quote(command[0])
+            f"{command[0]} is not there or cannot be run", "see: command -v " + word(command[0])
         )
     try:
         process.replace(Path(program), command, found.after)
     except OSError as error:
         raise ProgramMissingError(
             f"{program} cannot be run: {(os.strerror(error.errno or 0)).lower()}",
-            f"look at what it is, and at its first line: file {shlex.quote(program)}",
+            f"look at what it is, and at its first line: file {word(program)}",
         ) from error
 
 

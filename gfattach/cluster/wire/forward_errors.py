@@ -50,7 +50,7 @@ def upgrade_error(authority: str, pod: str, namespace: str, answer: Response) ->
     """What an answer to the upgrade other than 101 comes to."""
     said, message = _status_message(answer), _message(answer)
     status = answer.status
-    if said is None and status in (401, 403, 404, 405, 501) and not _is_page(answer):
+    if said is None and answer.body and status in (401, 403, 404, 405, 501) and not _is_page(answer):
         return _of_the_kubelet(pod, status, message)
     if status == 401:
         return ChannelError("unauthorized", f"{authority} refuses the credential ({message})")
@@ -75,7 +75,7 @@ def upgrade_error(authority: str, pod: str, namespace: str, answer: Response) ->
 
 def _of_the_kubelet(pod: str, status: int, message: str) -> ChannelError:
     """A refusal that is no Status object: the API server hands on what the node's kubelet answers as it is
-    (apimachinery, upgradeaware.go), and its own refusals are Status objects.
+    (apimachinery, upgradeaware.go), always with a text, and its own refusals are Status objects.
     """
     namespace, _, name = pod.partition("/")
     node = f"see which node it is: kubectl get pod -n {word(namespace)} {word(name)} -o wide"

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.finding import Finding, Inquiry, fail
+from gfattach.core.quote import word
+from gfattach.credential.scope import login_name
 from gfattach.probes.cache.protocol import CLIENT, page_of
 from gfattach.probes.endpoint.protocol import sniff
 from gfattach.reapi.errors import Kind, ReapiError
@@ -74,7 +76,8 @@ def call_finding(error: ReapiError, target: CacheTarget, deadline: Deadline) -> 
         why = "a cache for Bazel answers this call"
         return fail("cache.call.failed", error.fact, why, "ask the operator what the server's log says of it")
     name, why, hints = _MEANING[error.kind]
-    told = (hint.replace("login HOST", f"login {target.token_host}") for hint in hints)
+    name = word(login_name(target.endpoint.url, target.real_host))
+    told = (hint.replace("login HOST", f"login {name}") for hint in hints)
     return fail(f"cache.call.{name}", error.fact, why, *told)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
 from gfattach.cluster.api.fields import one_line
 from gfattach.cluster.kubeconfig.resolve import connection, find_files, read_kubeconfig, select
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, ok, warn
+from gfattach.core.quote import word
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until_plugin
 
 _KUBECONFIG_CODES = {
@@ -80,7 +79,7 @@ def _context(inquiry: ClusterInquiry) -> Finding:
             "cluster.context.insecure",
             f"the cluster {one_line(entries.cluster.name)} is not verified (insecure-skip-tls-verify)",
             "whoever stands between here and there can read the credentials and answer for the cache",
-            f"have it checked: kubectl config set-cluster {shlex.quote(entries.cluster.name)} "
+            f"have it checked: kubectl config set-cluster {word(entries.cluster.name)} "
             "--certificate-authority=FILE --embed-certs",
             **data,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from gfattach.cluster.wire.dial import dial, reach
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Probe, fail, ok, skip, warn
+from gfattach.core.quote import word
 from gfattach.net.errors import DialError
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until
 from gfattach.tls.context import authorities_of
@@ -62,7 +62,7 @@ def _reach(inquiry: ClusterInquiry) -> Finding:
     except DialError as error:
         code = "proxy-tls" if error.kind.startswith("tls-") else error.kind
         why = "nothing of the cluster can be asked: neither the caches nor why they are not there"
-        context = f" --context {shlex.quote(connection.context)}" if connection.context else ""
+        context = f" --context {word(connection.context)}" if connection.context else ""
         look = f"see where the kubeconfig says that it is: kubectl config view --minify{context}"
         return fail(f"cluster.reach.{code}", error.fact, why, *error.hints, look)
     by = f", by {proxy.name}{signed}" if proxy else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -83,7 +82,7 @@ def role_hints(namespaces: Iterable[str], user: str) -> list[str]:
 
 def _granted(items: list[dict[str, Any]]) -> str:
     document = {"apiVersion": "v1", "kind": "List", "items": items}
-    return f"an operator grants it: kubectl apply -f - <<<{shlex.quote(flow(document))}"
+    return f"an operator grants it: kubectl apply -f - <<<{word(flow(document))}"
 
 
 def flow(value: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, warn
 from gfattach.core.quote import command, word
+from gfattach.credential.scope import login_name
 from gfattach.nix import netrc
 from gfattach.nix.config import Settings
 from gfattach.probes.nix.subject import DEFAULT_NETRC, NixSubject, settings_of, through_daemon
@@ -56,7 +57,7 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     if token and subject.netrc_given:
         return _through_daemon(inquiry, f"the fragment names a netrc with the token for {host}", host)
     if token and host not in names and "*" not in names:
-        asked = target.token_host if target else host
+        asked = login_name(target.endpoint.url, target.real_host) if target else host
         return warn(
             "nix.netrc.no-entry",
             f"{attached} has no entry for {host}",

@@ -6,7 +6,8 @@ import ipaddress
 from collections.abc import Mapping
 
 from gfattach.core.finding import Finding, fail
-from gfattach.core.quote import word
+from gfattach.core.quote import command, word
+from gfattach.credential.scope import login_name
 from gfattach.nixcache.attic import bad_host
 from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.nixcache.target import SubstituterTarget
@@ -126,7 +127,8 @@ def _hints(end: str, error: NixCacheError, target: SubstituterTarget) -> tuple[s
     if target.token:
         asked = "the token that was sent counts for nothing there: ask the operator for one that pulls"
     elif target.real_host or not endpoint.localhost:
-        asked = f"store its token: gfattach credential login {word(target.token_host)}"
+        name = login_name(endpoint.url, target.real_host)
+        asked = f"store its token: {command('gfattach', 'credential', 'login', name)}"
     return {
         "unauthorised": (asked, look),
         "bad-host": (

@@ -7,11 +7,11 @@ that are there (seen with 4.2.3).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gfattach.core.quote import command
 from gfattach.proof.evidence import Phase
 
 
@@ -23,7 +23,7 @@ def with_remedy(phase: Phase, workspace: Path, labels: Sequence[str]) -> Phase:
     named = " and ".join(links)
     remedies = (
         f"//... takes in {named}, which your own Bazel left: name the packages, as in //app/...",
-        f"or remove it first; the next build makes it anew: rm {shlex.join(links)}",
+        f"or remove it first; the next build makes it anew: rm {command(*links)}",
     )
     return replace(phase, detail={**phase.detail, "remedies": remedies})
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 
+from gfattach.core.quote import word
 from gfattach.queue.audit.rules import HYGIENE, Amiss, Hygiene
 from gfattach.queue.model.snapshot import MayNot
 from gfattach.queue.model.world import World
@@ -26,7 +26,7 @@ class Defect:
     @property
     def takes(self) -> tuple[str, ...]:
         """What it would take; names are quoted as a shell needs it."""
-        facts = {k: shlex.quote(v) if isinstance(v, str) else v for k, v in self.amiss.facts.items()}
+        facts = {k: word(v) if isinstance(v, str) else v for k, v in self.amiss.facts.items()}
         return tuple(each.format(**facts) for each in self.rule.takes)
 
 

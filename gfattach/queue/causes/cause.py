@@ -6,7 +6,6 @@ this user may not read. It never guesses: a cause of which the cluster shows onl
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from enum import StrEnum
 
 from gfattach.cluster.api.arc.scale_set import ScaleSet
 from gfattach.cluster.api.metadata import Reference
+from gfattach.core.quote import word
 from gfattach.queue.model.question import Question
 from gfattach.queue.model.snapshot import MayNot
 from gfattach.queue.model.world import SetView, World
@@ -102,9 +102,7 @@ class Cause:
 
     def commands(self, facts: Mapping[str, object]) -> tuple[str, ...]:
         """What to run or to do next; names are quoted as a shell needs it."""
-        quoted = {
-            key: shlex.quote(value) if isinstance(value, str) else value for key, value in facts.items()
-        }
+        quoted = {key: word(value) if isinstance(value, str) else value for key, value in facts.items()}
         return tuple(each.format_map(_Facts(quoted)) for each in self.next)
 
 
