@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gfattach.cluster.wire.forward_errors import FORWARD_CODES
 from gfattach.codes import execution
-from gfattach.codes.errors import ALSO, ERRORS
+from gfattach.codes.errors import ERRORS
+from gfattach.codes.exits import exit_codes
 from gfattach.codes.steps import STEPS
 from gfattach.contract.model import codes as contract
 from gfattach.core.errors import ExitCode
@@ -55,7 +56,7 @@ def groups() -> tuple[Group, ...]:
         Group("remote execution", _entries(execution.FINDINGS)),
         Group("external inputs", _entries(INPUTS)),
         Group("tokens", _entries(TOKENS)),
-        Group("errors", tuple(_errors())),
+        Group("errors", _entries(_errors())),
         Group("the contract: refusals", _entries(_meanings(), ExitCode.REFUSED)),
         Group("the contract: what cannot be done as it was asked", _entries(contract.ERRORS)),
         Group("the contract: hazards", _entries(contract.HAZARDS)),
@@ -63,19 +64,14 @@ def groups() -> tuple[Group, ...]:
 
 
 def _entries(table: Mapping[str, str], exit_code: ExitCode | None = None) -> tuple[Code, ...]:
-    also = {code: number for number, codes in ALSO.items() for code in codes}
-    return tuple(Code(code, meaning, also.get(code, exit_code)) for code, meaning in table.items())
+    exits = exit_codes()
+    return tuple(Code(code, meaning, exits.get(code, exit_code)) for code, meaning in table.items())
 
 
-def _errors() -> Iterator[Code]:
-    for exit_code, table in ERRORS.items():
-        yield from _entries({**table, **execution.ERRORS.get(exit_code, {})}, exit_code)
-        if exit_code is ExitCode.FAILED:
-            yield from _entries(
-                {f"cluster.dial.{kind}": said for kind, said in DIAL_CODES.items()}, exit_code
-            )
-            forwards = {f"cluster.forward.{kind}": said for kind, said in FORWARD_CODES.items()}
-            yield from _entries(forwards, exit_code)
+def _errors() -> dict[str, str]:
+    dialled = {f"cluster.dial.{kind}": said for kind, said in DIAL_CODES.items()}
+    forwarded = {f"cluster.forward.{kind}": said for kind, said in FORWARD_CODES.items()}
+    return {**ERRORS, **dialled, **forwarded, **execution.ERRORS}
 
 
 def _meanings() -> dict[str, str]:

@@ -1,11 +1,9 @@
-"""The codes of findings about remote execution with their meanings, and those of errors by exit code."""
+"""The codes of findings about remote execution with their meanings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-
-from gfattach.core.errors import ExitCode
 
 LINT: Mapping[str, str] = MappingProxyType(
     {
@@ -213,43 +211,35 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
     {**LINT, **DOCUMENTS, **LOGS, **PROOF, **RESULT, **CLAIMS, **STEPS}
 )
 
-ERRORS: Mapping[ExitCode, Mapping[str, str]] = MappingProxyType(
+ERRORS: Mapping[str, str] = MappingProxyType(
     {
-        ExitCode.FAILED: {
-            "rbe.workers.scaled-to-zero": "the executor is scaled to zero, as is normal while it is not used",
-            "rbe.workers.none": "no worker pod is there",
-            "rbe.prove.forward": "the forward to the executor leads to nothing",
-        },
-        ExitCode.USAGE: {
-            "bazel.query": "Bazel could not say which targets there are",
-            "rbe.evidence.exists": "the directory for the evidence holds something already",
-            "rbe.prove.service": "the Service of the executor is not named as one",
-            "rbe.prove.log-format": "this Bazel writes no log of that kind",
-            "rbe.claims.path": "a path that should be looked at for claims is not there",
-            "rbe.manifest.missing": "there is no eligibility manifest",
-            "rbe.manifest.several": "the workspace has two eligibility manifests",
-            "rbe.manifest.unreadable": "the eligibility manifest is no JSON",
-            "rbe.manifest.faults": "the eligibility manifest has faults",
-            "rbe.evidence.missing": "there is no evidence at that path",
-            "rbe.evidence.link": "a link or a directory lies where a document should",
-            "rbe.evidence.unreadable": "a document of evidence is no JSON, or is cut off",
-            "rbe.evidence.schema": "the evidence is of a schema that is not known",
-            "rbe.result.schema": "the proof result is of a version that is not known",
-        },
-        ExitCode.REFUSED: {
-            "rbe.target.wildcard": "the label stands for several targets, and a proof is of one",
-            "rbe.prove.mode": "GF_RBE_PROOF_MODE does not ask for an execution proof",
-            "rbe.prove.executor": "no executor is named",
-            "rbe.prove.cache": "no cache is named beside the executor",
-            "rbe.prove.substrate": "the mode is not executor-backed",
-            "rbe.prove.class": "a class was named, and a proof is of one target",
-            "rbe.prove.blocked": "the manifest blocks the target",
-            "rbe.prove.candidate": "the target is a candidate, and nothing allowed that",
-            "rbe.prove.unlisted": "the manifest does not list the target",
-            "rbe.prove.explicit": "the class allows no explicit proof",
-        },
-        ExitCode.UNPROVED: {
-            "rbe.prove.executor-probes": "the executor did not pass its probes",
-        },
+        "rbe.workers.scaled-to-zero": "the executor is scaled to zero, as is normal while it is not used",
+        "rbe.workers.none": "no worker pod is there",
+        "rbe.prove.forward": "the forward to the executor leads to nothing",
+        "bazel.query": "Bazel could not say which targets there are",
+        "rbe.evidence.exists": "the directory for the evidence holds something already",
+        "rbe.prove.service": "the Service of the executor is not named as one",
+        "rbe.prove.log-format": "this Bazel writes no log of that kind",
+        "rbe.claims.path": "a path that should be looked at for claims is not there",
+        "rbe.manifest.missing": "there is no eligibility manifest",
+        "rbe.manifest.several": "the workspace has two eligibility manifests",
+        "rbe.manifest.unreadable": "the eligibility manifest is no JSON",
+        "rbe.manifest.faults": "the eligibility manifest has faults",
+        "rbe.evidence.missing": "there is no evidence at that path",
+        "rbe.evidence.link": "a link or a directory lies where a document should",
+        "rbe.evidence.unreadable": "a document of evidence is no JSON, or is cut off",
+        "rbe.evidence.schema": "the evidence is of a schema that is not known",
+        "rbe.result.schema": "the proof result is of a version that is not known",
+        "rbe.target.wildcard": "the label stands for several targets, and a proof is of one",
+        "rbe.prove.mode": "GF_RBE_PROOF_MODE does not ask for an execution proof",
+        "rbe.prove.executor": "no executor is named",
+        "rbe.prove.cache": "no cache is named beside the executor",
+        "rbe.prove.substrate": "the mode is not executor-backed",
+        "rbe.prove.class": "a class was named, and a proof is of one target",
+        "rbe.prove.blocked": "the manifest blocks the target",
+        "rbe.prove.candidate": "the target is a candidate, and nothing allowed that",
+        "rbe.prove.unlisted": "the manifest does not list the target",
+        "rbe.prove.explicit": "the class allows no explicit proof",
+        "rbe.prove.executor-probes": "the executor did not pass its probes",
     }
 )

@@ -222,7 +222,7 @@ def test_the_role_in_the_hints_is_all_that_is_missing(bench):
         bench.cluster.apply(item)
     end = time.monotonic() + 10
     after = before
-    while after.code != "cluster.rights.enough" and time.monotonic() < end:
+    while after.code != "cluster.rights.ok" and time.monotonic() < end:
         time.sleep(0.05)
         findings = ask(bench.read(subject.ref.kubeconfigs[0]))
         after = findings["cluster.rights"]
@@ -237,8 +237,8 @@ def test_a_pod_that_does_not_open_gives_way_to_one_that_does(bench):
     gone = first | {"targetRef": first["targetRef"] | {"name": "gone"}}
     bench.cluster.admin.merge(slices, {"endpoints": [gone, second]})
     findings = ask(bench.config())
-    assert findings["cluster.upgrade"].code == "cluster.upgrade.open"
-    assert findings["cluster.cache"].code == "cluster.cache.answers"
+    assert findings["cluster.upgrade"].code == "cluster.upgrade.ok"
+    assert findings["cluster.cache"].code == "cluster.cache.ok"
 
 
 def test_a_plugin_that_hangs_is_ended_before_the_stage_is(bench):

@@ -199,7 +199,7 @@ class TestMoreRights:
         asked = run.stage(STAGE, subject)
         assert asked.findings["cluster.identity"].data["user"] in ("poor", "rich")
         services = run.stage(SERVICE_STAGE, subject)
-        assert services.findings["cluster.rights"].code == "cluster.rights.enough"
+        assert services.findings["cluster.rights"].code == "cluster.rights.ok"
         assert not any(finding.failed for finding in services.findings.values())
 
     def test_where_it_still_may_not_it_is_run_once_and_no_more(self, cluster, desk, shell):

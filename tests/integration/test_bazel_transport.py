@@ -161,7 +161,7 @@ def ask(tmp_path, path, **options):
 def test_the_stage_says_what_each_bazel_can_do(tmp_path):
     needed = {"needs_transport": True, "through_socket": True}
     up, deb = upstream(), debian()
-    assert ask(tmp_path, up.path, **needed).code == "bazel.transport.works"
+    assert ask(tmp_path, up.path, **needed).code == "bazel.transport.ok"
     assert ask(tmp_path, up.path, **needed).code == "bazel.transport.before"
     without = ask(tmp_path, deb.path, **needed)
     assert (without.code, without.status) == ("bazel.transport.no-tls", Status.FAIL)

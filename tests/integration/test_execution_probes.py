@@ -26,7 +26,7 @@ def executing(digest):
 
 def test_a_server_that_executes(tmp_path):
     with justbuild(tmp_path) as server:
-        assert ask(server.url) == ("execution.ready", False)
+        assert ask(server.url) == ("execution.ok", False)
 
 
 @pytest.mark.parametrize(

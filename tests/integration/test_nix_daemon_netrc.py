@@ -53,6 +53,6 @@ def test_a_token_of_the_users_goes_along_for_one_whom_the_daemon_trusts(place, t
             finding = Run().stage(STAGE, subject).findings["nix.netrc"]
             args = ("--option", "extra-experimental-features", "nix-command", "build", "--no-link", SIGNED)
             done = run(program, (*args, "--max-jobs", "0"), Deadline.after(NIX_SECONDS), environ)
-    assert finding.code == ("nix.netrc.given" if trusted else "nix.netrc.daemon")
+    assert finding.code == ("nix.netrc.ok" if trusted else "nix.netrc.daemon")
     assert done.good == trusted, done.stderr
     assert {sent(head) for head in asked} == {good if trusted else ""}

@@ -55,7 +55,7 @@ def test_a_private_cache_is_attached_proved_and_left_with_a_token(private):
     assert found["substituter.token"]["code"] == "substituter.token.ok"
     assert found["substituter.attic"]["code"] == "substituter.attic.ok"
     assert "private" in found["substituter.attic"]["seen"]
-    assert found["nix.netrc"]["code"] == "nix.netrc.given"
+    assert found["nix.netrc"]["code"] == "nix.netrc.ok"
     [phase] = [phase for phase in document["result"]["phases"] if phase["client"] == "nix"]
     assert phase["hits"] == 0  # the site names no path, and the probe path is not published
     proved = private.json("prove", "--no-bazel", "--nix-path", SIGNED)

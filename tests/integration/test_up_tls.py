@@ -135,6 +135,6 @@ def test_a_bazel_that_was_given_the_library_that_the_finding_names_goes_over_tls
     assert "libnetty-tcnative-jni" in hints and "export LD_LIBRARY_PATH=DIR" in hints
     machine.variables["LD_LIBRARY_PATH"] = str(natives())
     document = machine.json("up", *site, "--bazel", str(debian().path))
-    assert findings(document)["bazel.transport.works"]["status"] == "ok"
+    assert findings(document)["bazel.transport.ok"]["status"] == "ok"
     assert document["result"]["verdict"] == "proved"
     assert f"--remote_cache={site[1]}" in (machine.workspace / ".gfattach/bazelrc").read_text()

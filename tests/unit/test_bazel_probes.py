@@ -59,7 +59,7 @@ def ask(tmp_path):
 def test_a_bazel_that_is_well(ask):
     found = ask(WELL)
     assert [finding.code for finding in found.values()] == [
-        "bazel.program.found",
+        "bazel.program.ok",
         "bazel.starts.ok",
         "bazel.flags.fitted",
         "bazel.transport.plain",
@@ -145,7 +145,7 @@ def test_a_bazel_that_is_taken_away_meanwhile_does_not_say_what_it_knows(ask):
 
 def test_a_bazel_that_knows_every_flag_is_said_to(ask):
     finding = ask(WELL.replace("--credential_helper*|--remote_grpc_log*", "--nothing"))["bazel.flags"]
-    assert (finding.code, finding.data["refused"]) == ("bazel.flags.all", [])
+    assert (finding.code, finding.data["refused"]) == ("bazel.flags.ok", [])
 
 
 def test_a_bazel_that_started_before_is_not_started_again_unless_that_is_asked_for(ask, tmp_path):
@@ -166,7 +166,7 @@ def test_every_code_is_declared_once_and_says_what_it_means():
 @pytest.mark.parametrize(
     ("tried", "code"),
     [
-        ((True, ""), "bazel.compression.works"),
+        ((True, ""), "bazel.compression.ok"),
         ((False, "NoClassDefFoundError"), "bazel.compression.lacking"),
     ],
 )

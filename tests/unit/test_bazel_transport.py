@@ -54,7 +54,7 @@ def test_without_a_socket_the_same_bazel_will_do_and_is_not_tried_twice(tmp_path
         judge_transport(bazel, False, tmp_path / "work", tmp_path / "a.json", Deadline.after(30)).code
         for _ in range(2)
     ]
-    assert codes == ["bazel.transport.works", "bazel.transport.before"]
+    assert codes == ["bazel.transport.ok", "bazel.transport.before"]
     assert remembered(bazel, True, tmp_path / "a.json") is None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.codes.errors import ERRORS
+from gfattach.codes.exits import exit_codes
 from gfattach.contract import environment
 from gfattach.contract.consumer import PROFILES
 from gfattach.contract.model import codes
@@ -28,9 +29,8 @@ MEANINGS = {
 
 #: Codes of running Bazel and of proofs, with their meaning and exit code.
 RUNNING = {
-    code: (meaning, exit_code)
-    for exit_code, table in ERRORS.items()
-    for code, meaning in table.items()
+    code: (meaning, exit_codes()[code])
+    for code, meaning in ERRORS.items()
     if code.startswith(("bazel.", "prove."))
 }
 

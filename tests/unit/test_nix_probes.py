@@ -69,7 +69,7 @@ def test_a_nix_that_was_named_and_is_missing_fails(machine):
 
 def test_a_nix_that_is_well_is_found_and_starts(machine):
     found = machine.ask()
-    assert (found["nix.program"].code, found["nix.starts"].code) == ("nix.program.found", "nix.starts.ok")
+    assert (found["nix.program"].code, found["nix.starts"].code) == ("nix.program.ok", "nix.starts.ok")
     assert found["nix.program"].data["version"] == VERSION
 
 

@@ -44,12 +44,12 @@ SECOND_KEY = OLD_KEY.replace("team-1", "team-2")
 @pytest.mark.parametrize(
     ("trusted", "code"),
     [
-        ([KEY], "nix.keys.effective"),
-        ([SECOND_KEY], "nix.keys.effective"),  # one of several will do
+        ([KEY], "nix.keys.ok"),
+        ([SECOND_KEY], "nix.keys.ok"),  # one of several will do
         ([], "nix.keys.wiped"),
         (["cache.nixos.org-1:AAAA"], "nix.keys.wiped"),
         ([OLD_KEY, KEY], "nix.keys.hidden"),
-        ([KEY, OLD_KEY], "nix.keys.effective"),
+        ([KEY, OLD_KEY], "nix.keys.ok"),
     ],
 )
 def test_the_keys_that_are_in_force(machine, trusted, code):
@@ -82,7 +82,7 @@ def test_paths_that_nobody_signed(machine, changes):
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({}, "nix.timeouts.bounded"),
+        ({}, "nix.timeouts.ok"),
         ({"connect_timeout": 0}, "nix.timeouts.unbounded"),
         ({"stalled_download_timeout": 300}, "nix.timeouts.long"),
         ({"download_attempts": 50}, "nix.timeouts.long"),
@@ -97,4 +97,4 @@ def test_a_nix_that_does_not_say_how_long_it_waits(machine, tmp_path):
     nix = showing(tmp_path / "bin", few)
     found = machine.probe(NixSubject(str(nix.path), TARGET))
     assert found["nix.timeouts"].code == "nix.timeouts.unknown"
-    assert found["nix.substituters"].code == "nix.substituters.effective"
+    assert found["nix.substituters"].code == "nix.substituters.ok"

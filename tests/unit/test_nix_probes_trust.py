@@ -66,7 +66,7 @@ def test_a_store_of_somebody_elses_without_a_daemon_fails(machine, tmp_path, mon
 @pytest.mark.parametrize("allowed", [["*"], [nix_daemon.own_name()], ["someone", "@" + GROUP]])
 def test_a_user_whom_the_daemon_lets_in(machine, daemon, allowed):
     found = machine.ask(store=daemon, then=ignoring(), allowed_users=allowed)
-    assert found["nix.trust"].code == "nix.trust.trusted"
+    assert found["nix.trust"].code == "nix.trust.ok"
 
 
 @pytest.mark.parametrize("nixos", [False, True])
@@ -96,7 +96,7 @@ def ignoring(*urls: str) -> str:
 def test_a_trusted_user(machine, daemon):
     found = machine.ask(store=daemon, then=ignoring())
     assert found["nix.mode"].code == "nix.mode.daemon"
-    assert found["nix.trust"].code == "nix.trust.trusted"
+    assert found["nix.trust"].code == "nix.trust.ok"
 
 
 def test_a_user_for_whom_the_administrator_has_listed_all(machine, daemon):

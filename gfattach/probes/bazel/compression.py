@@ -30,7 +30,7 @@ COMPRESSION_FLAGS = ("--remote_cache_compression", "--experimental_remote_cache_
 COMPRESSION_CODES: Mapping[str, str] = MappingProxyType(
     {
         "bazel.compression.none": "this Bazel has no compression, or the cache offers none",
-        "bazel.compression.works": "what this Bazel compresses arrives as zstd",
+        "bazel.compression.ok": "what this Bazel compresses arrives as zstd",
         "bazel.compression.before": "this very program has compressed here before",
         "bazel.compression.lacking": "this Bazel knows compression and cannot do it: it is left out",
         "bazel.compression.unanswered": "whether this Bazel can compress could not be tried: it is left out",
@@ -67,7 +67,7 @@ def judge_compression(bazel: Bazel, offered: bool, work: Path, cache: Path, dead
         return warn("bazel.compression.unanswered", error.fact, why, *error.hints, compression=False)
     if arrived:
         Answers(cache, bazel.identity()).learn({_QUESTION: True})
-        return ok("bazel.compression.works", "what it compresses arrives as zstd", compression=True)
+        return ok("bazel.compression.ok", "what it compresses arrives as zstd", compression=True)
     return warn(
         "bazel.compression.lacking",
         f"{bazel.path}, {bazel.label}, knows {flag} and cannot do it{f' ({said})' if said else ''}",

@@ -83,7 +83,7 @@ def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
     except BazelError as error:
         why = "nothing can be built with it, here or from a cache"
         return fail(f"bazel.program.{error.code.rpartition('.')[2]}", error.fact, why, *error.hints)
-    return ok("bazel.program.found", f"{path}, {bazel.label}", **bazel.as_json())
+    return ok("bazel.program.ok", f"{path}, {bazel.label}", **bazel.as_json())
 
 
 def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
@@ -158,7 +158,7 @@ def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:
     if refused:
         seen = f"it knows {len(data['accepted'])} of {len(asked)} flags; the fragment leaves out the rest"
         return ok("bazel.flags.fitted", seen, **data)
-    return ok("bazel.flags.all", f"it knows all {len(asked)} flags of the fragment", **data)
+    return ok("bazel.flags.ok", f"it knows all {len(asked)} flags of the fragment", **data)
 
 
 def _ask_transport(inquiry: Inquiry[BazelSubject]) -> Finding:
@@ -210,7 +210,7 @@ STAGE: Stage[BazelSubject] = Stage(
             "is there a Bazel, and which?",
             _ask_program,
             codes={
-                "bazel.program.found": "a Bazel is there and says what it is",
+                "bazel.program.ok": "a Bazel is there and says what it is",
                 "bazel.program.missing": "there is no Bazel on this machine",
                 "bazel.program.named": "the Bazel that was asked for by name is not there",
                 "bazel.program.unusable": "the file that should be Bazel cannot be run",
@@ -240,7 +240,7 @@ STAGE: Stage[BazelSubject] = Stage(
             "which flags of the fragment does it know?",
             _ask_flags,
             codes={
-                "bazel.flags.all": "this Bazel knows every flag of the fragment",
+                "bazel.flags.ok": "this Bazel knows every flag of the fragment",
                 "bazel.flags.fitted": "flags that this Bazel does not know are left out of the fragment",
                 "bazel.flags.none": "this Bazel does not know what a remote cache needs",
                 "bazel.flags.unanswered": "Bazel did not say which flags it knows",

@@ -26,7 +26,7 @@ _PLAINTEXT_HINT = (
 TRANSPORT_CODES: Mapping[str, str] = MappingProxyType(
     {
         "bazel.transport.plain": "the endpoint needs neither TLS nor a unix socket",
-        "bazel.transport.works": "a call of this Bazel arrived over TLS, as the endpoint needs it",
+        "bazel.transport.ok": "a call of this Bazel arrived over TLS, as the endpoint needs it",
         "bazel.transport.before": "this very program has made such a call here before",
         "bazel.transport.no-tls": "this Bazel can do neither TLS nor unix sockets",
         "bazel.transport.no-socket": "this Bazel does TLS and cannot go by a unix socket",
@@ -48,7 +48,7 @@ def judge_transport(bazel: Bazel, by_socket: bool, work: Path, cache: Path, dead
         if tls:
             tried = try_transport(bazel, by_socket, work=work, deadline=deadline, cache=cache)
             if tried.works:
-                return ok("bazel.transport.works", f"a call of it arrives {how}", tls=True, socket=by_socket)
+                return ok("bazel.transport.ok", f"a call of it arrives {how}", tls=True, socket=by_socket)
             cause = tried.cause
             tls = by_socket and try_transport(bazel, False, work=work, deadline=deadline, cache=cache).works
     except GfattachError as error:

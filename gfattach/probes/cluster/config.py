@@ -10,7 +10,7 @@ from gfattach.core.quote import word
 from gfattach.probes.cluster.subject import ClusterInquiry, failure, until_plugin
 
 _KUBECONFIG_CODES = {
-    "cluster.kubeconfig.found": "the kubeconfig can be read",
+    "cluster.kubeconfig.ok": "the kubeconfig can be read",
     "cluster.kubeconfig.pod": "this runs in a pod: its service account is used",
     "cluster.kubeconfig.missing": "there is no kubeconfig where it was looked for",
     "cluster.kubeconfig.empty": "the kubeconfig is empty",
@@ -35,13 +35,13 @@ def _kubeconfig(inquiry: ClusterInquiry) -> Finding:
     names = [str(file) for file in files]
     if not names:
         return ok("cluster.kubeconfig.pod", "the service account of this pod is used", files=names)
-    return ok("cluster.kubeconfig.found", f"read {', '.join(names)}", files=names)
+    return ok("cluster.kubeconfig.ok", f"read {', '.join(names)}", files=names)
 
 
 KUBECONFIG = Probe("cluster.kubeconfig", "is there a kubeconfig", _kubeconfig, _KUBECONFIG_CODES, seconds=3.0)
 
 _CONTEXT_CODES = {
-    "cluster.context.selected": "the context names a cluster and a user that are there",
+    "cluster.context.ok": "the context names a cluster and a user that are there",
     "cluster.context.insecure": "the kubeconfig switches the check of certificates off",
     "cluster.context.none": "no context is chosen",
     "cluster.context.missing": "the chosen context is not in the kubeconfig",
@@ -86,7 +86,7 @@ def _context(inquiry: ClusterInquiry) -> Finding:
     seen = one_line(
         f"{reached.context}: {reached.server} as {reached.user or 'no user'}, namespace {reached.namespace}"
     )
-    return ok("cluster.context.selected", seen, **data)
+    return ok("cluster.context.ok", seen, **data)
 
 
 CONTEXT = Probe(
@@ -99,7 +99,7 @@ CONTEXT = Probe(
 )
 
 _CREDENTIAL_CODES = {
-    "cluster.credential.held": "there is a credential to show",
+    "cluster.credential.ok": "there is a credential to show",
     "cluster.credential.nothing": "the user has no credential: the API server is asked anonymously",
     "cluster.credential.none": "the context names no user",
     "cluster.credential.auth-provider": "the user has an auth-provider, not refreshed here, or not known",
@@ -143,7 +143,7 @@ def _credential(inquiry: ClusterInquiry) -> Finding:
             source=shown.source,
             expires=until_when,
         )
-    return ok("cluster.credential.held", f"{shown.source} is shown", source=shown.source, expires=until_when)
+    return ok("cluster.credential.ok", f"{shown.source} is shown", source=shown.source, expires=until_when)
 
 
 CREDENTIAL = Probe(

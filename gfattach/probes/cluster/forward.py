@@ -33,7 +33,7 @@ _ANSWER_BYTES = 4096
 _GET = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 
 _UPGRADE_CODES = {
-    "cluster.upgrade.open": "a forward to a pod of every Service opens",
+    "cluster.upgrade.ok": "a forward to a pod of every Service opens",
     "cluster.upgrade.refused": "nothing listens on the port in the pod",
     "cluster.upgrade.upgrade": "a proxy on the path does not let a websocket through",
     "cluster.upgrade.unauthorized": "the credential is not accepted any more",
@@ -127,7 +127,7 @@ def _ask_upgrade(inquiry: ClusterInquiry) -> Finding:
         if isinstance(answer, BaseException):
             raise answer
         heard[name] = answer.protocol.value
-    return ok("cluster.upgrade.open", f"a forward opens to {' and '.join(heard)}", heard=heard)
+    return ok("cluster.upgrade.ok", f"a forward opens to {' and '.join(heard)}", heard=heard)
 
 
 def _by_hand(inquiry: ClusterInquiry, services: Sequence[PodUpstream], kind: str = "") -> tuple[str, ...]:
@@ -149,7 +149,7 @@ UPGRADE = Probe(
 )
 
 _CACHE_CODES = {
-    "cluster.cache.answers": "something answers through every forward",
+    "cluster.cache.ok": "something answers through every forward",
     "cluster.cache.unknown": "what answers through a forward speaks neither HTTP nor TLS",
     "cluster.cache.silent": "nothing comes back through a forward that is open",
     "cluster.cache.closed": "the other end of a forward closes without a word",
@@ -192,7 +192,7 @@ def _ask_cache(inquiry: ClusterInquiry) -> Finding:
             "see which port the cache has: gfattach site show",
             heard=heard,
         )
-    return ok("cluster.cache.answers", said, heard=heard)
+    return ok("cluster.cache.ok", said, heard=heard)
 
 
 def _closed(name: str, seen: str) -> Finding:

@@ -14,7 +14,7 @@ from gfattach.probes.cluster.subject import ClusterInquiry, failure, until, unti
 from gfattach.site.profile import parse_profile, profile_name
 
 _IDENTITY_CODES = {
-    "cluster.identity.known": "the API server knows who this is",
+    "cluster.identity.ok": "the API server knows who this is",
     "cluster.identity.hidden": "the API server accepts the credentials and does not say for whom",
     "cluster.identity.anonymous": "the API server takes this for system:anonymous: no credential reached it",
     "cluster.identity.refused": "the API server refuses the credentials, or they have expired (401)",
@@ -56,7 +56,7 @@ def _identity(inquiry: ClusterInquiry) -> Finding:
             whoami,
             "a proxy that ends TLS takes a client certificate away: use a token with it",
         )
-    return ok("cluster.identity.known", f"the API server knows this as {person.name}", user=person.name)
+    return ok("cluster.identity.ok", f"the API server knows this as {person.name}", user=person.name)
 
 
 def _whoami(inquiry: ClusterInquiry) -> Person:
@@ -95,7 +95,7 @@ IDENTITY = Probe(
 )
 
 _PROFILE_CODES = {
-    "cluster.profile.valid": "an operator published a site, and it can be read",
+    "cluster.profile.ok": "an operator published a site, and it can be read",
     "cluster.profile.absent": "no operator published a site: what Services there are has to tell",
     "cluster.profile.forbidden": "the published site may not be read by this user",
     "cluster.profile.invalid": "the published site has a key or a value that cannot be",
@@ -119,9 +119,7 @@ def _profile(inquiry: ClusterInquiry) -> Finding:
             f"an operator corrects it: kubectl -n {word(namespace)} edit configmap {word(subject.profile)}",
         )
         return fail("cluster.profile.invalid", error.fact, why, *hints)
-    return ok(
-        "cluster.profile.valid", f"{source} says {len(values)} things", profile=dict(data), source=source
-    )
+    return ok("cluster.profile.ok", f"{source} says {len(values)} things", profile=dict(data), source=source)
 
 
 def _no_profile(error: ClusterError, source: str, namespace: str) -> Finding:

@@ -14,7 +14,7 @@ from gfattach.core.quote import word
 from gfattach.probes.cluster.subject import ClusterInquiry, ClusterSubject, failure, until
 
 _CODES = {
-    "cluster.service.ready": "every Service is there, and its pods are ready",
+    "cluster.service.ok": "every Service is there, and its pods are ready",
     "cluster.service.partly": "some pods behind a Service are not ready",
     "cluster.service.by-pods": "the EndpointSlices may not be read: ready pods are found by their labels",
     "cluster.service.missing": "there is no such Service",
@@ -85,7 +85,7 @@ def _there(subject: ClusterSubject, found: list[Survey]) -> Finding:
                 f"see more: kubectl -n {word(bad[0].namespace)} describe pod {word(bad[0].name)}",
                 pods=pods,
             )
-    return ok("cluster.service.ready", said, pods=pods)
+    return ok("cluster.service.ok", said, pods=pods)
 
 
 def _total(answer: Survey) -> int:

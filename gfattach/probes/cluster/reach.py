@@ -25,7 +25,7 @@ from gfattach.tls.second_opinion import ORDER
 SKEW_SECONDS = 5.0
 
 _REACH_CODES = {
-    "cluster.reach.open": "the API server's port takes connections",
+    "cluster.reach.ok": "the API server's port takes connections",
     "cluster.reach.dns": "the API server's name has no address",
     "cluster.reach.refused": "nothing listens on the API server's port",
     "cluster.reach.silent": "the API server, or the proxy before it, does not answer",
@@ -66,9 +66,7 @@ def _reach(inquiry: ClusterInquiry) -> Finding:
         look = f"see where the kubeconfig says that it is: kubectl config view --minify{context}"
         return fail(f"cluster.reach.{code}", error.fact, why, *error.hints, look)
     by = f", by {proxy.name}{signed}" if proxy else ""
-    return ok(
-        "cluster.reach.open", f"{connection.authority} takes connections{by}", proxied=proxy is not None
-    )
+    return ok("cluster.reach.ok", f"{connection.authority} takes connections{by}", proxied=proxy is not None)
 
 
 REACH = Probe(
@@ -81,7 +79,7 @@ REACH = Probe(
 )
 
 _TLS_CODES = {
-    "cluster.tls.trusted": "the API server's certificate is accepted",
+    "cluster.tls.ok": "the API server's certificate is accepted",
     "cluster.tls.soon": "the API server's certificate expires in less than two weeks",
     "cluster.tls.lenient": "kubectl's rules accept the certificate, and OpenSSL's do not",
     "cluster.tls.unchecked": "the kubeconfig switches the check of certificates off",
@@ -153,13 +151,13 @@ def _tls(inquiry: ClusterInquiry) -> Finding:
             "nsCertType than server",
             **data,
         )
-    return ok("cluster.tls.trusted", f"the certificate of {connection.authority} is accepted", **data)
+    return ok("cluster.tls.ok", f"the certificate of {connection.authority} is accepted", **data)
 
 
 TLS = Probe("cluster.tls", "is its certificate accepted", _tls, _TLS_CODES, ("cluster.reach",), seconds=4.0)
 
 _CLOCK_CODES = {
-    "cluster.clock.same": "this machine's clock and the API server's agree",
+    "cluster.clock.ok": "this machine's clock and the API server's agree",
     "cluster.clock.ahead": "this machine's clock is ahead of the API server's",
     "cluster.clock.behind": "this machine's clock is behind the API server's",
     "cluster.clock.unknown": "the API server's answer has no date, or there was none",
@@ -177,7 +175,7 @@ def _clock(inquiry: ClusterInquiry) -> Finding:
     seconds = abs(found.ahead)
     data = {"ahead_seconds": round(found.ahead, 2), "uncertainty_seconds": round(found.uncertainty, 2)}
     if seconds <= SKEW_SECONDS + found.uncertainty:
-        return ok("cluster.clock.same", "the clocks agree, to a few seconds", **data)
+        return ok("cluster.clock.ok", "the clocks agree, to a few seconds", **data)
     side = "behind" if found.ahead > 0 else "ahead"
     return warn(
         f"cluster.clock.{side}",

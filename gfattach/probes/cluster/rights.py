@@ -42,7 +42,7 @@ _PLAIN = frozenset(("get", "list", "pods", "Role", "User", "List", "v1"))
 CREATE_SINCE = (1, 35)
 
 _CODES = {
-    "cluster.rights.enough": "the user may do all that a forward needs",
+    "cluster.rights.ok": "the user may do all that a forward needs",
     "cluster.rights.partial": "the user may do what a forward needs, and not all that explains a failure",
     "cluster.rights.tried": "the API server says that a right is missing, and what needs it works",
     "cluster.rights.missing": "a forward needs a right that the user does not have",
@@ -247,7 +247,7 @@ def _ask_rights(inquiry: ClusterInquiry) -> Finding:
     user = inquiry.known("cluster.identity", "user") or subject.connection.user or "USER"
     where = " and ".join(namespaces)
     if not missing:
-        return ok("cluster.rights.enough", f"{user} may read Services and forward to pods in {where}")
+        return ok("cluster.rights.ok", f"{user} may read Services and forward to pods in {where}")
     refused_needs = run_sync(_refused(subject, needs, until(inquiry, "services"))) if needs else []
     shown = "; ".join(str(right) for right in refused_needs or needs or missing)
     hints = role_hints(sorted({right.namespace for right in missing}), user)

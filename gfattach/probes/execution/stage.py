@@ -14,7 +14,7 @@ _SHA256 = 1
 _SECONDS = 15.0
 
 _CODES = {
-    "execution.ready": "the server executes actions, named by their SHA-256",
+    "execution.ok": "the server executes actions, named by their SHA-256",
     "execution.disabled": "the server is a cache alone: it executes nothing",
     "execution.digest": "the server executes actions that are named by another digest than SHA-256",
     "execution.http": "the executor is named by an HTTP address, and remote execution is gRPC",
@@ -44,7 +44,7 @@ def _ask_capabilities(inquiry: Inquiry[CacheTarget]) -> Finding:
         said = f"{target.endpoint.url} names actions by digest function {execution.digest_function}"
         why = "Bazel names them by SHA-256 unless it is told otherwise"
         return fail("execution.digest", said, why, "ask the operator which --digest_function it takes")
-    return ok("execution.ready", f"{target.endpoint.url} executes actions")
+    return ok("execution.ok", f"{target.endpoint.url} executes actions")
 
 
 def _failed(error: ReapiError, target: CacheTarget) -> Finding:

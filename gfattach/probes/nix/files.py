@@ -54,7 +54,7 @@ def _ask_negative_cache(inquiry: Inquiry[NixSubject]) -> Finding:
                 "Nix keeps there what caches answered; a damaged one can make it pass over a cache",
                 f"it can be removed without loss while no Nix runs: rm {word(file)}",
             )
-    return ok("nix.negative-cache.clear", "Nix remembers nothing against this cache's paths")
+    return ok("nix.negative-cache.ok", "Nix remembers nothing against this cache's paths")
 
 
 def _stale(path: str, file: Path, age: int, ttl: int) -> Finding:
@@ -151,7 +151,7 @@ NEGATIVE_CACHE: Probe[NixSubject] = Probe(
     "does it remember that the paths were missing?",
     _ask_negative_cache,
     codes={
-        "nix.negative-cache.clear": "no negative answer is remembered",
+        "nix.negative-cache.ok": "no negative answer is remembered",
         "nix.negative-cache.stale": "a negative answer is remembered, and hides what was pushed since",
         "nix.negative-cache.unreadable": "what Nix remembers cannot be read",
         "nix.negative-cache.unseen": "what the daemon remembers cannot be seen by this user",

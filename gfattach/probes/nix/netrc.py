@@ -25,7 +25,7 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
     # A daemon reads the file that a user names for a user whom it trusts.
     unread = through_daemon(inquiry) and inquiry.known("nix.trust", "trusted") is not True
     if token and subject.netrc_given and not unread:
-        return ok("nix.netrc.given", f"the fragment names a netrc with the token for {host}")
+        return ok("nix.netrc.ok", f"the fragment names a netrc with the token for {host}")
     try:
         reading = netrc.read(attached.read_text("utf-8", "replace"))
         names = reading.machines
@@ -106,7 +106,6 @@ NETRC: Probe[NixSubject] = Probe(
     _ask_netrc,
     codes={
         "nix.netrc.ok": "the netrc that Nix reads has what this cache needs",
-        "nix.netrc.given": "the fragment brings a netrc with the token",
         "nix.netrc.none": "there is no netrc, and none is needed",
         "nix.netrc.unreadable": "this user cannot read the netrc that Nix is told to read",
         "nix.netrc.broken": "the netrc opens a quotation that it does not close, and Nix fetches nothing",

@@ -38,7 +38,7 @@ def _ask_program(inquiry: Inquiry[NixSubject]) -> Finding:
         why = "nothing can be substituted with it"
         hints = (*error.hints, f"see what is there: file {path}")
         return fail(f"nix.program.{last_part(error)}", error.fact, why, *hints)
-    return ok("nix.program.found", f"{path}, {nix.label}", **nix.as_json())
+    return ok("nix.program.ok", f"{path}, {nix.label}", **nix.as_json())
 
 
 def _ask_starts(inquiry: Inquiry[NixSubject]) -> Finding:
@@ -119,7 +119,7 @@ PROGRAM: Probe[NixSubject] = Probe(
     "is there a Nix, and which?",
     _ask_program,
     codes={
-        "nix.program.found": "a Nix is there and says what it is",
+        "nix.program.ok": "a Nix is there and says what it is",
         "nix.program.missing": "there is no Nix on this machine",
         "nix.program.named": "the Nix that was asked for by name is not there",
         "nix.program.unusable": "the file that should be Nix cannot be run",

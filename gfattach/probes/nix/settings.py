@@ -33,7 +33,7 @@ def _ask_substituters(inquiry: Inquiry[NixSubject]) -> Finding:
             **data,
         )
     when = "" if subject.activated() else " as soon as it reads the fragment"
-    return ok("nix.substituters.effective", f"Nix takes from {subject.url}{when}", **data)
+    return ok("nix.substituters.ok", f"Nix takes from {subject.url}{when}", **data)
 
 
 def _loose(settings: Settings, url: str) -> Finding | None:
@@ -99,7 +99,7 @@ def _ask_keys(inquiry: Inquiry[NixSubject]) -> Finding:
                 "of several keys of one name Nix goes by the first, and refuses what the other signed",
                 f"take the old one out, {where}",
             )
-    return ok("nix.keys.effective", f"Nix trusts {_names_of(target.public_keys)}")
+    return ok("nix.keys.ok", f"Nix trusts {_names_of(target.public_keys)}")
 
 
 def _names_of(keys: tuple[str, ...]) -> str:
@@ -134,7 +134,7 @@ def _ask_timeouts(inquiry: Inquiry[NixSubject]) -> Finding:
             "put into ~/.config/nix/nix.conf: stalled-download-timeout = 30",
             **known,
         )
-    return ok("nix.timeouts.bounded", f"Nix gives up a silent cache within {total} s: {seen}", **known)
+    return ok("nix.timeouts.ok", f"Nix gives up a silent cache within {total} s: {seen}", **known)
 
 
 SUBSTITUTERS: Probe[NixSubject] = Probe(
@@ -142,7 +142,7 @@ SUBSTITUTERS: Probe[NixSubject] = Probe(
     "does it take from the substituter?",
     _ask_substituters,
     codes={
-        "nix.substituters.effective": "the substituter is among those that are in force",
+        "nix.substituters.ok": "the substituter is among those that are in force",
         "nix.substituters.seen": "which substituters are in force, when none was asked about",
         "nix.substituters.wiped": "a later plain setting replaces the fragment's substituter",
         "nix.substituters.spelling": "the same cache is named a second time, in another spelling",
@@ -157,7 +157,7 @@ KEYS: Probe[NixSubject] = Probe(
     "does it trust the keys that sign the substituter?",
     _ask_keys,
     codes={
-        "nix.keys.effective": "a key of the substituter is among those that are in force",
+        "nix.keys.ok": "a key of the substituter is among those that are in force",
         "nix.keys.none": "no key was asked about",
         "nix.keys.wiped": "a later plain setting replaces the fragment's keys",
         "nix.keys.hidden": "another key of the same name comes first",
@@ -170,7 +170,7 @@ TIMEOUTS: Probe[NixSubject] = Probe(
     "how long does it wait for a cache that is silent?",
     _ask_timeouts,
     codes={
-        "nix.timeouts.bounded": "a cache that is silent costs seconds",
+        "nix.timeouts.ok": "a cache that is silent costs seconds",
         "nix.timeouts.unbounded": "no limit is set for a connection",
         "nix.timeouts.long": "the limits that are set add up to minutes",
         "nix.timeouts.unknown": "this Nix does not show its limits",

@@ -45,7 +45,7 @@ def _ask_trust(inquiry: Inquiry[NixSubject]) -> Finding:
             "ask it: nix --extra-experimental-features nix-command store ping",
         )
     if trust.trusted:
-        return ok("nix.trust.trusted", "the daemon trusts this user: the fragment counts", trusted=True)
+        return ok("nix.trust.ok", "the daemon trusts this user: the fragment counts", trusted=True)
     finding = _untrusted(subject, nix, trust, system)
     theirs = str(system.setting("netrc-file") or DEFAULT_NETRC)
     return replace(finding, data={**finding.data, "netrc_file": theirs})
@@ -140,7 +140,7 @@ TRUST: Probe[NixSubject] = Probe(
     _ask_trust,
     codes={
         "nix.trust.owner": "no daemon stands between this user and the store",
-        "nix.trust.trusted": "the daemon trusts this user",
+        "nix.trust.ok": "the daemon trusts this user",
         "nix.trust.listed": "the administrator has listed the substituter and a key of it",
         "nix.trust.untrusted": "the daemon ignores the substituter that this user names",
         "nix.trust.key": "the daemon takes from the substituter, and trusts none of its keys",

@@ -61,7 +61,7 @@ def unreviewed(bench, subject: str):
 
 
 KUBECONFIG_CASES = [
-    Case("a kubeconfig", lambda b: b.config(), "cluster.kubeconfig.found"),
+    Case("a kubeconfig", lambda b: b.config(), "cluster.kubeconfig.ok"),
     Case(
         "a file that is not there",
         lambda b: ClusterSubject(ClusterRef(), environ=b.environ(KUBECONFIG="/nonexistent/a:/nonexistent/b")),
@@ -91,7 +91,7 @@ KUBECONFIG_CASES = [
 ]
 
 CONTEXT_CASES = [
-    Case("a context", lambda b: b.config(), "cluster.context.selected"),
+    Case("a context", lambda b: b.config(), "cluster.context.ok"),
     Case(
         "no check of certificates",
         lambda b: b.at(**{"insecure-skip-tls-verify": True, "certificate-authority-data": ""}),
@@ -119,7 +119,7 @@ CONTEXT_CASES = [
 ]
 
 CREDENTIAL_CASES = [
-    Case("a certificate", lambda b: b.config(), "cluster.credential.held", "a client certificate is shown"),
+    Case("a certificate", lambda b: b.config(), "cluster.credential.ok", "a client certificate is shown"),
     Case("no user", lambda b: b.config(without_user), "cluster.credential.none", "names no user"),
     Case("a user who has nothing to show", lambda b: b.user(), "cluster.credential.none", "no credential"),
     Case("an address without TLS", lambda b: b.at("http://127.0.0.1:1"), "cluster.credential.nothing"),

@@ -25,7 +25,7 @@ def only_named(service):
 
 
 RIGHTS_CASES = [
-    Case("a developer", lambda b: b.config(), "cluster.rights.enough"),
+    Case("a developer", lambda b: b.config(), "cluster.rights.ok"),
     Case(
         "no get",
         lambda b: b.limited("no-get", READS, SLICES, verbs(PORTFORWARD, "create")),
@@ -47,7 +47,7 @@ RIGHTS_CASES = [
     Case(
         "a Service by its name alone",
         lambda b: b.limited("one-service", only_named(SERVICE), PODS, SLICES, PORTFORWARD),
-        "cluster.rights.enough",
+        "cluster.rights.ok",
     ),
     Case(
         "pods by their names alone",
@@ -60,7 +60,7 @@ RIGHTS_CASES = [
         lambda b: b.limited(
             "no-list", verbs(READS, "get", resources=["services"]), PODS, SLICES, PORTFORWARD
         ),
-        "cluster.rights.enough",
+        "cluster.rights.ok",
     ),
     Case(
         "another Service by its name alone",
@@ -131,7 +131,7 @@ def deleted_service(bench):
 CRASHING = ("CrashLoopBackOff", "back-off 5m0s restarting failed container")
 
 SERVICE_CASES = [
-    Case("a ready pod", lambda b: b.config(), "cluster.service.ready", "1 of 1 pods ready"),
+    Case("a ready pod", lambda b: b.config(), "cluster.service.ok", "1 of 1 pods ready"),
     Case(
         "a pod that crashes beside it",
         lambda b: pods(b, second=CRASHING),
@@ -161,7 +161,7 @@ SERVICE_CASES = [
     Case(
         "a headless Service",
         headless,
-        "cluster.service.ready",
+        "cluster.service.ok",
     ),
     Case(
         "one that crashes beside one that was evicted",
@@ -169,7 +169,7 @@ SERVICE_CASES = [
         "cluster.service.pods.none",
         "0 of 1 pods ready behind nix-cache/bazel-cache: CrashLoopBackOff",
     ),
-    Case("all well, and some left over", lambda b: pods(b, keep=True, over=3), "cluster.service.ready"),
+    Case("all well, and some left over", lambda b: pods(b, keep=True, over=3), "cluster.service.ok"),
     Case(
         "a Service without selector",
         lambda b: b.extra_service("bare", selector={}),
@@ -263,7 +263,7 @@ UPGRADE_CASES = [
         "cluster.upgrade.kubelet",
         "forwards no ports (HTTP 404",
     ),
-    Case("a listener", lambda b: b.config(), "cluster.upgrade.open"),
+    Case("a listener", lambda b: b.config(), "cluster.upgrade.ok"),
     Case("no listener in the pod", no_listener, "cluster.upgrade.refused", "nothing listens on port 9092"),
     Case(
         "a proxy that strips the upgrade",
@@ -310,7 +310,7 @@ CACHE_CASES = [
     Case(
         "a cache",
         lambda b: b.config(),
-        "cluster.cache.answers",
+        "cluster.cache.ok",
         "nix-cache/bazel-cache:grpc answers in HTTP/2, nix-cache/bazel-cache:http answers in HTTP/1.1",
     ),
     Case("an ssh server", lambda b: b.leading_to(faults.saying(b"SSH-2.0-x\r\n")), "cluster.cache.unknown"),
