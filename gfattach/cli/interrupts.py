@@ -17,7 +17,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def end_as_interrupted() -> None:
     """Have what asks a process to end, and a terminal that closes, undo what was begun as ctrl-C does.
 
-    An echo does not end the undoing; a person who asks again does. A signal that is ignored (nohup) stays so.
+    An echo does not end the undoing; a user who asks again does. A signal that is ignored (nohup) stays so.
     """
     if threading.current_thread() is not threading.main_thread():
         return

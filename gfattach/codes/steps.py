@@ -54,7 +54,7 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "undo.untouched": "nothing had to be undone",
         "undo.block-removed": "the file was edited since: only gfattach's block was taken out",
         "undo.left": "the file was edited since, and nothing of gfattach's can be told apart in it",
-        "undo.gone": "somebody has removed the file since, and it stays so",
+        "undo.gone": "the file was removed since, and it stays so",
         "undo.failed": "the file cannot be read or written now",
         "undo.done": "nothing of the attachment is left",
     }

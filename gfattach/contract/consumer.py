@@ -54,7 +54,7 @@ class ConsumerRequest:
 def consumer_values(request: ConsumerRequest, environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that `request` amounts to.
 
-    Raises UsageError for a profile that nobody knows, an endpoint that is missing, and a header,
+    Raises UsageError for an unknown profile, an endpoint that is missing, and a header,
     which is a secret; RefusedError for an environment that the contract would refuse. Only the
     digest of an executor's image may be missing.
     """

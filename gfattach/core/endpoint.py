@@ -121,7 +121,7 @@ def parse_endpoint(text: str, *, what: str = "endpoint", schemes: tuple[str, ...
         raise EndpointError(f"the {what} is empty", code="endpoint.empty")
     if "${" in text or "}" in text:
         raise EndpointError(
-            f"the {what} holds a placeholder that nobody expanded",
+            f"the {what} holds an unexpanded placeholder",
             "rc files and unit files do not expand variables: write the value",
             code="endpoint.placeholder",
         )

@@ -304,7 +304,7 @@ class ProcessId:
 
 
 def command_of(pid: int) -> str:
-    """The command line of a process that runs, for a person; "" where there is none, or it cannot be told."""
+    """The command line of a process that runs, for a user; "" where there is none, or it cannot be told."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
         return " ".join(filter(None, words))

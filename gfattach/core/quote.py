@@ -1,4 +1,4 @@
-"""Quoting: commands that are shown for a person to copy, and texts of others that a terminal must not obey.
+"""Quoting: commands that are shown for a user to copy, and texts of others that a terminal must not obey.
 
 A command that is shown is run as it stands. What comes from a site, a cluster or a path is one word of it,
 whatever it holds. A text of others is shown without the characters that move a cursor, change the direction

@@ -1,6 +1,6 @@
 """Tokens in the operating system's keyring, which may be missing, locked, or never answer.
 
-Every call is made in a thread of its own and given up after `SECONDS`: a keyring waits for a person to
+Every call is made in a thread of its own and given up after `SECONDS`: a keyring waits for a user to
 unlock it, and over a lost session bus it waits for ever. The thread is left behind, and ends with the
 process.
 """

@@ -28,7 +28,7 @@ USER_RC = "user.bazelrc"
 class Link:
     """The line, and where it stands.
 
-    `file` is None when it is only offered. `hints` are what is left for a person to do: nothing where the
+    `file` is None when it is only offered. `hints` are what is left for a user to do: nothing where the
     workspace's `.bazelrc`, or what that imports, imports `file`.
     """
 
@@ -54,7 +54,7 @@ def import_line(home: Home, fragment: Path) -> str:
 
 
 def offer(home: Home, fragment: Path) -> Link:
-    """The line, for a person to put where they like. Raises UsageError."""
+    """The line, for a user to put where they like. Raises UsageError."""
     line = import_line(home, fragment)
     return Link(line, None, _by_hand(line, fragment))
 

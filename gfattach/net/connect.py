@@ -178,6 +178,6 @@ async def _attempt(address: _Address) -> socket.socket:
 
 
 def _close_late(task: asyncio.Task[socket.socket]) -> None:
-    """Close what an attempt that was given up has connected after all."""
+    """Close what an abandoned attempt has connected after all."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()

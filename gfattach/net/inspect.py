@@ -1,7 +1,7 @@
 """One inspection of a TLS server: a handshake that verifies, and a second look when it fails.
 
 The second look verifies nothing. It reads the certificates, whether a client's is asked for, and the
-server's clock, so that a person can be told why; nothing secret is sent by it and nothing of it believed.
+server's clock, so that the user can be told why; nothing secret is sent by it and nothing of it believed.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def shown(url: httpx.URL) -> str:
-    """`url` for a person to see: without user and password, and with no more of a query than its mark."""
+    """`url` for a user to see: without user and password, and with no more of a query than its mark."""
     host = f"[{url.host}]" if ":" in url.host else url.host
     port = "" if url.port is None else f":{url.port}"
     return f"{url.scheme}://{host}{port}{url.path}{'?…' if url.query else ''}"

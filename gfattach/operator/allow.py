@@ -59,7 +59,7 @@ def allow_site(workspace: Path | None, context: Context, run: Run, *, forget: bo
 
 
 def asked_of(workspace: Path | None, context: Context) -> tuple[str, ...]:
-    """What a person is asked to allow before an attach of the workspace, in lines; nothing where that is
+    """What the user is asked to allow before an attach of the workspace, in lines; nothing where that is
     nothing.
 
     Raises GfattachError where the workspace cannot be worked in.

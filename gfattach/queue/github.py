@@ -32,7 +32,7 @@ def unseen(question: Question, owner: str) -> tuple[Unseen, ...]:
             f"gh api orgs/{organization}/actions/runner-groups",
         ),
         Unseen(
-            "which runners the repository can reach (0: none, also for a personal repository and an"
+            "which runners the repository can reach (0: none, also for a useral repository and an"
             " organization's runners)",
             f"gh api repos/{repository}/actions/runners --jq .total_count",
         ),

@@ -1,1 +1,1 @@
-"""What a person, a program or a CI job is shown. Only this package renders."""
+"""What a user, a program or a CI job is shown. Only this package renders."""

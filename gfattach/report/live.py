@@ -64,7 +64,7 @@ class LiveObserver:
         self._show(text)
 
     def stage_finished(self, result: StageResult) -> None:
-        """The settled line, and below it what somebody should read."""
+        """The settled line, and below it what matters."""
         mark, style = _MARKS[result.status]
         line = redact(f"{result.name:<{NAME_WIDTH}} {stage_summary(result)}")
         self.console.print(Text.assemble((f"{mark} ", style), line), soft_wrap=True)

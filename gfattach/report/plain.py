@@ -40,7 +40,7 @@ class PlainObserver:
         self._line(f"      {stage}: {text}")
 
     def stage_finished(self, result: StageResult) -> None:
-        """The stage's line, and its findings where somebody should read them."""
+        """The stage's line, and its findings where they matter."""
         self._line(stage_line(result))
         findings = list(result.findings.values())
         for finding in findings:

@@ -90,7 +90,7 @@ def headline(first_hit: Mapping[str, Any]) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes for a person: `512 B`, `1.5 MiB`."""
+    """Bytes for a user: `512 B`, `1.5 MiB`."""
     value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
     while value >= 1024 and len(units) > 1:
         value, units = value / 1024, units[1:]

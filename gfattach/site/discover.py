@@ -214,7 +214,7 @@ def _fault(service: Service) -> str:
     """Why a Service that looks like a cache is none to attach to; "" when it is."""
     stale = stale_host(f"{service.namespace}/{service.name}")
     if stale is not None:
-        return f"{stale} is a service that was given up; older documents still name it"
+        return f"{stale} is a retired service; older documents still name it"
     if service.namespace in _OLD_NAMESPACES:
         return f"the namespace {service.namespace} is that of older documents; name it if it is meant"
     if service.name.startswith(_EXECUTOR_NAMES) or any(p.port == _EXECUTOR_PORT for p in service.ports):

@@ -23,7 +23,7 @@ CODES: Mapping[str, str] = {
     "site.lint.key": "there is no such setting",
     "site.lint.secret": "it is, or looks like, a secret",
     "site.lint.value": "the value is not what the setting may be",
-    "site.lint.stale": "it names a service that was given up",
+    "site.lint.stale": "it names a retired service",
     "site.lint.both": "two settings are said of which one is enough",
     "site.lint.nix-tls": "a Nix cache behind a forward under an https:// name",
     "site.lint.allow": "what the file says that its reader has to allow once",

@@ -15,7 +15,7 @@ from gfattach.core.endpoint import Endpoint
 from gfattach.core.errors import RefusedError
 from gfattach.site.site import OPTION, PROFILE_SOURCE, Site, as_raw
 
-#: The settings that decide what is trusted, with what each is for a person.
+#: The settings that decide what is trusted, with what each is for a user.
 KEYS: Mapping[str, str] = {
     "cache.endpoint": "the Bazel cache",
     "cache.service": "the Service of the Bazel cache",

@@ -72,7 +72,7 @@ def _refuse_stale(said: str, key: str) -> None:
     host = stale_host(said)
     if host is not None:
         raise UsageError(
-            f"{key} names {host}, a service that was given up",
+            f"{key} names {host}, a retired service",
             "an address like this comes from an old document; ask the operator where the cache is now",
             code="site.stale",
         )

@@ -2,7 +2,7 @@
 
 It is written ahead: first the original is copied beside it, then the change is recorded,
 then the file is written. Whatever moment the machine dies at, the file is the old one or the
-new one, and the journal knows both. What a person wrote since is never lost: a file that is
+new one, and the journal knows both. What the user wrote since is never lost: a file that is
 not as gfattach left it loses gfattach's marked block, and nothing else.
 
 Whoever uses a journal holds the home's lock.
@@ -44,11 +44,11 @@ class Undone(StrEnum):
     UNTOUCHED = "untouched"
     """Nothing had to be done: the change was never made, or is undone already."""
     BLOCK_REMOVED = "block-removed"
-    """Somebody has edited the file since: only gfattach's block was taken out."""
+    """The file was edited since: only gfattach's block was taken out."""
     LEFT = "left"
-    """Somebody has edited the file since, and nothing of gfattach's can be told apart in it."""
+    """The file was edited since, and nothing of gfattach's can be told apart in it."""
     GONE = "gone"
-    """Somebody has removed the file since, and it stays so."""
+    """The file was removed since, and it stays so."""
     FAILED = "failed"
     """The file cannot be read or written now. It stays in the journal."""
 
@@ -144,7 +144,7 @@ class Journal:
     def _baseline(
         self, path: Path, known: Change | None, current: bytes | None, status: os.stat_result | None
     ) -> Change:
-        """What an undo is to restore. What a person wrote since the last change becomes the original."""
+        """What an undo is to restore. What the user wrote since the last change becomes the original."""
         found = None if current is None else digest(current)
         if known is not None and (found == known.before or found in known.written):
             # Of what was written before, only what stands there now can still be found there.

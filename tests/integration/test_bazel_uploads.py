@@ -1,4 +1,4 @@
-"""What `gfattach bazel` keeps a real Bazel from uploading, whatever a person's own rc files say."""
+"""What `gfattach bazel` keeps a real Bazel from uploading, whatever the user's own rc files say."""
 
 import json
 import shutil

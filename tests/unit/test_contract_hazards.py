@@ -265,7 +265,7 @@ def test_addresses_in_tracked_files_that_mean_something_in_one_place_only(line, 
 
 def test_a_host_that_was_given_up_is_named_with_its_line():
     (hazard,) = stale_hazards("x", "a\nserver: https://Attic.Tinyland.example")
-    assert hazard.seen == "x:2 names Attic.Tinyland, a service that was given up"
+    assert hazard.seen == "x:2 names Attic.Tinyland, a retired service"
     codes([hazard])
 
 

@@ -111,7 +111,7 @@ def test_writing_needs_both_the_site_and_the_option():
             "[nix]\nsubstituter = 'https://attic-cache-dev.example/main'",
             "attic-cache-dev, a service that was",
         ),
-        ("[nix]\nnamespace = 'attic-cache-dev'", "attic-cache-dev, a service that was given up"),
+        ("[nix]\nnamespace = 'attic-cache-dev'", "attic-cache-dev, a retired service"),
         ('[site]\nname = "\x00"', "is not TOML"),
     ],
 )

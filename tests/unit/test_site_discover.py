@@ -87,7 +87,7 @@ def test_a_label_goes_before_a_name_before_a_port():
 @pytest.mark.parametrize(
     ("candidate", "says"),
     [
-        (service("bazel-cache", "attic-cache-dev"), "attic-cache-dev is a service that was given up"),
+        (service("bazel-cache", "attic-cache-dev"), "attic-cache-dev is a retired service"),
         (service("bazel-cache", "attic-cache"), "is that of older documents; name it if it is meant"),
         (service("bazel-cache", kind="ExternalName"), "an alias of elsewhere.example"),
         (service("bazel-cache", selects=False), "it selects no pods"),

@@ -90,7 +90,7 @@ class Ports:
 def choices(name: str) -> tuple[int, ...]:
     """The ports to try first for the forward `name` of this user. Raises StorageError.
 
-    They follow from the name and from a secret of this user's, so that a forward which was given up and is
+    They follow from the name and from a secret of this user's, so that a forward which was released and is
     wanted again is where an environment file says it is, though nothing was kept of it; and so that no
     other user can listen there first.
     """

@@ -79,7 +79,7 @@ class AgentClient:
         return _read(lambda said: tuple(map(ForwardStatus.from_json, said["forwards"])), answer)
 
     def unregister(self, record: Path, deadline: Deadline) -> bool:
-        """Have the forwards of `record` given up; whether there was anything of the kind."""
+        """Release the forwards of `record`; whether there was anything of the kind."""
         return bool(self._ask(deadline, "unregister", record=str(record)).get("known"))
 
     def set_log_level(self, level: str, deadline: Deadline) -> None:

@@ -71,7 +71,7 @@ class Registry:
 
 
 def place(registration: Registration) -> Path:
-    """Where the attachment of `registration` is, for a person: its workspace, or its home outside of any."""
+    """Where the attachment of `registration` is, for a user: its workspace, or its home outside of any."""
     return registration.record.parent if registration.home is None else registration.home.parent
 
 

@@ -147,7 +147,7 @@ class GuardedFile:
 @dataclass(frozen=True)
 class Registration:
     """What one attachment wants of the agent. It holds as long as the file `record` is there, and the
-    directory `home`, which goes with a workspace that somebody removes.
+    directory `home`, which goes with a removed workspace.
     """
 
     record: Path

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Seconds before a credential expires in which a new one is fetched.
 EARLY_SECONDS = 60.0
 
-#: Seconds that resolving may take: a plugin may ask a person, or a server far away.
+#: Seconds that resolving may take: a plugin may ask the user, or a server far away.
 RESOLVE_SECONDS = 30.0
 
 #: Seconds between attempts to resolve while it fails or the credential is refused.

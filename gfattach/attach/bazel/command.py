@@ -49,7 +49,7 @@ class Replacement:
 
 
 def prepare(words: Sequence[str], context: Context) -> Replacement:
-    """The Bazel of this shell and directory, with a person's own `words` behind what the contract says.
+    """The Bazel of this shell and directory, with the user's own `words` behind what the contract says.
 
     Raises RefusedError when the contract refuses the environment, ProgramMissingError without a
     Bazel, UsageError for a value that this Bazel cannot take or a shell that names another cache

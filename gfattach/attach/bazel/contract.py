@@ -108,7 +108,7 @@ def contracted(
     needed = bazel_flags.uncertain_flags(environment, command, keep_events=keep)
     names = dict(names_of(needed)) if needed else {}
     if fragment is not None and not upload and _keeps_events(fragment):
-        # Said once more behind every rc file: one of a person's own may come behind the attachment's.
+        # Said once more behind every rc file: one of the user's own may come behind the attachment's.
         names[bazel_flags.EVENT_FILES] = bazel_flags.EVENT_FILES
     text = bazel_arguments.header_rc(environment) if builds else ""
     secrets |= {SAVED + name for name in secrets}

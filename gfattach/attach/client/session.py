@@ -73,7 +73,7 @@ class UpSession(Session):
     def hold(self, plan: Plan, *, anew: bool = False) -> tuple[ForwardStatus, ...]:
         """Save `plan` and have the agent hold what it says, if that is news or `anew`; where forwards listen.
 
-        An agent that has nothing to hold is given up. Raises AgentError, ClusterError and StorageError.
+        An agent that has nothing to hold is ended. Raises AgentError, ClusterError and StorageError.
         """
         record, before = self.home.record, self.plan.registration(self.home)
         wanted = plan.registration(self.home)

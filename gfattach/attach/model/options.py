@@ -1,4 +1,4 @@
-"""What a person asks of an attach."""
+"""What a user asks of an attach."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES
 
-#: Hours without a build after which an agent ends, unless somebody said otherwise.
+#: Hours without a build after which an agent ends, unless an option says otherwise.
 LEASE_HOURS = 12.0
 
 

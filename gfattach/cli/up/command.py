@@ -162,7 +162,7 @@ def up(
 
 
 def _answered(workspace: Path | None, output: str, context: Context) -> bool:
-    """Whether a person at a terminal allows what the workspace's files say, where they have to be asked."""
+    """Whether the user at a terminal allows what the workspace's files say, where they have to be asked."""
     if output != "text" or not (context.stdin.isatty() and context.stderr.isatty()):
         return False
     from gfattach.core.errors import GfattachError

@@ -131,7 +131,7 @@ def _refusal(response: Response, document: Any) -> ApiError:
 
 
 def _what_came(response: Response) -> str:
-    """An answer that is not the API's, for a person: a proxy's page, a login, nothing."""
+    """An answer that is not the API's, for a user: a proxy's page, a login, nothing."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip()
     if kind == "text/html":
         return "a web page, of a proxy or a login that stands before the API server"

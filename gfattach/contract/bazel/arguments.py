@@ -1,6 +1,6 @@
 """What the contract's variables are as arguments of Bazel, in the order of the field's wrapper.
 
-Pure: variables and a person's own words in, an argument list out. The order is: startup options,
+Pure: variables and the user's own words in, an argument list out. The order is: startup options,
 command, cache, upload, auth, routing, executor, external inputs, the person's own arguments. A
 `--config` is the person's own; what the field's configs say, the attachment's rc says.
 
@@ -33,7 +33,7 @@ STARTUP_WITH_VALUE = frozenset(
 
 @dataclass(frozen=True)
 class Invocation:
-    """A person's own words, as Bazel takes them apart; `command` is "" where there is none."""
+    """The user's own words, as Bazel takes them apart; `command` is "" where there is none."""
 
     startup: tuple[str, ...]
     command: str
@@ -153,7 +153,7 @@ def _uploads(names: Mapping[str, str], upload: bool) -> list[str]:
 
 
 def _own(invocation: Invocation, names: Mapping[str, str], upload: bool) -> list[str]:
-    """A person's own arguments; where nothing may be uploaded, none of their configs does it either."""
+    """The user's own arguments; where nothing may be uploaded, none of their configs does it either."""
     words = invocation.arguments
     if upload or invocation.command not in BUILDS:
         return list(words)

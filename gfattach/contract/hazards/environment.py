@@ -1,4 +1,4 @@
-"""What in an environment refuses nothing, and what somebody should know of.
+"""What in an environment refuses nothing, and what is worth a warning.
 
 Hazards in files are in `hazards_files` and `hazards_rc`. No warning holds a secret.
 """

@@ -66,11 +66,11 @@ def tracked_text_hazards(path: str, text: str) -> tuple[Finding, ...]:
 
 
 def stale_hazards(path: str, text: str) -> tuple[Finding, ...]:
-    """Lines of a file that name a service which was given up."""
+    """Lines of a file that name a retired service."""
     return tuple(
         warn(
             "hazard.stale-host",
-            f"{path}:{number} names {host}, a service that was given up",
+            f"{path}:{number} names {host}, a retired service",
             "nothing answers there that should be trusted",
             "take the line out",
             file=path,

@@ -31,7 +31,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "local-proof, and GF_BAZEL_LOCAL_PROOF is not port-forward"
     ),
     "contract.profile.local-proof-mode": Refusal("local-proof, and no endpoint to prove"),
-    "contract.endpoint.placeholder": Refusal("an endpoint holds ${ or }: nobody expanded it"),
+    "contract.endpoint.placeholder": Refusal("an endpoint holds ${ or }: it was not expanded"),
     "contract.endpoint.scheme": Refusal(
         "an endpoint does not begin with grpc://, grpcs://, http:// or https://, in lower case"
     ),
@@ -46,7 +46,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "contract.endpoint.localhost": Refusal(
         "an endpoint is this machine, and nothing says that this is meant"
     ),
-    "contract.endpoint.stale": Refusal("an endpoint is one that was given up"),
+    "contract.endpoint.stale": Refusal("an endpoint is a retired one"),
     "contract.executor.no-cache": Refusal("an executor, and no cache"),
     "contract.executor.separate-cache": Refusal("the executor is another endpoint than the cache"),
     "contract.executor.proof-image": Refusal("an executor, and no digest of its worker image"),
@@ -63,7 +63,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "contract.upload.value": Refusal("an upload variable is neither yes nor no"),
     "contract.upload.event": Refusal("uploads in a job that a pull request or merge queue started"),
     "contract.upload.site": Refusal("uploads where the site allows none", SCRIPT_DOES_NOT_KNOW),
-    "contract.value.placeholder": Refusal("a value holds ${ or }: nobody expanded it"),
+    "contract.value.placeholder": Refusal("a value holds ${ or }: it was not expanded"),
     "contract.value.header": Refusal("a header is not name=value", SCRIPT_DOES_NOT_KNOW),
     "contract.value.number": Refusal("a number is none", SCRIPT_DOES_NOT_KNOW),
     "contract.value.boolean": Refusal("a value is neither yes nor no"),
@@ -84,7 +84,7 @@ NO_EXECUTOR: Mapping[str, Refusal] = {
     "contract.no-executor.header": Refusal("a header for an executor is given", SCRIPT_DOES_NOT_KNOW),
 }
 
-#: What does not refuse anything, and what somebody should know of.
+#: What does not refuse anything, and what is worth a warning.
 HAZARDS: Mapping[str, str] = {
     "hazard.attic-token": "ATTIC_TOKEN arms a push to the Nix cache",
     "hazard.upload.on": "uploads to the shared cache are switched on",
@@ -108,7 +108,7 @@ HAZARDS: Mapping[str, str] = {
     "hazard.rc.digest": "an rc file sets another digest function than caches have",
     "hazard.rc.instance": "an rc file names an instance of the cache",
     "hazard.rc.config-cycle": "configs select one another in a circle",
-    "hazard.stale-host": "a file names a host that was given up",
+    "hazard.stale-host": "a file names a retired host",
     "hazard.tracked.endpoint": "a tracked file names a host inside the cluster or a private address",
     "hazard.wrapper.uploads": "a wrapper uploads unless it is told not to",
 }

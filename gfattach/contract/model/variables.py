@@ -81,7 +81,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "GF_BAZEL_SUBSTRATE_MODE",
-        "the mode that somebody declared",
+        "the declared mode",
         "compatibility-local-only, shared-cache-backed, executor-backed",
         default="the mode that the endpoints amount to",
         refusals=("contract.mode.unknown", "contract.mode.disagrees"),

@@ -1,4 +1,4 @@
-"""Rules for one endpoint: how it is written, whether it is this machine, whether it was given up."""
+"""Rules for one endpoint: how it is written, whether it is this machine, whether it is retired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gfattach.contract.model.terms import Reading, Reason, refuse
 from gfattach.contract.model.variables import ENDPOINT_VARIABLES, value_of
 from gfattach.core.endpoint import EndpointError, is_localhost, parse_endpoint
 
-#: Names of services that were given up. The field's scripts look for them anywhere in an endpoint.
+#: Names of retired services. The field's scripts look for them anywhere in an endpoint.
 _STALE = re.compile(r"attic-cache-dev|fuzzy-dev|attic\.dev-cluster|attic\.tinyland", re.IGNORECASE)
 
 _SCHEME = re.compile(r"(grpc|grpcs|http|https)://")
@@ -23,13 +23,13 @@ ENV_HINT = 'take the environment of your attachment: eval "$(gfattach env)"'
 
 
 def stale_host(text: str) -> str | None:
-    """The name of a service that was given up, where `text` holds one."""
+    """The name of a retired service, where `text` holds one."""
     found = _STALE.search(text)
     return None if found is None else found.group()
 
 
 def has_placeholder(text: str) -> bool:
-    """Whether `text` holds a variable that nobody expanded. The field looks for `${` and `}`."""
+    """Whether `text` holds an unexpanded variable. The field looks for `${` and `}`."""
     return "${" in text or "}" in text
 
 
@@ -49,7 +49,7 @@ def _written(name: str, value: str) -> Iterator[Reason]:
         yield refuse(
             "contract.endpoint.placeholder",
             name,
-            f"{name} is {seen}, with a ${{...}} that nobody expanded",
+            f"{name} is {seen}, with an unexpanded ${{...}}",
             "Bazel would take the placeholder for a host",
             f"write the value itself: export {name}=grpc://HOST:PORT",
             ENV_HINT,
@@ -108,7 +108,7 @@ def _given_up(environment: Mapping[str, str], name: str) -> Iterator[Reason]:
         yield refuse(
             "contract.endpoint.stale",
             name,
-            f"{name} names {host}, a service that was given up",
+            f"{name} names {host}, a retired service",
             "an address like this comes from an old document; nothing answers there that should be trusted",
             f"unset {name}",
             ENV_HINT,

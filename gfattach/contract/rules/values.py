@@ -83,7 +83,7 @@ def value_rules(reading: Reading) -> Iterator[Reason]:
             yield refuse(
                 "contract.value.placeholder",
                 name,
-                f"{name} holds a ${{...}} that nobody expanded",
+                f"{name} holds an unexpanded ${{...}}",
                 "Bazel would take the placeholder as it stands",
                 f"unset {name}",
                 "or write the value itself",

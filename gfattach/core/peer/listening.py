@@ -1,6 +1,6 @@
 """The owner of a listening TCP socket: whose a loopback port is, as the kernel says it.
 
-A port that one process has given up any user of the machine may take. So before a token or a build goes to
+A port that one process has released any user of the machine may take. So before a token or a build goes to
 one that should be this user's, the kernel is asked; only Linux tells.
 """
 

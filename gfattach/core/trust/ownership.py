@@ -21,7 +21,7 @@ _OTHERS = 0o077
 
 
 def name_of(uid: int) -> str:
-    """A user for a person: the name with the number, or the number alone."""
+    """A user for a user: the name with the number, or the number alone."""
     import pwd
 
     try:

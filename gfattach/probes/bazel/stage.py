@@ -46,7 +46,7 @@ _RELEASE = re.compile(r"\[bazel (.+?)\]")
 class BazelSubject:
     """Which Bazel is asked, and for what.
 
-    `program` is what a person named, None to look for one; `workspace` is the one to attach,
+    `program` is what the user named, None to look for one; `workspace` is the one to attach,
     which may ask for a version of its own; `work` is room for a private server; `flags` are
     those of the fragment; `flag_cache` keeps the answers. `needs_transport` says that the
     endpoint needs TLS, `through_socket` that it is reached by a unix socket; `plaintext_allowed` that a

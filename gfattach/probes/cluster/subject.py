@@ -119,7 +119,7 @@ class ClusterSubject:
 
     @property
     def plugin_seconds(self) -> float:
-        """Seconds that an exec plugin of the selected context may take where a person is asked, or has given
+        """Seconds that an exec plugin of the selected context may take where the user is asked, or has given
         them; else 0.
         """
         from gfattach.cluster.kubeconfig.exec_plugin import seconds_for

@@ -39,7 +39,7 @@ LOOKED_AT = (
 class NixSubject:
     """Which Nix is asked, and for what.
 
-    `program` is what a person named, None to look for one; `target` is the substituter, None to look
+    `program` is what the user named, None to look for one; `target` is the substituter, None to look
     at Nix alone; `fragment` is where the fragment of an earlier attach is, None before there is one;
     `environ` is where the person's Nix runs, that of this process by default; `netrc_given` says that the
     fragment names a netrc of the attachment's, which holds the user's and the token for `target`;
@@ -55,7 +55,7 @@ class NixSubject:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment in which a person runs Nix."""
+        """The environment in which a user runs Nix."""
         return os.environ if self.environ is None else self.environ
 
     @property

@@ -81,7 +81,7 @@ def phase_of(build: Build, *, novel: bool = False) -> Phase:
 
 
 def without_actions(build: Build, phase: Phase) -> Phase:
-    """`phase` of a person's own targets, with what never asks a cache counted apart.
+    """`phase` of the user's own targets, with what never asks a cache counted apart.
 
     A target of no actions (a filegroup, a source file) and actions that are kept from caches by a tag
     (`no-cache`, `no-remote`, `local`) can hit nothing, whatever the cache holds.

@@ -15,7 +15,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 class Question:
     """`label` "" for every label; `repository` is `OWNER/NAME` or ""; `run` a workflow run's id or 0.
 
-    `queued` is since when the job waits, None where nobody said it.
+    `queued` is since when the job waits, None where it was not said.
     """
 
     label: str = ""
