@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sys import intern
-from typing import Any
+from typing import Any, ClassVar
 
 from gfattach.cluster.api.fields import items, mapping, name_of, text, texts
 
@@ -47,6 +47,30 @@ class Metadata:
     finalizers: tuple[str, ...]
     version: str
     changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NamespacedObject:
+    """What every object of a namespace has; `KIND` is its kind in the API."""
+
+    KIND: ClassVar[str] = ""
+
+    meta: Metadata
+
+    @property
+    def name(self) -> str:
+        """metadata.name."""
+        return self.meta.name
+
+    @property
+    def namespace(self) -> str:
+        """metadata.namespace."""
+        return self.meta.namespace
+
+    @property
+    def reference(self) -> Reference:
+        """It, by kind, namespace and name."""
+        return Reference(self.KIND, self.namespace, self.name)
 
 
 def metadata(document: Mapping[str, Any], *, with_changes: bool = False) -> Metadata:

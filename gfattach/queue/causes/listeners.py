@@ -34,7 +34,7 @@ def _pod(view: SetView) -> RunnerPod | None:
 
 
 def _pod_reference(pod: RunnerPod) -> Reference:
-    return Reference("Pod", pod.namespace, pod.name)
+    return pod.reference
 
 
 def _facts(listener: Listener) -> dict[str, object]:

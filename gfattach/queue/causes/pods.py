@@ -6,7 +6,6 @@ import contextlib
 from collections import Counter
 
 from gfattach.cluster.api.arc.runner import Runner
-from gfattach.cluster.api.metadata import Reference
 from gfattach.cluster.api.scheduling.nodes import Node
 from gfattach.cluster.api.scheduling.pods import Container, RunnerPod
 from gfattach.cluster.api.scheduling.quantity import shown
@@ -39,7 +38,7 @@ def _placed(view: SetView) -> list[Placed]:
 def _hit(found: list[Placed], **facts: object) -> Hit:
     runner, pod = found[0]
     known: dict[str, object] = {"count": counted(len(found), "pod"), "pod": pod.name, "runner": runner.name}
-    objects = tuple(Reference("Pod", each.namespace, each.name) for _, each in found[:5])
+    objects = tuple(each.reference for _, each in found[:5])
     return Hit({**known, **facts}, objects, min(each.meta.created for _, each in found))
 
 

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from gfattach.cluster.api.arc.scale_set import UNLIMITED, number
 from gfattach.cluster.api.fields import mapping, name_of, one_line, text
-from gfattach.cluster.api.metadata import Metadata, Reference, metadata
+from gfattach.cluster.api.metadata import NamespacedObject, metadata
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(NamespacedObject):
     """An AutoscalingListener. `set_namespace` and `set_name` name its scale set, `runner_set` the
     EphemeralRunnerSet that it scales, `registered` the scale set's id at GitHub."""
 
-    meta: Metadata
+    KIND: ClassVar[str] = "AutoscalingListener"
+
     set_namespace: str
     set_name: str
     runner_set: str
@@ -27,21 +28,6 @@ class Listener:
     minimum: int
     maximum: int
     url: str
-
-    @property
-    def name(self) -> str:
-        """Its name, and that of its pod."""
-        return self.meta.name
-
-    @property
-    def namespace(self) -> str:
-        """The controller's namespace, as a rule."""
-        return self.meta.namespace
-
-    @property
-    def reference(self) -> Reference:
-        """It, as an object."""
-        return Reference("AutoscalingListener", self.namespace, self.name)
 
 
 def listener(document: Mapping[str, Any]) -> Listener:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import intern
-from typing import Any
+from typing import Any, ClassVar
 
 from gfattach.cluster.api.arc.scale_set import number
 from gfattach.cluster.api.fields import mapping, name_of, one_line, text, texts
-from gfattach.cluster.api.metadata import Metadata, Reference, metadata
+from gfattach.cluster.api.metadata import NamespacedObject, metadata
 
 #: The finalizer that stays while GitHub says that the runner is busy.
 REGISTRATION_FINALIZER = "ephemeralrunner.actions.github.com/runner-registration-finalizer"
@@ -22,36 +22,23 @@ COUNTED = ("Pending", "Running", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerSet:
+class RunnerSet(NamespacedObject):
     """An EphemeralRunnerSet: `replicas` runners are wanted, as of the listener's patch number `patch`."""
 
-    meta: Metadata
+    KIND: ClassVar[str] = "EphemeralRunnerSet"
+
     replicas: int
     patch: int
     phase: str
 
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.meta.name
-
-    @property
-    def namespace(self) -> str:
-        """Its namespace."""
-        return self.meta.namespace
-
-    @property
-    def reference(self) -> Reference:
-        """It, as an object."""
-        return Reference("EphemeralRunnerSet", self.namespace, self.name)
-
 
 @dataclass(frozen=True, slots=True)
-class Runner:
+class Runner(NamespacedObject):
     """An EphemeralRunner. `phase` is Pending where it says nothing or what is not known; `failures` counts
     pods that failed under it; `repository`, `workflow`, `run` and `job` are of the job that it runs."""
 
-    meta: Metadata
+    KIND: ClassVar[str] = "EphemeralRunner"
+
     phase: str
     ready: bool
     reason: str
@@ -63,21 +50,6 @@ class Runner:
     run: int
     job: str
     patch: int
-
-    @property
-    def name(self) -> str:
-        """Its name, that of its pod, and the runner's at GitHub."""
-        return self.meta.name
-
-    @property
-    def namespace(self) -> str:
-        """Its namespace."""
-        return self.meta.namespace
-
-    @property
-    def reference(self) -> Reference:
-        """It, as an object."""
-        return Reference("EphemeralRunner", self.namespace, self.name)
 
     @property
     def counted(self) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from gfattach.cluster.api.arc import names
 from gfattach.cluster.api.arc.names import Registration
 from gfattach.cluster.api.fields import mapping, one_line, text, texts
-from gfattach.cluster.api.metadata import Metadata, Reference, metadata
+from gfattach.cluster.api.metadata import Metadata, NamespacedObject, metadata
 from gfattach.cluster.api.scheduling.needs import Need, need
 
 #: What the controller takes an absent maxRunners for.
@@ -21,7 +21,7 @@ UNLIMITED = 2147483647
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleSet:
+class ScaleSet(NamespacedObject):
     """An AutoscalingRunnerSet.
 
     `title` is its name at GitHub, `labels` what it was given besides (0.14.0 and later). `registered` is its
@@ -30,7 +30,8 @@ class ScaleSet:
     were written again after the set was made.
     """
 
-    meta: Metadata
+    KIND: ClassVar[str] = "AutoscalingRunnerSet"
+
     url: str
     registration: Registration
     title: str
@@ -44,21 +45,6 @@ class ScaleSet:
     need: Need
     mode: str
     relabelled: bool
-
-    @property
-    def name(self) -> str:
-        """Its name in the cluster."""
-        return self.meta.name
-
-    @property
-    def namespace(self) -> str:
-        """Where it and its runners are."""
-        return self.meta.namespace
-
-    @property
-    def reference(self) -> Reference:
-        """It, as an object."""
-        return Reference("AutoscalingRunnerSet", self.namespace, self.name)
 
     @property
     def served(self) -> tuple[str, ...]:

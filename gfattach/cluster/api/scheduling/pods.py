@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
-from typing import Any
+from typing import Any, ClassVar
 
 from gfattach.cluster.api.fields import items, mapping, name_of, one_line, text
-from gfattach.cluster.api.metadata import Metadata, metadata, moment
+from gfattach.cluster.api.metadata import NamespacedObject, metadata, moment
 from gfattach.cluster.api.scheduling.needs import effective
 from gfattach.cluster.api.scheduling.quantity import Amounts
 
@@ -36,14 +36,15 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerPod:
+class RunnerPod(NamespacedObject):
     """A pod. `runner` is the label `runner-pod`, of a job's pod in ARC's container mode `kubernetes`.
 
     `scheduled` is the PodScheduled condition: its reason and message where it is False, else None. `volumes`
     are the claims that it mounts, by name.
     """
 
-    meta: Metadata
+    KIND: ClassVar[str] = "Pod"
+
     node: str
     phase: str
     reason: str
@@ -56,16 +57,6 @@ class RunnerPod:
     requests: Amounts
     runner: str
     claims: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.meta.name
-
-    @property
-    def namespace(self) -> str:
-        """Its namespace."""
-        return self.meta.namespace
 
     @property
     def holds_node(self) -> bool:
