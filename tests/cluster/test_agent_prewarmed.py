@@ -112,7 +112,7 @@ def visit(desk) -> int:
 def test_each_client_finds_what_was_opened_after_the_one_before_greeting_included(attached, greeter):
     assert visit(attached) == 2
     for expected in range(3, 8):
-        wait_for(lambda expected=expected: len(greeter.connections) == expected)
+        wait_for(lambda expected=expected: len(greeter.connections) == expected)  # type: ignore[misc]
         assert visit(attached) == expected
     wait_for(lambda: len(greeter.connections) == 8)
     assert attached.forward("http").total_connections == 6

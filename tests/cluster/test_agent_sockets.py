@@ -23,12 +23,12 @@ def machine(cluster, tmp_path):
         "XDG_STATE_HOME": str(tmp_path / ("s" * 90)),
         "XDG_RUNTIME_DIR": f"/tmp/gfattach-run-{os.getpid()}",
     }
-    made.runtime = Path(made.variables["XDG_RUNTIME_DIR"])
-    assert not made.runtime.exists()
+    made.runtime = Path(made.variables["XDG_RUNTIME_DIR"])  # type: ignore[attr-defined]
+    assert not made.runtime.exists()  # type: ignore[attr-defined]
     yield made
     assert made.run("down").returncode == 0
     assert made.processes() == []
-    shutil.rmtree(made.runtime, ignore_errors=True)
+    shutil.rmtree(made.runtime, ignore_errors=True)  # type: ignore[attr-defined]
 
 
 def attached(machine):

@@ -25,7 +25,7 @@ def connection(cluster):
 
 
 def ask(connection):
-    found = Run().stage(stage_of(Purpose.API_SERVER), of_api_server(connection)).findings
+    found = Run().stage(stage_of(Purpose.API_SERVER), of_api_server(connection)).findings  # type: ignore[misc]
     return {name.rpartition(".")[2]: finding for name, finding in found.items()}
 
 

@@ -136,15 +136,15 @@ def codes_in_the_sources():
     for name, prefix in (("credentials", ""), ("exec_plugin", "plugin-"), ("trust", "")):
         for node in ast.walk(ast.parse((directory / f"{name}.py").read_text())):
             named = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_fault", "PemError")
-            if named and isinstance(node.args[1], ast.Constant):
-                yield f"cluster.credential.{prefix}{node.args[1].value}"
+            if named and isinstance(node.args[1], ast.Constant):  # type: ignore[attr-defined]
+                yield f"cluster.credential.{prefix}{node.args[1].value}"  # type: ignore[attr-defined, str-bytes-safe]
     for path in directory.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             given = (
                 isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant)
             )
-            if given and node.value.value.split(".")[1] in ("kubeconfig", "context", "credential"):
-                yield node.value.value
+            if given and node.value.value.split(".")[1] in ("kubeconfig", "context", "credential"):  # type: ignore[attr-defined]
+                yield node.value.value  # type: ignore[attr-defined]
 
 
 def test_the_probes_declare_all_that_the_resolver_can_say():

@@ -36,10 +36,10 @@ def private(cluster, tmp_path):
     site = '[nix]\nservice = "attic"\ncache = "main"\n[cache]\nservice = "bazel-cache"\n'
     (machine.workspace / ".git/info/exclude").write_text("gfattach.toml\n")
     machine.write_site(site)
-    machine.good, machine.instead = token(), {}
-    machine.up = ("up", "--no-bazel", "--public-key", KEY)
-    with attic({machine.good}, machine.instead) as (port, asked):
-        machine.asked = asked
+    machine.good, machine.instead = token(), {}  # type: ignore[attr-defined]
+    machine.up = ("up", "--no-bazel", "--public-key", KEY)  # type: ignore[attr-defined]
+    with attic({machine.good}, machine.instead) as (port, asked):  # type: ignore[attr-defined]
+        machine.asked = asked  # type: ignore[attr-defined]
         cluster.apply(service(ATTIC, NAMESPACE, ATTIC_LABELS, {"http": 80}))
         cluster.create_pod(ATTIC_POD, labels=ATTIC_LABELS, ports={"http": ATTIC_PORT})
         cluster.forward_target(ATTIC_PORT, "127.0.0.1", port)

@@ -9,6 +9,7 @@ import os
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,7 @@ def hold(desk, ref: ClusterRef, **handed):
     )
 
 
-SHELLS = {
+SHELLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "a session that expired": ('[ "$SESSION" = new ]', {"SESSION": "old"}, {"SESSION": "new"}),
     "a variable that was not set": ('[ -n "$TOKEN_FILE" ]', {"TOKEN_FILE": None}, {"TOKEN_FILE": "/x"}),
     "a variable that is in the way": ('[ -z "$PROFILE" ]', {"PROFILE": "wrong"}, {"PROFILE": None}),
@@ -188,7 +189,7 @@ class TestMoreRights:
         ref = plugged(root, cluster, "true")
         (root / "answer").write_text(handed_out(poor, expirationTimestamp=later))
         environ = {"PATH": "/usr/bin:/bin", "HOME": str(root), "XDG_RUNTIME_DIR": str(root)}
-        entries = select(read_kubeconfig(ref.kubeconfigs), ref)
+        entries = select(read_kubeconfig(ref.kubeconfigs), ref)  # type: ignore[arg-type]
         assert credential(entries, soon(), environ, ExecOptions()).exec_credential
         (root / "answer").write_text(handed_out(rich, expirationTimestamp=later))
         return ClusterSubject(ref, (GRPC,), environ=environ)

@@ -79,5 +79,5 @@ class TestWaiting:
 
     def test_a_request_that_says_no_time_is_refused(self, desk):
         with pytest.raises(AgentError) as caught:
-            desk.ensure().awaited(["x"], ["up"], "long", soon())  # type: ignore[arg-type]
+            desk.ensure().awaited(["x"], ["up"], "long", soon())
         assert caught.value.code == "agent.request"

@@ -250,7 +250,7 @@ class TestStrangers:
 
         async def listen():
             accepted = []
-            listener = Listener(bind_unix(path), lambda connection: (accepted.append(1), connection.close()))
+            listener = Listener(bind_unix(path), lambda connection: (accepted.append(1), connection.close()))  # type: ignore[arg-type]
             path.chmod(0o666)
             await asyncio.to_thread(as_another_user, "/usr/bin/python3", "-c", script)
             assert (listener.rejected_peers, accepted) == (1, [])

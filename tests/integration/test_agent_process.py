@@ -152,7 +152,7 @@ class TestLife:
 
     def test_one_of_another_version_is_replaced(self, desk):
         pid = desk.ensure().status(soon()).pid
-        document = to_document(read_state(desk.directory)) | {"version": "0.0.1"}
+        document = to_document(read_state(desk.directory)) | {"version": "0.0.1"}  # type: ignore[arg-type]
         AGENT.state_file(desk.directory).write_text(json.dumps(document))
         assert desk.ensure().status(soon()).pid != pid
         assert len(desk.processes()) == 1
@@ -163,7 +163,7 @@ class TestLife:
         supervisor.stop(desk.directory)
         other = subprocess.Popen(["sleep", "30"])
         try:
-            reused = type(state)(ProcessId(other.pid, "1"), state.control, None)
+            reused = type(state)(ProcessId(other.pid, "1"), state.control, None)  # type: ignore[misc]
             AGENT.write_state(desk.directory, reused)
             desk.ensure()
             supervisor.stop(desk.directory)

@@ -36,7 +36,7 @@ def private_cache():
                 context.abort(grpc.StatusCode.UNAUTHENTICATED, "a token is needed")
             return serve(name, message, context)
 
-        state.serve = guarded
+        state.serve = guarded  # type: ignore[method-assign]
         yield port, asked
 
 

@@ -5,6 +5,7 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,7 +155,7 @@ CASES = [
 
 def connection(case, port, **more):
     data = b"".join(made.pem for made in case.trusted)
-    cluster = Cluster("test", "a kubeconfig", server=f"https://{NAME}", authority_data=data)
+    cluster = Cluster("test", Path("a kubeconfig"), server=f"https://{NAME}", authority_data=data)
     context = client_context(cluster)
     if case.options.get("identified"):
         identify(context, MUTUAL.pem, MUTUAL.secret)

@@ -152,7 +152,7 @@ def test_a_server_that_accepts_and_says_nothing(pki):
 
 
 def test_a_server_that_hangs_up_in_the_handshake(pki):
-    with faults.talking(lambda connection: connection.recv(100)) as port:
+    with faults.talking(lambda connection: connection.recv(100)) as port:  # type: ignore[arg-type]
         assert failure(to(port, pki)).code == "cluster.dial.tls-failed"
 
 

@@ -65,7 +65,7 @@ def flake(machine):
         command = ["nix", *args[:-1], f"{flake}{args[-1]}", *offline, "--offline", *after]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
-    nix.stub = stub
+    nix.stub = stub  # type: ignore[attr-defined]
 
     existed = Path("/nix").exists()
     yield nix

@@ -167,7 +167,7 @@ def test_every_command_takes_the_fragment(world: World, command: tuple[str, ...]
 
 @pytest.mark.parametrize("on_cache_down", ["local", "fail"])
 def test_a_build_takes_every_flag_of_the_fragment_and_hits(world: World, on_cache_down: str) -> None:
-    text = render(world.target, world.accepts, on_cache_down=on_cache_down)
+    text = render(world.target, world.accepts, on_cache_down=on_cache_down)  # type: ignore[arg-type]
     world.fragment.write_text(text)
     written = [words(line)[1] for line in text.splitlines() if line.startswith("build ")]
     done, log, options = world.build()

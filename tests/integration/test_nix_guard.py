@@ -221,7 +221,15 @@ def test_where_everything_of_it_was_killed_the_next_command_has_it_again(attache
         os.kill(pid, signal.SIGKILL)
     cache.kill()
     assert attached.fragment.read_text() == attached.full
-    prefix = (sys.executable, "-m", "gfattach", "exec", "--workspace", str(attached.workspace), "--")
+    prefix: tuple[str, ...] = (
+        sys.executable,
+        "-m",
+        "gfattach",
+        "exec",
+        "--workspace",
+        str(attached.workspace),
+        "--",
+    )
     if command == "env":
         shell, prefix = builder(attached), ()
     took, done = shell.build(*prefix)

@@ -171,11 +171,11 @@ def test_the_hint_against_a_stale_memory_works(nix, environ):
         target = replace(TARGET, endpoint=parse_endpoint(f"http://127.0.0.1:{port}"))
         options = ["--max-jobs", "0", "--option", "substituters", nixconf.substituter_url(target.endpoint)]
         realise = [nix_store(nix), "--realise", target.probe_path, *options]
-        assert subprocess.run(realise, env=environ, capture_output=True, timeout=NIX_SECONDS).returncode != 0
+        assert subprocess.run(realise, env=environ, capture_output=True, timeout=NIX_SECONDS).returncode != 0  # type: ignore[arg-type]
         hint = next(h for h in ask(nix, environ, target)["nix.negative-cache"].hints if "nix-store" in h)
-        routes.update(nix_caches.publishing(info))
-        assert subprocess.run(realise, env=environ, capture_output=True, timeout=NIX_SECONDS).returncode != 0
+        routes.update(nix_caches.publishing(info))  # type: ignore[arg-type]
+        assert subprocess.run(realise, env=environ, capture_output=True, timeout=NIX_SECONDS).returncode != 0  # type: ignore[arg-type]
         time.sleep(1.1)  # the memory counts in whole seconds
         hinted = [nix_store(nix), *hint.split()[1:], *options]
-        done = subprocess.run(hinted, env=environ, capture_output=True, text=True, timeout=NIX_SECONDS)
+        done = subprocess.run(hinted, env=environ, capture_output=True, text=True, timeout=NIX_SECONDS)  # type: ignore[arg-type]
     assert done.returncode == 0, done.stderr

@@ -62,7 +62,7 @@ def served(made) -> Iterator[SubstituterTarget]:
 
 
 def target(port: int, *keys: str, **fields) -> SubstituterTarget:
-    *keys, signed = keys if len(keys) > 1 else (*keys, None)
+    *keys, signed = keys if len(keys) > 1 else (*keys, None)  # type: ignore[assignment]
     fields = {"signed_path": signed, "public_keys": tuple(keys), **fields}
     return SubstituterTarget(parse_endpoint(f"http://127.0.0.1:{port}"), **fields)
 
@@ -156,7 +156,7 @@ def test_an_operator_need_not_publish_the_probe_path(nix, made, served, tmp_path
 
 
 def test_a_path_that_a_person_names_is_asked_for_too(nix, made, served, tmp_path):
-    plain = target(served.endpoint.port, made.public_key, None)
+    plain = target(served.endpoint.port, made.public_key, None)  # type: ignore[arg-type]
     phase = hit(nix, plain, tmp_path, [f"{made.signed_path}/manifest.nix"], deadline=late())
     assert phase.detail["paths"] == {made.probe_path: "hit", made.signed_path: "hit"}
     missed = hit(nix, plain, tmp_path, [UNPUBLISHED], deadline=late())

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ def as_somebody(nix: Nix, place: Path) -> Path:
 
 
 def ask(
-    nix: Nix, place: Path, target: SubstituterTarget | None = TARGET, **settings: str
+    nix: Nix, place: Path, target: SubstituterTarget | None = TARGET, **settings: Any
 ) -> dict[str, Finding]:
     """What the probes find for a user of a daemon with `settings`."""
     with daemon(nix, place / "daemon", **settings) as served:
@@ -113,7 +114,7 @@ def test_the_lines_for_the_administrator_are_all_it_takes(nix, place):
     lines = [hint for hint in ask(nix, place)["nix.trust"].hints if " = " in hint]
     settings = {name.replace("-", "_"): value for name, _, value in (line.partition(" = ") for line in lines)}
     assert set(settings) == {"extra_trusted_substituters", "extra_trusted_public_keys"}
-    assert ask(nix, place, **settings)["nix.trust"].code == "nix.trust.listed"
+    assert ask(nix, place, **settings)["nix.trust"].code == "nix.trust.listed"  # type: ignore[arg-type]
 
 
 def test_a_user_whom_the_daemon_trusts_needs_nothing(nix, place):
@@ -122,7 +123,7 @@ def test_a_user_whom_the_daemon_trusts_needs_nothing(nix, place):
 
 
 def test_what_the_administrator_has_listed_is_good(nix, place):
-    assert ask(nix, place, **listed())["nix.trust"].code == "nix.trust.listed"
+    assert ask(nix, place, **listed())["nix.trust"].code == "nix.trust.listed"  # type: ignore[arg-type]
 
 
 def test_what_everybody_substitutes_from_is_good(nix, place):
@@ -138,7 +139,7 @@ def test_a_key_that_is_not_listed_is_named(nix, place):
 
 @pytest.mark.parametrize("spelling", [f"{URL}?priority=10", URL.upper().replace("/MAIN", "/main")])
 def test_a_listing_in_another_spelling_does_not_count_and_is_shown(nix, place, spelling):
-    finding = ask(nix, place, **listed(url=spelling))["nix.trust"]
+    finding = ask(nix, place, **listed(url=spelling))["nix.trust"]  # type: ignore[arg-type]
     assert finding.code == "nix.trust.untrusted"
     assert spelling in finding.why
     assert "letter by letter" in finding.why

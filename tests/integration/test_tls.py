@@ -288,7 +288,7 @@ def test_a_proxy_is_asked_to_connect_and_its_credentials_are_not_shown(pki):
     heard = []
     with answering(server_context(pki.issue(NAME))) as port, proxy(heard=heard, port=port) as door:
         through = route.through_proxy(Proxy("http", "127.0.0.1", door, "me", "s3cret"), NAME, 6443)
-        found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))
+        found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))  # type: ignore[arg-type]
     assert cause(found) is None
     assert heard[0].startswith(b"CONNECT cache.test:6443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic bWU6czNjcmV0\r\n" in heard[0]
@@ -298,7 +298,7 @@ def test_a_proxy_is_asked_to_connect_and_its_credentials_are_not_shown(pki):
 def test_a_proxy_that_refuses_is_quoted(pki):
     with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", []) as door:
         through = route.through_proxy(Proxy("http", "127.0.0.1", door), NAME, 6443)
-        found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))
+        found = inspect(through, NAME, verifying(pki.ca), Deadline.after(10))  # type: ignore[arg-type]
     assert cause(found).word == "unreachable"
     assert "wants a user name and a password" in cause(found).seen
 

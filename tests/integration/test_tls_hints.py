@@ -63,7 +63,8 @@ def test_the_substituters_authority_is_named_as_the_hint_says(machine, pki, othe
     pair, authority = UNTRUSTED[word](pki, others)
     named = authority or pair.certificate
     with substituter(pair) as port:
-        site = ("--substituter", f"https://localhost:{port}", "--public-key", KEY, "--no-bazel", "--no-nix")
+        site: tuple[str, ...] = ("--substituter", f"https://localhost:{port}", "--public-key", KEY)
+        site += ("--no-bazel", "--no-nix")
         found = ask(machine, *site)
         assert found["certificates.substituter.trust"]["code"] == f"certificates.trust.{word}"
         hints = hints_of(found, "certificates.substituter.trust")
@@ -84,7 +85,7 @@ def test_the_caches_authority_is_named_as_the_hint_says(machine, pki, others, wo
     pair, authority = UNTRUSTED[word](pki, others)
     named = authority or pair.certificate
     with bazel_cache(pair) as port:
-        site = ("--cache", f"grpcs://localhost:{port}", "--no-bazel", "--no-nix")
+        site: tuple[str, ...] = ("--cache", f"grpcs://localhost:{port}", "--no-bazel", "--no-nix")
         found = ask(machine, *site)
         assert found["certificates.cache.trust"]["code"] == f"certificates.trust.{word}"
         hints = hints_of(found, "certificates.cache.trust")

@@ -58,7 +58,7 @@ public_keys = ["{key}"]
 
 
 def calls():
-    for name in main.COMMANDS:
+    for name in main.COMMANDS:  # type: ignore[attr-defined]
         if name not in ELSEWHERE:
             yield from CALLS.get(name, [[name]])
 

@@ -109,7 +109,7 @@ def lay(pki, *, name=NAME, split=1):
     below = FakeChannel(server_context(pki.issue(NAME), alpn=("h2",)))
     below.split = split
     health = Health("grpc", tls=True, server_name=name, ca_file=pki.ca)
-    over = TlsChannel(below, context_for(health), name)
+    over = TlsChannel(below, context_for(health), name)  # type: ignore[arg-type]
     asyncio.run(over.handshake())
     return over, below
 
@@ -183,7 +183,7 @@ def test_bytes_that_nobody_with_the_keys_has_made_are_a_loss_after_all_that_came
 
 def test_a_channel_that_fails_during_the_handshake_says_why(pki):
     below = FakeChannel(server_context(pki.issue(NAME)))
-    over = TlsChannel(below, context_for(Health("http", ca_file=pki.ca)), NAME)
+    over = TlsChannel(below, context_for(Health("http", ca_file=pki.ca)), NAME)  # type: ignore[arg-type]
     below.ended, below.failure = True, lost("nix-cache/bazel-cache-0", "nothing listens there")
     with pytest.raises(ChannelError, match="nothing listens there"):
         asyncio.run(over.handshake())
@@ -191,7 +191,7 @@ def test_a_channel_that_fails_during_the_handshake_says_why(pki):
 
 def test_another_name_is_refused_and_the_server_is_told(pki):
     below = FakeChannel(server_context(pki.issue("other.example")))
-    over = TlsChannel(below, context_for(Health("http", ca_file=pki.ca)), NAME)
+    over = TlsChannel(below, context_for(Health("http", ca_file=pki.ca)), NAME)  # type: ignore[arg-type]
     with pytest.raises(ssl.SSLCertVerificationError):
         asyncio.run(over.handshake())
     with pytest.raises(ssl.SSLError, match=r"(?i)alert"):

@@ -12,7 +12,7 @@ def test_an_agent_that_runs_and_is_silent_is_not_said_to_have_ended(tmp_path):
     record = Attachment.begin("forward", agent=tmp_path)
     assert forwards.findings(record, None)["agent"].code == "agent.ended"
     own = ProcessId.of(os.getpid())
-    AGENT.write_state(tmp_path, AgentState(own, tmp_path / "control.sock", None))
+    AGENT.write_state(tmp_path, AgentState(own, tmp_path / "control.sock", None))  # type: ignore[arg-type]
     found = forwards.findings(record, None)["agent"]
     assert (found.code, found.failed, found.hints) == ("agent.hung", True, ("replace it: gfattach up",))
     assert found.seen == f"process {own.pid} holds the forwards and does not answer"

@@ -133,7 +133,7 @@ def test_ones_own_options_can_be_taken_out_again():
     ],
 )
 def test_the_summary_line(text, runners, line):
-    spawns, said = parse_summary(text)
+    spawns, said = parse_summary(text)  # type: ignore[misc]
     assert (dict(spawns.runners), said) == (runners, line)
 
 

@@ -26,7 +26,9 @@ def test_a_warm_server_is_measured_where_a_cold_one_was_served():
     for hits, times in ((20, 2), (1, 2), (0, 1)):
         phases, measurement = Counted(hits), Measurement(Run())
         measurement.measure(
-            "hit", "ask the cache for it", lambda progress, phases=phases: phases.hit(None, warm=False)
+            "hit",
+            "ask the cache for it",
+            lambda progress, phases=phases: phases.hit(None, warm=False),  # type: ignore[misc]
         )
-        BazelMeasures(TARGET, phases, measurement).hit_again(warm=True)
+        BazelMeasures(TARGET, phases, measurement).hit_again(warm=True)  # type: ignore[arg-type]
         assert (hits, phases.asked) == (hits, times)

@@ -124,7 +124,7 @@ class TestCertificates:
 
         monkeypatch.delattr("os.memfd_create", raising=False)
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        trust.identify(Watching(ssl.PROTOCOL_TLS_CLIENT), *certificate())
+        trust.identify(Watching(ssl.PROTOCOL_TLS_CLIENT), *certificate())  # type: ignore[arg-type]
         ((path, mode, directory_mode),) = seen
         assert (mode, directory_mode) == (0o600, 0o700)
         assert not path.parent.exists()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,7 +108,7 @@ def at_terminal(tmp_path):
         environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
         theirs = [KUBECTL, "--kubeconfig", str(file), "--request-timeout=5s", "get", "--raw", "/"]
         args = theirs if kubectl else [sys.executable, "-c", OURS, str(file)]
-        return Session(args, environ, terminal=terminal)
+        return Session(args, environ, terminal=terminal)  # type: ignore[arg-type]
 
     return start
 
@@ -118,7 +119,7 @@ TELLS = (
     'printf "%s %s" "$k" "$KUBERNETES_EXEC_INFO" > {seen}\nexit 7'
 )
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "Never": {"interactiveMode": "Never"},
     "IfAvailable": {"interactiveMode": "IfAvailable"},
     "Always": {"interactiveMode": "Always"},
@@ -132,7 +133,7 @@ MODES = {
 @pytest.mark.parametrize("terminal", [True, False], ids=["at a terminal", "without one"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_plugin_may_ask_where_kubectl_lets_it(at_terminal, tmp_path, mode, terminal):
-    seen = []
+    seen: list[object] = []
     for kubectl in (True, False):
         file = tmp_path / f"seen-{kubectl}"
         at_terminal(TELLS.format(seen=file), kubectl=kubectl, terminal=terminal, **MODES[mode]).ended()

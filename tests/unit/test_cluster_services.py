@@ -238,7 +238,7 @@ def test_of_several_pods_the_worst_is_named():
         pod("going", deleted="2026-01-01T00:00:00Z"),
         pod("fine", ready=True),
     ]
-    bad, reason = worst(pods)
+    bad, reason = worst(pods)  # type: ignore[misc]
     assert bad.name == "crashing" and reason.startswith("CrashLoopBackOff")
     assert worst(pods[3:]) is None
 

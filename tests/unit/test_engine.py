@@ -157,7 +157,8 @@ def test_a_step_that_fails_is_shown_as_a_failed_stage_and_raised_again():
 
 
 def test_observers_are_told_of_everything_in_order_from_one_thread():
-    events, threads = [], set()
+    events: list[tuple[object, ...]] = []
+    threads: set[int] = set()
 
     class Recorder:
         def stage_started(self, name, title, reviews):

@@ -20,7 +20,7 @@ def log(tmp_path):
 def followed(log, monkeypatch, *acts):
     """What is given out while each of `acts` is done between two looks."""
     coming = iter(acts)
-    monkeypatch.setattr(logs.time, "sleep", lambda seconds: next(coming)())
+    monkeypatch.setattr(logs.time, "sleep", lambda seconds: next(coming)())  # type: ignore[attr-defined]
     return [*logs.follow(log)]
 
 

@@ -73,8 +73,8 @@ def test_curl_sends_each_machine_its_own(tmp_path):
     ]
     for server in servers:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        host, port = server.server_address
-        command = ["curl", "-s", "--noproxy", "*", "--netrc-file", str(file), f"http://{host}:{port}/"]
+        host, port = server.server_address  # type: ignore[misc]
+        command = ["curl", "-s", "--noproxy", "*", "--netrc-file", str(file), f"http://{host}:{port}/"]  # type: ignore[str-bytes-safe]
         assert subprocess.run(command, timeout=20).returncode == 0
         server.shutdown()
         server.server_close()

@@ -83,8 +83,8 @@ def test_the_first_hit_is_the_end_of_the_first_substitution_and_not_its_begin(ve
     text = recorded(f"hit-{version}.log")
     done = realisation(text)
     phase = phase_of(done)
-    assert phase.first_hit == min(a.stopped for a in done.substitutions())
-    assert all(phase.first_hit > a.stopped for a in done.log.of(101) if "/nar/" not in a.field(0))
+    assert phase.first_hit == min(a.stopped for a in done.substitutions())  # type: ignore[type-var]
+    assert all(phase.first_hit > a.stopped for a in done.log.of(101) if "/nar/" not in a.field(0))  # type: ignore[arg-type]
 
 
 def test_a_substitution_that_stopped_without_success_is_no_hit():

@@ -29,7 +29,7 @@ def test_an_address_is_loopback_a_forwards_own_and_the_same_every_time():
     found = [addresses.own_address(name) for name in names]
     assert found == [addresses.own_address(name) for name in names]
     assert len(set(found)) == len(names)
-    for address in map(ipaddress.ip_address, found):
+    for address in (ipaddress.ip_address(each) for each in found):  # type: ignore[arg-type]
         assert address in ipaddress.ip_network("127.0.0.0/8")
         assert address not in ipaddress.ip_network("127.0.0.0/16")
         assert int(address) & 0xFF not in (0, 255)

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from gfattach.nixcache import attic
 from gfattach.nixcache.errors import FormatError
 
 #: As `attic cache info` gets it (the fields of attic's CacheConfig; the key is made up).
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "substituter_endpoint": "https://cache.example/main",
     "api_endpoint": "https://cache.example/",
     "public_key": "main:" + "A" * 43 + "=",
@@ -67,7 +68,7 @@ def test_what_is_no_description_is_a_format_error_and_nothing_else(content):
 def test_the_rights_of_a_token_are_those_for_the_cache():
     caches = {"main": {"r": 1}, "ma*": {"w": True}, "other": {"d": 1, "cc": 1}}
     held = attic.rights_of(token({"exp": 1_700_000_000, attic.RIGHTS_CLAIM: {"caches": caches}}), "main")
-    assert held == {"r", "w"}
+    assert held == {"r", "w"}  # type: ignore[comparison-overlap]
 
 
 @pytest.mark.parametrize("text", ["", "s3cret", "a.b.c", token({"exp": 1.5, "sub": "me"})])

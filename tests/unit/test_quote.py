@@ -103,7 +103,7 @@ def commands():
                 if isinstance(part, ast.Constant):
                     before += str(part.value)
                 elif PROGRAM.search(before) and not SENTENCE.search(before):
-                    yield f"{path.relative_to(ROOT)}:{node.lineno}", part.value
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", part.value  # type: ignore[attr-defined]
 
 
 def quoted(value):

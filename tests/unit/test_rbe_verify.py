@@ -60,7 +60,7 @@ def test_that_nothing_is_signed_is_said(evidence, capsys):
 
 
 #: What is observed otherwise, and the one code that says so.
-OBSERVED: dict[str, Callable[[Evidence], None]] = {
+OBSERVED: dict[str, Callable[[Evidence], object]] = {
     "rbe.proof.cache-hit": lambda e: setattr(
         e, "actions", [A, B.but(runner="remote cache hit", cache_hit=True, called=False)]
     ),

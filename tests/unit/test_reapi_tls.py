@@ -43,7 +43,7 @@ def test_without_a_file_of_the_site_the_platform_s_store_is_trusted(tmp_path, mo
 
 
 def test_a_platform_without_such_a_file_leaves_the_choice_to_the_client(monkeypatch):
-    nowhere = ssl.get_default_verify_paths()._replace(cafile=None)
+    nowhere = ssl.get_default_verify_paths()._replace(cafile=None)  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     assert root_certificates(TlsFiles()) is None
 

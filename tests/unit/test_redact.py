@@ -173,7 +173,7 @@ def test_no_pattern_can_take_more_than_linear_work():
 
     The one exception is the body of a private key, which always ends in a match and is not begun again.
     """
-    parser = re._parser
+    parser = re._parser  # type: ignore[attr-defined]
     seen = 0
     for pattern, _ in module._rules():
         for kind, most, body in repeats(parser.parse(pattern.pattern, pattern.flags)):

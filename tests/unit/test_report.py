@@ -36,7 +36,7 @@ def seen():
         ),
         "c.blob": skip("c.skip", "not written: read-only"),
     }
-    probes = tuple(Probe(n, n, lambda q, f=f: f, CODES) for n, f in answers.items())
+    probes = tuple(Probe(n, n, lambda q, f=f: f, CODES) for n, f in answers.items())  # type: ignore[misc]
     run.stage(Stage("cache", "ask the cache", probes), None)
     run.step(
         "write", "write the fragments", lambda progress: progress("half") or {"write": ok("c.ok", "wrote")}

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from gfattach.site.settings import SETTINGS
 
 SOURCE = profile_name("nix-cache", "gfattach-site")
 CA = Path(__file__).parent / "data/site-ca.pem"
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "site.name": "lab",
     "cache.endpoint": "grpcs://cache.example",
     "cache.service": "bazel-cache",

@@ -53,7 +53,7 @@ def test_it_does_not_matter_how_the_bytes_are_cut(messages, cuts):
 
 @given(parts=st.lists(st.binary(max_size=200), min_size=1, max_size=5), cuts=st.sets(st.integers(0, 1500)))
 def test_a_message_in_fragments_is_one_message_with_control_frames_between(parts, cuts):
-    frames = []
+    frames: list[tuple[object, ...]] = []
     for number, part in enumerate(parts):
         frames.append((BINARY if number == 0 else 0, part, number == len(parts) - 1))
         frames.append((PING, b"%d" % number))

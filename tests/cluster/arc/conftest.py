@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def arc_cluster(programs: build.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArcCluster]:
     """A running cluster with ARC's kinds, a scheduler and quotas that are counted."""
     with ArcCluster(tmp_path_factory.mktemp("arc") / "bed", programs) as running:
-        running.viewer = running.user(VIEWER, viewer_rules(), None)
-        yield running
+        running.viewer = running.user(VIEWER, viewer_rules(), None)  # type: ignore[attr-defined]
+        yield running  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def look(arc_cluster: ArcCluster) -> Callable[..., World]:
     """A look with the rights that are shipped, so many seconds later than it is."""
 
     def looking(shift: float = 0.0, kubeconfig: Path | None = None, scope: Scope = Scope()) -> World:  # noqa: B008
-        made = World(snapshot_of(kubeconfig or arc_cluster.viewer, scope))
+        made = World(snapshot_of(kubeconfig or arc_cluster.viewer, scope))  # type: ignore[attr-defined]
         made.now += timedelta(seconds=shift)
         return made
 

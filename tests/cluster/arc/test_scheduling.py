@@ -49,7 +49,7 @@ def test_a_pod_that_no_node_has_ephemeral_storage_for(arc_cluster, maker, look, 
     assert answer.cause.cause.code == "queue.pods.storage"
     assert "8Gi ephemeral storage requested" in answer.summary
     assert "no node can ever take it: the largest has" in answer.summary or "most free has" in answer.summary
-    (refusal,) = answer.pressure.refusals
+    (refusal,) = answer.pressure.refusals  # type: ignore[misc]
     parts = {(part.kind, part.what): part.count for part in refusal.parts}
     assert parts[("insufficient", "ephemeral-storage")] == 2
     assert parts[("taint", "")] == refusal.nodes - 2  # the bed's own nodes, which are not ready
@@ -85,7 +85,7 @@ def test_every_part_of_the_scheduler_s_message_is_recognised(maker, look, fleet,
     maker.make(fleet, scheduled=True)
     wait_for_scheduler(maker, pod["metadata"]["name"])
     world = look(LATER)
-    (refusal,) = pressure(world, [world.view(world.scale_sets()[0])]).refusals
+    (refusal,) = pressure(world, [world.view(world.scale_sets()[0])]).refusals  # type: ignore[misc]
     # The bed's own two nodes are not ready: they are tainted.
     others = [(part.kind, part.what) for part in refusal.parts if part.kind != "taint" or kind == "taint"]
     assert [each for each in others if each[0] == kind and what in each[1]], refusal
@@ -148,7 +148,7 @@ def test_a_generic_ephemeral_volume_is_shown_with_its_claim(maker, look, fleet):
     )
     wait_for_scheduler(maker, pod["metadata"]["name"])
     (answer,) = diagnose(look(LATER), Question(LABEL))
-    (row,) = answer.pressure.claims
+    (row,) = answer.pressure.claims  # type: ignore[misc]
     assert (row.claim, row.phase, row.storage_class, row.binding) == (
         name,
         "Pending",

@@ -127,7 +127,7 @@ def _definition(kind: str, schema: Schema) -> Schema:
         "type": "object",
         "properties": {"apiVersion": TEXT, "kind": TEXT, "metadata": {"type": "object"}},
     }
-    whole["properties"] |= schema["properties"]  # type: ignore[operator]
+    whole["properties"] |= schema["properties"]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

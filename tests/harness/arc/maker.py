@@ -75,9 +75,9 @@ class Maker:
                 crds.GROUP, crds.VERSION, namespace, plural, body
             )
         if kind == "Node":
-            return self.core.create_node(body)
+            return self.core.create_node(body)  # type: ignore[arg-type]
         if kind == "Deployment":
-            return self.apps.create_namespaced_deployment(namespace, body)
+            return self.apps.create_namespaced_deployment(namespace, body)  # type: ignore[arg-type]
         name = {
             "Pod": "pod",
             "Event": "event",
@@ -142,7 +142,7 @@ class Maker:
             self.apps.delete_collection_namespaced_deployment(namespace)
         for node in self.core.list_node().items:
             if node.metadata.name.startswith("node-"):
-                self.core.delete_node(node.metadata.name)
+                self.core.delete_node(node.metadata.name)  # type: ignore[arg-type]
         wait_until("all is gone", lambda: not any(self._left()))
 
     def _names(self, plural: str, namespace: str) -> list[str]:

@@ -54,7 +54,7 @@ def _busy(fleet: Fleet, found: Set, *repositories: str) -> None:
         fleet.runner(found, repository=repository, run=100 + number, age=600 + 60 * number)
 
 
-def _pending(**options: object) -> tuple[Fleet, Set, dict]:  # type: ignore[type-arg]
+def _pending(**options: object) -> tuple[Fleet, Set, dict]:
     """A runner that waits, with its pod."""
     fleet, found = _fleet(**options)
     fleet.runner(found, phase="Pending", age=300)

@@ -113,7 +113,7 @@ class ReapiServer:
         if self.faults.corrupts:
             content = bytes(255 - byte for byte in content)
         # In pieces, so that a client has to put them together.
-        return iter([pb.ReadResponse(data=content[at : at + 1000]) for at in range(0, len(content), 1000)])
+        return iter([pb.ReadResponse(data=content[at : at + 1000]) for at in range(0, len(content), 1000)])  # type: ignore[arg-type]
 
     def _Write(self, requests: Iterator[Any], context: Any) -> Any:
         name, content = "", b""

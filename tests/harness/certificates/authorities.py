@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gfattach.core.engine import Run
+from gfattach.core.finding import Finding
 from gfattach.net.route import to_host
 from gfattach.probes.certificates.stage import stage_of
 from gfattach.probes.certificates.subject import CertificateSubject
@@ -56,7 +57,7 @@ def bench(pki, others, tmp_path):
     return Bench(pki, others, tmp_path)
 
 
-def ask(subject: str):
+def ask(subject: Any) -> dict[str, Finding]:
     """The findings by topic, in the stage's order."""
     found = Run().stage(stage_of(subject.purpose), subject).findings
     return {name.rpartition(".")[2]: finding for name, finding in found.items()}

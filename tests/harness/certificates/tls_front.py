@@ -26,8 +26,8 @@ def front(pair: Pair, port: int) -> Iterator[int]:
         sys.executable,
         "-m",
         "tests.harness.certificates.tls_front",
-        pair.certificate,
-        pair.key,
+        str(pair.certificate),
+        str(pair.key),
         str(port),
     ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ class Desk:
         self.record = self.root / "attachment.json"
         self.record.write_text("{}")
 
-    def ensure(self, **options: object) -> AgentClient:
+    def ensure(self, **options: Any) -> AgentClient:
         return supervisor.ensure(self.directory, None, deadline=Deadline.after(SECONDS), **options)
 
     def register(
@@ -104,7 +105,7 @@ def nix(tmp_path: Path) -> Iterator[NixCacheServer]:
     server.stop()
 
 
-def nix_forward(port: int, name: str = "nix", **options: object) -> ForwardSpec:
+def nix_forward(port: int, name: str = "nix", **options: Any) -> ForwardSpec:
     """A forward to the binary cache at `port`."""
     return ForwardSpec(name, DirectUpstream("127.0.0.1", port), Health("nix"), **options)
 

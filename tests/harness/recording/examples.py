@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from gfattach.codes.catalogue import groups
 
@@ -37,7 +38,7 @@ def merge(directory: Path) -> None:
     """Keep one example for each code of the catalogue: the one there is, else the fullest recorded one."""
     codes = [entry.code for group in groups() for entry in group.codes]
     kept = json.loads(EXAMPLES.read_text(encoding="utf-8")) if EXAMPLES.exists() else {}
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for path in sorted(directory.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             made = json.loads(line)
@@ -46,7 +47,7 @@ def merge(directory: Path) -> None:
                 not seen
                 or len(seen) > 400
                 or (code in found and len(made["hints"]) <= len(found[code]["hints"]))
-            ):  # type: ignore[arg-type]
+            ):
                 continue
             found[code] = {
                 "seen": cleaned(seen),

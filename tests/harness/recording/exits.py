@@ -127,7 +127,7 @@ def codes_of(node, path):
     if texts is not None:
         return texts
     if isinstance(node, ast.JoinedStr) and getattr(node.values[0], "value", None) in COMPOSED:
-        return {node.values[0].value + kind for kind in COMPOSED[node.values[0].value]()}
+        return {node.values[0].value + kind for kind in COMPOSED[node.values[0].value]()}  # type: ignore[attr-defined]
     if ast.unparse(node) == "code" and path in THROUGH_A_NAME:
         return spelt_out(path)
     assert ast.unparse(node) in HANDED_ON, (
@@ -182,7 +182,7 @@ def errors_given():
     for name, node in CLASSES.items():
         for line in node.body:
             if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "default_code":
-                given.setdefault(line.value.value, set()).add(exit_code_of(name))
+                given.setdefault(line.value.value, set()).add(exit_code_of(name))  # type: ignore[attr-defined]
     # An interruption is no failure of the work: the command that was interrupted says its own exit code.
     given["interrupted"] = {ExitCode.INTERRUPTED}
     return given

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tests.harness.substituters import binary_caches as nix_caches
 
@@ -62,7 +63,7 @@ def attic(good: set[str], instead: Mapping[str, bytes] | None = None) -> Iterato
     refusal = nix_caches.answer(b'{"code":401,"error":"Unauthorized","message":"Unauthorized."}', 401)
     asked = _Heads()
 
-    def guarded(path: str, right: bytes) -> nix_caches.Reply:
+    def guarded(path: str, right: Any) -> nix_caches.Reply:
         def reply(connection: socket.socket) -> None:
             answer = (instead or {}).get(path.removeprefix("/main"), right)
             connection.sendall(answer if sent(asked.mine) in good else refusal)

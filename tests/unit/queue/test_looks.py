@@ -33,7 +33,7 @@ def watching(capsys, tmp_path, monkeypatch):
                 raise KeyboardInterrupt
             change()
 
-        monkeypatch.setattr(looks.time, "sleep", sleep)
+        monkeypatch.setattr(looks.time, "sleep", sleep)  # type: ignore[attr-defined]
         with serving(fleet) as server:
             code = main.run(
                 ["queue", LABEL, "--watch", *words, "--kubeconfig", str(server.kubeconfig(tmp_path))]
@@ -86,7 +86,7 @@ def test_a_listener_whose_pod_is_made_again_and_again_is_seen_by_a_second_look(a
     def sleep(seconds):
         found.listener_pod["metadata"] |= {"uid": "another", "creationTimestamp": ago(2)}
 
-    monkeypatch.setattr(looks.time, "sleep", sleep)
+    monkeypatch.setattr(looks.time, "sleep", sleep)  # type: ignore[attr-defined]
     _, out, err = ask(fleet, LABEL)
     assert "blocked" in out.splitlines()[0] and "[queue.listener.crashing]" in out
     assert "made anew" in out and "a second look" in err
@@ -95,7 +95,7 @@ def test_a_listener_whose_pod_is_made_again_and_again_is_seen_by_a_second_look(a
 def test_nobody_waits_for_a_second_look_that_is_not_wanted(ask, monkeypatch):
     fleet, found = scenarios._fleet()
     found.listener_pod["metadata"]["creationTimestamp"] = ago(20)
-    monkeypatch.setattr(looks.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    monkeypatch.setattr(looks.time, "sleep", lambda seconds: pytest.fail("it waited"))  # type: ignore[attr-defined]
     _, out, _ = ask(fleet, LABEL, "--no-second-look")
     assert "idle" in out.splitlines()[0]
     found.listener_pod["metadata"]["creationTimestamp"] = ago(500)

@@ -6,9 +6,10 @@ import base64
 import contextlib
 import datetime
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from gfattach.cluster.connection import ClusterRef
 from gfattach.probes.cluster.stage import ClusterSubject
@@ -55,7 +56,7 @@ def certificate(bench, pair=None, **entry):
 
 
 @contextlib.contextmanager
-def unreviewed(bench, subject: str):
+def unreviewed(bench: Any, subject: Any) -> Iterator[Any]:
     with bench.without_reviews():
         yield subject
 
@@ -94,7 +95,7 @@ CONTEXT_CASES = [
     Case("a context", lambda b: b.config(), "cluster.context.ok"),
     Case(
         "no check of certificates",
-        lambda b: b.at(**{"insecure-skip-tls-verify": True, "certificate-authority-data": ""}),
+        lambda b: b.at(**{"insecure-skip-tls-verify": True, "certificate-authority-data": ""}),  # type: ignore[arg-type]
         "cluster.context.insecure",
         "is not verified",
     ),

@@ -121,7 +121,7 @@ TLS_CASES = [
     ),
     Case(
         "no check of certificates",
-        lambda b: b.at(**{"insecure-skip-tls-verify": True, "certificate-authority-data": ""}),
+        lambda b: b.at(**{"insecure-skip-tls-verify": True, "certificate-authority-data": ""}),  # type: ignore[arg-type]
         "cluster.tls.unchecked",
     ),
     Case(

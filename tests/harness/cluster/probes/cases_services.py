@@ -6,6 +6,8 @@ import base64
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from gfattach.agent.model.spec import PodUpstream
 from tests.harness.cluster.manifests import NAMESPACE, POD, RUNTIME_NODE, SERVICE
@@ -315,12 +317,12 @@ CACHE_CASES = [
     ),
     Case("an ssh server", lambda b: b.leading_to(faults.saying(b"SSH-2.0-x\r\n")), "cluster.cache.unknown"),
     Case("a silent port", lambda b: b.leading_to(faults.silent), "cluster.cache.silent", "sends no response"),
-    Case("a port that hangs up", lambda b: closing(b), "cluster.cache.closed"),
+    Case("a port that hangs up", lambda b: closing(b), "cluster.cache.closed"),  # type: ignore[has-type]
 ]
 
 
 @contextlib.contextmanager
-def closing(bench):
+def closing(bench: Any) -> Iterator[Any]:
     """A pod on the node whose connections end as in a container runtime."""
     bench.cluster.delete_pod(POD)
     bench.cluster.create_pod("here", node=RUNTIME_NODE)

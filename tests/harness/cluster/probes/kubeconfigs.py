@@ -251,7 +251,7 @@ class Bench:
                 "subjects": [{"kind": "ServiceAccount", **metadata}],
             }
         )
-        asked = {"user": f"system:serviceaccount:{NAMESPACE}:{name}"}
+        asked: Document = {"user": f"system:serviceaccount:{NAMESPACE}:{name}"}
         asked |= {"resourceAttributes": {"namespace": NAMESPACE, "verb": "list", "resource": "services"}}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
         reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -287,7 +287,7 @@ class Bench:
             x509.CertificateBuilder()
             .subject_name(self.ours._subject("tomorrow"))
             .issuer_name(self.ours._name)
-            .public_key(key.public_key())
+            .public_key(key.public_key())  # type: ignore[arg-type]
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=2))

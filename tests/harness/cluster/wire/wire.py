@@ -68,7 +68,7 @@ class Wire:
             try:
                 while True:
                     for key, _ in ready.select():
-                        data = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                        data = key.fileobj.recv(65536)
                         if age == self._age:
                             if not data:
                                 return
