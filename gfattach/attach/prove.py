@@ -24,7 +24,7 @@ from gfattach.attach.nix.client import NixClient
 from gfattach.attach.route import agents
 from gfattach.attach.route import ownership as listeners
 from gfattach.attach.route.route import Route, read_only, refuse_executor, trial_route
-from gfattach.bazel.flags import accepted_flags
+from gfattach.bazel.capabilities.flags import accepted_flags
 from gfattach.contract.bazel import flags as bazel_flags
 from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gfattach.bazel.preflight import error_line
-from gfattach.bazel.run import Server
+from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 

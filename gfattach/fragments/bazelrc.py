@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from gfattach.bazel.rcfile import quote
+from gfattach.bazel.rc.grammar import quote
 from gfattach.core.errors import UsageError
 from gfattach.fragments.template import render as render_template
 from gfattach.reapi.target import CacheTarget

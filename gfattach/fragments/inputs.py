@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gfattach.bazel.rcfile import quote
+from gfattach.bazel.rc.grammar import quote
 
 #: Commands that load repositories: the last two do not inherit the options of `build` (4.2.3 and 7.7.1).
 COMMANDS = ("build", "fetch", "query")

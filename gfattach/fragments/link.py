@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.bazel.rcfile import WORKSPACE, WORKSPACE_FILES, imports, quote
+from gfattach.bazel.rc.grammar import WORKSPACE, WORKSPACE_FILES, imports, quote
 from gfattach.core import git
 from gfattach.core.errors import RefusedError, StorageError
 from gfattach.core.files import read_bytes

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.program import INSTALL_HINT, Bazel, identify, locate
+from gfattach.bazel.program.binary import INSTALL_HINT, Bazel, identify, locate
 from gfattach.bazel.query import EVERY_RULE, Targets, query
-from gfattach.bazel.run import Server
+from gfattach.bazel.server.run import Server
 from gfattach.contract.environment import WITHHELD
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run

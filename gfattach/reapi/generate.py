@@ -20,7 +20,7 @@ COMPILER = "grpcio-tools==1.62.3"
 SOURCES = (
     "reapi/remote_cache.proto",
     "reapi/execution/execution.proto",
-    "bazel/execution_log/compact.proto",
+    "bazel/logs/execution_log/compact.proto",
 )
 
 

@@ -23,7 +23,7 @@ from gfattach.site.document import raw_values, read_tables
 
 FILE_NAME = "gfattach.toml"
 
-#: What launchers run in Bazel's place (as `gfattach.bazel.wrapper`, which is not loaded for its name alone).
+#: What launchers run in Bazel's place (`gfattach.bazel.server.wrapper` is not loaded for its name alone).
 WRAPPER = "tools/bazel"
 
 #: Settings of a file that decide nothing: what a site is called, and an executor, which is only ever refused.

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
+from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.process import Completed

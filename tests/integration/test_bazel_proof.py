@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.probe_workspace import ACTIONS
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint, parse_endpoint
 from gfattach.proof.bazel.phases import BazelPhases

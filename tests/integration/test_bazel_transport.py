@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.answers import Answers
+from gfattach.bazel.capabilities.answers import Answers
+from gfattach.bazel.capabilities.transport import remembered, try_transport, with_natives
 from gfattach.bazel.probe_workspace import ACTIONS, LABEL, write_probe
-from gfattach.bazel.run import Server
-from gfattach.bazel.transport import remembered, try_transport, with_natives
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.engine import Run

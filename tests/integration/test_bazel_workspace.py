@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.flags import accepted_flags
-from gfattach.bazel.preflight import effective_options
+from gfattach.bazel.capabilities.flags import accepted_flags
+from gfattach.bazel.options.preflight import effective_options
 from gfattach.bazel.probe_workspace import ACTIONS, LABEL, write_probe
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from gfattach.bazel.run import Server
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import RefusedError
 from gfattach.proof.bazel.no_executor import refuse_executors

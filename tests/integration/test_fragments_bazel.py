@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.flags import accepted_flags
-from gfattach.bazel.grpc_log import CallLog, read_calls
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.rcfile import words
-from gfattach.bazel.run import Server
+from gfattach.bazel.capabilities.flags import accepted_flags
+from gfattach.bazel.logs.grpc_log import CallLog, read_calls
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.rc.grammar import words
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.paths import Home

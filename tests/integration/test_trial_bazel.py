@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.run import Server
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.trial import supervisor
 from gfattach.trial.cache_server import CacheServer

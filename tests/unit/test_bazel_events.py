@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.events import BuildEvents, Options, parse_summary, private_files, read_events
+from gfattach.bazel.logs.events import BuildEvents, Options, parse_summary, private_files, read_events
 from gfattach.core.errors import BazelError
 
 DATA = Path(__file__).parent / "data" / "bazel"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.bazel.events import BuildEvents, Options, Spawns
-from gfattach.bazel.grpc_log import CallLog
+from gfattach.bazel.logs.events import BuildEvents, Options, Spawns
+from gfattach.bazel.logs.grpc_log import CallLog
 from gfattach.proof.bazel.evidence import Build, clock_offset, phase_of
 from gfattach.proof.bazel.options import Access
 from gfattach.proof.evidence import Client, PhaseName

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gfattach.bazel.answers import KEPT_PROGRAMS
-from gfattach.bazel.flags import accepted_flags, all_known
+from gfattach.bazel.capabilities.answers import KEPT_PROGRAMS
+from gfattach.bazel.capabilities.flags import accepted_flags, all_known
 from gfattach.core.errors import BazelError
 from tests.harness.machine.fake_bazel import fake_bazel
 

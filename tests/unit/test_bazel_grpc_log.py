@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel import grpc_log
-from gfattach.bazel.grpc_log import CallLog, read_calls
+from gfattach.bazel.logs import grpc_log
+from gfattach.bazel.logs.grpc_log import CallLog, read_calls
 from gfattach.core.errors import BazelError
 from gfattach.reapi.remote_cache_pb2 import LogEntry, RequestMetadata, Status, Timestamp
 

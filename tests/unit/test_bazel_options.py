@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.probe_workspace import ACTIONS, write_probe
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.errors import BazelError, RefusedError, UsageError
 from gfattach.proof.bazel.options import Access, ProofOptions, endpoint_options

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.bazel.policy import settings
+from gfattach.bazel.options.policy import settings
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
 from gfattach.core.finding import Status

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gfattach.bazel.program import Bazel, identify, locate
+from gfattach.bazel.program.binary import Bazel, identify, locate
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ExitCode, ProgramMissingError
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.bazel.rcfile import imports, quote, words
+from gfattach.bazel.rc.grammar import imports, quote, words
 from gfattach.core.errors import UsageError
 
 

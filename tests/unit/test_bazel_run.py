@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.run import Server, remove_tree  # type: ignore[attr-defined]
+from gfattach.bazel.server.run import Server, remove_tree  # type: ignore[attr-defined]
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.process import ProcessId

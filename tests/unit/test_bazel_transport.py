@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gfattach.bazel.transport import remembered
+from gfattach.bazel.capabilities.transport import remembered
 from gfattach.core.deadline import Deadline
 from gfattach.core.finding import Status
 from gfattach.probes.bazel.transport import TRANSPORT_CODES, judge_transport

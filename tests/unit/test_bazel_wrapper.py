@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
-from gfattach.bazel.wrapper import WRAPPER, seen_by_bazel
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import Server
+from gfattach.bazel.server.wrapper import WRAPPER, seen_by_bazel
 from gfattach.core.deadline import Deadline
 
 #: A launcher as bazelisk is one: it runs the wrapper of the workspace, and names the real Bazel to it.

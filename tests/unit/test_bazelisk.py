@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.bazelisk import settings, switches_of, wrapper_of
+from gfattach.bazel.program.bazelisk import settings, switches_of, wrapper_of
 
 
 @pytest.fixture

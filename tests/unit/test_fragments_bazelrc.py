@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfattach.bazel.rcfile import words
+from gfattach.bazel.rc.grammar import words
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.errors import UsageError
 from gfattach.fragments.bazelrc import CANDIDATE_FLAGS, UNIVERSAL_FLAGS, accepted_names, render

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gfattach.bazel.events import Options
+from gfattach.bazel.logs.events import Options
 from gfattach.contract.bazel.executor import executor_options, read_rc_files, read_wrapper
 from gfattach.contract.bazel.rctext import RcFile
 from gfattach.core.errors import RefusedError

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gfattach.bazel.events import read_events
+from gfattach.bazel.logs.events import read_events
 from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.core.errors import RefusedError
 from gfattach.proof.bazel.no_executor import refuse_effective_executor

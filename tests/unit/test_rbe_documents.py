@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from gfattach.bazel.event_excerpt import keep_excerpt
-from gfattach.bazel.events import read_events
+from gfattach.bazel.logs.event_excerpt import keep_excerpt
+from gfattach.bazel.logs.events import read_events
 from gfattach.core.git import checkout_of
 from gfattach.proof.execution.nonce import make_nonce, read_nonce
 from gfattach.rbe.evidence.document import SHAPE

@@ -15,7 +15,7 @@ from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import read_only
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
 from gfattach.contract.environment import detached
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Progress

@@ -20,8 +20,8 @@ from gfattach.attach.bazel.reach import takes_connections, without_cache
 from gfattach.attach.model import record as records
 from gfattach.attach.route import agents
 from gfattach.attach.route import ownership as listeners
-from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
-from gfattach.bazel.rcfile import imports
+from gfattach.bazel.program.binary import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.bazel.rc.grammar import imports
 from gfattach.contract.bazel import arguments as bazel_arguments
 from gfattach.contract.bazel import flags as bazel_flags
 from gfattach.contract.bazel.arguments import Invocation
@@ -126,7 +126,7 @@ def _names(
     needed: Sequence[str], program: Path, home: Home, environment: Mapping[str, str]
 ) -> dict[str, str]:
     """How this Bazel calls `needed`."""
-    from gfattach.bazel.flags import accepted_flags
+    from gfattach.bazel.capabilities.flags import accepted_flags
 
     bazel = identify(program, Deadline.after(IDENTIFY_SECONDS), workspace=home.workspace, environ=environment)
     work = home.flags_work

@@ -12,7 +12,7 @@ from gfattach.attach.model import record as records
 from gfattach.attach.model.record import RecordError
 from gfattach.attach.route import agents
 from gfattach.attach.route.agents import Hung
-from gfattach.bazel.run import end_strays
+from gfattach.bazel.server.run import end_strays
 from gfattach.core.errors import AgentError
 from gfattach.core.files import remove_tree
 from gfattach.core.paths import Home, state_directory

@@ -22,7 +22,7 @@ from gfattach.attach.route import agents
 from gfattach.attach.route.identity import ClusterIdentity, identity_of
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.select import find_route, kind_of
-from gfattach.bazel.run import end_strays
+from gfattach.bazel.server.run import end_strays
 from gfattach.contract.environment import detached
 from gfattach.core import process
 from gfattach.core.context import Context

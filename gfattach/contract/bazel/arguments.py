@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from gfattach.bazel.rcfile import quote
+from gfattach.bazel.rc.grammar import quote
 from gfattach.contract.bazel.flags import BUILDS, EVENT_FILES, LOADS, forbids_downloads, headers
 from gfattach.contract.bazel.rctext import UPLOAD
 from gfattach.contract.model.variables import BY_NAME, TRUE_WORDS, UPLOAD_VARIABLES, lines_of, value_of

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from gfattach.bazel.bazelisk import wrapper_of
-from gfattach.bazel.events import Options
-from gfattach.bazel.rcfile import imports
+from gfattach.bazel.logs.events import Options
+from gfattach.bazel.program.bazelisk import wrapper_of
+from gfattach.bazel.rc.grammar import imports
 from gfattach.contract.bazel.rctext import RcFile, read_options
 from gfattach.core.errors import StorageError
 from gfattach.core.files import read_bytes

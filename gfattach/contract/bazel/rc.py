@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
 
-from gfattach.bazel.rcfile import quote
+from gfattach.bazel.rc.grammar import quote
 from gfattach.contract.bazel.arguments import STARTUP_WITH_VALUE, Invocation
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from gfattach.bazel.rcfile import statements
+from gfattach.bazel.rc.grammar import statements
 
 UPLOAD = "remote_upload_local_results"
 ACCEPT_CACHED = "remote_accept_cached"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
-from gfattach.bazel.rcfile import words
+from gfattach.bazel.rc.grammar import words
 from gfattach.contract.localfile import FILE_NAME
 from gfattach.contract.model.variables import BY_NAME
 from gfattach.contract.rules.endpoint import ENV_HINT, stale_host

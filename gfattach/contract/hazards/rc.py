@@ -1,7 +1,7 @@
 """Hazards in Bazel's rc files, as texts: what they would do to an attached workspace.
 
 This is about single lines and where they stand. What Bazel makes of all of them together, only
-Bazel can tell: `gfattach.bazel.preflight`.
+Bazel can tell: `gfattach.bazel.options.preflight`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gfattach.bazel.wrapper import WRAPPER
+from gfattach.bazel.server.wrapper import WRAPPER
 from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.contract.hazards.files import (
     LOCAL_FILES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.bazel.program.binary import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
 from gfattach.contract.model.variables import HEADER_VARIABLES
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ProgramMissingError

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gfattach.bazel.events import private_files
 from gfattach.bazel.external.fetches import Fetches, read_fetches
 from gfattach.bazel.external.lockfile import LOCK_NAME
 from gfattach.bazel.external.repository_cache import cached
 from gfattach.bazel.external.workspace_log import LOG_FLAGS, WorkspaceLog, read_workspace_log
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
+from gfattach.bazel.logs.events import private_files
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.files import locked, make_private_directory, read_bytes, remove, remove_tree, write_atomic

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from gfattach.bazel.answers import Answers
-from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
+from gfattach.bazel.capabilities.answers import Answers
+from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
 from gfattach.bazel.probe_workspace import LABEL, write_probe
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
 from gfattach.core.files import make_private_directory

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags, all_known
-from gfattach.bazel.preflight import error_line
+from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags, all_known
+from gfattach.bazel.capabilities.transport import with_natives
 from gfattach.bazel.probe_workspace import LABEL, write_probe
-from gfattach.bazel.program import INSTALL_HINT, Bazel, identify, locate
-from gfattach.bazel.run import Server
-from gfattach.bazel.transport import with_natives
+from gfattach.bazel.program.binary import INSTALL_HINT, Bazel, identify, locate
+from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, GfattachError, ProgramMissingError
 from gfattach.core.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip

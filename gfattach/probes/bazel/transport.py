@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.transport import remembered, try_transport
+from gfattach.bazel.capabilities.transport import remembered, try_transport
+from gfattach.bazel.program.binary import Bazel
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
 from gfattach.core.finding import Finding, fail, ok, warn

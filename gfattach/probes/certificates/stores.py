@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gfattach.bazel.authorities import certificates as java_certificates
-from gfattach.bazel.authorities import java_store
+from gfattach.bazel.program.authorities import certificates as java_certificates
+from gfattach.bazel.program.authorities import java_store
 from gfattach.core.finding import Finding, Probe, ok, skip, warn
 from gfattach.nix.authorities import BUNDLES
 from gfattach.probes.certificates.subject import CertificateInquiry, CertificateSubject, inspected

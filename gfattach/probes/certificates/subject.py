@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.core.finding import Inquiry
 from gfattach.net.route import Route, through_proxy, to_host, to_socket

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.events import parse_summary, private_files, read_events
-from gfattach.bazel.grpc_log import read_calls
-from gfattach.bazel.preflight import error_line
-from gfattach.bazel.run import Server
+from gfattach.bazel.logs.events import parse_summary, private_files, read_events
+from gfattach.bazel.logs.grpc_log import read_calls
+from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.proof.bazel.evidence import Build, clock_offset
 from gfattach.proof.bazel.options import Access, ProofOptions

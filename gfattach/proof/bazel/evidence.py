@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gfattach.bazel.events import BuildEvents, Spawns
-from gfattach.bazel.grpc_log import CallLog
+from gfattach.bazel.logs.events import BuildEvents, Spawns
+from gfattach.bazel.logs.grpc_log import CallLog
 from gfattach.proof.bazel.options import Access
 from gfattach.proof.evidence import Client, Phase, PhaseName
 

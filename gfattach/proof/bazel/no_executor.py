@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
-from gfattach.bazel.events import Options
-from gfattach.bazel.policy import settings
-from gfattach.bazel.preflight import effective_options
-from gfattach.bazel.rcfile import quote
-from gfattach.bazel.run import Server
-from gfattach.bazel.wrapper import REAL, seen_by_bazel
+from gfattach.bazel.logs.events import Options
+from gfattach.bazel.options.policy import settings
+from gfattach.bazel.options.preflight import effective_options
+from gfattach.bazel.rc.grammar import quote
+from gfattach.bazel.server.run import Server
+from gfattach.bazel.server.wrapper import REAL, seen_by_bazel
 from gfattach.contract.bazel.arguments import split
 from gfattach.contract.bazel.executor import (
     EXECUTOR,

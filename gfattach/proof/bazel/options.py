@@ -1,7 +1,7 @@
 """The options of a proof with Bazel: what every phase is run with, whatever the rc files say.
 
 They stand last on the command line, so they win. What not every Bazel knows is asked of the
-program first (`gfattach.bazel.flags`).
+program first (`gfattach.bazel.capabilities.flags`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.bazel.grpc_log import LOG_FLAGS
-from gfattach.bazel.preflight import QUIET_WHERE_KNOWN
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.logs.grpc_log import LOG_FLAGS
+from gfattach.bazel.options.preflight import QUIET_WHERE_KNOWN
+from gfattach.bazel.program.binary import Bazel
 from gfattach.core.errors import BazelError
 from gfattach.reapi.target import CacheTarget
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from gfattach.bazel.events import BuildEvents, read_events
-from gfattach.bazel.execution_log.read import read_spawns
-from gfattach.bazel.summary import ProcessSummary, read_summary
+from gfattach.bazel.logs.events import BuildEvents, read_events
+from gfattach.bazel.logs.execution_log.read import read_spawns
+from gfattach.bazel.logs.summary import ProcessSummary, read_summary
 from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.errors import BazelError
 from gfattach.core.finding import Finding, fail

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gfattach.bazel.execution_log.record import Spawn
-from gfattach.bazel.summary import DISK_HIT, REMOTE, REMOTE_HIT
+from gfattach.bazel.logs.execution_log.record import Spawn
+from gfattach.bazel.logs.summary import DISK_HIT, REMOTE, REMOTE_HIT
 from gfattach.reapi.execution.calls import Execution
 
 #: Programs that are kept for each mnemonic.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.bazel.event_excerpt import keep_excerpt
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
+from gfattach.bazel.logs.event_excerpt import keep_excerpt
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.files import read_bytes, remove, write_atomic
 from gfattach.core.redact import redact

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfattach.bazel.grpc_log import LOG_FLAGS
+from gfattach.bazel.logs.grpc_log import LOG_FLAGS
 from gfattach.proof.execution.facts import PLATFORM_PROPERTY
 from gfattach.proof.execution.nonce import VARIABLE
 

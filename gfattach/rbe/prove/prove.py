@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.flags import accepted_flags
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.capabilities.flags import accepted_flags
+from gfattach.bazel.program.binary import Bazel
 from gfattach.contract.bazel.arguments import header_rc
 from gfattach.contract.bazel.rc import joined_rc
 from gfattach.contract.environment import WITHHELD, detached

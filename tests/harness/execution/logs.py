@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.execution_log import compact_pb2
+from gfattach.bazel.logs.execution_log import compact_pb2
 from gfattach.reapi.execution import execution_pb2
 
 PLATFORM = "gloriousflywheel-rbe-linux-x86_64"

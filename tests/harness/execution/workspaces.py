@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.program import identify
+from gfattach.bazel.program.binary import identify
 from gfattach.core.deadline import Deadline
 
 from .evidence import MANIFEST

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gfattach.bazel.events import parse_summary
-from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
+from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
+from gfattach.bazel.logs.events import parse_summary
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from tests.harness.caches.reapi_server import Faults, reapi

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.program import Bazel, identify
+from gfattach.bazel.program.binary import Bazel, identify
 from gfattach.core.deadline import Deadline
 from tests.harness.programs import Installed, Kind, of_kind
 from tests.harness.programs import upstream as upstream_bazel

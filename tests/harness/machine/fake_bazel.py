@@ -1,6 +1,6 @@
 """Stand-ins for Bazel at the process boundary: scripts that crash, hang, or answer as told."""
 
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
 
 #: What a script sees: `base` is its output base, `command` the command, the rest stays in "$@".
 _PREAMBLE = """#!/bin/bash

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gfattach.bazel.transport import LIBRARY
+from gfattach.bazel.capabilities.transport import LIBRARY
 from tests.harness.programs import kept_directory
 
 PACKAGES = ("libnetty-tcnative-jni", "libapr1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gfattach.bazel.summary import REMOTE
+from gfattach.bazel.logs.summary import REMOTE
 from gfattach.core.finding import Finding, fail
 from gfattach.proof.execution.facts import Asked, BuildFacts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gfattach.bazel.summary import DISK_HIT
+from gfattach.bazel.logs.summary import DISK_HIT
 from gfattach.core.finding import Finding, fail
 from gfattach.proof.execution.facts import Asked, BuildFacts
 from gfattach.proof.execution.tally import Tally

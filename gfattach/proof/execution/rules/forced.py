@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from gfattach.bazel.events import Options
+from gfattach.bazel.logs.events import Options
 from gfattach.core.finding import Finding, fail
 from gfattach.proof.execution.facts import Asked, BuildFacts
 from gfattach.proof.execution.nonce import read_nonce

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel import bazelisk
-from gfattach.bazel.system_rc import startup_options
+from gfattach.bazel.program import bazelisk
+from gfattach.bazel.program.system_rc import startup_options
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ProgramMissingError

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gfattach.bazel.answers import Answers
-from gfattach.bazel.flags import WITHOUT_MODULES, accepted_flags
-from gfattach.bazel.preflight import error_line
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import Server
+from gfattach.bazel.capabilities.answers import Answers
+from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.files import make_private_directory

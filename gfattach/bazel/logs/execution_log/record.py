@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gfattach.bazel.summary import REMOTE
+from gfattach.bazel.logs.summary import REMOTE
 
 #: A label at the end of a progress message: `Executing genrule //:a`.
 _LABEL = re.compile(r"(?:^| )(@{0,2}[^ ]*//[^ ]*)$")

@@ -11,7 +11,7 @@ import struct
 import zipfile
 from pathlib import Path
 
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
 
 #: The store of the system's Java on Debian, which ca-certificates-java keeps.
 SYSTEM_STORE = Path("/etc/ssl/certs/java/cacerts")

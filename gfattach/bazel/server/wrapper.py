@@ -13,8 +13,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from gfattach.bazel.bazelisk import wrapper_directory
-from gfattach.bazel.run import Server
+from gfattach.bazel.program.bazelisk import wrapper_directory
+from gfattach.bazel.server.run import Server
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.files import make_private_directory, read_bytes, remove_tree, write_atomic

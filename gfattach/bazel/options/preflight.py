@@ -7,13 +7,13 @@ have it call somebody are overridden, and taken out of the answer again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container
 from pathlib import Path
 
-from gfattach.bazel.events import Options, private_files, read_events
-from gfattach.bazel.flags import WITHOUT_MODULES
-from gfattach.bazel.run import Server
+from gfattach.bazel.capabilities.flags import WITHOUT_MODULES
+from gfattach.bazel.logs.events import Options, private_files, read_events
+from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 
@@ -29,9 +29,6 @@ _QUIET = (
 
 #: The same, known to some: a downloader without a gRPC cache is an error.
 QUIET_WHERE_KNOWN = ("--experimental_remote_downloader=", "--remote_downloader=")
-
-#: How Bazel marks an error, and its client one in the rc files: `[FATAL 12:00:00.123 src/main/cpp/x.cc:1] `.
-_MARKED = re.compile(r"(?:ERROR|FATAL): |\[(?:ERROR|FATAL) [^\]]{0,100}\] ")
 
 
 def effective_options(
@@ -71,11 +68,3 @@ def effective_options(
             code="bazel.rc",
         )
     return options.without(overrides if through is None else [*overrides, *overrides])
-
-
-def error_line(stderr: str) -> str:
-    """The first line that Bazel marked as an error, without the mark: later ones follow from it."""
-    for line in stderr.splitlines():
-        if marked := _MARKED.match(line):
-            return line[marked.end() :].strip()
-    return ""

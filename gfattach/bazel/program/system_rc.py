@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gfattach.bazel.rcfile import statements
+from gfattach.bazel.rc.grammar import statements
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.summary import DISK_HIT, INTERNAL, REMOTE, REMOTE_HIT, read_summary
+from gfattach.bazel.logs.summary import DISK_HIT, INTERNAL, REMOTE, REMOTE_HIT, read_summary
 from gfattach.core.errors import BazelError
 from gfattach.core.files import make_private_directory, remove, storage_error, write_atomic
 

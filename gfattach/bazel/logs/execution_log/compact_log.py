@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gfattach.bazel.execution_log.record import Spawn
+from gfattach.bazel.logs.execution_log.record import Spawn
 from gfattach.core.delimited import DelimitedError, messages
 
 #: The first byte of an entry that is a spawn, which has no number: field 7, with a length.
@@ -27,7 +27,7 @@ def read_compact_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]
     """
     from google.protobuf.message import DecodeError
 
-    from gfattach.bazel.execution_log import compact_pb2 as pb
+    from gfattach.bazel.logs.execution_log import compact_pb2 as pb
 
     looked_for = text.encode()
     # A variable of that value, as it stands in the log: where it is found, nothing has to be taken apart.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gfattach.bazel.execution_log.compact_log import ZSTD_MAGIC, read_compact_log
-from gfattach.bazel.execution_log.json_log import read_json_log
-from gfattach.bazel.execution_log.record import Spawn
+from gfattach.bazel.logs.execution_log.compact_log import ZSTD_MAGIC, read_compact_log
+from gfattach.bazel.logs.execution_log.json_log import read_json_log
+from gfattach.bazel.logs.execution_log.record import Spawn
 from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.files import storage_error
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gfattach.bazel.execution_log.record import Spawn, label_in
+from gfattach.bazel.logs.execution_log.record import Spawn, label_in
 from gfattach.core.delimited import MESSAGE_LIMIT, PIECE, DelimitedError, TruncatedError
 
 _SPACE = " \t\r\n"

@@ -17,9 +17,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gfattach.bazel.answers import Answers
-from gfattach.bazel.program import Bazel
-from gfattach.bazel.run import EXIT_USAGE, Server
+from gfattach.bazel.capabilities.answers import Answers
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.run import EXIT_USAGE, Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.files import make_private_directory

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from gfattach.bazel.crash import crash_cause
-from gfattach.bazel.program import Bazel, plain_environment
+from gfattach.bazel.program.binary import Bazel, plain_environment
+from gfattach.bazel.server.crash import crash_cause
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, StorageError

@@ -1,0 +1,1 @@
+"""What the Bazel at hand can do: asked or tried, and remembered."""

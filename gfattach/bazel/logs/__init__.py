@@ -1,0 +1,1 @@
+"""What Bazel writes of a build: events, the log of remote calls, the execution log."""

@@ -1,0 +1,1 @@
+"""The options that a command ends up with: rc files, configs, invocation policies."""

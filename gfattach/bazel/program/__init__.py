@@ -1,0 +1,1 @@
+"""Which Bazel a command runs, and what this build of it has."""

@@ -1,0 +1,1 @@
+"""Rc files: their grammar."""

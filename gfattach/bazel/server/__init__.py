@@ -1,0 +1,1 @@
+"""A Bazel server of one's own: commands, their messages, crashes."""
