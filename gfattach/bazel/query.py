@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.messages import error_line
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError

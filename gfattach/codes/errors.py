@@ -65,6 +65,7 @@ ERRORS: Mapping[str, str] = MappingProxyType(
         "bazel.failed": "Bazel is there and cannot be used",
         "bazel.cache-down": "the cache takes no connection, and builds are to fail without it",
         "bazel.crashed": "Bazel crashed",
+        "bazel.version": "this launcher has not the Bazel that the workspace asks for",
         "bazel.events": "the file of build events is not as Bazel writes it",
         "bazel.flag": "a variable asks for a flag that this Bazel does not have",
         "bazel.fragment-gone": "the attachment's rc file is gone",

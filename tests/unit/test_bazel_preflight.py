@@ -2,7 +2,7 @@
 
 import pytest
 
-from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.messages import error_line
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,34 @@ def test_what_does_not_answer_as_bazel_is_a_clear_error(tmp_path, body, code, to
     assert told in " ".join(caught.value.hints)
 
 
+#: What the launcher of Bazel's Debian packages prints, on stdout and coloured, 1 being its exit code.
+LAUNCHER = (
+    "\033[31mERROR: The project you're trying to build requires Bazel {version} (specified in {where}), "
+    "but it wasn't found in /usr/bin.\033[0m\n\nYou can install the required Bazel version via apt:\n"
+    "  sudo apt update && sudo apt install bazel-{version}\n\nIf this doesn't work, check Bazel's "
+    "installation instructions for help:\n  https://docs.bazel.build/versions/master/install-ubuntu.html\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "where"),
+    [
+        ("7.4.0", "/src/.bazelversion"),
+        ("8.2.1rc1", "/a b/.bazelversion"),
+        ("last_green", "$USE_BAZEL_VERSION"),
+        ("fork/8.x", "/w/.bazelversion"),
+    ],
+)
+def test_a_launcher_that_has_not_the_version_is_quoted_with_the_line_that_says_so(tmp_path, version, where):
+    (tmp_path / "said").write_text(LAUNCHER.format(version=version, where=where))
+    with pytest.raises(BazelError) as caught:
+        identify(script(tmp_path / "bazel", f"cat {tmp_path}/said; exit 1"), soon(), environ={"PATH": "/bin"})
+    assert caught.value.code == "bazel.version"
+    assert f"has no Bazel {version}" in caught.value.fact
+    assert f"requires Bazel {version} (specified in {where})" in caught.value.hints[0]
+    assert "\033" not in " ".join(caught.value.hints)
+
+
 def test_a_bazel_that_hangs_is_given_up_at_the_deadline(tmp_path):
     with pytest.raises(BazelError) as caught:
         identify(

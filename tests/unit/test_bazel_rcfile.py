@@ -63,6 +63,25 @@ def test_imports_are_followed_and_each_is_named_once(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("file", "text", "directory", "found"),
+    [
+        (".bazelrc", "try-import user.bazelrc", "ws", "ws/user.bazelrc"),
+        (".bazelrc", "try-import user.bazelrc", "ws/sub", "ws/sub/user.bazelrc"),
+        (".bazelrc", "import ./a/../b.rc", "ws/sub", "ws/sub/a/../b.rc"),
+        (".bazelrc", "import %workspace%/b.rc", "ws/sub", "ws/b.rc"),
+        ("tools/bazel.rc", "import other.rc", "ws", "ws/other.rc"),
+        ("tools/bazel.rc", "try-import-if-bazel-version >=8.0 other.rc", "ws/sub", "ws/sub/other.rc"),
+    ],
+)
+def test_a_relative_import_is_taken_from_where_bazel_is_called(tmp_path, file, text, directory, found):
+    """Whatever file it stands in: `--client_debug` of 2.1.0, 4.2.3 and 7.7.1 shows it."""
+    workspace = tmp_path / "ws"
+    (workspace / "tools").mkdir(parents=True)
+    write(workspace, **{file: text})
+    assert list(imports(workspace / file, workspace, tmp_path / directory)) == [tmp_path / found]
+
+
+@pytest.mark.parametrize(
     "text", ["# import %workspace%/a", "import", "import a b", "build --import=a", "imports a"]
 )
 def test_what_is_no_import_imports_nothing(tmp_path, text):

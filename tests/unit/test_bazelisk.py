@@ -49,12 +49,9 @@ WORKSPACE_RC, HOME_RC = "root/projects/workspace/.bazeliskrc", "home/.bazeliskrc
             {},
             {"USE_BAZEL_VERSION": "7.0.0"},
         ),
-        ({"root/projects/.bazelversion": "7.1.0\n"}, {}, {"USE_BAZEL_VERSION": "7.1.0"}),
-        (
-            {"root/.bazelversion": "5.0.0", "root/projects/workspace/.bazelversion": "\n"},
-            {},
-            {"USE_BAZEL_VERSION": "5.0.0"},
-        ),
+        ({"root/projects/.bazelversion": "7.1.0\n"}, {}, {}),
+        ({"root/projects/workspace/.bazelversion": "7.1.0\n6.0.0\n"}, {}, {"USE_BAZEL_VERSION": "7.1.0"}),
+        ({"root/.bazelversion": "5.0.0", "root/projects/workspace/.bazelversion": "\n6.0.0\n"}, {}, {}),
         (
             {WORKSPACE_RC: "USE_BAZEL_FALLBACK_VERSION=silent:7.2.0\nBAZELISK_VERIFY_SHA256=abc"},
             {},

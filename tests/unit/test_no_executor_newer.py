@@ -61,9 +61,9 @@ REFUSED = {
     "a config within a conditional import": Route(
         {
             ".bazelrc": "build --config=farm\ntry-import-if-bazel-version ~9.0 %workspace%/nine.rc\n",
-            "nine.rc": "build:farm --spawn_strategy=remote,local\n",
+            "nine.rc": "build:farm --spawn_strategy=remote\n",
         },
-        ("--spawn_strategy=remote,local",),
+        ("--spawn_strategy=remote",),
         "nine.rc:1 (under --config=farm)",
         code="prove.executor.strategy",
     ),

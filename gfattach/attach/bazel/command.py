@@ -71,7 +71,7 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
         listeners.demand(record)
     invocation = bazel_arguments.split(words)
     fragment = None if record is None else bazel_contract.fragment_of(record, environment)
-    read = fragment is not None and _is_read(fragment, home, invocation, environment)
+    read = fragment is not None and _is_read(fragment, home, invocation, context)
     rc = [fragment] if fragment is not None and not read else []
     contracted = bazel_contract.contracted(
         environment,
@@ -110,16 +110,16 @@ def become(replacement: Replacement) -> NoReturn:
         raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
 
 
-def _is_read(fragment: Path, home: Home, invocation: Invocation, environment: Mapping[str, str]) -> bool:
+def _is_read(fragment: Path, home: Home, invocation: Invocation, context: Context) -> bool:
     """Whether the rc of the workspace or of the home imports the fragment: Bazel warns of each file that it
     reads twice.
     """
     if home.workspace is None:
         return False
     files = [] if "--noworkspace_rc" in invocation.startup else [home.workspace / ".bazelrc"]
-    if environment.get("HOME") and "--nohome_rc" not in invocation.startup:
-        files.append(Path(environment["HOME"]) / ".bazelrc")
-    return any(fragment in imports(file, home.workspace) for file in files)
+    if context.environ.get("HOME") and "--nohome_rc" not in invocation.startup:
+        files.append(Path(context.environ["HOME"]) / ".bazelrc")
+    return any(fragment in imports(file, home.workspace, context.cwd) for file in files)
 
 
 def _names(

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from gfattach.bazel.capabilities.answers import Answers
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
+from gfattach.bazel.messages import error_line
 from gfattach.bazel.program.binary import Bazel
-from gfattach.bazel.server.messages import error_line
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES
 from gfattach.bazel.logs.events import Options, private_files, read_events
-from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.messages import error_line
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError

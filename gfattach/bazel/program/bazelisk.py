@@ -1,10 +1,10 @@
 """How bazelisk is set up here: which Bazel it takes, from where, and which wrapper it runs.
 
 It reads, the first that says something: the environment, `.bazeliskrc` at the root of the workspace, and
-`.bazeliskrc` in the home; for the version then `.bazelversion`, in the directory it is called in or the
-nearest one above. A private server is called elsewhere, in another home: it is told the same by variables,
-which outrank all of these. Source: bazelisk's README, "How does Bazelisk know which Bazel version to run?"
-and "Bazelisk and your environment".
+`.bazeliskrc` in the home; for the version then the first line of `.bazelversion` at the root of the workspace.
+One in a directory above is not read (bazelisk 1.28.1, and the launcher of Bazel's Debian packages). A private server is called elsewhere, in another home: it is told the same by variables, which outrank all of
+these. Source: bazelisk's README, "How does Bazelisk know which Bazel version to run?" and "Bazelisk and your
+environment".
 """
 
 from __future__ import annotations
@@ -109,14 +109,11 @@ def _rc_file(path: Path) -> dict[str, str]:
 
 
 def _asked_version(workspace: Path | None) -> str | None:
-    """The first line of the nearest `.bazelversion` that has one."""
+    """The first line of the workspace's `.bazelversion`."""
     if workspace is None:
         return None
-    for directory in (workspace, *workspace.parents):
-        try:
-            lines = (directory / VERSION_FILE).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if lines:
-            return lines[0]
-    return None
+    try:
+        text = (workspace / VERSION_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text.partition("\n")[0].strip() or None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gfattach.bazel.messages import error_line
 from gfattach.bazel.program import bazelisk
 from gfattach.bazel.program.system_rc import startup_options
 from gfattach.core import process
@@ -42,6 +43,9 @@ _PLAIN = (
     *("http_proxy", "https_proxy", "no_proxy"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
+
+#: What the launcher of Bazel's Debian packages says where it has not the version that is asked for.
+_ASKED = re.compile(r"requires Bazel (\S+) \(specified in .*\), but it wasn't found in ")
 
 _VERSION_LINE = re.compile(r"^bazel(?:\s+(?P<label>\S.*?))?\s*$", re.MULTILINE)
 
@@ -135,8 +139,8 @@ def identify(
 ) -> Bazel:
     """What the program at `path` is, asked for as if in `workspace`, whose version it may be told to be.
 
-    Raises BazelError: `bazel.unusable` (cannot be started), `bazel.hung`, `bazel.crashed`,
-    `bazel.rubbish` (what answers is no Bazel).
+    Raises BazelError: `bazel.unusable` (cannot be started), `bazel.hung`, `bazel.version` (a launcher without
+    the version that is asked for), `bazel.crashed`, `bazel.rubbish` (what answers is no Bazel).
     """
     environ = os.environ if environ is None else environ
     environment = bazelisk.settings(workspace, environ)
@@ -150,11 +154,21 @@ def identify(
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise BazelError(f"{path} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
-    words = answer.last_words()
+    # A launcher says on stdout why it starts none, and how to get one in the lines behind it.
+    error = error_line(answer.stderr) or error_line(answer.stdout)
+    words = error or answer.last_words()
     said = (f"it said: {words}",) if words else ()
     if answer.timed_out:
         raise BazelError(
             f"{path} --version gave no answer within {answer.seconds:.0f} s", *said, code="bazel.hung"
+        )
+    if not answer.good and (asked := _ASKED.search(error)):
+        raise BazelError(
+            f"{path} has no Bazel {asked[1]}, which this workspace asks for",
+            *said,
+            "have bazelisk fetch it: npm install -g @bazel/bazelisk",
+            f"or take the Bazel that is here: {bazelisk.VERSION}=latest gfattach up",
+            code="bazel.version",
         )
     if not answer.good:
         raise BazelError(

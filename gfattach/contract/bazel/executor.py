@@ -1,8 +1,8 @@
 """Whether effective options of Bazel could make a build use an executor, and where they are said.
 
 Facts alone: what refuses an executor, and what demands one, is a matter of each proof. An executor is in
-reach when `--remote_executor` is not empty, or when a strategy names `remote` or `dynamic` (which races a
-remote spawn against a local one).
+reach when `--remote_executor` is not empty, or when a strategy does nothing without one: `remote` alone, or
+`dynamic` (which races a remote spawn against a local one). Beside others Bazel passes over `remote`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from gfattach.bazel.logs.events import Options
 from gfattach.bazel.program.bazelisk import wrapper_of
 from gfattach.bazel.rc.grammar import imports
-from gfattach.contract.bazel.rctext import RcFile, read_options
+from gfattach.contract.bazel.rctext import RcFile, needs_executor, read_options
 from gfattach.core.errors import StorageError
 from gfattach.core.files import read_bytes
 
@@ -30,7 +30,6 @@ EXECUTOR = "remote_executor"
 
 #: Strategies by the option that gives them: for all spawns, for genrules, for a mnemonic, for a pattern.
 _STRATEGIES = ("spawn_strategy", "genrule_strategy", "strategy", "strategy_regexp")
-_REMOTE = frozenset({"remote", "dynamic"})
 
 #: What an option may be called in an rc file, when it comes out under another name.
 _EXPANDS_TO = {"experimental_spawn_scheduler": "spawn_strategy"}
@@ -54,7 +53,7 @@ def executor_options(options: Options) -> Iterator[tuple[str, str]]:
             subject = value.partition("=")[0] if name == "strategy" else value.rpartition("=")[0]
             last[name, subject if "=" in value else ""] = (name, value)
     for name, value in last.values():
-        if _runs_remotely(value):
+        if needs_executor(value) or (executor and _names_remote(value)):
             yield name, value
 
 
@@ -95,11 +94,11 @@ def executor_kind(name: str, value: str) -> str | None:
     if name == EXECUTOR:
         return "endpoint" if value else None
     dynamic = _EXPANDS_TO.get(name) in _STRATEGIES
-    return "strategy" if dynamic or (name in _STRATEGIES and _runs_remotely(value)) else None
+    return "strategy" if dynamic or (name in _STRATEGIES and needs_executor(value)) else None
 
 
-def _runs_remotely(strategy: str) -> bool:
-    return bool(_REMOTE & set(strategy.rpartition("=")[2].split(",")))
+def _names_remote(strategy: str) -> bool:
+    return "remote" in strategy.rpartition("=")[2].split(",")
 
 
 def places_of(name: str, value: str, files: Sequence[RcFile]) -> list[str]:

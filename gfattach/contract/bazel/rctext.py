@@ -41,7 +41,8 @@ _PLATFORMS = (("linux", "linux"), ("darwin", "macos"), ("win", "windows"), ("fre
 
 _STRATEGIES = frozenset({"spawn_strategy", "strategy", "genrule_strategy", "strategy_regexp"})
 _IMPORTS = frozenset({"import", "try-import", "try-import-if-bazel-version"})
-_EXECUTE = frozenset({"remote", "dynamic"})
+_DYNAMIC = "dynamic"
+_EXECUTE = frozenset({"remote", _DYNAMIC})
 _FALSE = frozenset({"false", "0", "no", "f", "n"})
 
 
@@ -79,7 +80,7 @@ class Option:
         """Whether it makes a build use an executor, whatever any config does."""
         value = self.value or ""
         if self.name in _STRATEGIES:
-            return not _EXECUTE.isdisjoint(value.rpartition("=")[2].split(","))
+            return needs_executor(value)
         if self.name == "experimental_spawn_scheduler":  # expands to dynamic strategies
             return True
         return self.name == "remote_executor" and value != ""
@@ -99,6 +100,15 @@ class Option:
     def place(self) -> dict[str, Any]:
         """The same for a program."""
         return {"file": self.file.path, "line": self.line, "config": self.config, "option": self.name}
+
+
+def needs_executor(strategy: str) -> bool:
+    """Whether a list of strategies (of a mnemonic or a pattern, where it says which) does nothing without an
+    executor: Bazel passes over `remote` where there is none and another follows, and ends at a `dynamic`
+    (4.2.3 and 7.7.1; 2.1.0 ends at both).
+    """
+    names = set(strategy.rpartition("=")[2].split(","))
+    return _DYNAMIC in names or names <= _EXECUTE
 
 
 def read_options(file: RcFile) -> Iterator[Option]:

@@ -79,10 +79,10 @@ def _hits(option: Option, configs: Configs) -> Iterator[Finding]:
             f"take --no{ACCEPT_CACHED} out of it, or put it under a config that is asked for by name",
             **option.place,
         )
-    if option.name == "digest_function" and (option.value or "").upper() not in ("", "SHA256"):
+    if (function := _digest_function(option)).upper() not in ("", "SHA256"):
         yield warn(
             "hazard.rc.digest",
-            f"{option.where} sets the digest function {option.value}",
+            f"{option.where} sets the digest function {function}",
             "what others have stored under SHA256 is never hit, and a cache without this one serves nothing",
             "take it out, unless all that use the cache have it",
             **option.place,
@@ -95,6 +95,15 @@ def _hits(option: Option, configs: Configs) -> Iterator[Finding]:
             "say it where the cache is said: gfattach site show",
             **option.place,
         )
+
+
+def _digest_function(option: Option) -> str:
+    """Which one `option` sets, as an option or, before Bazel 5, as a property of the JVM; "" for none."""
+    value = option.value or ""
+    if option.name == "host_jvm_args":
+        name, _, value = value.partition("=")
+        return value if name == "-Dbazel.DigestFunction" else ""
+    return value if option.name == "digest_function" else ""
 
 
 def _written(option: Option) -> Iterator[Finding]:

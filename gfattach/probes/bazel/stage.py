@@ -14,9 +14,9 @@ from pathlib import Path
 
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags, all_known
 from gfattach.bazel.capabilities.transport import with_natives
+from gfattach.bazel.messages import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program.binary import INSTALL_HINT, Bazel, identify, locate
-from gfattach.bazel.server.messages import error_line
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, GfattachError, ProgramMissingError
@@ -214,6 +214,7 @@ STAGE: Stage[BazelSubject] = Stage(
                 "bazel.program.missing": "there is no Bazel on this machine",
                 "bazel.program.named": "the Bazel that was asked for by name is not there",
                 "bazel.program.unusable": "the file that should be Bazel cannot be run",
+                "bazel.program.version": "this launcher has not the Bazel that the workspace asks for",
                 "bazel.program.hung": "Bazel does not say its version in time",
                 "bazel.program.crashed": "Bazel ends with an error when asked for its version",
                 "bazel.program.rubbish": "what is there in Bazel's place does not answer as Bazel does",

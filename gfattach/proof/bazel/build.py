@@ -9,7 +9,7 @@ from typing import Any
 
 from gfattach.bazel.logs.events import parse_summary, private_files, read_events
 from gfattach.bazel.logs.grpc_log import read_calls
-from gfattach.bazel.server.messages import error_line
+from gfattach.bazel.messages import error_line
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.proof.bazel.evidence import Build, clock_offset

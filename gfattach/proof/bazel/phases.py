@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Any
 
 from gfattach.bazel.capabilities.flags import accepted_flags
+from gfattach.bazel.messages import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program.binary import Bazel
 from gfattach.bazel.rc.grammar import quote
-from gfattach.bazel.server.messages import error_line
 from gfattach.bazel.server.run import Server
 from gfattach.contract.bazel.rc import joined_rc
 from gfattach.core.deadline import Deadline

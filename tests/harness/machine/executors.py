@@ -161,16 +161,19 @@ REFUSED = {
         ".bazelrc.flywheel:1",
     ),
     "a strategy for all spawns": strategy("build --spawn_strategy=remote"),
-    "a strategy with others behind it": strategy("build --spawn_strategy=remote,local"),
-    "a strategy with others before it": strategy("build --spawn_strategy=worker,remote"),
+    "a strategy with others beside an executor": rc(
+        f"build --spawn_strategy=remote,local {EXECUTOR}", place=".bazelrc:1"
+    ),
+    "remote and dynamic, and no other": strategy("build --spawn_strategy=remote,dynamic"),
+    "dynamic before others": strategy("build --spawn_strategy=dynamic,local"),
     "a strategy for one mnemonic": strategy("build --strategy=Genrule=remote"),
     "a strategy for one mnemonic among others": strategy(
-        "build --strategy=Genrule=local", "build --strategy=Javac=worker,remote", place=".bazelrc:2"
+        "build --strategy=Genrule=local", "build --strategy=Javac=remote", place=".bazelrc:2"
     ),
     "a strategy given again": strategy(
         "build --strategy=Genrule=local", "build --strategy=Genrule=remote", place=".bazelrc:2"
     ),
-    "a strategy for a pattern": strategy("build --strategy_regexp=.*=remote,local"),
+    "a strategy for a pattern": strategy("build --strategy_regexp=.*=remote"),
     "a strategy for a pattern with an equals sign": strategy("build --strategy_regexp=a=b=remote"),
     "a strategy for genrules": strategy("build --genrule_strategy=remote"),
     "a strategy in a nested config": strategy(
@@ -242,6 +245,12 @@ NOT_REFUSED = {
     "the BAZELRC variable, which this Bazel does not read": Route(
         {"farm.rc": f"build {EXECUTOR}\n"}, variables={"BAZELRC": "farm.rc"}
     ),
+    "a strategy with others behind it, which Bazel takes": rc("build --spawn_strategy=remote,local"),
+    "a strategy with others before it": rc("build --spawn_strategy=worker,remote"),
+    "a strategy with others for one mnemonic": rc("build --strategy=TestRunner=remote,sandboxed,local"),
+    "a strategy with others for genrules": rc("build --genrule_strategy=remote,local"),
+    "a strategy with others for a pattern": rc("build --strategy_regexp=.*=remote,local"),
+    "a policy that sets a strategy with others": rc(policy("spawn_strategy", "remote,local")),
     "local strategies": rc("build --spawn_strategy=linux-sandbox,local --strategy=Javac=worker"),
     "a remote strategy that is undone": rc("build --spawn_strategy=remote", "build --spawn_strategy=local"),
     "a remote strategy for a mnemonic that is undone": rc(
