@@ -10,6 +10,7 @@ from gfattach.core.engine import Run
 from gfattach.core.finding import Status
 from gfattach.probes.cache.stage import STAGE
 from gfattach.proof import protocol
+from gfattach.reapi.digest import Digest
 from gfattach.reapi.errors import Kind, ReapiError
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from tests.harness.caches.bazel_remote import bazel_remote, password_file
@@ -45,6 +46,33 @@ def test_it_passes_every_probe_that_its_protocol_has(server, scheme):
     assert {"cache.protocol.ok", "cache.lookup.ok", "cache.blob.ok"} <= found
     own = {"cache.capabilities.ok", "cache.executor.ok", "cache.health.ok"}
     assert (own if scheme == "grpc" else {"cache.status.ok"}) <= found
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_an_action_cache_that_answers_for_an_evicted_blob_is_told(tmp_path, scheme):
+    """A server that was told not to look; the blob's file is removed, as an eviction does it."""
+    unchecked = ("--disable_grpc_ac_deps_check", "--disable_http_ac_validation")
+    with bazel_remote(tmp_path, *unchecked) as server:
+        target = target_of(server, scheme)
+        protocol.fill(target, soon())
+        assert ask(target)["cache.outputs"].code == "cache.outputs.ok"
+    name = Digest.of(protocol.OUTPUT).hash
+    evicted = [path for path in (tmp_path / "cache").rglob(f"*{name}*") if path.is_file()]
+    assert evicted
+    for path in evicted:
+        path.unlink()
+    with bazel_remote(tmp_path, *unchecked) as server:
+        finding = ask(target_of(server, scheme))["cache.outputs"]
+    assert (finding.code, finding.status) == ("cache.outputs.gone", Status.WARN)
+
+
+def test_a_server_that_looks_answers_for_no_evicted_blob(tmp_path):
+    with bazel_remote(tmp_path) as server:
+        protocol.fill(target_of(server, "grpc"), soon())
+    for path in (tmp_path / "cache").rglob(f"*{Digest.of(protocol.OUTPUT).hash}*"):
+        path.unlink()
+    with bazel_remote(tmp_path) as server:
+        assert ask(target_of(server, "grpc"))["cache.outputs"].code == "cache.outputs.none"
 
 
 def test_it_says_what_it_can_do(server):

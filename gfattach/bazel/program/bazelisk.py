@@ -1,10 +1,10 @@
 """How bazelisk is set up here: which Bazel it takes, from where, and which wrapper it runs.
 
 It reads, the first that says something: the environment, `.bazeliskrc` at the root of the workspace, and
-`.bazeliskrc` in the home; for the version then the first line of `.bazelversion` at the root of the workspace.
-One in a directory above is not read (bazelisk 1.28.1, and the launcher of Bazel's Debian packages). A private server is called elsewhere, in another home: it is told the same by variables, which outrank all of
-these. Source: bazelisk's README, "How does Bazelisk know which Bazel version to run?" and "Bazelisk and your
-environment".
+`.bazeliskrc` in the home; for the version then the first line of `.bazelversion` at that root, and of none in
+a directory above (bazelisk 1.28.1, and the launcher of Bazel's Debian packages). A private server is called
+elsewhere, in another home: it is told the same by variables, which outrank all of these. Source: bazelisk's
+README, "How does Bazelisk know which Bazel version to run?" and "Bazelisk and your environment".
 """
 
 from __future__ import annotations

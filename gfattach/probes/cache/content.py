@@ -54,6 +54,47 @@ def _lookup(inquiry: CacheInquiry) -> Finding:
     return ok("cache.lookup.ok", seen, **data)
 
 
+_OUTPUTS_CODES = {
+    "cache.outputs.ok": "the outputs that the action cache answers with can be read",
+    "cache.outputs.none": "not asked: nobody has stored the probe action",
+    "cache.outputs.gone": "the action cache answers with an output that is gone",
+    "cache.outputs.changed": "an output of the probe action is not what its digest says",
+    **CALL_CODES,
+}
+
+
+def _outputs(inquiry: CacheInquiry) -> Finding:
+    """Read what the action cache answers with for the one action that everybody may have stored."""
+    target = inquiry.subject
+    try:
+        with open_cache(target) as cache:
+            result = cache.get_action_result(probe_action().action, inquiry.deadline)
+            if result is None:
+                return skip("cache.outputs.none", "the probe action is not stored: there is nothing to read")
+            for file in result.output_files:
+                cache.read(Digest.read(file.digest), inquiry.deadline)
+    except ReapiError as error:
+        if error.kind is Kind.NOT_FOUND:
+            return warn(
+                "cache.outputs.gone",
+                "the action cache answers for the probe action, and its output is gone",
+                "a Bazel from 7 on ends such a build (39) unless it fetches all outputs, as the fragment "
+                "has it do; older ones build it here",
+                "ask the operator whether the action cache checks that outputs are there",
+                "Buildbarn does with completenessChecking; bazel-remote unless --disable_grpc_ac_deps_check",
+                "store the probe again: gfattach site warm --upload",
+            )
+        if error.kind is Kind.CORRUPT:
+            return warn(
+                "cache.outputs.changed",
+                "an output of the probe action is not what its digest says",
+                "Bazel refuses such an output, and builds it here",
+                "ask the operator to look at the storage of the cache",
+            )
+        return call_finding(error, target, inquiry.deadline)
+    return ok("cache.outputs.ok", f"what it answers with can be read ({len(result.output_files)} outputs)")
+
+
 _BLOB_CODES = {
     "cache.blob.ok": "a blob that was stored came back the same",
     "cache.blob.lost": "a blob that was stored is not there",
@@ -160,6 +201,13 @@ def _gib(size: int) -> str:
 
 CONTENT_PROBES: tuple[Probe[CacheTarget], ...] = (
     Probe("cache.lookup", "how long does a lookup take", _lookup, _LOOKUP_CODES, ("cache.instance",)),
+    Probe(
+        "cache.outputs",
+        "is there what the action cache answers with",
+        _outputs,
+        _OUTPUTS_CODES,
+        ("cache.lookup",),
+    ),
     Probe("cache.blob", "does a blob come back", _blob, _BLOB_CODES, ("cache.lookup",)),
     Probe("cache.health", "does the server say that it serves", _health, _HEALTH_CODES, ("cache.protocol",)),
     Probe("cache.status", "what does the server hold", _status, _STATUS_CODES, ("cache.protocol",)),

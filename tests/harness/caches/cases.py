@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run
 from gfattach.probes.cache.stage import STAGE
+from gfattach.proof import protocol
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
 from tests.harness.caches.reapi_server import Faults, reapi
@@ -57,6 +59,17 @@ def bench(tmp_path_factory):
 def serving(credentials=None, **wrong):
     """A REAPI server with these faults."""
     with reapi(Faults(**wrong), credentials) as (port, _):
+        yield port
+
+
+@contextlib.contextmanager
+def filled(**wrong):
+    """The same, with the probe action in it from before it was so."""
+    faults = Faults()
+    with reapi(faults) as (port, _):
+        protocol.fill(CacheTarget(Endpoint("grpc", "127.0.0.1", port), may_write=True), Deadline.after(60))
+        for name, value in wrong.items():
+            setattr(faults, name, value)
         yield port
 
 

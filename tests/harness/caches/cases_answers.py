@@ -5,7 +5,7 @@ import json
 import grpc
 
 from gfattach.reapi import remote_cache_pb2 as pb
-from tests.harness.caches.cases import Bench, Case, serving
+from tests.harness.caches.cases import Bench, Case, filled, serving
 from tests.harness.caches.cases_reach import talking_http2
 from tests.harness.caches.reapi_server import METHODS, NOT_SERVING, capable
 from tests.harness.machine import faulty_servers as faults
@@ -24,6 +24,8 @@ DEPRECATED.deprecated_api_version.major = 2
 EXECUTING = capable()
 EXECUTING.execution_capabilities.exec_enabled = True
 READ_ONLY = capable(action_cache_update_capabilities=pb.ActionCacheUpdateCapabilities())
+
+GONE = "cache.outputs.gone"
 
 ANSWERS = [
     # what the cache says of itself
@@ -122,6 +124,9 @@ ANSWERS = [
         {"cache.call.corrupt"},
         {"may_write": True},
     ),
+    Case("a cache that was filled", lambda b: filled(), {"cache.outputs.ok", "cache.lookup.ok"}),
+    Case("an action cache that answers for what is gone", lambda b: filled(forgets=True), {GONE}),
+    Case("a storage that changes outputs", lambda b: filled(corrupts=True), {"cache.outputs.changed"}),
     Case(
         "a server that loses what it keeps",
         lambda b: serving(forgets=True),

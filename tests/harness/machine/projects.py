@@ -106,10 +106,10 @@ PROJECTS: dict[str, Shape] = {
         ),
         hazards=(".bazelrc:4 rc.uploads-unsaid", ".bazelrc:4 rc.endpoint", ".bazelrc:4 rc.endpoint"),
     ),
-    "jax: a public cache to read, and a config on it that pushes": Shape(
+    "jax: a cache to read, and a config that pushes": Shape(
         rc(
             "build --spawn_strategy=local",
-            'build:public_cache --remote_cache="https://storage.invalid/" --remote_upload_local_results=false',
+            'build:public_cache --remote_cache="https://storage.invalid/" --noremote_upload_local_results',
             "build:public_cache_push --config=public_cache --remote_upload_local_results=true",
         ),
         hazards=(".bazelrc:2 rc.endpoint", ".bazelrc:3 rc.uploads"),
