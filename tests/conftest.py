@@ -68,6 +68,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         merge(Path(os.environ[RECORD]))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the fetched programs whose suite has moved on, below what failed."""
+    from tests.harness.programs.held import moved_on
+
+    for line in moved_on():
+        terminalreporter.write_line(line, yellow=True)
+
+
 def pytest_configure() -> None:
     """Take interrupts as usual, though whoever started the tests may ignore them: children inherit that.
 

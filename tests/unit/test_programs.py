@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 
-from tests.harness.programs import Kind, installed, of_kind, relocate
+from tests.harness.programs import PROGRAMS, Kind, installed, of_kind, relocate
+from tests.harness.programs.held import HELD, moved_on
 from tests.harness.programs.installed import RECORD
 
 
@@ -42,6 +43,22 @@ def test_a_program_is_there_in_the_version_that_was_used_last(cache):
     assert (found.version, found.label) == ("2.34.8", "debian-sid-2.34.8")
     assert found.launcher == cache / "programs/nix-sid/a/bin/nix"
     assert list(of_kind(Kind.NIX)) == ["nix-trixie", "debian-sid-2.34.8"]
+
+
+def test_a_suite_that_has_moved_on_is_named_with_both_versions(cache):
+    assert list(moved_on()) == [], "what is not there has not moved"
+    keep(cache, "a", HELD["nix-sid"], age=2000)
+    assert list(moved_on()) == []
+    keep(cache, "b", "2.99.0", age=1000)
+    keep(cache, "c", HELD["nix-sid"], age=500)  # a run of before the move, which goes on
+    os.utime(cache / "programs/nix-sid/b" / RECORD)
+    [line] = moved_on()
+    assert line.startswith("nix-sid: Debian's sid has moved on from")
+    assert HELD["nix-sid"] in line and "2.99.0 (2.99.0-1)" in line
+
+
+def test_every_program_has_a_version_that_the_tests_were_brought_in_line_with():
+    assert set(HELD) == {program.name for program in PROGRAMS}
 
 
 def test_links_of_a_tree_lead_into_it_where_it_has_what_they_name(tmp_path):

@@ -155,14 +155,14 @@ def identify(
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise BazelError(f"{path} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
     # A launcher says on stdout why it starts none, and how to get one in the lines behind it.
-    error = error_line(answer.stderr) or error_line(answer.stdout)
-    words = error or answer.last_words()
+    marked = error_line(answer.stderr) or error_line(answer.stdout)
+    words = marked or answer.last_words()
     said = (f"it said: {words}",) if words else ()
     if answer.timed_out:
         raise BazelError(
             f"{path} --version gave no answer within {answer.seconds:.0f} s", *said, code="bazel.hung"
         )
-    if not answer.good and (asked := _ASKED.search(error)):
+    if not answer.good and (asked := _ASKED.search(marked)):
         raise BazelError(
             f"{path} has no Bazel {asked[1]}, which this workspace asks for",
             *said,

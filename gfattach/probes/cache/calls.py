@@ -76,8 +76,8 @@ def call_finding(error: ReapiError, target: CacheTarget, deadline: Deadline) -> 
         why = "a cache for Bazel answers this call"
         return fail("cache.call.failed", error.fact, why, "ask the operator what the server's log says of it")
     name, why, hints = _MEANING[error.kind]
-    name = word(login_name(target.endpoint.url, target.real_host))
-    told = (hint.replace("login HOST", f"login {name}") for hint in hints)
+    host = word(login_name(target.endpoint.url, target.real_host))
+    told = (hint.replace("login HOST", f"login {host}") for hint in hints)
     return fail(f"cache.call.{name}", error.fact, why, *told)
 
 

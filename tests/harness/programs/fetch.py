@@ -24,6 +24,7 @@ from pathlib import Path
 from tests.harness.programs import apt, catalogue, relocate, upstream
 from tests.harness.programs.apt import AptError, AptRoot
 from tests.harness.programs.catalogue import PROGRAMS, Kind, Program
+from tests.harness.programs.held import moved_on
 from tests.harness.programs.installed import RECORD, Installed, installed
 from tests.harness.programs.place import programs_directory
 
@@ -45,6 +46,8 @@ def main() -> int:
             there = installed(program.name)
             rest = f"going on with {there.version}" if there else "its tests will be skipped"
             _say(f"{program.name} was not fetched ({error}); {rest}")
+    for line in moved_on():
+        _say(line)
     if not upstream.path().exists():
         _say(f"installing {upstream.PACKAGE} for the tests")
         if not upstream.ensure():
