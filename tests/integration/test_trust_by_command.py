@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 
+import click
 import pytest
 
 from gfattach.cli import main
@@ -22,27 +23,50 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git"),
 ]
 
-#: How each command is called where it reads a workspace. A command that is new is called by its name alone.
+#: How each command is called where it reads a workspace; a command that is new has to be put here or below.
 CALLS = {
     "up": [["up", "--no-bazel", "--no-nix"], ["up", "--trial", "--no-bazel", "--no-nix"]],
     "status": [["status"]],
     "logs": [["logs"]],
     "down": [["down"]],
+    "doctor": [["doctor"], ["doctor", "--deep", "--note", "x"]],
     "prove": [["prove", "--no-bazel", "--no-nix"]],
-    "site": [
-        ["site", "show"],
-        ["site", "show", "--cluster"],
-        ["site", "warm", "--upload"],
-        ["site", "allow"],
-    ],
+    "site show": [["site", "show"], ["site", "show", "--cluster"]],
+    "site lint": [["site", "lint"]],
+    "site warm": [["site", "warm", "--upload"]],
+    "site publish": [["site", "publish"]],
+    "site allow": [["site", "allow"]],
+    "site authority": [["site", "authority"], ["site", "authority", "--cluster"]],
+    "rbe lint": [["rbe", "lint"]],
+    "rbe target": [["rbe", "target", "//:x"], ["rbe", "target", "--workspace", "."]],
+    "rbe prove": [["rbe", "prove", "//:x"]],
+    "rbe coverage": [["rbe", "coverage"]],
+    "rbe claims": [["rbe", "claims"]],
     "contract": [["contract"]],
     "bazel": [["bazel", "build", "//..."]],
+    "inputs list": [["inputs", "list"]],
+    "inputs contract": [["inputs", "contract"]],
+    "inputs check": [["inputs", "check"]],
+    "inputs fetch": [["inputs", "fetch", "--distdir", "d"]],
+    "inputs prove": [["inputs", "prove"]],
+    "inputs authority": [["inputs", "authority", "--verify"]],
     "env": [["env"], ["env", "--write", ".env.flywheel.local"]],
     "exec": [["exec", "--", "true"]],
+    "queue": [["queue"], ["queue", "--audit"], ["queue", "--owners"]],
 }
 
-#: Commands that read nothing of a workspace.
-ELSEWHERE = {"help", "credential", "consumer-env", "notes"}
+#: Commands that read nothing of a workspace, and why.
+ELSEWHERE = {
+    "help": "it reads what is installed alone",
+    "consumer-env": "it reads the file that is named",
+    "notes compare": "it reads the files that are named",
+    "rbe verify": "it reads the evidence that is named",
+    "credential login": "what is stored is this user's",
+    "credential logout": "what is stored is this user's",
+    "credential status": "what is stored is this user's",
+    "credential refresh": "what is stored is this user's",
+    "credential get": "what is stored is this user's",
+}
 
 #: A site's file that names everything which could be contacted, run or trusted.
 SITE = """
@@ -58,9 +82,21 @@ public_keys = ["{key}"]
 
 
 def calls():
-    for name in main.COMMANDS:  # type: ignore[attr-defined]
-        if name not in ELSEWHERE:
-            yield from CALLS.get(name, [[name]])
+    return [call for listed in CALLS.values() for call in listed]
+
+
+def leaves(command, path):
+    """The names of all commands at or below `command`, as they are registered."""
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name in command.list_commands(click.Context(command)):
+        below = command.get_command(click.Context(command), name)
+        yield from leaves(below, f"{path} {name}".strip())
+
+
+def test_the_walk_takes_every_command_that_is_registered():
+    assert sorted([*CALLS, *ELSEWHERE]) == sorted(leaves(main.cli, ""))
 
 
 @pytest.fixture
@@ -99,17 +135,23 @@ def run(capfd, call):
     return code, {}, err
 
 
+def assert_refused(call, code, document, expected):
+    """A diagnosis has it as a finding, and goes on without the workspace; every other command ends with 3."""
+    if call[0] == "doctor":
+        found = [finding for stage in document["stages"] for finding in stage["findings"]]
+        assert code == 1 and expected in [finding["code"] for finding in found if finding["status"] == "fail"]
+    else:
+        assert code == 3
+        assert not document or document["error"]["code"] == expected
+
+
 @pytest.mark.parametrize("call", [*calls()], ids=" ".join)
 def test_a_gfattach_directory_that_came_with_a_repository_is_refused(hostile, capfd, call):
     git("add", "--force", ".")
     code, document, err = run(capfd, call)
     assert hostile.harm() == []
-    if call[0] not in CALLS:
-        return
-    assert code == 3, err
     assert "git tracks files in" in err and "rm -r -f .gfattach" in err
-    if document:
-        assert document["error"]["code"] == "home.tracked"
+    assert_refused(call, code, document, "home.tracked")
 
 
 @pytest.mark.parametrize("call", [*calls()], ids=" ".join)
@@ -118,7 +160,7 @@ def test_nor_is_one_believed_that_git_does_not_know(hostile, capfd, call):
     if call == ["up", "--trial", "--no-bazel", "--no-nix"]:
         pytest.skip("it attaches, after undoing what was there: see test_attachment_earlier")
     code, _, err = run(capfd, call)
-    if call[0] in CALLS and call[0] not in ("site", "contract", "down"):
+    if call[0] in ("up", "status", "logs", "prove", "bazel", "env", "exec"):
         assert code == 2, err
     assert hostile.harm() == []
 
@@ -143,7 +185,7 @@ def test_what_a_repositorys_file_says_is_not_gone_by_until_it_is_allowed(hostile
     (hostile.workspace / "gfattach.toml").write_text(text)
     code, document, err = run(capfd, call)
     assert hostile.harm() == []
-    if call[0] == "up" or call[:2] in (["site", "warm"], ["site", "show"][:1] + ["--cluster"]):
+    if call[0] in ("up", "queue") or call[:2] == ["site", "warm"] or "--cluster" in call:
         assert code == 3, err
         assert document["error"]["code"] == "site.unallowed"
         assert KEY in err and "gfattach site allow" in err
@@ -158,6 +200,22 @@ def test_an_attach_runs_no_tools_bazel_that_nobody_has_allowed(hostile, capfd):
         assert (code, document["error"]["code"]) == (3, "site.unallowed"), err
         assert "tools/bazel" in document["error"]["fact"]
         assert hostile.harm() == []
+
+
+@pytest.mark.parametrize("call", [c for c in calls() if c[0] != "bazel"], ids=" ".join)
+def test_nor_does_any_other_command_though_it_asks_a_launcher_that_would(hostile, capfd, call, launcher):
+    """What launchers do: a `tools/bazel` at or above the directory is run in Bazel's place."""
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    (hostile.workspace / "tools").mkdir()
+    shutil.copy(hostile.workspace / "plugin.sh", hostile.workspace / "tools/bazel")
+    (hostile.workspace / "config").mkdir()
+    shutil.copy(MANIFEST, hostile.workspace / "config" / "remote-execution-eligibility.json")
+    if call[:1] == ["rbe"]:
+        call = [word.replace("//:x", "//native:hello") for word in call]
+    run(capfd, call)
+    assert hostile.harm() == []
+    if call[0] not in ("exec", "env") and launcher.exists():
+        assert "tools/bazel" not in launcher.read_text()
 
 
 def test_git_runs_nothing_that_a_repositorys_own_configuration_names(hostile, capfd):
@@ -177,10 +235,8 @@ def test_a_marker_of_another_user_in_a_parent_decides_nothing(hostile, capfd, ca
     os.chown(hostile.workspace / "WORKSPACE", 12345, 12345)
     (hostile.workspace / "mine").mkdir()
     monkeypatch.chdir(hostile.workspace / "mine")
-    code, _, err = run(capfd, call)
+    code, document, err = run(capfd, call)
     assert hostile.harm() == []
-    if call[0] not in CALLS:
-        return
-    assert code == 3, err
+    assert_refused(call, code, document, "trust.workspace")
     assert "12345" in err and f"gfattach site allow --workspace {hostile.workspace}" in err
     assert hostile.harm() == []

@@ -17,13 +17,19 @@ from gfattach.bazel.preflight import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program import INSTALL_HINT, Bazel, identify, locate
 from gfattach.bazel.run import Server
-from gfattach.bazel.transport import with_natives
+from gfattach.bazel.transport import Call, remembered, try_of, with_natives
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, GfattachError, ProgramMissingError
 from gfattach.core.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip
 from gfattach.probes.bazel.compression import COMPRESSION_CODES, COMPRESSION_FLAGS, judge_compression
 from gfattach.probes.bazel.fallback import FALLBACK_CODES, judge_fallback, learn
-from gfattach.probes.bazel.transport import TRANSPORT_CODES, UPSTREAM_HINT, in_the_clear, judge_transport
+from gfattach.probes.bazel.transport import (
+    TRANSPORT_CODES,
+    UPSTREAM_HINT,
+    in_the_clear,
+    judge_socket,
+    judge_transport,
+)
 from gfattach.proof.bazel.options import ProofOptions
 
 #: Seconds for the first answer: bazelisk may have a Bazel to download.
@@ -49,10 +55,10 @@ class BazelSubject:
     `program` is what the user named, None to look for one; `workspace` is the one to attach,
     which may ask for a version of its own; `work` is room for a private server; `flags` are
     those of the fragment; `flag_cache` keeps the answers. `needs_transport` says that the
-    endpoint needs TLS, `through_socket` that it is reached by a unix socket; `plaintext_allowed` that a
-    forward may end TLS for a Bazel that cannot do it; `compression_offered` that the cache may have zstd.
-    `always_start` starts a server even when this very
-    program has answered before.
+    endpoint needs TLS, `through_socket` that it is reached by a unix socket; `socket_offered` that a forward
+    to a plaintext endpoint has one beside its port; `plaintext_allowed` that a forward may end TLS for a
+    Bazel that cannot do it; `compression_offered` that the cache may have zstd. `always_start` starts a
+    server even when this very program has answered before.
     """
 
     program: str | None
@@ -62,6 +68,7 @@ class BazelSubject:
     flag_cache: Path
     needs_transport: bool = False
     through_socket: bool = False
+    socket_offered: bool = False
     plaintext_allowed: bool = False
     compression_offered: bool = False
     always_start: bool = True
@@ -124,11 +131,19 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
             )
             with contextlib.suppress(GfattachError):  # a probe of its own asks again, and says why
                 learn(server, LABEL, subject.work, subject.flag_cache, _until(inquiry))
+                _try_socket(server, subject, _until(inquiry))
     except GfattachError as error:
         name = error.code.rpartition(".")[2]
         code = f"bazel.starts.{name}" if name in ("hung", "crashed", "rubbish") else "bazel.starts.failed"
         return fail(code, error.fact, "a build would end the same way", *error.hints)
     return ok("bazel.starts.ok", f"its server starts, in {answer.seconds:.1f} s", release=release[1])
+
+
+def _try_socket(server: Server, subject: BazelSubject, deadline: Deadline) -> None:
+    """Try the offered socket last: a Bazel that cannot go by one may crash on it."""
+    bazel, call, cache = server.bazel, Call.PLAINTEXT_SOCKET, subject.flag_cache
+    if subject.socket_offered and bazel.native_transport and remembered(bazel, call, cache) is None:
+        try_of(server, call, LABEL, work=subject.work, deadline=deadline, cache=cache)
 
 
 def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:
@@ -163,6 +178,8 @@ def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:
 
 def _ask_transport(inquiry: Inquiry[BazelSubject]) -> Finding:
     subject = inquiry.subject
+    if not subject.needs_transport and subject.socket_offered:
+        return judge_socket(_found(inquiry), subject.work, subject.flag_cache, _until(inquiry))
     if not (subject.needs_transport or subject.through_socket):
         return ok("bazel.transport.plain", "the endpoint needs neither TLS nor a unix socket")
     finding = judge_transport(
