@@ -24,6 +24,7 @@ from gfattach.rbe.manifest.answer import Answer, answer
 from gfattach.rbe.manifest.model import Manifest, Standing
 from gfattach.rbe.manifest.promotion import missing
 from gfattach.rbe.manifest.read import find_manifest, load_manifest
+from gfattach.site.allow import demand_wrapper
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,11 @@ def _latest(options: TargetOptions, home: Home, said: Answer) -> Mapping[str, An
 
 
 def find_bazel(named: str | None, workspace: Path | None) -> Bazel:
-    """The Bazel that is named, or the one at hand. Raises ProgramMissingError and BazelError."""
+    """The Bazel that is named, or the one at hand.
+
+    Raises RefusedError (`site.unallowed`), ProgramMissingError and BazelError.
+    """
+    demand_wrapper(workspace)
     path = locate(named, os.environ)
     if path is None:
         raise ProgramMissingError("there is no Bazel on this machine", INSTALL_HINT)

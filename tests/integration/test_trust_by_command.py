@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import click
 import pytest
 
 from gfattach.cli import main
-from gfattach.core import process
+from gfattach.core import process, quote
 from tests.harness.machine.git import no_user_configuration
 from tests.harness.machine.hostile import KEY, hostile_workspace
 
@@ -38,8 +39,8 @@ CALLS = {
     "site allow": [["site", "allow"]],
     "site authority": [["site", "authority"], ["site", "authority", "--cluster"]],
     "rbe lint": [["rbe", "lint"]],
-    "rbe target": [["rbe", "target", "//:x"], ["rbe", "target", "--workspace", "."]],
-    "rbe prove": [["rbe", "prove", "//:x"]],
+    "rbe target": [["rbe", "target", "--workspace", "."]],
+    "rbe prove": [["rbe", "prove", "//:x", "--allow-candidate"]],
     "rbe coverage": [["rbe", "coverage"]],
     "rbe claims": [["rbe", "claims"]],
     "contract": [["contract"]],
@@ -67,6 +68,24 @@ ELSEWHERE = {
     "credential refresh": "what is stored is this user's",
     "credential get": "what is stored is this user's",
 }
+
+#: A manifest that lists `//:policy_check`.
+MANIFEST = Path(__file__).parents[1] / "unit/data/eligibility-shape.json"
+
+#: An environment in which `rbe prove` goes as far as its Bazel.
+PROVES = {
+    "GF_RBE_PROOF_MODE": "explicit",
+    "GF_BAZEL_SUBSTRATE_MODE": "executor-backed",
+    "BAZEL_REMOTE_EXECUTOR": "grpc://executor.invalid:1",
+    "BAZEL_REMOTE_CACHE": "grpc://executor.invalid:1",
+    "GF_BAZEL_REAPI_PROOF_IMAGE_DIGEST": f"sha256:{'0' * 64}",
+}
+
+#: What asks a Bazel in the workspace, by its first two words.
+RUN_A_BAZEL = (
+    *(["inputs", "list"], ["inputs", "contract"]),
+    *(["rbe", "target"], ["rbe", "prove"]),
+)
 
 #: A site's file that names everything which could be contacted, run or trusted.
 SITE = """
@@ -136,10 +155,11 @@ def run(capfd, call):
 
 
 def assert_refused(call, code, document, expected):
-    """A diagnosis has it as a finding, and goes on without the workspace; every other command ends with 3."""
+    """A diagnosis has it as a finding, and goes on without the workspace. Every other command ends with 3."""
     if call[0] == "doctor":
         found = [finding for stage in document["stages"] for finding in stage["findings"]]
-        assert code == 1 and expected in [finding["code"] for finding in found if finding["status"] == "fail"]
+        assert expected in [finding["code"] for finding in found if finding["status"] == "fail"]
+        assert code == (3 if "--note" in call else 1)  # a note is written into the workspace
     else:
         assert code == 3
         assert not document or document["error"]["code"] == expected
@@ -202,20 +222,68 @@ def test_an_attach_runs_no_tools_bazel_that_nobody_has_allowed(hostile, capfd):
         assert hostile.harm() == []
 
 
-@pytest.mark.parametrize("call", [c for c in calls() if c[0] != "bazel"], ids=" ".join)
-def test_nor_does_any_other_command_though_it_asks_a_launcher_that_would(hostile, capfd, call, launcher):
-    """What launchers do: a `tools/bazel` at or above the directory is run in Bazel's place."""
+@pytest.fixture
+def launcher(hostile, monkeypatch):
+    """The Bazel at hand does what launchers do: a `tools/bazel` of the workspace is run in its place."""
     shutil.rmtree(hostile.workspace / ".gfattach")
+    path = hostile.workspace.parent / "bazelisk"
+    path.write_text('#!/bin/sh\n[ -x tools/bazel ] && exec tools/bazel "$@"\necho bazel 7.0.0\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("BAZEL_BIN", str(path))
     (hostile.workspace / "tools").mkdir()
     shutil.copy(hostile.workspace / "plugin.sh", hostile.workspace / "tools/bazel")
     (hostile.workspace / "config").mkdir()
-    shutil.copy(MANIFEST, hostile.workspace / "config" / "remote-execution-eligibility.json")
-    if call[:1] == ["rbe"]:
-        call = [word.replace("//:x", "//native:hello") for word in call]
-    run(capfd, call)
+    shutil.copy(MANIFEST, hostile.workspace / "config/rbe-target-eligibility.json")
+
+
+#: Whoever runs one of these has Bazel run on purpose: what it runs in its place is Bazel's.
+ON_PURPOSE = ("bazel",)
+
+
+@pytest.mark.usefixtures("launcher")
+@pytest.mark.parametrize("call", [c for c in calls() if c[0] not in ON_PURPOSE], ids=" ".join)
+def test_no_command_has_a_launcher_run_what_lies_in_the_workspace(hostile, capfd, call, monkeypatch):
+    if call[:2] == ["rbe", "prove"]:
+        for name, value in PROVES.items():
+            monkeypatch.setenv(name, value)
+    call = [word.replace("//:x", "//:policy_check") for word in call]
+    code, document, err = run(capfd, call)
     assert hostile.harm() == []
-    if call[0] not in ("exec", "env") and launcher.exists():
-        assert "tools/bazel" not in launcher.read_text()
+    if call[:2] in RUN_A_BAZEL:
+        assert (code, document["error"]["code"]) == (3, "site.unallowed"), err
+    if call[0] == "doctor":
+        assert code == 1 and "tools/bazel" in err and "gfattach site allow" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".bazeliskrc", "BAZELISK_BASE_URL=http://127.0.0.1:1/\n"),
+        (".bazeliskrc", "BAZELISK_HOME=./brought\n"),
+        (".bazeliskrc", "USE_BAZEL_VERSION=somebody/7.0.0\n"),
+        (".bazelversion", "somebody/7.0.0\n"),
+        ("tools/bazel.x86_64", None),
+    ],
+)
+def test_nor_is_a_bazel_of_somebody_elses_that_a_workspace_picks(hostile, capfd, name, content, monkeypatch):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    path = hostile.workspace / name
+    path.parent.mkdir(exist_ok=True)
+    if content is None:
+        shutil.copy(hostile.workspace / "plugin.sh", path)
+    else:
+        path.write_text(content)
+    for call in (["up", "--trial", "--no-nix"], ["inputs", "list"], ["rbe", "target", "--workspace", "."]):
+        if call[0] == "rbe":
+            (hostile.workspace / "config").mkdir()
+            shutil.copy(MANIFEST, hostile.workspace / "config/rbe-target-eligibility.json")
+        code, document, err = run(capfd, call)
+        assert (code, document["error"]["code"]) == (3, "site.unallowed"), err
+        assert name in document["error"]["fact"]
+    assert run(capfd, ["site", "allow"])[0] == 0
+    code, document, err = run(capfd, ["rbe", "target", "--workspace", "."])
+    assert "site.unallowed" not in err
 
 
 def test_git_runs_nothing_that_a_repositorys_own_configuration_names(hostile, capfd):
@@ -228,7 +296,9 @@ def test_git_runs_nothing_that_a_repositorys_own_configuration_names(hostile, ca
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away: run the tests as root too")
-@pytest.mark.parametrize("call", [c for c in calls() if c != ["site", "allow"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "call", [c for c in calls() if c != ["site", "allow"] and "--workspace" not in c], ids=" ".join
+)
 def test_a_marker_of_another_user_in_a_parent_decides_nothing(hostile, capfd, call, monkeypatch):
     shutil.rmtree(hostile.workspace / ".gfattach")
     shutil.rmtree(hostile.workspace / ".git")
@@ -239,4 +309,59 @@ def test_a_marker_of_another_user_in_a_parent_decides_nothing(hostile, capfd, ca
     assert hostile.harm() == []
     assert_refused(call, code, document, "trust.workspace")
     assert "12345" in err and f"gfattach site allow --workspace {hostile.workspace}" in err
+    assert hostile.harm() == []
+
+
+#: What another's recorded run may hold instead of one.
+RUNS = (
+    '{"schema": "gfattach.report/1"}',
+    '{"schema": "gfattach.report/1", "result": [], "stages": 5, "command": null, "exit_code": {}}',
+    '{"schema": "gfattach.report/1", "result": {"note": {"title": "x"}}, "stages": [], "error": null}',
+    "[" * 100000,
+)
+
+
+@pytest.mark.parametrize("text", RUNS, ids=["empty", "odd", "cut", "nested"])
+def test_a_recorded_run_of_somebody_elses_is_refused_where_it_is_none(hostile, capfd, text):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    (hostile.workspace / "run.json").write_text(text)
+    for call in (
+        ["doctor", "--from", "run.json"],
+        ["doctor", "--from", "run.json", "--output", "html"],
+        ["notes", "compare", "run.json", "run.json"],
+    ):
+        code = main.run(call)
+        err = capfd.readouterr().err
+        assert "defect" not in err
+        # A page shows what there is; all else is not read out of what is no whole run.
+        assert code == 2 and "gfattach: run.json " in err or "html" in call
+    notes = hostile.workspace / "docs/field-notes"
+    notes.mkdir(parents=True)
+    shutil.move(hostile.workspace / "run.json", notes)
+    assert main.run(["doctor", "--only", "state", "--note", "mine"]) == 0
+    assert "| mine" in (notes / "README.md").read_text() or "[mine]" in (notes / "README.md").read_text()
+    assert hostile.harm() == []
+
+
+def test_a_recorded_run_steers_no_terminal(hostile, capfd):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    assert main.run(["doctor", "--only", "state", "--note", "mine"]) == 0
+    [path] = (hostile.workspace / "docs/field-notes").glob("*.json")
+    document = json.loads(path.read_text())
+    document["result"]["note"]["remarks"] = ["\x1b]0;x\x07", "\u202e"]
+    path.write_text(json.dumps(document))
+    capfd.readouterr()
+    assert main.run(["doctor", "--from", str(path)]) == 0
+    out = capfd.readouterr().out
+    assert "\\x1b" in out and "\\u202e" in out and not quote.steering(out)
+
+
+@pytest.mark.parametrize("link", ["docs", "docs/field-notes"])
+def test_a_note_is_not_written_where_a_link_of_the_workspace_leads(hostile, capfd, link):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    path = hostile.workspace / link
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(hostile.precious)
+    code, document, err = run(capfd, ["doctor", "--only", "state", "--note", "x"])
+    assert code == 3 and "out of the workspace" in err and document["command"] == "doctor"
     assert hostile.harm() == []
