@@ -113,6 +113,7 @@ def _unallowed(workspace: Path, found: Pending, *hints: str) -> RefusedError:
         f"{workspace / found.name} came with the workspace, and nobody has allowed what it says",
         *found.said,
         f"if that is what you want: {command('gfattach', 'site', 'allow', '--workspace', workspace)}",
+        "in a job, where nobody is asked: gfattach up --allow-site",
         *hints,
         code="site.unallowed",
     )

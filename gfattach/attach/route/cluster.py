@@ -61,7 +61,7 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     if data is not None:  # what the operator published is one more source
         source, environ = source_of(site), detached(context.environ)
         site = load_site(options.site, environ, home.workspace, (source, parse_profile(data, source)))
-    trusted = name_trusted(site, home, run, accepted=options.accept_site)
+    trusted = name_trusted(site, home, run, options)
     site = site.with_authorities(home.directory)
     refuse_site_executor(site)
     demand_authority(site)
