@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gfattach.bazel.crash import crash_cause
-from gfattach.bazel.program import Bazel, plain_environment
+from gfattach.bazel.program import Bazel, named_user, plain_environment
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, StorageError
@@ -73,7 +73,7 @@ class Server:
                 **bazel.environment,
             }
         else:
-            self.environment = {**environ, **bazel.environment}
+            self.environment = {**environ, **named_user(environ), **bazel.environment}
         self._startup = [
             *bazel.startup,
             f"--output_base={self.output_base}",

@@ -176,9 +176,9 @@ def test_a_trial_call_of_debians_does_not_arrive_and_the_cause_is_named(tmp_path
 
 
 def ask(tmp_path, path, **options):
-    subject = BazelSubject(
-        str(path), None, tmp_path / "work", ("--remote_cache=x",), tmp_path / "flags.json", **options
-    )
+    flags = ("--remote_cache=x",)
+    options = {"environ": dict(os.environ), **options}
+    subject = BazelSubject(str(path), None, tmp_path / "work", flags, tmp_path / "flags.json", **options)
     return Run().stage(STAGE, subject).findings["bazel.transport"]
 
 

@@ -139,6 +139,7 @@ class BazelClient(Client[CacheTarget]):
             work=session.home.work / "bazel",
             flags=tuple(bazelrc.CANDIDATE_FLAGS.values()),
             flag_cache=flag_cache(),
+            environ=session.environ,
             needs_transport=tls,
             through_socket=tls and target.socket is not None,
             socket_offered=self._socket is not None,

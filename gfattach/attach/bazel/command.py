@@ -20,7 +20,7 @@ from gfattach.attach.bazel.reach import takes_connections, without_cache
 from gfattach.attach.model import record as records
 from gfattach.attach.route import agents
 from gfattach.attach.route import ownership as listeners
-from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.bazel.program import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate, named_user
 from gfattach.bazel.rcfile import imports
 from gfattach.contract.bazel import arguments as bazel_arguments
 from gfattach.contract.bazel import flags as bazel_flags
@@ -63,7 +63,7 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     site = load_site({}, {}, home.workspace)
     environment: Mapping[str, str] = with_site_inputs(context.environ, site)
     bazel_contract.demand(environment, home, site)
-    program = locate(environ=environment)
+    program = locate(None, environment)
     if program is None:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
     record = records.load(home)
@@ -102,7 +102,7 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     line = bazel_arguments.arguments(
         invocation, left, names=contracted.names, rc=rc, upload=contracted.upload
     )
-    return Replacement(program, tuple(line), left, notes)
+    return Replacement(program, tuple(line), {**left, **named_user(left)}, notes)
 
 
 def become(replacement: Replacement) -> NoReturn:

@@ -6,7 +6,6 @@ A Bazel that is missing is skipped: an attachment is of use without it.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,13 +65,13 @@ class BazelSubject:
     work: Path
     flags: tuple[str, ...]
     flag_cache: Path
+    environ: Mapping[str, str]
     needs_transport: bool = False
     through_socket: bool = False
     socket_offered: bool = False
     plaintext_allowed: bool = False
     compression_offered: bool = False
     always_start: bool = True
-    environ: Mapping[str, str] | None = None
 
 
 def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
@@ -83,7 +82,7 @@ def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
             return skip("bazel.program.missing", "there is no Bazel on this machine", INSTALL_HINT)
         bazel = identify(path, _until(inquiry), workspace=subject.workspace, environ=subject.environ)
         if not bazel.native_transport:
-            bazel = with_natives(bazel, os.environ if subject.environ is None else subject.environ)
+            bazel = with_natives(bazel, subject.environ)
     except ProgramMissingError as error:
         why = "it was asked for by name, so no other is taken in its place"
         return fail("bazel.program.named", error.fact, why, *error.hints)
