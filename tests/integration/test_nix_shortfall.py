@@ -42,7 +42,7 @@ def phase_of(tmp_path, *infos):
             tmp_path,
             [f"{SIGNED}/bin/x"],
             deadline=Deadline.after(60),
-            environ=dict(os.environ),
+            environ=os.environ,
         )
 
 

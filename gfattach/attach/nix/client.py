@@ -112,7 +112,9 @@ class NixClient(Client[SubstituterTarget]):
         if proxy is not None and route is None:
             return True
         stage = certificates.stage_of(Purpose.SUBSTITUTER)
-        return self.session.passes(stage, of_substituter(self.cache, route=route))
+        return self.session.passes(
+            stage, of_substituter(self.cache, route=route, environ=self.session.environ)
+        )
 
     def find_program(self) -> NixFound:
         """And whether what Nix is told will count."""
