@@ -18,7 +18,7 @@ def main() -> None:
         gc.disable()
         from gfattach.credential.helper import main as get
 
-        sys.exit(get(sys.argv[3:]))
+        sys.exit(get(sys.argv[3:], os.environ, sys.stdin.buffer, sys.stdout, sys.stderr))
     from gfattach.cli.main import run
     from gfattach.cli.streams import make_writable
 

@@ -112,8 +112,15 @@ def execute(
         observer.close()
     _render(command, output, run.report(), outcome, error, file)
     if kept:
-        for line in recording.record(_document(command, run.report(), outcome, error)):
-            print(line, file=sys.stderr)
+        try:
+            for line in recording.record(_document(command, run.report(), outcome, error)):
+                print(line, file=sys.stderr)
+        except GfattachError as unkept:  # stdout has its document by now
+            from gfattach.report.text import error_lines
+
+            for line in error_lines(unkept.fact, unkept.hints):
+                print(line, file=sys.stderr)
+            return unkept.exit_code
     return outcome.exit_code
 
 

@@ -111,6 +111,7 @@ ERRORS: Mapping[str, str] = MappingProxyType(
         "nix.setting": "a value cannot stand in the nix.conf of a proof",
         "nix.unusable": "Nix cannot be run",
         "note.unreadable": "the file is no recorded run",
+        "note.elsewhere": "the directory of notes leads out of the workspace",
         "inputs.bazel": "the Bazel at hand lacks a flag that looking at inputs needs",
         "inputs.checksum": "a checksum is none that Bazel takes",
         "inputs.contract.format": "the contract of inputs is none, or of another version",

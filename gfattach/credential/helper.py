@@ -34,7 +34,8 @@ def answer(
     question: bytes,
     host: str = "",
     port: int | None = None,
-    environ: Mapping[str, str] | None = None,
+    *,
+    environ: Mapping[str, str],
     now: float | None = None,
 ) -> dict[str, Any]:
     """The answer to a question of Bazel's.
@@ -82,17 +83,11 @@ def _demand_own(address: str, port: int, host: str) -> None:
     )
 
 
-def main(
-    args: Sequence[str],
-    stdin: BinaryIO | None = None,
-    stdout: TextIO | None = None,
-    stderr: TextIO | None = None,
-) -> int:
+def main(args: Sequence[str], environ: Mapping[str, str], stdin: BinaryIO, out: TextIO, err: TextIO) -> int:
     """`get [--host HOST [--port PORT]]`: 0 and an answer, or 1 and lines on stderr. Never a traceback."""
-    out, err = stdout or sys.stdout, stderr or sys.stderr
     try:
         host, port = _listener(args)
-        out.write(json.dumps(answer((stdin or sys.stdin.buffer).read(_LONGEST + 1), host, port)) + "\n")
+        out.write(json.dumps(answer(stdin.read(_LONGEST + 1), host, port, environ=environ)) + "\n")
         out.flush()
     except GfattachError as error:
         for line in (f"gfattach: {error.fact}", *(f"  {hint}" for hint in error.hints)):

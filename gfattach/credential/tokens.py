@@ -7,7 +7,6 @@ build that quietly went without it would be told "no such action" and be slow fo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -33,7 +32,7 @@ class Credential:
 
 def find(
     host: str,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
     now: float | None = None,
     *,
     vouched: bool = False,
@@ -44,9 +43,8 @@ def find(
     cannot be read, is not good now, or was stored for another port or scheme, and StorageError.
     """
     name = host_of(host)
-    environment = os.environ if environ is None else environ
-    cell = _of_cell(name, host, environment, cell_variables, vouched=vouched)
-    token = cell or _stored(name, host) or _of_cell(name, host, environment, cell_file, vouched=vouched)
+    cell = _of_cell(name, host, environ, cell_variables, vouched=vouched)
+    token = cell or _stored(name, host) or _of_cell(name, host, environ, cell_file, vouched=vouched)
     if token is None:
         return None
     claims = read_claims(token.value)
@@ -54,21 +52,21 @@ def find(
     return Credential(name, token.value, token.origin, claims)
 
 
-def token_for(host: str, environ: Mapping[str, str] | None = None, *, vouched: bool = False) -> str | None:
+def token_for(host: str, environ: Mapping[str, str], *, vouched: bool = False) -> str | None:
     """The bare token for `host`; None when nothing has one. Raises as `find` does."""
     found = find(host, environ, vouched=vouched)
     return None if found is None else found.token
 
 
 def headers_for(
-    host: str, environ: Mapping[str, str] | None = None, *, vouched: bool = False
+    host: str, environ: Mapping[str, str], *, vouched: bool = False
 ) -> tuple[tuple[str, str], ...]:
     """The headers that a client sends to `host`: what a target's `headers` takes. Raises as `find` does."""
     token = token_for(host, environ, vouched=vouched)
     return () if token is None else (("authorization", f"Bearer {token}"),)
 
 
-def has_token(host: str, environ: Mapping[str, str] | None = None, *, vouched: bool = False) -> bool:
+def has_token(host: str, environ: Mapping[str, str], *, vouched: bool = False) -> bool:
     """Whether something has a token for `host`, without asking a keyring for it.
 
     Raises CredentialError for a source that cannot be read, and StorageError.
@@ -76,10 +74,7 @@ def has_token(host: str, environ: Mapping[str, str] | None = None, *, vouched: b
     name = host_of(host)
     if name in index.entries():
         return True
-    environment = os.environ if environ is None else environ
-    return bool(
-        cell_variables(name, environment, vouched=vouched) or cell_file(name, environment, vouched=vouched)
-    )
+    return bool(cell_variables(name, environ, vouched=vouched) or cell_file(name, environ, vouched=vouched))
 
 
 def _of_cell(

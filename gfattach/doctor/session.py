@@ -25,6 +25,7 @@ from gfattach.doctor.selection import Selection
 from gfattach.doctor.verdict import Verdict, verdict
 from gfattach.probes.machine import stage as machine
 from gfattach.probes.machine.facts import MachineFacts, read_facts
+from gfattach.site.allow import demand_wrapper
 from gfattach.site.load import load_site
 from gfattach.site.site import Site
 
@@ -229,7 +230,12 @@ def _programs(
 
     session = Session(context=context, home=home, run=run, clients=options.clients)
     cache, substituter = _targets(record, site)
+    launched: dict[str, Finding] = {}
     if options.clients.use_bazel and options.selection.wants_stage(bazel.STAGE):
+        _tried(launched, "bazel.launched", lambda: demand_wrapper(home.workspace))
+    if launched:
+        run.step("bazel", "Bazel on this machine", lambda progress: launched)
+    elif options.clients.use_bazel and options.selection.wants_stage(bazel.STAGE):
         if options.deep and cache is not None:
             _suppressed(lambda: BazelClient(session, cache).find_program())
         else:

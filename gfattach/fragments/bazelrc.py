@@ -118,14 +118,14 @@ def render(
     """
     known = _Known(UNIVERSAL_FLAGS if accepts is None else accepts, anyone=accepts is None)
     grpc, tls = target.endpoint.grpc, target.endpoint.tls
-    socket = target.socket if tls else None
     helper = None if credential_helper is None else f"{_scope(target)}={credential_helper}"
     values = {
         "endpoint": target.endpoint.url,
         "remote_cache": known.flag("remote_cache", target.endpoint.url),
         "no_remote_cache": known.flag("remote_cache", ""),
         "no_remote_downloader": known.flag("experimental_remote_downloader", ""),
-        "remote_proxy": known.flag("remote_proxy", socket and f"unix:{socket}"),
+        # Without TLS the port of the same forward will do.
+        "remote_proxy": known.flag("remote_proxy", target.socket and f"unix:{target.socket}", needed=tls),
         # Also the empty one: a project's own rc may name another.
         "remote_instance_name": known.flag(
             "remote_instance_name", target.instance_name if grpc else None, needed=bool(target.instance_name)

@@ -8,7 +8,6 @@ a fragment is fitted to the Nix at hand. Neither opens the store.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,15 +50,12 @@ class Settings:
         return tuple(str(word) for word in value) if isinstance(value, list) else ()
 
 
-def read_settings(
-    nix: Nix, deadline: Deadline | None = None, environ: Mapping[str, str] | None = None
-) -> Settings:
-    """The settings that are in force for `nix` in `environ` (that of this process by default).
+def read_settings(nix: Nix, deadline: Deadline | None, environ: Mapping[str, str]) -> Settings:
+    """The settings that are in force for `nix` in `environ`.
 
     It is the client's view; a daemon has its own. Raises NixError: `nix.configuration` when Nix
     cannot read its configuration, `nix.rubbish`, and those of `gfattach.nix.program.run`.
     """
-    environ = os.environ if environ is None else environ
     deadline = deadline or Deadline.after(CONFIG_SECONDS)
     failure = ""
     for command in _COMMANDS if _minor(nix.version) >= (2, 20) else _COMMANDS[::-1]:

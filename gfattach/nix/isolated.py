@@ -8,7 +8,6 @@ user's caches and netrc).
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +54,7 @@ class IsolatedStore:
         *,
         netrc: str = "",
         variables: Mapping[str, str] | None = None,
-        environ: Mapping[str, str] | None = None,
+        environ: Mapping[str, str],
     ) -> None:
         configuration = _configuration({**BASE_SETTINGS, **settings})
         # Nix refuses a store below a symbolic link.
@@ -72,7 +71,7 @@ class IsolatedStore:
         except BaseException:
             self.remove()
             raise
-        self.environment = self._environment(os.environ if environ is None else environ, variables or {})
+        self.environment = self._environment(environ, variables or {})
 
     @property
     def root(self) -> Path:

@@ -74,12 +74,11 @@ class Nix:
         return cls(Path(document["path"]), document["version"], flavour, document.get("release", ""))
 
 
-def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+def locate(explicit: str | None, environ: Mapping[str, str]) -> Path | None:
     """The `nix` to use: `explicit`, or the one on PATH; None without any.
 
     Raises ProgramMissingError when one was asked for by name and is not there.
     """
-    environ = os.environ if environ is None else environ
     search = environ.get("PATH", os.defpath)
     name = str(Path(explicit).expanduser()) if explicit and "/" in explicit else explicit
     found = shutil.which(name or "nix", path=search)
@@ -94,13 +93,13 @@ def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None
     return None
 
 
-def identify(path: Path, deadline: Deadline, environ: Mapping[str, str] | None = None) -> Nix:
+def identify(path: Path, deadline: Deadline, environ: Mapping[str, str]) -> Nix:
     """What the program at `path` is. Its configuration is not read, so that it cannot be at fault.
 
     Raises NixError: `nix.unusable` (cannot be started), `nix.hung`, `nix.crashed`, `nix.rubbish`
     (what answers is no Nix).
     """
-    environment = unconfigured(os.environ if environ is None else environ)
+    environment = unconfigured(environ)
     answer = run(path, ["--version"], deadline.within(IDENTIFY_SECONDS), environment)
     if not answer.good:
         raise _error("crashed", f"{path} --version {answer.ending}", answer)

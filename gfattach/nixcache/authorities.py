@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from gfattach.nixcache.errors import Kind, NixCacheError
 from gfattach.tls.context import trusting
 
 
-def tls_context(ca_file: Path | None, environ: Mapping[str, str] = os.environ) -> ssl.SSLContext:
+def tls_context(ca_file: Path | None, environ: Mapping[str, str]) -> ssl.SSLContext:
     """What a server's certificate is checked against: `ca_file` alone, or else what Nix takes.
 
     That is `NIX_SSL_CERT_FILE`, `SSL_CERT_FILE`, or the platform's authorities. Raises NixCacheError

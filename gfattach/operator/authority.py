@@ -55,13 +55,14 @@ def show_authority(
 ) -> BackendAuthority:
     """The table for the site around `workspace`.
 
-    Raises UsageError, and ClusterError when the cluster is asked.
+    Raises UsageError, and when the cluster is asked ClusterError, and RefusedError (`site.unallowed`).
     """
     home, environment = context.home(workspace), detached(context.environ)
-    site = load_site(options, environment, home.workspace, look_only=True)
+    # With the cluster it is gone by: a kubeconfig that a workspace names has to be allowed.
+    site = load_site(options, environment, home.workspace, look_only=not ask_cluster)
     if ask_cluster:
         profile = ask_cluster_for_profile(site)
-        site = load_site(options, environment, home.workspace, profile, look_only=True)
+        site = load_site(options, environment, home.workspace, profile)
     found = BackendAuthority(uses(site))
 
     def show(progress: object) -> Mapping[str, Finding]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gfattach.core.context import Context
 from gfattach.core.engine import Run
 from gfattach.core.finding import Finding, ok
-from gfattach.core.paths import resolve_home
 from gfattach.rbe.manifest.read import find_manifest, lint_file
 
 
@@ -20,11 +20,11 @@ class Linted:
     faults: int
 
 
-def lint_manifest(file: Path | None, workspace: Path | None, run: Run) -> Linted:
+def lint_manifest(file: Path | None, workspace: Path | None, context: Context, run: Run) -> Linted:
     """Look at `file`, or at the manifest of the workspace. Raises UsageError and StorageError."""
     path = file
     if path is None:
-        path = find_manifest(None, resolve_home(workspace, Path.cwd()).workspace)
+        path = find_manifest(None, context.home(workspace).workspace)
     findings = lint_file(path)
 
     def work(progress: object) -> Mapping[str, Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +11,20 @@ from gfattach.bazel.program.binary import INSTALL_HINT, Bazel, identify, locate
 from gfattach.bazel.query import EVERY_RULE, Targets, query
 from gfattach.bazel.server.run import Server
 from gfattach.contract.environment import WITHHELD
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
 from gfattach.core.errors import ProgramMissingError, UsageError
 from gfattach.core.files import remove_tree
 from gfattach.core.finding import Finding, ok, warn
-from gfattach.core.paths import Home, resolve_home
+from gfattach.core.paths import Home
 from gfattach.rbe.evidence.store import evidence_home, find_evidence
 from gfattach.rbe.evidence.verify import verify_evidence
 from gfattach.rbe.manifest.answer import Answer, answer
 from gfattach.rbe.manifest.model import Manifest, Standing
 from gfattach.rbe.manifest.promotion import missing
 from gfattach.rbe.manifest.read import find_manifest, load_manifest
+from gfattach.site.allow import demand_wrapper
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class TargetReport:
         }
 
 
-def ask_target(options: TargetOptions, run: Run) -> TargetReport:
+def ask_target(options: TargetOptions, context: Context, run: Run) -> TargetReport:
     """Answer `options`. Raises UsageError, RefusedError for a wildcard, BazelError, ProgramMissingError."""
-    home = resolve_home(options.workspace, Path.cwd())
+    home = context.home(options.workspace)
     manifest = load_manifest(find_manifest(options.manifest, home.workspace))
     said = None if options.label is None else answer(manifest, options.label)
     lacks: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ def ask_target(options: TargetOptions, run: Run) -> TargetReport:
         lacks = tuple(missing(_latest(options, home, said)))
     if said is not None and not options.ask_bazel:
         return TargetReport(manifest, said, lacks)
-    targets = _asked_bazel(options, home, run)
+    targets = _asked_bazel(options, home, context.environ, run)
     labels = manifest.labels()
     listed = {each.label: _standing(labels.get(each.label)) for each in targets.found}
     unnamed = tuple(label for label in listed if label not in labels)
@@ -99,20 +100,24 @@ def _latest(options: TargetOptions, home: Home, said: Answer) -> Mapping[str, An
     return None
 
 
-def find_bazel(named: str | None, workspace: Path | None) -> Bazel:
-    """The Bazel that is named, or the one at hand. Raises ProgramMissingError and BazelError."""
-    path = locate(named, os.environ)
+def find_bazel(named: str | None, workspace: Path | None, environ: Mapping[str, str]) -> Bazel:
+    """The Bazel that is named, or the one at hand.
+
+    Raises RefusedError (`site.unallowed`), ProgramMissingError and BazelError.
+    """
+    demand_wrapper(workspace)
+    path = locate(named, environ)
     if path is None:
         raise ProgramMissingError("there is no Bazel on this machine", INSTALL_HINT)
-    return identify(path, Deadline.after(60.0), workspace=workspace)
+    return identify(path, Deadline.after(60.0), workspace=workspace, environ=environ)
 
 
-def _asked_bazel(options: TargetOptions, home: Home, run: Run) -> Targets:
+def _asked_bazel(options: TargetOptions, home: Home, variables: Mapping[str, str], run: Run) -> Targets:
     workspace = home.workspace
     if workspace is None:
         raise UsageError("this is no workspace, so it has no targets", "name one: --workspace DIR")
-    bazel = find_bazel(options.bazel, workspace)
-    environ = {name: value for name, value in os.environ.items() if name not in WITHHELD}
+    bazel = find_bazel(options.bazel, workspace, variables)
+    environ = {name: value for name, value in variables.items() if name not in WITHHELD}
     work = home.work.with_name(f"{home.work.name}-rbe-query")
     found: list[Targets] = []
 

@@ -1,9 +1,9 @@
 """What a repository says, allowed once by its user before anything of it is contacted, run or trusted.
 
-Two files of a workspace decide what gfattach does there: `gfattach.toml` (addresses, keys, a kubeconfig,
-whose plugin runs) and `tools/bazel`, which launchers run in Bazel's place. Each is allowed by its content, as
-direnv does it: when it changes, it is asked about anew. What the user's own configuration says needs none of
-that.
+Files of a workspace decide what gfattach does there: `gfattach.toml` (addresses, keys, a kubeconfig, whose
+plugin runs), and what has launchers run another program than a released Bazel (`tools/bazel` and its kind,
+settings in `.bazeliskrc`, a fork in `.bazelversion`). Each is allowed by its content, as direnv does it: when
+it changes, it is asked about anew. What the user's own configuration says needs none of that.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from gfattach.core.trust import allowed
 from gfattach.site.document import raw_values, read_tables
 
 FILE_NAME = "gfattach.toml"
-
-#: What launchers run in Bazel's place (`gfattach.bazel.server.wrapper` is not loaded for its name alone).
-WRAPPER = "tools/bazel"
 
 #: Settings of a file that decide nothing: what a site is called, and an executor, which is only ever refused.
 INERT = frozenset({"site.name", "executor.endpoint"})
@@ -45,7 +42,7 @@ class Pending:
 def pending(workspace: Path) -> tuple[Pending, ...]:
     """The files of `workspace` that are not allowed. Raises StorageError."""
     known = allowed.read(state_directory(), workspace)
-    found = (_site(workspace), _wrapper(workspace))
+    found = (_site(workspace), *_launched(workspace))
     return tuple(item for item in found if item is not None and known.digests.get(item.name) != item.digest)
 
 
@@ -95,12 +92,15 @@ def demand_site(workspace: Path, content: bytes | None = None) -> None:
 
 
 def demand_wrapper(workspace: Path | None) -> None:
-    """Raise RefusedError (`site.unallowed`) where a Bazel would run a `tools/bazel` that is not allowed."""
-    found = None if workspace is None else _wrapper(workspace)
-    if workspace is None or found is None:
+    """Raise RefusedError (`site.unallowed`) where a launcher would run another program than a released Bazel,
+    because of a file that is not allowed.
+    """
+    if workspace is None or not (found := _launched(workspace)):
         return
-    if allowed.read(state_directory(), workspace).digests.get(WRAPPER) != found.digest:
-        raise _unallowed(workspace, found, "or attach without Bazel: gfattach up --no-bazel")
+    known = allowed.read(state_directory(), workspace).digests
+    for item in found:
+        if known.get(item.name) != item.digest:
+            raise _unallowed(workspace, item, "or attach without Bazel: gfattach up --no-bazel")
 
 
 def said_by(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -113,6 +113,7 @@ def _unallowed(workspace: Path, found: Pending, *hints: str) -> RefusedError:
         f"{workspace / found.name} came with the workspace, and nobody has allowed what it says",
         *found.said,
         f"if that is what you want: {command('gfattach', 'site', 'allow', '--workspace', workspace)}",
+        "in a job, where nobody is asked: gfattach up --allow-site",
         *hints,
         code="site.unallowed",
     )
@@ -130,14 +131,16 @@ def _said_in(workspace: Path, content: bytes) -> Pending | None:
     return Pending(FILE_NAME, allowed.digest(content), said_by(values))
 
 
-def _wrapper(workspace: Path) -> Pending | None:
-    path = workspace / WRAPPER
-    if not (path.is_file() and os.access(path, os.X_OK)):
-        return None
-    content = read_bytes(path)
-    if content is None:
-        return None
-    return Pending(WRAPPER, allowed.digest(content), ("it is run in Bazel's place, by Bazelisk and others",))
+def _launched(workspace: Path) -> tuple[Pending, ...]:
+    from gfattach.bazel.program.bazelisk import picked_by
+
+    found = []
+    for path, said in picked_by(workspace).items():
+        content = read_bytes(path)
+        if content is not None:
+            name = os.path.relpath(path, workspace)
+            found.append(Pending(name, allowed.digest(content), tuple(map(visible, said))))
+    return tuple(found)
 
 
 def _shown(value: Any) -> str:

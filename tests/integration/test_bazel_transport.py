@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gfattach.bazel.capabilities.answers import Answers
-from gfattach.bazel.capabilities.transport import remembered, try_transport, with_natives
+from gfattach.bazel.capabilities.transport import Call, remembered, try_transport, with_natives
 from gfattach.bazel.probe_workspace import ACTIONS, LABEL, write_probe
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
@@ -22,10 +22,10 @@ from gfattach.fragments.bazelrc import render
 from gfattach.probes.bazel.stage import STAGE, BazelSubject
 from gfattach.reapi.target import CacheTarget, TlsFiles
 from gfattach.trial.cache_server import CacheServer
-from tests.harness.caches.bazel_caches import tls_socket
+from tests.harness.caches.bazel_caches import plain_socket, tls_socket
 from tests.harness.certificates.pki import Pki
 from tests.harness.machine import faulty_servers as faults
-from tests.harness.machine.bazels import BUILD_SECONDS, debian, upstream
+from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS, debian, upstream
 from tests.harness.machine.natives import natives
 
 pytestmark = pytest.mark.bazel
@@ -61,9 +61,10 @@ def site(tmp_path, tmp_path_factory):
 def build(bazel, tmp_path, url, site, *, ca=None, by_socket=True):
     """One build of the probe from a cold server, which uploads; how Bazel ended."""
     fragment = tmp_path / "fragment.bazelrc"
+    endpoint = parse_endpoint(url)
     target = CacheTarget(
-        parse_endpoint(url),
-        tls=TlsFiles(ca_file=ca or site.ca),
+        endpoint,
+        tls=TlsFiles(ca_file=ca or site.ca) if endpoint.tls else TlsFiles(),
         socket=site.socket if by_socket else None,
     )
     fragment.write_text(render(target, None, on_cache_down="fail"))
@@ -87,6 +88,26 @@ def test_upstream_refuses_another_name_and_another_authority_over_the_same_socke
     assert [name.returncode, authority.returncode] == [34, 34]
     assert "Failed to query remote execution capabilities" in name.stderr
     assert build(upstream(), tmp_path, f"grpcs://{NAME}:9092", site).good
+
+
+def test_upstream_goes_to_a_plaintext_cache_by_a_socket_and_never_to_its_port(tmp_path, tmp_path_factory):
+    """Somebody else has the port by now: no byte of a build goes there, with the socket there or without."""
+    came = []
+    path = tmp_path_factory.mktemp("s") / "s"
+    cache = CacheServer(tmp_path / "cache")
+    cache.start()
+    try:
+        with faults.talking(came.append) as port:
+            plain = Site(Path("/nonexistent"), path, Path("/nonexistent"))
+            with plain_socket(path, cache.port):
+                filled, hit = (
+                    build(upstream(), tmp_path, f"grpc://127.0.0.1:{port}", plain) for _ in range(2)
+                )
+            gone = build(upstream(), tmp_path, f"grpc://127.0.0.1:{port}", plain)
+    finally:
+        cache.stop()
+    assert filled.good and f"{ACTIONS} remote cache hit" in hit.stderr, filled.stderr + hit.stderr
+    assert gone.returncode == 34 and came == []
 
 
 def on_tcp(path):
@@ -135,26 +156,29 @@ def test_debians_bazel_with_natives_still_goes_by_no_unix_socket(site, tmp_path)
     assert "Unix domain sockets are unsupported" in caught.value.hints[0]
 
 
-@pytest.mark.parametrize("by_socket", [True, False], ids=["socket", "port"])
-def test_a_trial_call_of_upstreams_arrives_and_is_remembered(by_socket, tmp_path):
+@pytest.mark.parametrize("call", list(Call))
+def test_a_trial_call_of_upstreams_arrives_and_is_remembered(call, tmp_path):
     cache = tmp_path / "answers.json"
     bazel = upstream()
-    assert remembered(bazel, by_socket, cache) is None
-    assert try_transport(bazel, by_socket, work=tmp_path, deadline=Deadline.after(90), cache=cache).works
-    assert remembered(bazel, by_socket, cache) is True
-    assert remembered(bazel, not by_socket, cache) is None
+    assert remembered(bazel, call, cache) is None
+    assert try_transport(
+        bazel, call, work=tmp_path, deadline=Deadline.after(BUILD_SECONDS), cache=cache
+    ).works
+    assert [remembered(bazel, each, cache) for each in Call] == [
+        True if each is call else None for each in Call
+    ]
 
 
 def test_a_trial_call_of_debians_does_not_arrive_and_the_cause_is_named(tmp_path):
-    found = try_transport(debian(), True, work=tmp_path, deadline=Deadline.after(90))
+    found = try_transport(debian(), Call.SOCKET, work=tmp_path, deadline=Deadline.after(90))
     assert not found.works
     assert "ALPN" in found.cause
 
 
 def ask(tmp_path, path, **options):
-    subject = BazelSubject(
-        str(path), None, tmp_path / "work", ("--remote_cache=x",), tmp_path / "flags.json", **options
-    )
+    flags = ("--remote_cache=x",)
+    options = {"environ": dict(os.environ), **options}
+    subject = BazelSubject(str(path), None, tmp_path / "work", flags, tmp_path / "flags.json", **options)
     return Run().stage(STAGE, subject).findings["bazel.transport"]
 
 
@@ -172,6 +196,15 @@ def test_the_stage_says_what_each_bazel_can_do(tmp_path):
     assert "Unix domain sockets are unsupported" in given.seen
     assert ask(tmp_path, deb.path, environ=environ, needs_transport=True).code == "bazel.transport.before"
     assert ask(tmp_path, deb.path).code == "bazel.transport.plain"
+    assert ask(tmp_path, up.path, socket_offered=True).code == "bazel.transport.socket"
+
+
+@pytest.mark.parametrize("label", [label for label in BAZELS if label.startswith("debian")])
+def test_debians_builds_go_to_a_plaintext_cache_by_the_port(label, tmp_path):
+    """4.2.3 would crash on a socket, and 7.7.1 would go on without the cache: neither has netty's natives."""
+    found = ask(tmp_path, BAZELS[label]().path, socket_offered=True)
+    assert (found.code, found.status, found.data["socket"]) == ("bazel.transport.port", Status.OK, False)
+    assert "natives" in found.seen or "native libraries" in found.seen
 
 
 @pytest.mark.parametrize("path", ["", ":", "relative", "/nonexistent:{empty}"])

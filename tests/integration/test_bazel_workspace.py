@@ -196,7 +196,7 @@ def test_the_stage_finds_a_real_bazel_well(tmp_path: Path) -> None:
     """And leaves what the proof wants to know of its flags where the proof looks for it."""
     bazel = debian()
     cache = tmp_path / "flags.json"
-    subject = BazelSubject(str(bazel.path), None, tmp_path / "work", FLAGS, cache)
+    subject = BazelSubject(str(bazel.path), None, tmp_path / "work", FLAGS, cache, dict(os.environ))
     found = Run().stage(STAGE, subject).findings
     assert [finding.status for finding in found.values()] == [Status.OK] * len(STAGE.probes)
     assert found["bazel.starts"].code == "bazel.starts.ok"

@@ -343,7 +343,8 @@ def test_a_helper_for_a_forward_answers_no_other_port_of_this_machine(helper):
 def test_an_answer_loads_nothing_heavy(helper):
     shell, _, _ = helper
     script = (
-        "import sys; from gfattach.credential.helper import main; code = main([]);"
+        "import os, sys; from gfattach.credential.helper import main;"
+        "code = main([], os.environ, sys.stdin.buffer, sys.stdout, sys.stderr);"
         "print([m for m in ('grpc', 'httpx', 'kubernetes', 'keyring', 'click', 'asyncio')"
         " if m in sys.modules], file=sys.stderr); sys.exit(code)"
     )

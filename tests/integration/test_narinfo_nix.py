@@ -5,6 +5,7 @@ narinfo which Nix takes keeps people from a cache that works.
 """
 
 import bz2
+import os
 import re
 import shutil
 import subprocess
@@ -87,7 +88,7 @@ def _agree(rig, routes, taken):
         "trusted-public-keys": " ".join(target.public_keys),
         "download-attempts": "1",
     }
-    with IsolatedStore(rig.tmp_path / "nix", settings) as store:
+    with IsolatedStore(rig.tmp_path / "nix", settings, environ=dict(os.environ)) as store:
         args = ["nix-store", "-r", str(SIGNED)]
         done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode == 0) == taken, done.stderr

@@ -1,6 +1,7 @@
 """Netrcs at the edge of their format: whom gfattach takes them to name, and what a real Nix sends."""
 
 import base64
+import os
 import shutil
 import subprocess
 
@@ -25,7 +26,7 @@ def sent(tmp_path, text):
     requests = []
     with serving({"/nix-cache-info": answer(INFO)}, requests=requests) as port:
         settings = {"substituters": f"http://localhost:{port}", "download-attempts": "1"}
-        with IsolatedStore(tmp_path, settings, netrc=text) as store:
+        with IsolatedStore(tmp_path, settings, netrc=text, environ=dict(os.environ)) as store:
             args = ["nix-store", "-r", str(SIGNED)]
             done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
     for line in b"\n".join(requests).decode().splitlines():

@@ -90,18 +90,21 @@ def test_paths_of_a_cache_that_nix_made_are_hits(nix, served, tmp_path):
     assert phase.rpcs["GET nar"] == 2
     assert len(told) == 2
     assert (
-        judge(Client.NIX, [phase, control(nix, served, tmp_path, deadline=late())]).verdict is Verdict.PROVED
+        judge(
+            Client.NIX, [phase, control(nix, served, tmp_path, deadline=late(), environ=os.environ)]
+        ).verdict
+        is Verdict.PROVED
     )
 
 
 def test_nothing_of_a_leg_is_left(nix, served, tmp_path):
-    hit(nix, served, tmp_path / "work", deadline=late())
-    control(nix, served, tmp_path / "work", deadline=late())
+    hit(nix, served, tmp_path / "work", deadline=late(), environ=os.environ)
+    control(nix, served, tmp_path / "work", deadline=late(), environ=os.environ)
     assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_a_second_leg_finds_as_little_as_the_first(nix, served, tmp_path):
-    first, second = (hit(nix, served, tmp_path, deadline=late()) for _ in range(2))
+    first, second = (hit(nix, served, tmp_path, deadline=late(), environ=os.environ) for _ in range(2))
     assert first.rpcs == second.rpcs
     assert first.hits == second.hits == 2
 
@@ -109,15 +112,15 @@ def test_a_second_leg_finds_as_little_as_the_first(nix, served, tmp_path):
 def test_the_trials_cache_is_proved_with_its_key(nix, tmp_path):
     with NixCacheServer(tmp_path / "trial") as server:
         trial = target(server.port, server.public_key, server.signed_path)
-        phase = hit(nix, trial, tmp_path / "work", deadline=late())
-        withheld = control(nix, trial, tmp_path / "work", deadline=late())
+        phase = hit(nix, trial, tmp_path / "work", deadline=late(), environ=os.environ)
+        withheld = control(nix, trial, tmp_path / "work", deadline=late(), environ=os.environ)
     assert (phase.hits, phase.asked, phase.detail["key_proved"]) == (2, 2, True)
     assert (withheld.hits, withheld.first_hit, withheld.violations) == (0, None, ())
     assert judge(Client.NIX, [phase, withheld]).verdict is Verdict.PROVED
 
 
 def test_the_probe_path_alone_proves_the_transport_and_not_the_key(nix, served, tmp_path):
-    phase = hit(nix, target(served.endpoint.port), tmp_path, deadline=late())
+    phase = hit(nix, target(served.endpoint.port), tmp_path, deadline=late(), environ=os.environ)
     assert (phase.hits, phase.asked) == (1, 1)
     assert phase.detail["key_proved"] is False
     assert "content-addressed" in phase.detail["key_reason"]
@@ -125,7 +128,7 @@ def test_the_probe_path_alone_proves_the_transport_and_not_the_key(nix, served, 
 
 def test_a_wrong_key_proves_the_transport_and_says_what_was_refused(nix, made, served, tmp_path):
     wrong = target(served.endpoint.port, WRONG_KEY, made.signed_path)
-    phase = hit(nix, wrong, tmp_path, deadline=late())
+    phase = hit(nix, wrong, tmp_path, deadline=late(), environ=os.environ)
     assert (phase.hits, phase.asked, phase.detail["key_proved"]) == (1, 2, False)
     assert phase.detail["paths"][made.signed_path] == "not-signed"
     assert judge(Client.NIX, [phase]).verdict is Verdict.UNPROVED
@@ -136,13 +139,19 @@ def test_a_wrong_key_and_no_other_path_is_an_error(nix, made, served, tmp_path, 
     keys = (key,) if key else ()
     wrong = target(served.endpoint.port, public_keys=keys, probe_path=made.signed_path)
     with pytest.raises(UnprovedError) as caught:
-        hit(nix, wrong, tmp_path, deadline=late())
+        hit(nix, wrong, tmp_path, deadline=late(), environ=os.environ)
     assert caught.value.code == "nix.signature"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_path_that_nobody_published_is_no_hit_and_no_proof(nix, served, tmp_path):
-    phase = hit(nix, target(served.endpoint.port, probe_path=UNPUBLISHED), tmp_path, deadline=late())
+    phase = hit(
+        nix,
+        target(served.endpoint.port, probe_path=UNPUBLISHED),
+        tmp_path,
+        deadline=late(),
+        environ=os.environ,
+    )
     assert (phase.hits, phase.asked, phase.first_hit, phase.violations) == (0, 1, None, ())
     assert phase.detail["nothing_to_hit"] is True
     assert phase.detail["paths"] == {UNPUBLISHED: "not-published"}
@@ -151,21 +160,23 @@ def test_a_path_that_nobody_published_is_no_hit_and_no_proof(nix, served, tmp_pa
 
 def test_an_operator_need_not_publish_the_probe_path(nix, made, served, tmp_path):
     only = target(served.endpoint.port, made.public_key, made.signed_path, probe_path=UNPUBLISHED)
-    phase = hit(nix, only, tmp_path, deadline=late())
+    phase = hit(nix, only, tmp_path, deadline=late(), environ=os.environ)
     assert (phase.hits, phase.asked, phase.detail["key_proved"]) == (1, 1, True)
 
 
 def test_a_path_that_a_person_names_is_asked_for_too(nix, made, served, tmp_path):
-    plain = target(served.endpoint.port, made.public_key, None)  # type: ignore[arg-type]
-    phase = hit(nix, plain, tmp_path, [f"{made.signed_path}/manifest.nix"], deadline=late())
+    plain = target(served.endpoint.port, made.public_key, None)
+    phase = hit(
+        nix, plain, tmp_path, [f"{made.signed_path}/manifest.nix"], deadline=late(), environ=os.environ
+    )
     assert phase.detail["paths"] == {made.probe_path: "hit", made.signed_path: "hit"}
-    missed = hit(nix, plain, tmp_path, [UNPUBLISHED], deadline=late())
+    missed = hit(nix, plain, tmp_path, [UNPUBLISHED], deadline=late(), environ=os.environ)
     assert (missed.hits, missed.asked) == (1, 2)
 
 
 def test_nothing_is_built_for_a_path_that_could_be(nix, made, served, tmp_path):
     with pytest.raises(UsageError) as caught:
-        hit(nix, served, tmp_path, [made.unbuilt_drv], deadline=late())
+        hit(nix, served, tmp_path, [made.unbuilt_drv], deadline=late(), environ=os.environ)
     assert caught.value.code == "nix.path"
 
 
@@ -174,11 +185,11 @@ def test_nothing_is_built_for_a_path_that_could_be(nix, made, served, tmp_path):
 )
 def test_what_is_no_store_path_is_refused(nix, served, tmp_path, path):
     with pytest.raises(UsageError):
-        hit(nix, served, tmp_path, [path], deadline=late())
+        hit(nix, served, tmp_path, [path], deadline=late(), environ=os.environ)
 
 
 def test_with_the_endpoint_withheld_nothing_comes(nix, served, tmp_path):
-    phase = control(nix, served, tmp_path, deadline=late())
+    phase = control(nix, served, tmp_path, deadline=late(), environ=os.environ)
     assert (phase.name, phase.asked, phase.hits, phase.local) == (PhaseName.CONTROL, 2, 0, 0)
     assert phase.violations == ()
     assert str(served.endpoint.port) not in phase.detail["substituter"]
@@ -229,7 +240,7 @@ def routes_of(name: str) -> nix_caches.Routes:
 )
 def test_a_cache_that_is_wrong_is_an_error_that_says_how(nix, tmp_path, name, codes):
     with nix_caches.serving(routes_of(name)) as port, pytest.raises(UnprovedError) as caught:
-        hit(nix, target(port), tmp_path, deadline=late())
+        hit(nix, target(port), tmp_path, deadline=late(), environ=os.environ)
     assert caught.value.code in codes
     assert str(port) in caught.value.fact
     assert "\n" not in caught.value.fact and "<" not in caught.value.fact
@@ -239,13 +250,13 @@ def test_a_cache_that_is_wrong_is_an_error_that_says_how(nix, tmp_path, name, co
 
 def test_a_refused_connection_is_an_error_that_says_so(nix, tmp_path):
     with faults.refusing() as port, pytest.raises(UnprovedError) as caught:
-        hit(nix, target(port), tmp_path, deadline=late())
+        hit(nix, target(port), tmp_path, deadline=late(), environ=os.environ)
     assert caught.value.code == "nix.unreachable"
 
 
 def test_a_cache_that_stays_silent_is_given_up_at_the_deadline(nix, tmp_path):
     with nix_caches.serving({"*": nix_caches.hang}) as port, pytest.raises(UnprovedError) as caught:
-        hit(nix, target(port), tmp_path, deadline=Deadline.after(2))
+        hit(nix, target(port), tmp_path, deadline=Deadline.after(2), environ=os.environ)
     assert caught.value.code == "nix.late"
     assert list(tmp_path.iterdir()) == []
 
@@ -255,7 +266,7 @@ def test_a_token_goes_to_the_cache_by_a_private_netrc_and_not_by_the_command_lin
     requests: list[bytes] = []
     headers = (("Authorization", "Bearer s3cret"), ("X-Other", "y"))
     with nix_caches.serving(nix_caches.publishing(info), requests=requests) as port:
-        phase = hit(nix, target(port, headers=headers), tmp_path, deadline=late())
+        phase = hit(nix, target(port, headers=headers), tmp_path, deadline=late(), environ=os.environ)
     expected = base64.b64encode(b"gfattach:s3cret")
     assert phase.hits == 1
     assert all(b"Basic " + expected in request for request in requests)
@@ -273,11 +284,11 @@ def test_the_sites_authority_is_what_a_tls_cache_is_verified_by(nix, tmp_path, t
             parse_endpoint(f"https://localhost:{port}"), ca_file=authority.ca if trusted else None
         )
         if trusted:
-            assert hit(nix, secured, tmp_path / "work", deadline=late()).hits == 1
-            assert control(nix, secured, tmp_path / "work", deadline=late()).hits == 0
+            assert hit(nix, secured, tmp_path / "work", deadline=late(), environ=os.environ).hits == 1
+            assert control(nix, secured, tmp_path / "work", deadline=late(), environ=os.environ).hits == 0
             return
         with pytest.raises(UnprovedError) as caught:
-            hit(nix, secured, tmp_path / "work", deadline=late())
+            hit(nix, secured, tmp_path / "work", deadline=late(), environ=os.environ)
     assert caught.value.code == "nix.unreachable"
     assert "certificate" in caught.value.fact
 
@@ -329,16 +340,16 @@ def test_the_users_own_configuration_has_no_part(nix, served, tmp_path):
 
 def test_a_place_with_a_strange_name_will_do(nix, served, tmp_path):
     work = tmp_path / "a b&c?d#e%20+é"
-    assert hit(nix, served, work, deadline=late()).hits == 2
+    assert hit(nix, served, work, deadline=late(), environ=os.environ).hits == 2
 
 
 def test_a_nix_without_nix_store_is_said(nix, served, tmp_path):
     with pytest.raises(ProgramMissingError):
-        hit(Nix(tmp_path / "nix", nix.version), served, tmp_path, deadline=late())
+        hit(Nix(tmp_path / "nix", nix.version), served, tmp_path, deadline=late(), environ=os.environ)
 
 
 _AS_SOMEBODY = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
@@ -347,7 +358,7 @@ from gfattach.nix.program import Nix
 from gfattach.nixcache.target import SubstituterTarget
 program, version, url, key, path, work = sys.argv[1:]
 target = SubstituterTarget(parse_endpoint(url), (key,), signed_path=path)
-phase = hit(Nix(Path(program), version), target, Path(work), deadline=Deadline.after(60))
+phase = hit(Nix(Path(program), version), target, Path(work), deadline=Deadline.after(60), environ=os.environ)
 print(json.dumps(phase.record(phase.started)))
 """
 

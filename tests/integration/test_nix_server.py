@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -56,12 +57,16 @@ def substitute(store, *paths, check=True):
 
 
 def store_with(tmp_path, url, key, **settings):
-    return IsolatedStore(tmp_path, {"substituters": url, "trusted-public-keys": key, **settings})
+    return IsolatedStore(
+        tmp_path, {"substituters": url, "trusted-public-keys": key, **settings}, environ=dict(os.environ)
+    )
 
 
 def workshop(tmp_path):
     """A store that may build, and whose Nix knows the newer commands."""
-    return IsolatedStore(tmp_path, {"max-jobs": "1", "experimental-features": "nix-command flakes"})
+    return IsolatedStore(
+        tmp_path, {"max-jobs": "1", "experimental-features": "nix-command flakes"}, environ=dict(os.environ)
+    )
 
 
 @needs_nix

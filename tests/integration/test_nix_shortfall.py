@@ -1,5 +1,6 @@
 """A store path that does not come though the cache has it: what is said of it, with a real Nix."""
 
+import os
 import re
 from dataclasses import replace
 
@@ -35,7 +36,14 @@ BASE_INFO = replace(signed_info(), store_path=BASE, url="nar/base.nar.xz")
 def phase_of(tmp_path, *infos):
     with serving(publishing(*infos)) as port:
         target = SubstituterTarget(parse_endpoint(f"http://127.0.0.1:{port}"), (str(KEY.public_key),))
-        return nix_hit.hit(real_nix(), target, tmp_path, [f"{SIGNED}/bin/x"], deadline=Deadline.after(60))
+        return nix_hit.hit(
+            real_nix(),
+            target,
+            tmp_path,
+            [f"{SIGNED}/bin/x"],
+            deadline=Deadline.after(60),
+            environ=os.environ,
+        )
 
 
 def test_a_path_comes_with_what_it_refers_to(tmp_path):

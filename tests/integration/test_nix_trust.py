@@ -209,7 +209,7 @@ def test_what_the_probe_says_is_what_the_daemon_does(nix, place, listing, code, 
                 os.chown(served.directory / "user", NOBODY, NOBODY)
             program = as_somebody(nix, place)
             environ = {**served.environment, "NIX_CONFIG": nixconf.include_line(fragment)}
-            found = Run().stage(STAGE, NixSubject(str(program), target, fragment, environ)).findings
+            found = Run().stage(STAGE, NixSubject(str(program), target, fragment, environ=environ)).findings
             args = ("--option", "extra-experimental-features", "nix-command", "build", "--no-link")
             done = run(
                 program, (*args, "--max-jobs", "0", made.signed_path), Deadline.after(NIX_SECONDS), environ

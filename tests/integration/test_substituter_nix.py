@@ -23,7 +23,7 @@ __all__ = ["authority", "rig"]
 def test_the_command_that_an_operator_is_given_makes_the_probe_path(rig, tmp_path):
     hint = ask(nothing_published(rig))["substituter.narinfo"].hints[0]
     command = hint.removeprefix("operator: ")
-    with IsolatedStore(tmp_path, {}) as store:
+    with IsolatedStore(tmp_path, {}, environ=dict(os.environ)) as store:
         done = subprocess.run(
             ["sh", "-c", f"{command}; echo $P"], env=store.environment, capture_output=True, text=True
         )
@@ -91,7 +91,7 @@ def test_what_a_finding_says_of_nix_is_what_nix_does(rig, tmp_path, name, end, s
         "stalled-download-timeout": "2",
     }
     authority = {} if target.ca_file is None else {"NIX_SSL_CERT_FILE": str(target.ca_file)}
-    with IsolatedStore(tmp_path / "nix", settings, variables=authority) as store:
+    with IsolatedStore(tmp_path / "nix", settings, variables=authority, environ=dict(os.environ)) as store:
         done = subprocess.run(
             ["nix-store", "-r", target.probe_path],
             env=store.environment,
@@ -142,7 +142,7 @@ def test_what_a_finding_says_of_a_signature_is_what_nix_does(rig, tmp_path, end,
         "trusted-public-keys": " ".join(target.public_keys),
         "max-jobs": "1",
     }
-    with IsolatedStore(tmp_path / "nix", settings) as store:
+    with IsolatedStore(tmp_path / "nix", settings, environ=dict(os.environ)) as store:
         args = ["nix-build", "--no-out-link", "-E", EXPRESSION]
         done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
     assert says in done.stderr
@@ -156,7 +156,7 @@ def test_a_narinfo_that_fails_ends_even_a_build_that_needs_no_cache(rig, tmp_pat
     for status in (403, 404, 503):
         target = rig.cache({"/nix-cache-info": answer(INFO), "*": answer(b"", status)})
         settings = {"substituters": target.endpoint.url, "download-attempts": "1", "max-jobs": "1"}
-        with IsolatedStore(tmp_path / str(status), settings) as store:
+        with IsolatedStore(tmp_path / str(status), settings, environ=dict(os.environ)) as store:
             args = ["nix-build", "--no-out-link", "-E", EXPRESSION]
             done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
         codes[status] = done.returncode
@@ -179,7 +179,9 @@ def test_nix_asks_a_proxy_for_this_machine_until_it_is_told_not_to(rig, tmp_path
     outcomes = []
     for prefix in ("", f"{finding.hints[0]}; "):
         environment = {"http_proxy": os.environ["http_proxy"]}
-        with IsolatedStore(tmp_path / str(len(outcomes)), settings, variables=environment) as store:
+        with IsolatedStore(
+            tmp_path / str(len(outcomes)), settings, variables=environment, environ=os.environ
+        ) as store:
             args = ["sh", "-c", f"{prefix}nix-store -r {SIGNED}"]
             done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
         outcomes.append(done.returncode == 0)
@@ -198,7 +200,7 @@ def test_beside_a_good_signature_a_bad_one_matters_by_its_name(rig, tmp_path, ba
     target = rig.published(replace(info, signatures=(*info.signatures, bad)))
     assert ask(target)["substituter.signature"].code == f"substituter.signature.{code}"
     settings = {"substituters": target.endpoint.url, "trusted-public-keys": TRUSTED}
-    with IsolatedStore(tmp_path / "nix", settings) as store:
+    with IsolatedStore(tmp_path / "nix", settings, environ=dict(os.environ)) as store:
         args = ["nix-store", "-r", str(SIGNED)]
         done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode == 0) == comes, done.stderr

@@ -30,7 +30,7 @@ file, port = Path(sys.argv[1]), int(sys.argv[2])
 contexts = {
     "a file": trusting(file),
     "Bazel's cache": verifying(file, alpn=("http/1.1",)),
-    "Nix's cache": tls_context(file),
+    "Nix's cache": tls_context(file, {}),
     "Nix's cache by the environment": tls_context(None, {"NIX_SSL_CERT_FILE": str(file)}),
     "the agent": context_for(Health("http", "/", True, "server.test", file)),
     "a proxy": _either([ssl.PEM_cert_to_DER_cert(file.read_text())]),

@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
+import click
 import pytest
 
 from gfattach.cli import main
-from gfattach.core import process
+from gfattach.core import process, quote
 from tests.harness.machine.git import no_user_configuration
 from tests.harness.machine.hostile import KEY, hostile_workspace
 
@@ -22,27 +24,68 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None, reason="needs git: apt-get install git"),
 ]
 
-#: How each command is called where it reads a workspace. A command that is new is called by its name alone.
+#: How each command is called where it reads a workspace; a command that is new has to be put here or below.
 CALLS = {
     "up": [["up", "--no-bazel", "--no-nix"], ["up", "--trial", "--no-bazel", "--no-nix"]],
     "status": [["status"]],
     "logs": [["logs"]],
     "down": [["down"]],
+    "doctor": [["doctor"], ["doctor", "--deep", "--note", "x"]],
     "prove": [["prove", "--no-bazel", "--no-nix"]],
-    "site": [
-        ["site", "show"],
-        ["site", "show", "--cluster"],
-        ["site", "warm", "--upload"],
-        ["site", "allow"],
-    ],
+    "site show": [["site", "show"], ["site", "show", "--cluster"]],
+    "site lint": [["site", "lint"]],
+    "site warm": [["site", "warm", "--upload"]],
+    "site publish": [["site", "publish"]],
+    "site allow": [["site", "allow"]],
+    "site authority": [["site", "authority"], ["site", "authority", "--cluster"]],
+    "rbe lint": [["rbe", "lint"]],
+    "rbe target": [["rbe", "target", "--workspace", "."]],
+    "rbe prove": [["rbe", "prove", "//:x", "--allow-candidate"]],
+    "rbe coverage": [["rbe", "coverage"]],
+    "rbe claims": [["rbe", "claims"]],
     "contract": [["contract"]],
     "bazel": [["bazel", "build", "//..."]],
+    "inputs list": [["inputs", "list"]],
+    "inputs contract": [["inputs", "contract"]],
+    "inputs check": [["inputs", "check"]],
+    "inputs fetch": [["inputs", "fetch", "--distdir", "d"]],
+    "inputs prove": [["inputs", "prove"]],
+    "inputs authority": [["inputs", "authority", "--verify"]],
     "env": [["env"], ["env", "--write", ".env.flywheel.local"]],
     "exec": [["exec", "--", "true"]],
+    "queue": [["queue"], ["queue", "--audit"], ["queue", "--owners"]],
 }
 
-#: Commands that read nothing of a workspace.
-ELSEWHERE = {"help", "credential", "consumer-env", "notes"}
+#: Commands that read nothing of a workspace, and why.
+ELSEWHERE = {
+    "help": "it reads what is installed alone",
+    "consumer-env": "it reads the file that is named",
+    "notes compare": "it reads the files that are named",
+    "rbe verify": "it reads the evidence that is named",
+    "credential login": "what is stored is this user's",
+    "credential logout": "what is stored is this user's",
+    "credential status": "what is stored is this user's",
+    "credential refresh": "what is stored is this user's",
+    "credential get": "what is stored is this user's",
+}
+
+#: A manifest that lists `//:policy_check`.
+MANIFEST = Path(__file__).parents[1] / "unit/data/eligibility-shape.json"
+
+#: An environment in which `rbe prove` goes as far as its Bazel.
+PROVES = {
+    "GF_RBE_PROOF_MODE": "explicit",
+    "GF_BAZEL_SUBSTRATE_MODE": "executor-backed",
+    "BAZEL_REMOTE_EXECUTOR": "grpc://executor.invalid:1",
+    "BAZEL_REMOTE_CACHE": "grpc://executor.invalid:1",
+    "GF_BAZEL_REAPI_PROOF_IMAGE_DIGEST": f"sha256:{'0' * 64}",
+}
+
+#: What asks a Bazel in the workspace, by its first two words.
+RUN_A_BAZEL = (
+    *(["inputs", "list"], ["inputs", "contract"]),
+    *(["rbe", "target"], ["rbe", "prove"]),
+)
 
 #: A site's file that names everything which could be contacted, run or trusted.
 SITE = """
@@ -58,9 +101,21 @@ public_keys = ["{key}"]
 
 
 def calls():
-    for name in main.COMMANDS:  # type: ignore[attr-defined]
-        if name not in ELSEWHERE:
-            yield from CALLS.get(name, [[name]])
+    return [call for listed in CALLS.values() for call in listed]
+
+
+def leaves(command, path):
+    """The names of all commands at or below `command`, as they are registered."""
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name in command.list_commands(click.Context(command)):
+        below = command.get_command(click.Context(command), name)
+        yield from leaves(below, f"{path} {name}".strip())
+
+
+def test_the_walk_takes_every_command_that_is_registered():
+    assert sorted([*CALLS, *ELSEWHERE]) == sorted(leaves(main.cli, ""))
 
 
 @pytest.fixture
@@ -99,17 +154,24 @@ def run(capfd, call):
     return code, {}, err
 
 
+def assert_refused(call, code, document, expected):
+    """A diagnosis has it as a finding, and goes on without the workspace. Every other command ends with 3."""
+    if call[0] == "doctor":
+        found = [finding for stage in document["stages"] for finding in stage["findings"]]
+        assert expected in [finding["code"] for finding in found if finding["status"] == "fail"]
+        assert code == (3 if "--note" in call else 1)  # a note is written into the workspace
+    else:
+        assert code == 3
+        assert not document or document["error"]["code"] == expected
+
+
 @pytest.mark.parametrize("call", [*calls()], ids=" ".join)
 def test_a_gfattach_directory_that_came_with_a_repository_is_refused(hostile, capfd, call):
     git("add", "--force", ".")
     code, document, err = run(capfd, call)
     assert hostile.harm() == []
-    if call[0] not in CALLS:
-        return
-    assert code == 3, err
     assert "git tracks files in" in err and "rm -r -f .gfattach" in err
-    if document:
-        assert document["error"]["code"] == "home.tracked"
+    assert_refused(call, code, document, "home.tracked")
 
 
 @pytest.mark.parametrize("call", [*calls()], ids=" ".join)
@@ -118,7 +180,7 @@ def test_nor_is_one_believed_that_git_does_not_know(hostile, capfd, call):
     if call == ["up", "--trial", "--no-bazel", "--no-nix"]:
         pytest.skip("it attaches, after undoing what was there: see test_attachment_earlier")
     code, _, err = run(capfd, call)
-    if call[0] in CALLS and call[0] not in ("site", "contract", "down"):
+    if call[0] in ("up", "status", "logs", "prove", "bazel", "env", "exec"):
         assert code == 2, err
     assert hostile.harm() == []
 
@@ -143,7 +205,7 @@ def test_what_a_repositorys_file_says_is_not_gone_by_until_it_is_allowed(hostile
     (hostile.workspace / "gfattach.toml").write_text(text)
     code, document, err = run(capfd, call)
     assert hostile.harm() == []
-    if call[0] == "up" or call[:2] in (["site", "warm"], ["site", "show"][:1] + ["--cluster"]):
+    if call[0] in ("up", "queue") or call[:2] == ["site", "warm"] or "--cluster" in call:
         assert code == 3, err
         assert document["error"]["code"] == "site.unallowed"
         assert KEY in err and "gfattach site allow" in err
@@ -160,6 +222,70 @@ def test_an_attach_runs_no_tools_bazel_that_nobody_has_allowed(hostile, capfd):
         assert hostile.harm() == []
 
 
+@pytest.fixture
+def launcher(hostile, monkeypatch):
+    """The Bazel at hand does what launchers do: a `tools/bazel` of the workspace is run in its place."""
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    path = hostile.workspace.parent / "bazelisk"
+    path.write_text('#!/bin/sh\n[ -x tools/bazel ] && exec tools/bazel "$@"\necho bazel 7.0.0\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("BAZEL_BIN", str(path))
+    (hostile.workspace / "tools").mkdir()
+    shutil.copy(hostile.workspace / "plugin.sh", hostile.workspace / "tools/bazel")
+    (hostile.workspace / "config").mkdir()
+    shutil.copy(MANIFEST, hostile.workspace / "config/rbe-target-eligibility.json")
+
+
+#: Whoever runs one of these has Bazel run on purpose: what it runs in its place is Bazel's.
+ON_PURPOSE = ("bazel",)
+
+
+@pytest.mark.usefixtures("launcher")
+@pytest.mark.parametrize("call", [c for c in calls() if c[0] not in ON_PURPOSE], ids=" ".join)
+def test_no_command_has_a_launcher_run_what_lies_in_the_workspace(hostile, capfd, call, monkeypatch):
+    if call[:2] == ["rbe", "prove"]:
+        for name, value in PROVES.items():
+            monkeypatch.setenv(name, value)
+    call = [word.replace("//:x", "//:policy_check") for word in call]
+    code, document, err = run(capfd, call)
+    assert hostile.harm() == []
+    if call[:2] in RUN_A_BAZEL:
+        assert (code, document["error"]["code"]) == (3, "site.unallowed"), err
+    if call[0] == "doctor":
+        assert code == 1 and "tools/bazel" in err and "gfattach site allow" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".bazeliskrc", "BAZELISK_BASE_URL=http://127.0.0.1:1/\n"),
+        (".bazeliskrc", "BAZELISK_HOME=./brought\n"),
+        (".bazeliskrc", "USE_BAZEL_VERSION=somebody/7.0.0\n"),
+        (".bazelversion", "somebody/7.0.0\n"),
+        ("tools/bazel.x86_64", None),
+    ],
+)
+def test_nor_is_a_bazel_of_somebody_elses_that_a_workspace_picks(hostile, capfd, name, content, monkeypatch):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    path = hostile.workspace / name
+    path.parent.mkdir(exist_ok=True)
+    if content is None:
+        shutil.copy(hostile.workspace / "plugin.sh", path)
+    else:
+        path.write_text(content)
+    for call in (["up", "--trial", "--no-nix"], ["inputs", "list"], ["rbe", "target", "--workspace", "."]):
+        if call[0] == "rbe":
+            (hostile.workspace / "config").mkdir()
+            shutil.copy(MANIFEST, hostile.workspace / "config/rbe-target-eligibility.json")
+        code, document, err = run(capfd, call)
+        assert (code, document["error"]["code"]) == (3, "site.unallowed"), err
+        assert name in document["error"]["fact"]
+    assert run(capfd, ["site", "allow"])[0] == 0
+    code, document, err = run(capfd, ["rbe", "target", "--workspace", "."])
+    assert "site.unallowed" not in err
+
+
 def test_git_runs_nothing_that_a_repositorys_own_configuration_names(hostile, capfd):
     shutil.rmtree(hostile.workspace / ".gfattach")
     git("config", "core.fsmonitor", str(hostile.workspace / "plugin.sh"))
@@ -170,17 +296,72 @@ def test_git_runs_nothing_that_a_repositorys_own_configuration_names(hostile, ca
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away: run the tests as root too")
-@pytest.mark.parametrize("call", [c for c in calls() if c != ["site", "allow"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "call", [c for c in calls() if c != ["site", "allow"] and "--workspace" not in c], ids=" ".join
+)
 def test_a_marker_of_another_user_in_a_parent_decides_nothing(hostile, capfd, call, monkeypatch):
     shutil.rmtree(hostile.workspace / ".gfattach")
     shutil.rmtree(hostile.workspace / ".git")
     os.chown(hostile.workspace / "WORKSPACE", 12345, 12345)
     (hostile.workspace / "mine").mkdir()
     monkeypatch.chdir(hostile.workspace / "mine")
-    code, _, err = run(capfd, call)
+    code, document, err = run(capfd, call)
     assert hostile.harm() == []
-    if call[0] not in CALLS:
-        return
-    assert code == 3, err
+    assert_refused(call, code, document, "trust.workspace")
     assert "12345" in err and f"gfattach site allow --workspace {hostile.workspace}" in err
+    assert hostile.harm() == []
+
+
+#: What another's recorded run may hold instead of one.
+RUNS = (
+    '{"schema": "gfattach.report/1"}',
+    '{"schema": "gfattach.report/1", "result": [], "stages": 5, "command": null, "exit_code": {}}',
+    '{"schema": "gfattach.report/1", "result": {"note": {"title": "x"}}, "stages": [], "error": null}',
+    "[" * 100000,
+)
+
+
+@pytest.mark.parametrize("text", RUNS, ids=["empty", "odd", "cut", "nested"])
+def test_a_recorded_run_of_somebody_elses_is_refused_where_it_is_none(hostile, capfd, text):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    (hostile.workspace / "run.json").write_text(text)
+    for call in (
+        ["doctor", "--from", "run.json"],
+        ["doctor", "--from", "run.json", "--output", "html"],
+        ["notes", "compare", "run.json", "run.json"],
+    ):
+        code = main.run(call)
+        err = capfd.readouterr().err
+        assert "defect" not in err
+        # A page shows what there is; all else is not read out of what is no whole run.
+        assert (code == 2 and "gfattach: run.json " in err) or "html" in call or call[0] == "notes"
+    notes = hostile.workspace / "docs/field-notes"
+    notes.mkdir(parents=True)
+    shutil.move(hostile.workspace / "run.json", notes)
+    assert main.run(["doctor", "--only", "state", "--note", "mine"]) == 0
+    assert "| mine" in (notes / "README.md").read_text() or "[mine]" in (notes / "README.md").read_text()
+    assert hostile.harm() == []
+
+
+def test_a_recorded_run_steers_no_terminal(hostile, capfd):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    assert main.run(["doctor", "--only", "state", "--note", "mine"]) == 0
+    [path] = (hostile.workspace / "docs/field-notes").glob("*.json")
+    document = json.loads(path.read_text())
+    document["result"]["note"]["remarks"] = ["\x1b]0;x\x07", "\u202e"]
+    path.write_text(json.dumps(document))
+    capfd.readouterr()
+    assert main.run(["doctor", "--from", str(path)]) == 0
+    out = capfd.readouterr().out
+    assert "\\x1b" in out and "\\u202e" in out and not quote.steering(out)
+
+
+@pytest.mark.parametrize("link", ["docs", "docs/field-notes"])
+def test_a_note_is_not_written_where_a_link_of_the_workspace_leads(hostile, capfd, link):
+    shutil.rmtree(hostile.workspace / ".gfattach")
+    path = hostile.workspace / link
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(hostile.precious)
+    code, document, err = run(capfd, ["doctor", "--only", "state", "--note", "x"])
+    assert code == 3 and "out of the workspace" in err and document["command"] == "doctor"
     assert hostile.harm() == []

@@ -126,7 +126,7 @@ def test_nothing_in_a_workspace_has_a_command_reach_out_of_it(place, data):
         (home / name).unlink(missing_ok=True)
 
 
-@settings(max_examples=250, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=1000, suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data())
 def test_nor_does_a_damaged_state_of_the_users_own(place, data):
     """A record and a journal where gfattach keeps them, which name what no attach can have made."""

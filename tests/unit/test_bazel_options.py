@@ -62,7 +62,8 @@ def test_the_log_of_calls_goes_by_the_name_that_this_bazel_knows(accepted, flag)
 @pytest.mark.parametrize(
     ("url", "options", "given"),
     [
-        ("grpc://127.0.0.1:9", {"socket": SOCKET}, ["--remote_cache=grpc://127.0.0.1:9", "--remote_proxy="]),
+        ("grpc://127.0.0.1:9", {"socket": SOCKET},
+         ["--remote_cache=grpc://127.0.0.1:9", f"--remote_proxy=unix:{SOCKET}"]),
         ("grpcs://cache.example", {"socket": SOCKET},
          ["--remote_cache=grpcs://cache.example:443", f"--remote_proxy=unix:{SOCKET}"]),
         ("grpc://cache.example:80", {"socket": SOCKET}, [f"--remote_proxy=unix:{SOCKET}"]),

@@ -30,7 +30,7 @@ def bin_directory(tmp_path):
 def test_bazelisk_is_taken_before_bazel_and_neither_is_no_error(bin_directory, present, chosen):
     for name in present:
         script(bin_directory / name, "true")
-    found = locate(environ={"PATH": str(bin_directory)})
+    found = locate(None, {"PATH": str(bin_directory)})
     assert found == (bin_directory / chosen if chosen else None)
 
 

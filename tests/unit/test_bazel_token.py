@@ -1,10 +1,13 @@
 """How Bazel comes to the cache's token: by a helper, or by a header in the private rc of one run."""
 
+import os
 import stat
+from functools import partial
 
 import pytest
 
-from gfattach.attach.bazel.token import offer, with_token
+from gfattach.attach.bazel import token
+from gfattach.attach.bazel.token import with_token
 from gfattach.core.context import Context
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.credential import index
@@ -16,6 +19,7 @@ from tests.harness.machine.credentials import place  # noqa: F401
 pytestmark = pytest.mark.usefixtures("place")
 
 HOST = "cache.example"
+offer = partial(token.offer, environ=os.environ)
 NEWER = frozenset(CANDIDATE_FLAGS.values())
 MIDDLE = NEWER - {CANDIDATE_FLAGS["credential_helper"]}
 OLDER = MIDDLE - {CANDIDATE_FLAGS["experimental_credential_helper"]}

@@ -151,11 +151,11 @@ def test_a_store_that_is_none_is_named():
 
 def test_a_host_is_found_by_its_url_and_a_host_without_a_token_has_none():
     stored("cache.example", "canary-token")
-    assert tokens.token_for("grpcs://Cache.Example:443") == "canary-token"
-    assert tokens.headers_for("cache.example:1") == (("authorization", "Bearer canary-token"),)
-    assert tokens.token_for("other.example") is None and tokens.headers_for("other.example") == ()
-    assert tokens.has_token("cache.example") and not tokens.has_token("other.example")
-    assert "canary" not in repr(tokens.find("cache.example"))
+    assert tokens.token_for("grpcs://Cache.Example:443", {}) == "canary-token"
+    assert tokens.headers_for("cache.example:1", {}) == (("authorization", "Bearer canary-token"),)
+    assert tokens.token_for("other.example", {}) is None and tokens.headers_for("other.example", {}) == ()
+    assert tokens.has_token("cache.example", {}) and not tokens.has_token("other.example", {})
+    assert "canary" not in repr(tokens.find("cache.example", {}))
 
 
 def test_a_cell_has_a_token_by_its_variables_and_by_the_platforms_file(tmp_path, monkeypatch):
@@ -183,17 +183,17 @@ def test_a_cells_variables_come_before_what_was_stored():
 def test_an_expired_token_is_refused_and_not_passed_over():
     stored("cache.example", jwt(exp=1_000))
     with pytest.raises(CredentialError) as caught:
-        tokens.token_for("cache.example")
+        tokens.token_for("cache.example", {})
     assert caught.value.code == "credential.expired"
     stored("cache.example", good_jwt())
-    assert tokens.find("cache.example").claims.expires is not None
+    assert tokens.find("cache.example", {}).claims.expires is not None
 
 
 def test_a_token_that_is_gone_from_its_store_is_named():
     stored("cache.example", "canary-token")
     FileStore().delete("cache.example")
     with pytest.raises(CredentialError) as caught:
-        tokens.token_for("cache.example")
+        tokens.token_for("cache.example", {})
     assert caught.value.code == "credential.gone"
     assert "login cache.example" in caught.value.hints[0]
 

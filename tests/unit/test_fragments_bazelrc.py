@@ -1,5 +1,6 @@
 """The Bazel fragment: what it always says, what it says on condition, and what it never says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,14 @@ def test_what_every_fragment_says():
         assert not any(flag.startswith("--remote_upload") for flag in flags)
 
 
-def test_a_plain_endpoint_is_dialled_over_tcp_even_when_a_socket_leads_to_it():
-    flags = lines(render(PLAIN, ALL))
-    assert "--remote_cache=grpc://127.0.0.1:9092" in flags
-    assert not any("proxy" in flag or "tls" in flag for flag in flags)
+def test_a_plain_endpoint_keeps_its_name_and_is_reached_through_the_socket_where_one_is_given():
+    by_socket, by_port = lines(render(PLAIN, ALL)), lines(render(replace(PLAIN, socket=None), ALL))
+    assert (
+        "--remote_cache=grpc://127.0.0.1:9092" in by_socket
+        and by_socket.count("--remote_proxy=unix:/run/s") == 1
+    )
+    assert "--remote_cache=grpc://127.0.0.1:9092" in by_port
+    assert not any("proxy" in flag for flag in by_port) and not any("tls" in flag for flag in by_socket)
 
 
 def test_a_tls_endpoint_keeps_its_name_and_is_reached_through_the_socket():
@@ -80,7 +85,7 @@ def test_the_timeout_leaves_room_for_large_transfers():
 
 
 def test_a_lane_that_may_write_gets_a_fragment_that_reads_all_the_same():
-    writable = CacheTarget(PLAIN.endpoint, may_write=True)
+    writable = replace(PLAIN, may_write=True)
     assert render(writable, ALL) == render(PLAIN, ALL)
 
 
@@ -128,7 +133,8 @@ def test_a_bazel_without_a_flag_that_is_needed_gets_no_fragment(missing):
 
 
 def test_what_is_not_needed_may_be_missing():
-    render(PLAIN, frozenset({"remote_cache", "remote_executor", "remote_upload_local_results"}))
+    text = render(PLAIN, frozenset({"remote_cache", "remote_executor", "remote_upload_local_results"}))
+    assert "--remote_cache=grpc://127.0.0.1:9092" in lines(text) and "proxy" not in "".join(lines(text))
 
 
 def test_an_http_cache_gets_no_flag_of_grpcs():

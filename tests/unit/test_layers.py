@@ -67,3 +67,49 @@ def test_no_package_is_flat():
     """At most 16 modules stand beside each other, an `__init__` not counted."""
     counted = Counter(path.parent for path in ROOT.rglob("*.py") if path.name != "__init__.py")
     assert {folder.relative_to(ROOT).as_posix(): n for folder, n in counted.items() if n > 16} == {}
+
+
+#: What a process has of its own, and a command is handed in its context.
+PROCESS = {("os", "environ"), ("os", "getenv"), ("os", "getcwd"), ("Path", "cwd")} | {
+    ("sys", name) for name in ("stdin", "stdout", "stderr")
+}
+
+#: The modules below the command line that ask the process itself, and why.
+ASKS_THE_PROCESS = {
+    "core.context": "it is where the command line takes it from",
+    "core.terminal": "what a child of this process finds as its terminal",
+    "core.process": "ps, for systems without /proc, is looked for where this process looks",
+    "core.git": "git is run as this process would run it, by names alone that cannot mislead it",
+    "core.daemon.start": "what a process that stays is started with",
+    "bazel.server.run": "a private Bazel has this process's PATH and proxies, and nothing else of it",
+    "reapi.grpc_client": "gRPC reads how much it says from the environment alone, when it is loaded",
+    "credential.keyring_store": "the library of keyrings reads its choice from the environment alone",
+    "inputs.prove.isolate": "a script of its own",
+    "trial.serve": "a process of its own: its log is its stderr",
+    "agent.__main__": "a process of its own: what was handed over is its environment",
+    "agent.guard.watchdog": "a process of its own, in the agent's place",
+    "agent.control.holder": "in the agent: its environment is what commands have handed over",
+    "agent.upstream.session": "in the agent: what it resolves a kubeconfig with",
+    "agent.model.state": "the agent and every command have to find one socket",
+    "agent.launch.environment": "what the agent is started with, and later handed, is this process's",
+    "cluster.kubeconfig.resolve": "the default of the agent and of what asks who an attachment goes as",
+    "probes.substituter.client": "the proxy that leads to a substituter is this process's",
+    "nixcache.transport": "the default where no environment is handed in",
+}
+
+
+def asks_the_process(tree):
+    """Whether a module reads the environment, the working directory or the streams of its process."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in PROCESS
+        for node in ast.walk(tree)
+    )
+
+
+def test_nothing_below_the_command_line_asks_the_process_but_what_is_said_here():
+    found = {name for name, tree in SOURCES.items() if asks_the_process(tree)}
+    assert {name for name in found if not name.startswith("cli") and name != "__main__"} == set(
+        ASKS_THE_PROCESS
+    )

@@ -93,7 +93,7 @@ def test_the_netrc_that_the_daemon_reads_is_named(machine, tmp_path, daemon):
         f'case "$NIX_USER_CONF_FILES" in /nonexistent/*) exec {system.path} "$@";; esac\n'
         f'exec {own.path} "$@"',
     )
-    finding = machine.probe(NixSubject(str(both), WITH_TOKEN))["nix.netrc"]
+    finding = machine.probe(NixSubject(str(both), WITH_TOKEN, environ=dict(os.environ)))["nix.netrc"]
     assert (finding.code, finding.status) == ("nix.netrc.daemon", Status.WARN)
     assert theirs in finding.why and theirs in finding.hints[0]
 
@@ -101,13 +101,13 @@ def test_the_netrc_that_the_daemon_reads_is_named(machine, tmp_path, daemon):
 @pytest.mark.parametrize(("says", "code"), [("exit 0", "nix.netrc.ok"), (IGNORING, "nix.netrc.daemon")])
 def test_a_netrc_that_the_fragment_brings_through_a_daemon(machine, tmp_path, daemon, says, code):
     nix = showing(tmp_path / "bin", {**SETTINGS, "store": daemon}, says)
-    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True)
+    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True, environ=dict(os.environ))
     assert machine.probe(subject)["nix.netrc"].code == code
 
 
 def test_a_netrc_that_the_fragment_brings(machine, tmp_path):
     nix = showing(tmp_path / "bin", SETTINGS)
-    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True)
+    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True, environ=dict(os.environ))
     assert machine.probe(subject)["nix.netrc"].code == "nix.netrc.ok"
 
 

@@ -24,11 +24,11 @@ def soon() -> Deadline:
 
 def test_the_nix_on_path_is_found(tmp_path):
     nix = fake_nix(tmp_path, "exit 1")
-    assert locate(environ={"PATH": str(tmp_path)}) == nix.path
+    assert locate(None, {"PATH": str(tmp_path)}) == nix.path
 
 
 def test_no_nix_on_path_is_no_error(tmp_path):
-    assert locate(environ={"PATH": str(tmp_path)}) is None
+    assert locate(None, {"PATH": str(tmp_path)}) is None
 
 
 @pytest.mark.parametrize("name", ["nix-2.31", "{}/nix-2.31"])
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_run_is_not_there(tmp_path):
 )
 def test_it_is_what_it_says_it_is(tmp_path, banner, flavour, version, release):
     path = script(tmp_path / "nix", f"cat <<'END'\n{banner}\nEND")
-    assert identify(path, soon()) == Nix(path, version, flavour, release)
+    assert identify(path, soon(), dict(os.environ)) == Nix(path, version, flavour, release)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_it_is_what_it_says_it_is(tmp_path, banner, flavour, version, release):
 def test_what_is_broken_is_told_apart(tmp_path, body, code, words):
     path = script(tmp_path / "nix", body)
     with pytest.raises(NixError) as caught:
-        identify(path, soon())
+        identify(path, soon(), dict(os.environ))
     assert (caught.value.code, caught.value.exit_code) == (code, ExitCode.USAGE)
     assert words in caught.value.fact
     assert caught.value.hints
@@ -86,14 +86,14 @@ def test_what_is_broken_is_told_apart(tmp_path, body, code, words):
 def test_what_it_said_is_passed_on(tmp_path):
     path = script(tmp_path / "nix", "echo 'libnixstore.so: no such file' >&2; exit 127")
     with pytest.raises(NixError) as caught:
-        identify(path, soon())
+        identify(path, soon(), dict(os.environ))
     assert "libnixstore.so" in caught.value.hints[0]
 
 
 def test_a_nix_that_hangs_is_ended_at_the_deadline_with_all_that_it_started(tmp_path):
     path = script(tmp_path / "nix", f"sleep 600 & echo $! > {tmp_path}/child; wait")
     with pytest.raises(NixError) as caught:
-        identify(path, Deadline.after(2.0))
+        identify(path, Deadline.after(2.0), dict(os.environ))
     assert caught.value.code == "nix.hung"
     child = int((tmp_path / "child").read_text())
     waited = Deadline.after(SECONDS)
@@ -107,7 +107,7 @@ def test_a_file_that_is_no_program_is_unusable(tmp_path):
     path.write_bytes(b"\x7fELF nonsense")
     path.chmod(0o755)
     with pytest.raises(NixError) as caught:
-        identify(path, soon())
+        identify(path, soon(), dict(os.environ))
     assert caught.value.code == "nix.unusable"
 
 
@@ -156,7 +156,7 @@ def test_settings_are_asked_for_as_the_version_has_it(tmp_path, version, command
     body = (
         f'case "$*" in "{command} "*) echo \'{SETTINGS}\';; *) echo wrong >> {tmp_path}/tried; exit 1;; esac'
     )
-    settings = read_settings(fake_nix(tmp_path, body, version), soon())
+    settings = read_settings(fake_nix(tmp_path, body, version), soon(), dict(os.environ))
     assert settings.words("substituters") == ("https://a", "https://b")
     assert settings.setting("connect-timeout") == 5
     assert settings.known == {"substituters", "connect-timeout"}
@@ -167,19 +167,22 @@ def test_settings_are_asked_for_as_the_version_has_it(tmp_path, version, command
 def test_a_nix_that_has_only_the_other_command_is_asked_by_that(tmp_path, version, command):
     unknown = "error: 'it' is not a recognised command"
     body = f'case "$*" in "{command} "*) echo \'{SETTINGS}\';; *) echo "{unknown}" >&2; exit 1;; esac'
-    assert read_settings(fake_nix(tmp_path, body, version), soon()).setting("connect-timeout") == 5
+    assert (
+        read_settings(fake_nix(tmp_path, body, version), soon(), dict(os.environ)).setting("connect-timeout")
+        == 5
+    )
 
 
 def test_warnings_beside_the_settings_do_no_harm(tmp_path):
     nix = fake_nix(tmp_path, f"echo 'warning: unknown setting' >&2; echo '{SETTINGS}'")
-    assert read_settings(nix, soon()).setting("connect-timeout") == 5
+    assert read_settings(nix, soon(), dict(os.environ)).setting("connect-timeout") == 5
 
 
 def test_a_configuration_that_nix_cannot_read_is_said_in_its_words(tmp_path):
     words = "error: syntax error in configuration line 'garbage' in 'NIX_CONFIG'"
     nix = fake_nix(tmp_path, f'echo "{words}" >&2; echo "Try nix --help" >&2; exit 1')
     with pytest.raises(NixError) as caught:
-        read_settings(nix, soon())
+        read_settings(nix, soon(), dict(os.environ))
     assert caught.value.code == "nix.configuration"
     assert "syntax error in configuration line 'garbage'" in caught.value.fact
     assert "Try" not in caught.value.fact
@@ -190,14 +193,16 @@ def test_a_configuration_that_nix_cannot_read_is_said_in_its_words(tmp_path):
 )
 def test_settings_that_are_none_are_rubbish(tmp_path, text):
     with pytest.raises(NixError) as caught:
-        read_settings(fake_nix(tmp_path, f"echo '{text}'"), soon())
+        read_settings(fake_nix(tmp_path, f"echo '{text}'"), soon(), dict(os.environ))
     assert caught.value.code == "nix.rubbish"
 
 
 @pytest.mark.parametrize(("body", "code"), [("sleep 600", "nix.hung"), ("kill -ABRT $$", "nix.crashed")])
 def test_a_nix_that_does_not_show_its_settings_is_told_apart(tmp_path, body, code):
     with pytest.raises(NixError) as caught:
-        read_settings(fake_nix(tmp_path, body), Deadline.after(0.5 if code == "nix.hung" else SECONDS))
+        read_settings(
+            fake_nix(tmp_path, body), Deadline.after(0.5 if code == "nix.hung" else SECONDS), dict(os.environ)
+        )
     assert caught.value.code == code
 
 

@@ -22,7 +22,7 @@ PATH = "/nix/store/ahgq43xbag538xns9db82sb0a2nax7a8-gfattach-probe-v1"
 
 
 def test_an_isolated_store_leaves_nothing_behind_though_paths_are_read_only(tmp_path):
-    with IsolatedStore(tmp_path / "work", {}) as store:
+    with IsolatedStore(tmp_path / "work", {}, environ=dict(os.environ)) as store:
         path = store.root / "nix/store/x-y/bin"
         path.mkdir(parents=True)
         (path / "tool").write_text("")
@@ -36,7 +36,9 @@ def test_an_isolated_store_leaves_nothing_behind_though_paths_are_read_only(tmp_
 
 
 def test_everything_of_an_isolated_store_is_private(tmp_path):
-    with IsolatedStore(tmp_path, {}, netrc="machine h login u password p\n") as store:
+    with IsolatedStore(
+        tmp_path, {}, netrc="machine h login u password p\n", environ=dict(os.environ)
+    ) as store:
         for path in [store.directory, *store.directory.rglob("*")]:
             assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
@@ -64,7 +66,7 @@ def test_an_isolated_nix_sees_nothing_of_the_users(tmp_path):
 
 
 def test_an_isolated_nix_builds_nothing_and_takes_nothing_unsigned(tmp_path):
-    with IsolatedStore(tmp_path, {"substituters": "http://h"}) as store:
+    with IsolatedStore(tmp_path, {"substituters": "http://h"}, environ=dict(os.environ)) as store:
         lines = (store.directory / "conf" / "nix.conf").read_text().splitlines()
     assert {"substituters = http://h", "max-jobs = 0", "builders = ", "require-sigs = true"} <= set(lines)
     assert {"trusted-public-keys = ", "fallback = false", "build-users-group = "} <= set(lines)
@@ -75,7 +77,7 @@ def test_an_isolated_nix_builds_nothing_and_takes_nothing_unsigned(tmp_path):
 )
 def test_a_setting_that_would_say_something_else_is_refused(tmp_path, value):
     with pytest.raises(UsageError) as caught:
-        IsolatedStore(tmp_path, {"substituters": value})
+        IsolatedStore(tmp_path, {"substituters": value}, environ=dict(os.environ))
     assert caught.value.code == "nix.setting"
     assert list(tmp_path.iterdir()) == []
 
@@ -83,7 +85,7 @@ def test_a_setting_that_would_say_something_else_is_refused(tmp_path, value):
 def test_a_store_is_not_put_below_a_link_and_its_address_is_escaped(tmp_path):
     (tmp_path / "real &?#%").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real &?#%")
-    with IsolatedStore(tmp_path / "link", {}) as store:
+    with IsolatedStore(tmp_path / "link", {}, environ=dict(os.environ)) as store:
         assert "link" not in str(store.directory)
         assert "real%20%26%3F%23%25/" in store.uri
         assert store.uri.startswith("local?root=/")
@@ -92,7 +94,7 @@ def test_a_store_is_not_put_below_a_link_and_its_address_is_escaped(tmp_path):
 def test_a_place_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
-        IsolatedStore(tmp_path / "file", {})
+        IsolatedStore(tmp_path / "file", {}, environ=dict(os.environ))
 
 
 def narinfo_file(directory, version=6):

@@ -104,7 +104,7 @@ def stored(monkeypatch):
 def test_the_credential_helper_hands_no_token_to_another_users_listener(stored):
     with another_users_listener() as port:
         with pytest.raises(CredentialError) as caught:
-            answer(b'{"uri": "https://127.0.0.1:%d/x"}' % port, "cache.example", port)
+            answer(b'{"uri": "https://127.0.0.1:%d/x"}' % port, "cache.example", port, environ={})
         assert caught.value.code == "credential.listener" and str(OTHER) in caught.value.fact
         assert "canary" not in str(caught.value.hints)
 
@@ -114,7 +114,7 @@ def test_nor_where_nobody_listens_but_to_a_listener_of_this_users(stored):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         question = b'{"uri": "https://127.0.0.1:%d/x"}' % port
-        found = answer(question, "cache.example", port)
+        found = answer(question, "cache.example", port, environ={})
         assert found == {"headers": {"Authorization": ["Bearer canary"]}}
     with pytest.raises(CredentialError, match="nobody's"):
-        answer(question, "cache.example", port)
+        answer(question, "cache.example", port, environ={})

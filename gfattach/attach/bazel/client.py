@@ -86,6 +86,9 @@ class BazelClient(Client[CacheTarget]):
 
     def __init__(self, session: Session, target: CacheTarget | None) -> None:
         super().__init__(session, target, cache_probes.STAGE)
+        # A plaintext cache's, which a Bazel goes by that can: what is attached already has it in its target.
+        plaintext = target is not None and not target.endpoint.tls
+        self._socket = target.socket if target is not None and plaintext else None
 
     @property
     def asked_for(self) -> bool:
@@ -111,19 +114,35 @@ class BazelClient(Client[CacheTarget]):
         self.found = self._ask_bazel(plaintext_allowed)
         return self.found
 
+    def prepare(self, up: UpSession) -> Found:
+        """Besides, have a Bazel that can go to a plaintext cache by the socket of its forward."""
+        self._socket = up.route.cache_socket
+        found = super().prepare(up)
+        up.change(route=replace(up.route, cache=self.target))
+        return found
+
     def _ask_bazel(self, plaintext_allowed: bool) -> BazelFound:
+        found = self._asked(plaintext_allowed)
+        if not self.cache.endpoint.tls:
+            socket = self._socket if found.bazel is not None and found.socket else None
+            self.target = replace(self.cache, socket=socket)
+        return found
+
+    def _asked(self, plaintext_allowed: bool) -> BazelFound:
         session, target = self.session, self.cache
         if not self.asked_for:
             return BazelFound("Bazel was left out (--no-bazel)", left_out=True)
-        tls, localhost = target.endpoint.tls, target.endpoint.localhost
+        tls = target.endpoint.tls
         subject = bazel_probes.BazelSubject(
             program=session.clients.bazel,
             workspace=session.home.workspace,
             work=session.home.work / "bazel",
             flags=tuple(bazelrc.CANDIDATE_FLAGS.values()),
             flag_cache=flag_cache(),
+            environ=session.environ,
             needs_transport=tls,
-            through_socket=target.socket is not None and (tls or not localhost),
+            through_socket=tls and target.socket is not None,
+            socket_offered=self._socket is not None,
             plaintext_allowed=plaintext_allowed,
             # A TLS cache is asked after Bazel: until then it may offer it.
             compression_offered=target.endpoint.grpc and self._offers_zstd(unknown=True),
@@ -133,7 +152,7 @@ class BazelClient(Client[CacheTarget]):
         transport = findings["bazel.transport"]
         can = {name: bool(transport.data.get(name, True)) for name in ("tls", "socket")}
         names = list(findings)
-        asked = names if all(can.values()) else names[: names.index("bazel.transport")]
+        asked = names if not tls or all(can.values()) else names[: names.index("bazel.transport")]
         if (fault := fault_of(findings[name] for name in asked)) is not None:
             return BazelFound(*fault)
         accepted = frozenset(findings["bazel.flags"].data["accepted"])

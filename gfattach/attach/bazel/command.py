@@ -20,18 +20,20 @@ from gfattach.attach.bazel.reach import takes_connections, without_cache
 from gfattach.attach.model import record as records
 from gfattach.attach.route import agents
 from gfattach.attach.route import ownership as listeners
-from gfattach.bazel.program.binary import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate
+from gfattach.bazel.program.binary import IDENTIFY_SECONDS, INSTALL_HINT, identify, locate, named_user
 from gfattach.bazel.rc.grammar import imports
 from gfattach.contract.bazel import arguments as bazel_arguments
 from gfattach.contract.bazel import flags as bazel_flags
 from gfattach.contract.bazel.arguments import Invocation
 from gfattach.contract.bazel.rc import joined_rc, without_rc_files
+from gfattach.contract.model.variables import value_of
 from gfattach.core import process
 from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, ProgramMissingError
 from gfattach.core.files import remove_tree
 from gfattach.core.paths import Home, cache_directory
+from gfattach.reapi.target import CacheTarget
 from gfattach.site.inputs import with_site_inputs
 from gfattach.site.load import load_site
 
@@ -61,7 +63,7 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     site = load_site({}, {}, home.workspace)
     environment: Mapping[str, str] = with_site_inputs(context.environ, site)
     bazel_contract.demand(environment, home, site)
-    program = locate(environ=environment)
+    program = locate(None, environment)
     if program is None:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)
     record = records.load(home)
@@ -89,6 +91,9 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
         if not takes_connections(record.cache):
             private_rc += without_cache(record.cache, fragment)
             notes = (f"{record.cache.endpoint.url} takes no connection: this builds without it",)
+        elif _by_socket_alone(record.cache) and value_of(environment, "BAZEL_REMOTE_EXECUTOR"):
+            # The proxy of a fragment is an executor's too, and the socket leads to the cache alone.
+            private_rc += "build --remote_proxy=\n"
     bare, own = without_rc_files(invocation)
     if private_rc or (rc and own):
         files = [*rc, *(context.cwd / name for name in own)]
@@ -97,7 +102,7 @@ def prepare(words: Sequence[str], context: Context) -> Replacement:
     line = bazel_arguments.arguments(
         invocation, left, names=contracted.names, rc=rc, upload=contracted.upload
     )
-    return Replacement(program, tuple(line), left, notes)
+    return Replacement(program, tuple(line), {**left, **named_user(left)}, notes)
 
 
 def become(replacement: Replacement) -> NoReturn:
@@ -108,6 +113,11 @@ def become(replacement: Replacement) -> NoReturn:
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise BazelError(f"{program} cannot be run: {reason}", INSTALL_HINT, code="bazel.unusable") from error
+
+
+def _by_socket_alone(cache: CacheTarget) -> bool:
+    """Whether the fragment goes to a plaintext cache by a socket, beside the port of the same forward."""
+    return cache.socket is not None and not cache.endpoint.tls
 
 
 def _is_read(fragment: Path, home: Home, invocation: Invocation, context: Context) -> bool:

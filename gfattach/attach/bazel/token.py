@@ -46,7 +46,7 @@ def offer(
     dialled: str = "",
     port: int | None = None,
     label: str = "this Bazel",
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
 ) -> Offer:
     """The helper for the token of `host`, written into `directory`, if there is one and Bazel can ask it.
 
@@ -67,7 +67,7 @@ def _offer(
     dialled: str,
     port: int | None,
     label: str,
-    environ: Mapping[str, str] | None,
+    environ: Mapping[str, str],
 ) -> Offer:
     try:
         if not has_token(host, environ, vouched=bool(dialled and dialled != host)):

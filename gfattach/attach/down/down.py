@@ -15,21 +15,29 @@ from gfattach.core.context import Context
 from gfattach.core.engine import Progress, Run
 from gfattach.core.files import locked, make_private_directory
 from gfattach.core.finding import Finding, ok, warn
-from gfattach.core.paths import Home
+from gfattach.core.paths import Home, state_directory
+from gfattach.core.trust import allowed, secret
 from gfattach.undo.journal import Undone
 
 
 @dataclass(frozen=True)
 class Detached:
-    """What `down` came to; `undoing` is None when there was nothing at all."""
+    """What `down` came to; `undoing` is None when there was nothing at all.
+
+    Two files stay: `allowed`, of what the user has allowed of the workspace, and `secret`, from which ports
+    follow.
+    """
 
     home: Home
     undoing: Undoing | None
+    allowed: Path | None = None
+    secret: Path | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The command's part of the document."""
+        kept = [str(path) for path in (self.allowed, self.secret) if path is not None]
         if self.undoing is None:
-            return {"detached": False, "files": [], "left": [], "hung": None}
+            return {"detached": False, "files": [], "left": [], "kept": kept, "hung": None}
         files = [
             {"path": str(item.path), "result": item.result.value, "seen": item.seen}
             for item in self.undoing.files
@@ -39,18 +47,23 @@ class Detached:
             "detached": True,
             "files": files,
             "left": [str(path) for path in self.undoing.left],
+            "kept": kept,
             "hung": hung,
         }
 
 
 def detach(workspace: Path | None, context: Context, run: Run) -> Detached:
     """Undo the attachment of the workspace. Twice is fine. Raises StorageError."""
-    home = context.home(workspace)
+    home, state = context.home(workspace), state_directory()
+    stays = (
+        None if home.workspace is None else allowed.kept(state, home.workspace),
+        secret.kept(state),
+    )
     run.account("start", "start, and find what is attached")
     earlier.undo_earlier(home, run)
     if not (home.directory.exists() or home.state.exists()):
         headers.sweep(context.environ)  # a Bazel is given headers where nothing is attached too
-        return Detached(home, None)
+        return Detached(home, None, *stays)
 
     def work(progress: Progress) -> tuple[Undoing, Mapping[str, Finding]]:
         make_private_directory(home.state)
@@ -58,7 +71,7 @@ def detach(workspace: Path | None, context: Context, run: Run) -> Detached:
             undoing = undo(home, context.environ)
         return undoing, _findings(undoing)
 
-    return Detached(home, run.obtain("undo", "undo what up did", work)[0])
+    return Detached(home, run.obtain("undo", "undo what up did", work)[0], *stays)
 
 
 #: What somebody should look at after an undo.

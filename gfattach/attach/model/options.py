@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ class UpOptions:
     `site` holds settings given as options, by key; the lease is the agent's; `nix_paths` are store paths to
     realise besides those that the site publishes. `allow_plaintext_loopback` lets a Bazel that cannot do what
     a TLS cache needs speak in plaintext to a forward on 127.0.0.1, which does TLS for it. `allow_site` allows
-    what the workspace's files say, `accept_site` what the operator's ConfigMap has come to say.
+    what the workspace's files say, `accept_site` what the operator's ConfigMap has come to say; `ask_site`
+    asks a person whether to accept the latter, given in lines, where there is one to be asked.
     """
 
     workspace: Path | None = None
@@ -55,3 +56,4 @@ class UpOptions:
     allow_plaintext_loopback: bool = False
     allow_site: bool = False
     accept_site: bool = False
+    ask_site: Callable[[Sequence[str]], bool] | None = None

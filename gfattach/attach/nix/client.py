@@ -112,7 +112,9 @@ class NixClient(Client[SubstituterTarget]):
         if proxy is not None and route is None:
             return True
         stage = certificates.stage_of(Purpose.SUBSTITUTER)
-        return self.session.passes(stage, of_substituter(self.cache, route=route))
+        return self.session.passes(
+            stage, of_substituter(self.cache, route=route, environ=self.session.environ)
+        )
 
     def find_program(self) -> NixFound:
         """And whether what Nix is told will count."""
@@ -126,6 +128,7 @@ class NixClient(Client[SubstituterTarget]):
             self.session.clients.nix,
             self.cache,
             self._earlier,
+            environ=self.session.environ,
             netrc_given=bool(self.cache.token),
             authority=self._authority(),
         )
@@ -147,7 +150,9 @@ class NixClient(Client[SubstituterTarget]):
     def measures(self, measurement: Measurement, nonce: str = "") -> Iterator[Measures]:
         """Of the Nix that was found. A Nix cache is not filled from here, so no nonce has a part in it."""
         nix = None if self.found is None else self.found.nix
-        yield NixMeasures(nix, self.cache, self.session.home.work / "nix", measurement, self._paths)
+        session = self.session
+        work = session.home.work / "nix"
+        yield NixMeasures(nix, self.cache, work, measurement, session.environ, self._paths)
 
     def write_fragment(self, up: UpSession) -> tuple[Sequence[str], Mapping[str, Finding]]:
         """The nix.conf, which an agent empties whenever the substituter is down.
@@ -207,6 +212,7 @@ class NixMeasures:
     target: SubstituterTarget
     work: Path
     measurement: Measurement
+    environ: Mapping[str, str]
     paths: tuple[str, ...] = ()
 
     def fill(self) -> None:
@@ -231,5 +237,7 @@ class NixMeasures:
             self.measurement.measure(
                 name,
                 title,
-                lambda progress: phase(*asked, deadline=Deadline.after(seconds), progress=progress),
+                lambda progress: phase(
+                    *asked, deadline=Deadline.after(seconds), progress=progress, environ=self.environ
+                ),
             )

@@ -68,5 +68,5 @@ def _own(nix: Nix | None, home: Home, path: Path, environ: Mapping[str, str]) ->
     ours = nixconf.include_line(nixconf.fragment_path(home))
     lines = environ.get(nixconf.VARIABLE, "").splitlines()
     without = {**environ, nixconf.VARIABLE: "\n".join(line for line in lines if line.strip() != ours)}
-    named = Path(str(read_settings(nix, environ=without).setting("netrc-file") or _DEFAULT_NETRC))
+    named = Path(str(read_settings(nix, None, without).setting("netrc-file") or _DEFAULT_NETRC))
     return None if named == path else named

@@ -55,13 +55,13 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
     Raises ClusterError when the cluster does not pass its probes, UsageError for a site that does not fit
     it, RefusedError for one that names an executor, and StorageError.
     """
-    subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"), terminal=run.terminal)
+    subject = _subject(site, context, run)
     asked = _passed(_ask(subject, run))
     data = asked.findings["cluster.profile"].data.get("profile")
     if data is not None:  # what the operator published is one more source
         source, environ = source_of(site), detached(context.environ)
         site = load_site(options.site, environ, home.workspace, (source, parse_profile(data, source)))
-    trusted = name_trusted(site, home, run, accepted=options.accept_site)
+    trusted = name_trusted(site, home, run, options)
     site = site.with_authorities(home.directory)
     refuse_site_executor(site)
     demand_authority(site)
@@ -104,7 +104,7 @@ def survey(
 
     `named` are the options that named settings. Raises GfattachError where a step did; the run has it.
     """
-    subject = ClusterSubject(site.cluster, profile=site.get("cluster.profile"), terminal=run.terminal)
+    subject = _subject(site, context, run)
     asked = _ask(subject, run)
     if asked.status is Status.FAIL:
         return
@@ -142,6 +142,11 @@ def _ask(subject: ClusterSubject, run: Run) -> StageResult:
         if server is not None:
             run.stage(certificates.stage_of(Purpose.API_SERVER), server)
     return asked
+
+
+def _subject(site: Site, context: Context, run: Run) -> ClusterSubject:
+    profile = site.get("cluster.profile")
+    return ClusterSubject(site.cluster, profile=profile, environ=context.environ, terminal=run.terminal)
 
 
 def _cache(site: Site, chosen: Chosen | None) -> tuple[CacheTarget | None, ForwardSpec | None]:

@@ -60,9 +60,11 @@ def failed(spec: ForwardSpec, run: Run) -> bool:
 
 def lead_through(route: Route, statuses: Mapping[str, ForwardStatus]) -> Route:
     """`route` with its targets where the forwards listen. A TLS cache keeps its name, and is reached by the
-    socket, unless the forward ends TLS; everything else is spoken to at the TCP port.
+    socket, unless the forward ends TLS; everything else is spoken to at the TCP port. A Bazel that can goes
+    by the socket in plaintext too (`cache_socket`), to gRPC alone: a proxy that was said for HTTP no option
+    takes back.
     """
-    listener = None
+    listener, socket = None, None
     cache, substituter = route.cache, route.substituter
     if cache is not None and route.cache_forward is not None:
         status = statuses[route.cache_forward.name]
@@ -77,10 +79,11 @@ def lead_through(route: Route, statuses: Mapping[str, ForwardStatus]) -> Route:
             cache = replace(cache, socket=status.socket_path)
         else:
             cache = replace(cache, endpoint=_local(cache.endpoint, status))
+            socket = status.socket_path if cache.endpoint.grpc else None
     if substituter is not None and route.nix_forward is not None:
         status = statuses[route.nix_forward.name]
         substituter = replace(substituter, endpoint=_local(substituter.endpoint, status))
-    return replace(route, cache=cache, substituter=substituter, cache_listener=listener)
+    return replace(route, cache=cache, substituter=substituter, cache_listener=listener, cache_socket=socket)
 
 
 def _local(endpoint: Endpoint, status: ForwardStatus) -> Endpoint:

@@ -31,8 +31,7 @@ def places(record: Attachment) -> Iterator[Place]:
     trial = record.kind == "trial"
     cache, substituter = record.cache, record.substituter
     if cache is not None and (trial or record.cache_by_agent or cache.socket is not None):
-        socket = cache.socket if cache.endpoint.tls or not cache.endpoint.localhost else None
-        yield Place("cache", cache.endpoint.host, cache.endpoint.port, socket)
+        yield Place("cache", cache.endpoint.host, cache.endpoint.port, cache.socket)
     if substituter is not None and (trial or substituter.behind_forward) and substituter.endpoint.localhost:
         yield Place("substituter", substituter.endpoint.host, substituter.endpoint.port)
 

@@ -30,8 +30,9 @@ class Route:
     `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
     target behind one is led through it by `forwards.lead_through`. `plain_forward` is one that ends the
     cache's TLS, where somebody allows that; it takes the place of `cache_forward` for a Bazel that needs it.
-    `cache_listener` is where the cache's forward takes TCP connections, once it does. `exec_credential` is
-    what an exec plugin has handed out for the cluster; `trusted` is what the site has this machine trust.
+    `cache_listener` is where the cache's forward takes TCP connections, once it does, and `cache_socket` the
+    unix socket that leads to a gRPC cache without TLS beside it. `exec_credential` is what an exec plugin has
+    handed out for the cluster; `trusted` is what the site has this machine trust.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Route:
     nix_forward: ForwardSpec | None = None
     plain_forward: ForwardSpec | None = None
     cache_listener: tuple[str, int] | None = None
+    cache_socket: Path | None = None
     exec_credential: ExecCredential | None = field(default=None, repr=False, compare=False)
     trusted: tuple[Trusted, ...] = ()
 

@@ -71,7 +71,7 @@ def find_route(options: UpOptions, site: Site, context: Context, home: Home, run
         from gfattach.attach.route.cluster import cluster_route
 
         return cluster_route(options, site, context, home, run)
-    trusted = name_trusted(site, home, run, accepted=options.accept_site)
+    trusted = name_trusted(site, home, run, options)
     site = site.with_authorities(home.directory)
     cache = site.cache_target()
     plain = ending_tls(cache, None) if options.allow_plaintext_loopback else None

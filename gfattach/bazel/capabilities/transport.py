@@ -2,7 +2,8 @@
 
 A Bazel whose build lacks netty's native libraries crashes on either with exit code 37 and not a word
 (Debian's 4.2.3), and 5.3.0 fails on sockets before its first call (bazel#16171). So a listener of our
-own, with a certificate that is made for it, takes one connection of Bazel's: it can when a call arrives.
+own takes one connection of Bazel's, over TLS with a certificate that is made for it: it can when a call
+arrives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from gfattach.bazel.capabilities.answers import Answers
@@ -41,9 +43,17 @@ _HEADERS = 1
 _PREFACE_BYTES = 24
 
 
+class Call(StrEnum):
+    """How a call is made: over TLS on 127.0.0.1, over TLS by a unix socket, in plaintext by a unix socket."""
+
+    TLS = "tls"
+    SOCKET = "socket"
+    PLAINTEXT_SOCKET = "plaintext-socket"
+
+
 @dataclass(frozen=True)
 class Transport:
-    """Whether a call arrived, over TLS on 127.0.0.1 or over TLS by a unix socket; the `cause` if not."""
+    """Whether a call arrived; the `cause` if not."""
 
     works: bool
     cause: str = ""
@@ -69,46 +79,58 @@ def with_natives(bazel: Bazel, environ: Mapping[str, str]) -> Bazel:
     )
 
 
-def remembered(bazel: Bazel, by_socket: bool, cache: Path | None) -> bool | None:
+def remembered(bazel: Bazel, call: Call, cache: Path | None) -> bool | None:
     """Whether this very program was tried before, and how that ended. Raises BazelError when it is gone."""
-    return Answers(cache, bazel.identity()).flags.get(_question(bazel, by_socket))
+    return Answers(cache, bazel.identity()).flags.get(_question(bazel, call))
 
 
 def try_transport(
-    bazel: Bazel, by_socket: bool, *, work: Path, deadline: Deadline, cache: Path | None = None
+    bazel: Bazel, call: Call, *, work: Path, deadline: Deadline, cache: Path | None = None
 ) -> Transport:
-    """Have `bazel` make one call over TLS, by a unix socket or on 127.0.0.1, and remember the answer.
+    """Have a server of its own make one `call`, and remember the answer.
 
-    `work` is room for a private server. Raises BazelError when it hangs, StorageError when `work` cannot
-    be used.
+    `work` is room for it. Raises BazelError when it hangs, StorageError when `work` cannot be used.
     """
     workspace = make_private_directory(work / "transport")
     for marker in ("WORKSPACE", "MODULE.bazel", "BUILD"):
         (workspace / marker).touch()
+    with Server(bazel, workspace, work, "transport") as server:
+        return try_of(server, call, "//:BUILD", work=work, deadline=deadline, cache=cache)
+
+
+def try_of(
+    server: Server, call: Call, label: str, *, work: Path, deadline: Deadline, cache: Path | None
+) -> Transport:
+    """Have `server` make one `call`, before it would build `label`, and remember the answer: where a server
+    runs already, another start is saved.
+
+    Raises BazelError when it hangs, StorageError when `work` cannot be used.
+    """
+    bazel = server.bazel
     # A socket's path has to be short, and `work` may be anywhere.
-    with tempfile.TemporaryDirectory(prefix="gfattach-") as text, _listening(Path(text), by_socket) as trial:
-        line = [*trial.options, "--remote_executor=", "--disk_cache=", "--remote_retries=0", "//:BUILD"]
-        with Server(bazel, workspace, work, "transport") as server:
-            try:
-                # With modules this build would ask a registry for its own, and end there without one.
-                plain = accepted_flags(
-                    bazel, WITHOUT_MODULES, work=work, cache=cache, deadline=deadline, server=server
-                )
-                answer = server.run("build", [*sorted(plain), *line], deadline)
-            except BazelError as error:
-                if error.code != "bazel.crashed":
-                    raise
-                found = Transport(False, " | ".join(error.hints))
-            else:
-                said = error_line(answer.stderr) or answer.last_words()
-                found = Transport(trial.called.is_set(), "" if trial.called.is_set() else said)
-    Answers(cache, bazel.identity()).learn({_question(bazel, by_socket): found.works})
+    with tempfile.TemporaryDirectory(prefix="gfattach-") as text, _listening(Path(text), call) as trial:
+        ends = ["--noremote_local_fallback", "--remote_retries=0"]
+        line = [*trial.options, "--remote_executor=", "--disk_cache=", *ends, label]
+        try:
+            # With modules this build would ask a registry for its own, and end there without one.
+            plain = accepted_flags(
+                bazel, WITHOUT_MODULES, work=work, cache=cache, deadline=deadline, server=server
+            )
+            answer = server.run("build", [*sorted(plain), *line], deadline)
+        except BazelError as error:
+            if error.code != "bazel.crashed":
+                raise
+            found = Transport(False, " | ".join(error.hints))
+        else:
+            said = error_line(answer.stderr) or answer.last_words()
+            found = Transport(trial.called.is_set(), "" if trial.called.is_set() else said)
+    Answers(cache, bazel.identity()).learn({_question(bazel, call): found.works})
     return found
 
 
-def _question(bazel: Bazel, by_socket: bool) -> str:
+def _question(bazel: Bazel, call: Call) -> str:
     natives = next((part for part in bazel.startup if "java.library.path" in part), "")
-    return f"transport {'socket' if by_socket else 'tls'} {natives}".strip()
+    return f"transport {call} {natives}".strip()
 
 
 @dataclass(frozen=True)
@@ -120,19 +142,24 @@ class _Trial:
 
 
 @contextlib.contextmanager
-def _listening(directory: Path, by_socket: bool) -> Iterator[_Trial]:
-    host = NAME if by_socket else "127.0.0.1"
-    authority = directory / "cert.pem"
-    context = _context(host, authority, directory / "key.pem")
-    if by_socket:
+def _listening(directory: Path, call: Call) -> Iterator[_Trial]:
+    context: ssl.SSLContext | None = None
+    options: tuple[str, ...] = ()
+    host = "127.0.0.1" if call is Call.TLS else NAME
+    if call is not Call.PLAINTEXT_SOCKET:
+        authority = directory / "cert.pem"
+        context = _context(host, authority, directory / "key.pem")
+        options = (f"--tls_certificate={authority}",)
+    scheme = "grpc" if context is None else "grpcs"
+    if call is Call.TLS:
+        listener = socket.create_server((host, 0))
+        where = (f"--remote_cache={scheme}://{host}:{listener.getsockname()[1]}", "--remote_proxy=")
+    else:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(directory / "s"))
         listener.listen()
-        where = (f"--remote_cache=grpcs://{host}:443", f"--remote_proxy=unix:{directory / 's'}")
-    else:
-        listener = socket.create_server((host, 0))
-        where = (f"--remote_cache=grpcs://{host}:{listener.getsockname()[1]}", "--remote_proxy=")
-    trial = _Trial((*where, f"--tls_certificate={authority}"), threading.Event())
+        where = (f"--remote_cache={scheme}://{host}:443", f"--remote_proxy=unix:{directory / 's'}")
+    trial = _Trial((*where, *options), threading.Event())
     ended = threading.Event()
     listener.settimeout(0.1)
     thread = threading.Thread(target=_serve, args=(listener, context, trial.called, ended), daemon=True)
@@ -146,7 +173,7 @@ def _listening(directory: Path, by_socket: bool) -> Iterator[_Trial]:
 
 
 def _serve(
-    listener: socket.socket, context: ssl.SSLContext, called: threading.Event, ended: threading.Event
+    listener: socket.socket, context: ssl.SSLContext | None, called: threading.Event, ended: threading.Event
 ) -> None:
     while not ended.is_set():
         try:
@@ -155,13 +182,14 @@ def _serve(
             continue
         with contextlib.suppress(OSError), connection:
             connection.settimeout(_TALK_SECONDS)
-            with context.wrap_socket(connection, server_side=True) as session:
+            session = connection if context is None else context.wrap_socket(connection, server_side=True)
+            with session:
                 session.sendall(_SETTINGS)
                 _until_call(session)
                 called.set()
 
 
-def _until_call(session: ssl.SSLSocket) -> None:
+def _until_call(session: socket.socket) -> None:
     """Read frames up to the one with which a call begins. Raises OSError when none comes."""
     _read(session, _PREFACE_BYTES)
     while True:
@@ -171,7 +199,7 @@ def _until_call(session: ssl.SSLSocket) -> None:
             return
 
 
-def _read(session: ssl.SSLSocket, size: int) -> bytes:
+def _read(session: socket.socket, size: int) -> bytes:
     content = b""
     while len(content) < size:
         piece = session.recv(size - len(content))

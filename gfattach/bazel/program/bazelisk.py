@@ -41,6 +41,16 @@ _SETTINGS = (
     "BAZELISK_HOME_DARWIN",
 )
 
+#: Settings that say where a Bazel comes from, or where one that was fetched lies: whoever writes them picks
+#: the program that runs.
+_PICKS = (
+    "BAZELISK_BASE_URL",
+    "BAZELISK_FORMAT_URL",
+    "BAZELISK_HOME",
+    "BAZELISK_HOME_LINUX",
+    "BAZELISK_HOME_DARWIN",
+)
+
 #: A wrapper's names, the first that can be run; those of one platform come first.
 _WRAPPERS = ("bazel.{system}-{machine}", "bazel.{machine}", "bazel")
 
@@ -60,7 +70,7 @@ def settings(workspace: Path | None, environ: Mapping[str, str]) -> dict[str, st
     }
     found = {name: value for name, value in found.items() if "@" not in value}
     if VERSION not in found and (version := _asked_version(workspace)):
-        found[VERSION] = version
+        found[VERSION] = version[1]
     if "BAZELISK_HOME" not in found and "HOME" in environ:
         caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
         base = environ.get("XDG_CACHE_HOME") or str(Path(environ["HOME"]) / caches)
@@ -81,6 +91,32 @@ def wrapper_of(workspace: Path, environ: Mapping[str, str]) -> Path | None:
     directory = workspace / wrapper_directory(workspace, environ)
     paths = (directory / name.format(**names) for name in _WRAPPERS)
     return next((path for path in paths if path.is_file() and os.access(path, os.X_OK)), None)
+
+
+def picked_by(workspace: Path) -> dict[Path, tuple[str, ...]]:
+    """The files of `workspace` that have another program run than a released Bazel, each with what it says:
+    wrappers, settings of where Bazel comes from, the version of somebody's own build (`FORK/VERSION`).
+    """
+    names = {"system": platform.system().lower(), "machine": platform.machine()}
+    said = _rc_file(workspace / RC_FILE)
+    found: dict[Path, tuple[str, ...]] = {}
+    for directory in dict.fromkeys(("tools", said.get(WRAPPER_DIRECTORY, "tools"))):
+        for name in _WRAPPERS:
+            path = workspace / directory / name.format(**names)
+            if path.is_file() and os.access(path, os.X_OK):
+                found[path] = ("it is run in Bazel's place, by Bazelisk and others",)
+    versions = (VERSION, "USE_BAZEL_FALLBACK_VERSION")
+    lines = [
+        f"{name} = {value}"
+        for name, value in said.items()
+        if name in _PICKS or (name in versions and "/" in value)
+    ]
+    if lines:
+        found[workspace / RC_FILE] = tuple(lines)
+    version = _asked_version(workspace)
+    if version is not None and "/" in version[1]:
+        found[version[0]] = (f"Bazel is the build {version[1]}",)
+    return found
 
 
 def switches_of(wrapper: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
@@ -108,12 +144,15 @@ def _rc_file(path: Path) -> dict[str, str]:
     }
 
 
-def _asked_version(workspace: Path | None) -> str | None:
-    """The first line of the workspace's `.bazelversion`."""
+def _asked_version(workspace: Path | None) -> tuple[Path, str] | None:
+    """The nearest `.bazelversion` that has a line, and its first."""
     if workspace is None:
         return None
-    try:
-        text = (workspace / VERSION_FILE).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text.partition("\n")[0].strip() or None
+    for directory in (workspace, *workspace.parents):
+        try:
+            lines = (directory / VERSION_FILE).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if lines:
+            return directory / VERSION_FILE, lines[0]
+    return None

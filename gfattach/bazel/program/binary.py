@@ -106,12 +106,11 @@ class Bazel:
         return f"{self.path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{self.label}:{pinned}"
 
 
-def locate(explicit: str | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+def locate(explicit: str | None, environ: Mapping[str, str]) -> Path | None:
     """The Bazel to use: `explicit`, or `BAZEL_BIN`, or bazelisk or bazel on PATH; None without any.
 
     Raises ProgramMissingError when one was asked for by name and is not there.
     """
-    environ = os.environ if environ is None else environ
     search = environ.get("PATH", os.defpath)
     for name, said_by in ((explicit, "the option"), (environ.get(PROGRAM_VARIABLE), PROGRAM_VARIABLE)):
         if not name:
@@ -134,15 +133,14 @@ def identify(
     path: Path,
     deadline: Deadline,
     *,
+    environ: Mapping[str, str],
     workspace: Path | None = None,
-    environ: Mapping[str, str] | None = None,
 ) -> Bazel:
     """What the program at `path` is, asked for as if in `workspace`, whose version it may be told to be.
 
     Raises BazelError: `bazel.unusable` (cannot be started), `bazel.hung`, `bazel.version` (a launcher without
     the version that is asked for), `bazel.crashed`, `bazel.rubbish` (what answers is no Bazel).
     """
-    environ = os.environ if environ is None else environ
     environment = bazelisk.settings(workspace, environ)
     home = environ.get("HOME", str(Path.home()))
     wrapper = None if workspace is None else bazelisk.wrapper_of(workspace, environ)
@@ -195,10 +193,10 @@ def identify(
 def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What any program needs of `environ`: PATH, room for temporary files, the way out; no secret."""
     passed = {name: environ[name] for name in _PLAIN if "@" not in environ.get(name, "@")}
-    return {"PATH": environ.get("PATH", os.defpath), **passed, **_user(environ)}
+    return {"PATH": environ.get("PATH", os.defpath), **passed, **named_user(environ)}
 
 
-def _user(environ: Mapping[str, str]) -> dict[str, str]:
+def named_user(environ: Mapping[str, str]) -> dict[str, str]:
     """USER for a user number without an entry in passwd (a pod's), which Bazel ends with 36 without."""
     import pwd
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from gfattach.bazel.program.binary import Bazel, plain_environment
+from gfattach.bazel.program.binary import Bazel, named_user, plain_environment
 from gfattach.bazel.server.crash import crash_cause
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
@@ -73,7 +73,7 @@ class Server:
                 **bazel.environment,
             }
         else:
-            self.environment = {**environ, **bazel.environment}
+            self.environment = {**environ, **named_user(environ), **bazel.environment}
         self._startup = [
             *bazel.startup,
             f"--output_base={self.output_base}",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from gfattach.cli.execute import execute, result_options
 from gfattach.cli.main import Group
+from gfattach.core.context import Context
 from gfattach.credential.store import STORES
 
 
@@ -96,4 +99,7 @@ def get(ctx: click.Context, host: str, port: str) -> None:
     """Answer a credential helper's question on stdin. For Bazel, not for people."""
     from gfattach.credential.helper import main
 
-    ctx.exit(main([*(["--host", host] if host else []), *(["--port", port] if port else [])]))
+    words = [*(["--host", host] if host else []), *(["--port", port] if port else [])]
+    context: Context = ctx.obj
+    stdin: Any = context.stdin
+    ctx.exit(main(words, context.environ, stdin.buffer, context.stdout, context.stderr))

@@ -112,19 +112,21 @@ def _list(output: str, found: list[tuple[str, str, str]]) -> None:
 def _show(ctx: click.Context, recorded: Path, output: str, file: Path | None) -> None:
     """A recorded run once more: as a page, or as its note."""
     from gfattach.core.files import write_atomic
-    from gfattach.doctor.notes.files import read_run
+    from gfattach.core.redact import redact
+    from gfattach.doctor.notes.files import read_run, taken_as_run
     from gfattach.doctor.notes.note import markdown
     from gfattach.doctor.page import page
 
     document: dict[str, Any] = read_run(recorded)
-    if output == "html":
-        text = page(document)
-    elif "note" in document["result"]:
-        text = markdown(document)
-    else:
-        raise UsageError(
-            f"{recorded} was not kept as a note", "as a page: gfattach doctor --from FILE --output html"
-        )
+    with taken_as_run(recorded):
+        if output == "html":
+            text = page(document)
+        elif "note" in document["result"]:
+            text = redact(markdown(document))
+        else:
+            raise UsageError(
+                f"{recorded} was not kept as a note", "as a page: gfattach doctor --from FILE --output html"
+            )
     if file is None:
         click.echo(text, nl=False)
     else:

@@ -30,9 +30,13 @@ def compare(ctx: click.Context, before: Path, after: Path, verbose: bool, output
     """Compare two recorded runs, BEFORE and AFTER: JSON files beside notes, or of --report."""
     from gfattach.cli.notes.view import comparison
     from gfattach.doctor.notes.compare import compared
-    from gfattach.doctor.notes.files import read_run
+    from gfattach.doctor.notes.files import read_run, taken_as_run
 
     def work(run: Run) -> Outcome:
-        return comparison(compared(read_run(before), read_run(after)))
+        old, new = read_run(before), read_run(after)
+        with taken_as_run(before):
+            compared(old, old)
+        with taken_as_run(after):
+            return comparison(compared(old, new))
 
     ctx.exit(execute("notes compare", output, verbose, work))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from gfattach.cli.sections import SectionedCommand, option
 from gfattach.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from gfattach.core.context import Context
     from gfattach.core.engine import Run
     from gfattach.queue.run import OwnersOptions, QueueOptions
 
@@ -130,7 +130,7 @@ def queue(ctx: click.Context, /, **said: Any) -> None:
     if said["rbac"]:
         _print_rights(said)
         return
-    options, output = _options(said), str(said["output"])
+    options, output = _options(said, ctx.obj), str(said["output"])
     if said["watch"]:
         _watch(options, said)
         return
@@ -144,7 +144,7 @@ def queue(ctx: click.Context, /, **said: Any) -> None:
         if said["audit_"]:
             return audited(*audit_cluster(options, run), shown)
         if said["owners_file"] is not None:
-            return scored(*owners(options, _owners(options, said), run), shown)
+            return scored(*owners(options, _owners(options, said, ctx.obj), run), shown)
         return answered(ask(options, run), options.question, shown)
 
     ctx.exit(execute("queue", output, said["verbose"], work))
@@ -168,8 +168,7 @@ def _check(said: dict[str, Any]) -> None:
         raise UsageError("--html is of one look, and --watch of many", code="queue.question")
 
 
-def _options(said: dict[str, Any]) -> QueueOptions:
-    from gfattach.core.paths import resolve_home
+def _options(said: dict[str, Any], context: Context) -> QueueOptions:
     from gfattach.queue.model.question import Question, Scope, repository
     from gfattach.queue.run import QueueOptions
     from gfattach.site.load import load_site
@@ -179,11 +178,11 @@ def _options(said: dict[str, Any]) -> QueueOptions:
         "cluster.kubeconfig": None if kubeconfig is None else str(Path(kubeconfig).absolute()),
         "cluster.context": said["context"],
     }
-    home = resolve_home(said["workspace"], Path.cwd())
-    site = load_site(named, os.environ, home.workspace)
+    home = context.home(said["workspace"])
+    site = load_site(named, context.environ, home.workspace)
     return QueueOptions(
         site.cluster,
-        os.environ,
+        context.environ,
         Question(
             said["label"].strip(),
             repository(said["repo"]) if said["repo"] else "",
@@ -215,15 +214,14 @@ def _print_rights(said: dict[str, Any]) -> None:
     click.echo(manifests(runners, controllers), nl=False)
 
 
-def _owners(options: QueueOptions, said: dict[str, Any]) -> OwnersOptions:
-    from gfattach.core.paths import resolve_home
+def _owners(options: QueueOptions, said: dict[str, Any], context: Context) -> OwnersOptions:
     from gfattach.queue.owners.repositories import Entry, read_entries
     from gfattach.queue.run import OwnersOptions
 
     if said["owners_file"] != _RUNNING:
         entries = read_entries(Path(said["owners_file"]))
     elif options.question.repository:
-        workspace = resolve_home(said["workspace"], Path.cwd()).workspace
+        workspace = context.home(said["workspace"]).workspace
         entries = (Entry(options.question.repository, workspace),)
     else:
         entries = ()

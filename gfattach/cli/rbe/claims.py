@@ -42,7 +42,7 @@ def claims(
     options = ClaimsOptions(paths, workspace, manifest, evidence)
 
     def work(run: Run) -> Outcome:
-        return _view(check_claims(options, run))
+        return _view(check_claims(options, ctx.obj, run))
 
     ctx.exit(execute("rbe claims", output, verbose, work))
 

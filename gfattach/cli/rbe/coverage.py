@@ -45,7 +45,7 @@ def coverage(
     from gfattach.rbe.coverage.make import make_coverage
 
     def work(run: Run) -> Outcome:
-        return _view(make_coverage(paths, workspace, days, run), form)
+        return _view(make_coverage(paths, workspace, days, ctx.obj, run), form)
 
     ctx.exit(execute("rbe coverage", output, verbose, work))
 

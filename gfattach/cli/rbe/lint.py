@@ -27,7 +27,7 @@ def lint(ctx: click.Context, file: Path | None, workspace: Path | None, verbose:
     from gfattach.rbe.lint import lint_manifest
 
     def work(run: Run) -> Outcome:
-        return _view(lint_manifest(file, workspace, run))
+        return _view(lint_manifest(file, workspace, ctx.obj, run))
 
     ctx.exit(execute("rbe lint", output, verbose, work))
 

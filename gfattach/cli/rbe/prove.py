@@ -132,7 +132,7 @@ def prove(
     )
 
     def work(run: Run) -> Outcome:
-        return _view(prove_execution(options, run))
+        return _view(prove_execution(options, ctx.obj, run))
 
     ctx.exit(execute("rbe prove", output, verbose, work))
 

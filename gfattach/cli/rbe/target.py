@@ -50,7 +50,7 @@ def target(
     options = TargetOptions(workspace, manifest, label, workspace is not None, bazel, evidence)
 
     def work(run: Run) -> Outcome:
-        return _view(ask_target(options, run), allow_candidate=allow_candidate)
+        return _view(ask_target(options, ctx.obj, run), allow_candidate=allow_candidate)
 
     code = execute("rbe target", output, verbose, work)
     refused = (ExitCode.UNPROVED, ExitCode.REFUSED)

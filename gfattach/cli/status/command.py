@@ -26,13 +26,16 @@ def status(ctx: click.Context, watch: bool, workspace: Path | None, verbose: boo
         from gfattach.attach.watch import watch as looks
         from gfattach.cli.interrupts import end_as_interrupted
         from gfattach.cli.status.view import look_lines
+        from gfattach.core.redact import redact, redacted
 
         end_as_interrupted()
 
         for look in looks(workspace, ctx.obj):
-            lines = [json.dumps(look.as_json())] if output == "json" else look_lines(look)
-            for line in lines:
-                click.echo(line)
+            if output == "json":
+                click.echo(json.dumps(redacted(look.as_json())))
+                continue
+            for line in look_lines(look):
+                click.echo(redact(line))
         return
 
     from gfattach.attach.status import inspect

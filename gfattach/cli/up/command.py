@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gfattach.cli.options import client_options, nix_path_option, site_options, 
 from gfattach.cli.recording import note_options
 from gfattach.cli.sections import SectionedCommand, option
 from gfattach.core.context import Context
+from gfattach.core.redact import redact
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 
@@ -151,6 +153,7 @@ def up(
         allow_plaintext_loopback=allow_plaintext_loopback,
         allow_site=allow_site or _answered(workspace, output, ctx.obj),
         accept_site=accept_site,
+        ask_site=_accepted if _interactive(output, ctx.obj) else None,
     )
 
     from gfattach.attach.up.up import attach
@@ -161,9 +164,23 @@ def up(
     )
 
 
+def _interactive(output: str, context: Context) -> bool:
+    """Whether a user is at the terminal to be asked."""
+    return output == "text" and context.stdin.isatty() and context.stderr.isatty()
+
+
+def _accepted(changes: Sequence[str]) -> bool:
+    """Whether the user accepts what the operator's ConfigMap has come to say."""
+    said = "what the operator's ConfigMap has this machine trust has changed since the last attach:"
+    click.echo(said, err=True)
+    for line in changes:
+        click.echo(f"  {redact(line)}", err=True)
+    return click.confirm("accept it?", err=True)
+
+
 def _answered(workspace: Path | None, output: str, context: Context) -> bool:
     """Whether the user at a terminal allows what the workspace's files say, where they have to be asked."""
-    if output != "text" or not (context.stdin.isatty() and context.stderr.isatty()):
+    if not _interactive(output, context):
         return False
     from gfattach.core.errors import GfattachError
     from gfattach.operator.allow import asked_of

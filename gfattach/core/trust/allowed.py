@@ -71,5 +71,11 @@ def forget(state: Path, workspace: Path) -> bool:
     return files.remove(_file(state, workspace))
 
 
+def kept(state: Path, workspace: Path) -> Path | None:
+    """Where it is kept what was allowed of `workspace`; None where nothing was."""
+    path = _file(state, workspace)
+    return path if path.exists() else None
+
+
 def _file(state: Path, workspace: Path) -> Path:
     return state / "allowed" / f"{digest(os.fsencode(workspace))[:32]}.json"

@@ -26,6 +26,12 @@ def derived(state: Path, purpose: str) -> bytes:
     return hmac.new(_key(state / "key"), purpose.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
 
 
+def kept(state: Path) -> Path | None:
+    """Where the secret is; None where nothing was derived yet."""
+    path = state / "key"
+    return path if path.exists() else None
+
+
 def _key(path: Path) -> bytes:
     for _ in range(3):
         content = files.read_bytes(path)

@@ -12,15 +12,17 @@ from gfattach.core.errors import ProgramMissingError
 from gfattach.credential.sources import TOKEN_VARIABLE
 from gfattach.inputs.inventory.observe import Workbench, workbench
 from gfattach.inputs.place import InputsOptions
+from gfattach.site.allow import demand_wrapper
 
 
 @contextmanager
 def bench_of(options: InputsOptions) -> Iterator[Workbench]:
     """A workbench with the Bazel at hand.
 
-    Raises ProgramMissingError, UsageError, BazelError and StorageError.
+    Raises RefusedError (`site.unallowed`), ProgramMissingError, UsageError, BazelError and StorageError.
     """
     root = options.root
+    demand_wrapper(root)
     program = locate(options.bazel, options.environ)
     if program is None:
         raise ProgramMissingError("there is no Bazel on PATH, and BAZEL_BIN names none", INSTALL_HINT)

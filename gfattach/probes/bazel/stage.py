@@ -6,14 +6,13 @@ A Bazel that is missing is skipped: an attachment is of use without it.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags, all_known
-from gfattach.bazel.capabilities.transport import with_natives
+from gfattach.bazel.capabilities.transport import Call, remembered, try_of, with_natives
 from gfattach.bazel.messages import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program.binary import INSTALL_HINT, Bazel, identify, locate
@@ -23,7 +22,13 @@ from gfattach.core.errors import BazelError, GfattachError, ProgramMissingError
 from gfattach.core.finding import Finding, Inquiry, Probe, Stage, fail, ok, skip
 from gfattach.probes.bazel.compression import COMPRESSION_CODES, COMPRESSION_FLAGS, judge_compression
 from gfattach.probes.bazel.fallback import FALLBACK_CODES, judge_fallback, learn
-from gfattach.probes.bazel.transport import TRANSPORT_CODES, UPSTREAM_HINT, in_the_clear, judge_transport
+from gfattach.probes.bazel.transport import (
+    TRANSPORT_CODES,
+    UPSTREAM_HINT,
+    in_the_clear,
+    judge_socket,
+    judge_transport,
+)
 from gfattach.proof.bazel.options import ProofOptions
 
 #: Seconds for the first answer: bazelisk may have a Bazel to download.
@@ -49,10 +54,10 @@ class BazelSubject:
     `program` is what the user named, None to look for one; `workspace` is the one to attach,
     which may ask for a version of its own; `work` is room for a private server; `flags` are
     those of the fragment; `flag_cache` keeps the answers. `needs_transport` says that the
-    endpoint needs TLS, `through_socket` that it is reached by a unix socket; `plaintext_allowed` that a
-    forward may end TLS for a Bazel that cannot do it; `compression_offered` that the cache may have zstd.
-    `always_start` starts a server even when this very
-    program has answered before.
+    endpoint needs TLS, `through_socket` that it is reached by a unix socket; `socket_offered` that a forward
+    to a plaintext endpoint has one beside its port; `plaintext_allowed` that a forward may end TLS for a
+    Bazel that cannot do it; `compression_offered` that the cache may have zstd. `always_start` starts a
+    server even when this very program has answered before.
     """
 
     program: str | None
@@ -60,12 +65,13 @@ class BazelSubject:
     work: Path
     flags: tuple[str, ...]
     flag_cache: Path
+    environ: Mapping[str, str]
     needs_transport: bool = False
     through_socket: bool = False
+    socket_offered: bool = False
     plaintext_allowed: bool = False
     compression_offered: bool = False
     always_start: bool = True
-    environ: Mapping[str, str] | None = None
 
 
 def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
@@ -76,7 +82,7 @@ def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
             return skip("bazel.program.missing", "there is no Bazel on this machine", INSTALL_HINT)
         bazel = identify(path, _until(inquiry), workspace=subject.workspace, environ=subject.environ)
         if not bazel.native_transport:
-            bazel = with_natives(bazel, os.environ if subject.environ is None else subject.environ)
+            bazel = with_natives(bazel, subject.environ)
     except ProgramMissingError as error:
         why = "it was asked for by name, so no other is taken in its place"
         return fail("bazel.program.named", error.fact, why, *error.hints)
@@ -124,11 +130,19 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
             )
             with contextlib.suppress(GfattachError):  # a probe of its own asks again, and says why
                 learn(server, LABEL, subject.work, subject.flag_cache, _until(inquiry))
+                _try_socket(server, subject, _until(inquiry))
     except GfattachError as error:
         name = error.code.rpartition(".")[2]
         code = f"bazel.starts.{name}" if name in ("hung", "crashed", "rubbish") else "bazel.starts.failed"
         return fail(code, error.fact, "a build would end the same way", *error.hints)
     return ok("bazel.starts.ok", f"its server starts, in {answer.seconds:.1f} s", release=release[1])
+
+
+def _try_socket(server: Server, subject: BazelSubject, deadline: Deadline) -> None:
+    """Try the offered socket last: a Bazel that cannot go by one may crash on it."""
+    bazel, call, cache = server.bazel, Call.PLAINTEXT_SOCKET, subject.flag_cache
+    if subject.socket_offered and bazel.native_transport and remembered(bazel, call, cache) is None:
+        try_of(server, call, LABEL, work=subject.work, deadline=deadline, cache=cache)
 
 
 def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:
@@ -163,6 +177,8 @@ def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:
 
 def _ask_transport(inquiry: Inquiry[BazelSubject]) -> Finding:
     subject = inquiry.subject
+    if not subject.needs_transport and subject.socket_offered:
+        return judge_socket(_found(inquiry), subject.work, subject.flag_cache, _until(inquiry))
     if not (subject.needs_transport or subject.through_socket):
         return ok("bazel.transport.plain", "the endpoint needs neither TLS nor a unix socket")
     finding = judge_transport(

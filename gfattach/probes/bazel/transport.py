@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from gfattach.bazel.capabilities.transport import remembered, try_transport
+from gfattach.bazel.capabilities.transport import Call, remembered, try_transport
 from gfattach.bazel.program.binary import Bazel
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
@@ -23,9 +23,13 @@ _PLAINTEXT_HINT = (
     "gfattach up --allow-plaintext-loopback"
 )
 
+_NO_NATIVES = "its build lacks netty's native libraries"
+
 TRANSPORT_CODES: Mapping[str, str] = MappingProxyType(
     {
         "bazel.transport.plain": "the endpoint needs neither TLS nor a unix socket",
+        "bazel.transport.socket": "a call of this Bazel arrived by a unix socket: the forward's is used",
+        "bazel.transport.port": "this Bazel cannot go by a unix socket: the TCP port of the forward is used",
         "bazel.transport.ok": "a call of this Bazel arrived over TLS, as the endpoint needs it",
         "bazel.transport.before": "this very program has made such a call here before",
         "bazel.transport.no-tls": "this Bazel can do neither TLS nor unix sockets",
@@ -41,16 +45,19 @@ def judge_transport(bazel: Bazel, by_socket: bool, work: Path, cache: Path, dead
     A failure is not remembered as one: what is missing may have been installed since.
     """
     how = "over TLS by a unix socket, with a name of its own" if by_socket else "over TLS"
-    tls, cause = bazel.native_transport, "its build lacks netty's native libraries"
+    call = Call.SOCKET if by_socket else Call.TLS
+    tls, cause = bazel.native_transport, _NO_NATIVES
     try:
-        if tls and remembered(bazel, by_socket, cache):
+        if tls and remembered(bazel, call, cache):
             return ok("bazel.transport.before", f"this very Bazel has made a call {how}")
         if tls:
-            tried = try_transport(bazel, by_socket, work=work, deadline=deadline, cache=cache)
+            tried = try_transport(bazel, call, work=work, deadline=deadline, cache=cache)
             if tried.works:
                 return ok("bazel.transport.ok", f"a call of it arrives {how}", tls=True, socket=by_socket)
             cause = tried.cause
-            tls = by_socket and try_transport(bazel, False, work=work, deadline=deadline, cache=cache).works
+            tls = (
+                by_socket and try_transport(bazel, Call.TLS, work=work, deadline=deadline, cache=cache).works
+            )
     except GfattachError as error:
         why = "a Bazel that cannot do TLS crashes without a word when it is told to"
         return fail("bazel.transport.unanswered", error.fact, why, *error.hints)
@@ -75,6 +82,29 @@ def judge_transport(bazel: Bazel, by_socket: bool, work: Path, cache: Path, dead
         tls=False,
         socket=False,
     )
+
+
+def judge_socket(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> Finding:
+    """Whether a call of `bazel` in plaintext arrives by a unix socket; if not, the TCP port will do.
+
+    The answer is remembered, whatever it is: what it costs is the start of a server.
+    """
+    works, cause = False, _NO_NATIVES
+    try:
+        if bazel.native_transport:
+            known = remembered(bazel, Call.PLAINTEXT_SOCKET, cache)
+            if known is None:
+                tried = try_transport(bazel, Call.PLAINTEXT_SOCKET, work=work, deadline=deadline, cache=cache)
+                works, cause = tried.works, tried.cause
+            else:
+                works, cause = known, "it was tried before"
+    except GfattachError as error:
+        cause = error.fact
+    if works:
+        seen = "a call of it arrives by a unix socket, into which this user alone can reach"
+        return ok("bazel.transport.socket", seen, socket=True)
+    seen = f"it cannot go by a unix socket ({cause}): it goes by the TCP port of the forward"
+    return ok("bazel.transport.port", seen, socket=False)
 
 
 def in_the_clear(finding: Finding) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -95,7 +94,7 @@ def of_cache(target: CacheTarget, bazel: Bazel | None = None) -> CertificateSubj
 
 
 def of_substituter(
-    target: SubstituterTarget, route: Route | None = None, environ: Mapping[str, str] = os.environ
+    target: SubstituterTarget, *, environ: Mapping[str, str], route: Route | None = None
 ) -> CertificateSubject:
     """The endpoint of a Nix cache; `route` leads to it where that is not its name and port.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,7 +60,7 @@ class ClusterSubject:
 
     `services` are the ports that will be forwarded, () while they are not known; `names` are those that their
     certificates are for, by `endpoint_selection.shown`, where the ports speak TLS; `profile` names the
-    ConfigMap; `environ` is where kubectl would run, that of this process by default; `terminal` is what an
+    ConfigMap; `environ` is where kubectl would run; `terminal` is what an
     exec plugin may ask at. `held` fills as the probes go: a connection in it is used as it is.
     """
 
@@ -69,7 +68,7 @@ class ClusterSubject:
     services: tuple[PodUpstream, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     profile: str = PROFILE
-    environ: Mapping[str, str] | None = field(default=None, repr=False)
+    environ: Mapping[str, str] = field(kw_only=True, repr=False)
     terminal: Terminal | None = field(default=None, repr=False, compare=False)
     held: Held = field(default_factory=Held, repr=False, compare=False)
 
@@ -125,8 +124,7 @@ class ClusterSubject:
         from gfattach.cluster.kubeconfig.exec_plugin import seconds_for
 
         entries = self.held.entries
-        environ = os.environ if self.environ is None else self.environ
-        return 0.0 if entries is None else seconds_for(entries.user, environ, self.terminal)
+        return 0.0 if entries is None else seconds_for(entries.user, self.environ, self.terminal)
 
     @property
     def renewal_seconds(self) -> float:

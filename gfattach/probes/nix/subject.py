@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ class NixSubject:
 
     `program` is what the user named, None to look for one; `target` is the substituter, None to look
     at Nix alone; `fragment` is where the fragment of an earlier attach is, None before there is one;
-    `environ` is where the person's Nix runs, that of this process by default; `netrc_given` says that the
+    `environ` is where the user's Nix runs; `netrc_given` says that the
     fragment names a netrc of the attachment's, which holds the user's and the token for `target`;
     `authority` vouches for the certificate of `target`, None where its handshake was not seen.
     """
@@ -49,14 +48,14 @@ class NixSubject:
     program: str | None = None
     target: SubstituterTarget | None = None
     fragment: Path | None = None
-    environ: Mapping[str, str] | None = None
+    environ: Mapping[str, str] = field(kw_only=True)
     netrc_given: bool = False
     authority: Certificate | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The environment in which a user runs Nix."""
-        return os.environ if self.environ is None else self.environ
+        return self.environ
 
     @property
     def url(self) -> str:

@@ -37,7 +37,7 @@ CLIENT: EndpointClient[SubstituterTarget] = EndpointClient(
     mistaken="Nix takes what it hears for a broken connection",
     first_hop=_first_hop,
     route=lambda target: to_host(target.endpoint.host, target.endpoint.port),
-    context=lambda target: tls_context(target.ca_file),
+    context=lambda target: tls_context(target.ca_file, os.environ),
     path=lambda target: f"{target.endpoint.path}/nix-cache-info",
 )
 

@@ -104,14 +104,14 @@ class ProofOptions:
 def endpoint_options(target: CacheTarget, bazel: Bazel) -> list[str]:
     """How Bazel is pointed at `target`.
 
-    A unix socket is taken for TLS, where the endpoint keeps its real name for the certificate,
-    and where the endpoint is on another machine; a plaintext endpoint on this one is dialled.
-    Raises BazelError (`bazel.transport`) when this Bazel can do neither TLS nor unix sockets
-    and would crash on them.
+    A unix socket is taken where there is one, and the endpoint keeps its name; a plaintext endpoint on this
+    machine is dialled by a Bazel that can go by none. Raises BazelError (`bazel.transport`) when this
+    Bazel can do neither TLS nor unix sockets and would crash on them.
     """
     endpoint = target.endpoint
-    through_socket = target.socket is not None and (endpoint.tls or not endpoint.localhost)
-    if (endpoint.tls or through_socket) and not bazel.native_transport:
+    dialled = not endpoint.tls and endpoint.localhost and not bazel.native_transport
+    socket = None if dialled else target.socket
+    if (endpoint.tls or socket is not None) and not bazel.native_transport:
         raise BazelError(
             f"this Bazel ({bazel.path}, {bazel.label}) can do neither TLS nor unix sockets: its build lacks "
             "netty's native libraries",
@@ -120,8 +120,8 @@ def endpoint_options(target: CacheTarget, bazel: Bazel) -> list[str]:
             code="bazel.transport",
         )
     options = [f"--remote_cache={endpoint.url}", f"--remote_instance_name={target.instance_name}"]
-    if through_socket:
-        options.append(f"--remote_proxy=unix:{target.socket}")
+    if socket is not None:
+        options.append(f"--remote_proxy=unix:{socket}")
     elif endpoint.grpc:
         # A fragment among the rc files may name a socket. An HTTP cache takes no empty proxy (4.2.3
         # crashes on it).

@@ -118,7 +118,8 @@ class BazelPhases:
             self._server.forget()
         elif self._server.running:
             self._clean(deadline)
-        where = self._endpoint if instead is None else [f"--remote_cache={instead}"]
+        # The fragment among the rc files may lead to the cache by its socket, whatever the endpoint.
+        where = self._endpoint if instead is None else [f"--remote_cache={instead}", "--remote_proxy="]
         detail: dict[str, Any] = {"nonce": bool(self._probe.nonce)}
         if instead is not None:
             detail["withheld"] = "a port that refuses" if instead else "no endpoint"

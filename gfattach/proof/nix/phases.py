@@ -8,7 +8,6 @@ and what voids a phase is said in `gfattach.proof.nix.realisation`.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -63,7 +62,7 @@ def hit(
     *,
     deadline: Deadline,
     progress: Progress = _silent,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
 ) -> Phase:
     """Realise the target's paths and `paths` in an empty store below `work`, from the target alone.
 
@@ -82,7 +81,7 @@ def control(
     *,
     deadline: Deadline,
     progress: Progress = _silent,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
 ) -> Phase:
     """The same with the endpoint withheld: a port of this machine that refuses stands in for it.
 
@@ -134,9 +133,8 @@ def _phase(
     paths: Sequence[str],
     deadline: Deadline,
     progress: Progress,
-    environ: Mapping[str, str] | None,
+    environ: Mapping[str, str],
 ) -> Phase:
-    environ = os.environ if environ is None else environ
     uri = substituter_url(target.endpoint)
     if "?" in uri:
         raise UsageError(

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gfattach.core.context import Context
 from gfattach.core.engine import Run
 from gfattach.core.errors import UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, ok
-from gfattach.core.paths import Home, resolve_home
+from gfattach.core.paths import Home
 from gfattach.rbe.claims.judge import Carried, judge, unclosed, undocumented
 from gfattach.rbe.claims.sentences import Unclosed, sentences
 from gfattach.rbe.evidence.store import evidence_home, find_evidence
@@ -43,12 +44,12 @@ class Claims:
     doubtful: int
 
 
-def check_claims(options: ClaimsOptions, run: Run) -> Claims:
+def check_claims(options: ClaimsOptions, context: Context, run: Run) -> Claims:
     """Look at every document. Raises UsageError and StorageError."""
-    home = resolve_home(options.workspace, Path.cwd())
+    home = context.home(options.workspace)
     manifest = load_manifest(find_manifest(options.manifest, home.workspace))
     carried = Carried(manifest, _evidence(options, home))
-    root = home.workspace or Path.cwd()
+    root = home.workspace or context.cwd
     documents = sorted(set(_documents(options.paths or [root])))
     found: list[Finding] = []
     looked = 0

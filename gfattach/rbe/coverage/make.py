@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gfattach.core.context import Context
 from gfattach.core.engine import Run
 from gfattach.core.finding import Finding, ok, warn
-from gfattach.core.paths import resolve_home
 from gfattach.core.quote import word
 from gfattach.rbe.coverage.table import Row, make_table
 from gfattach.rbe.evidence.store import Kept, evidence_home, find_evidence
@@ -25,12 +25,14 @@ class Coverage:
     left_out: int
 
 
-def make_coverage(places: Sequence[Path], workspace: Path | None, days: float, run: Run) -> Coverage:
+def make_coverage(
+    places: Sequence[Path], workspace: Path | None, days: float, context: Context, run: Run
+) -> Coverage:
     """The table of all evidence at `places`, or of what was proved of the workspace here.
 
     What does not hold is left out, and said. Raises UsageError for a place that is not there, StorageError.
     """
-    own = evidence_home(resolve_home(workspace, Path.cwd()))
+    own = evidence_home(context.home(workspace))
     found = list(find_evidence(places or ([own] if own.exists() else [])))
     made: list[Coverage] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +14,14 @@ from gfattach.contract.bazel.arguments import header_rc
 from gfattach.contract.bazel.rc import joined_rc
 from gfattach.contract.environment import WITHHELD, detached
 from gfattach.contract.model.variables import BY_NAME, lines_of, value_of
+from gfattach.core.context import Context
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.engine import Run
 from gfattach.core.errors import UnprovedError, UsageError
 from gfattach.core.files import make_private_directory, read_bytes, remove_tree, write_atomic, write_json
 from gfattach.core.finding import Finding, Status, ok
-from gfattach.core.paths import Home, cache_directory, resolve_home
+from gfattach.core.paths import Home, cache_directory
 from gfattach.probes.execution import stage as execution_probes
 from gfattach.proof.bazel.options import endpoint_options
 from gfattach.proof.execution.nonce import make_nonce
@@ -55,42 +55,43 @@ class ProofDone:
     verification: Verification
 
 
-def prove_execution(options: ProveOptions, run: Run) -> ProofDone:
+def prove_execution(options: ProveOptions, context: Context, run: Run) -> ProofDone:
     """Prove one target. Raises RefusedError where the environment, the manifest or the class forbids it,
     UnprovedError when the executor does not pass its probes, ClusterError, BazelError, ProgramMissingError,
     UsageError and StorageError.
     """
-    home = resolve_home(options.workspace, Path.cwd())
-    demand_explicit(os.environ)
+    home, environ = context.home(options.workspace), context.environ
+    demand_explicit(environ)
     if home.workspace is None:
         raise UsageError("this is no workspace, so it has no target", "name one: --workspace DIR")
     # Judged, and not gone by: what a workspace's file refuses counts before anybody has allowed it.
-    demand_authority(load_site({}, detached(os.environ), home.workspace, look_only=True))
+    demand_authority(load_site({}, detached(environ), home.workspace, look_only=True))
     manifest = load_manifest(find_manifest(options.manifest, home.workspace))
     found = demand_eligible(manifest, options.label, allow_candidate=options.allow_candidate)
-    bazel = find_bazel(options.bazel, home.workspace)
+    bazel = find_bazel(options.bazel, home.workspace, environ)
     run.account("start", "start, and judge what is asked for")
     work = home.work.with_name(f"{home.work.name}-rbe")
     record = evidence_home(home) / "forward.json"
     try:
-        with reached(_target(options), options.service, options.cluster, options.workers, record) as executor:
+        target = _target(options, environ)
+        with reached(target, options.service, options.cluster, options.workers, record, environ) as executor:
             run.account("route", "reach the executor")
             _ask(executor, run)
-            session = _Session(options, home, work, bazel, executor, run)
+            session = _Session(options, home, work, bazel, executor, environ, run)
             return session.prove(manifest, found)
     finally:
         remove_tree(work)
 
 
-def _target(options: ProveOptions) -> CacheTarget:
+def _target(options: ProveOptions, environ: Mapping[str, str]) -> CacheTarget:
     """The executor that the environment names."""
-    endpoint = parse_endpoint(value_of(os.environ, "BAZEL_REMOTE_EXECUTOR"))
+    endpoint = parse_endpoint(value_of(environ, "BAZEL_REMOTE_EXECUTOR"))
     headers = []
     for variable in ("BAZEL_REMOTE_HEADER", "BAZEL_REMOTE_EXEC_HEADER"):
-        headers += [line.partition("=")[::2] for line in lines_of(os.environ, variable)]
+        headers += [line.partition("=")[::2] for line in lines_of(environ, variable)]
     return CacheTarget(
         endpoint,
-        instance_name=value_of(os.environ, "BAZEL_REMOTE_INSTANCE_NAME"),
+        instance_name=value_of(environ, "BAZEL_REMOTE_INSTANCE_NAME"),
         tls=TlsFiles(options.ca_file),
         headers=tuple((name, value) for name, value in headers),
     )
@@ -112,11 +113,12 @@ class _Session:
     work: Path
     bazel: Bazel
     executor: Executor
+    environ: Mapping[str, str]
     run: Run
 
     def prove(self, manifest: Any, found: Any) -> ProofDone:
         started = datetime.now(UTC)
-        run_id = run_of(os.environ)
+        run_id = run_of(self.environ)
         nonce = str(make_nonce(started, run_id.id, run_id.attempt))
         directory = new_directory(self.options.evidence or evidence_home(self.home) / nonce)
         make_private_directory(self.work)
@@ -125,7 +127,7 @@ class _Session:
         built = self._build(builder, nonce)
         pods = None if before is None else {"before": before, "after": self._look() or []}
         controls = make_controls(builder, nonce, self.run) if built.exit_code == 0 else []
-        repository, place = repository_of(builder.workspace, os.environ)
+        repository, place = repository_of(builder.workspace, self.environ)
         proved = Proved(
             options=self.options,
             manifest=manifest,
@@ -143,17 +145,17 @@ class _Session:
             built=built,
             controls=controls,
             pods=pods,
-            expected_image=value_of(os.environ, _IMAGE) or None,
+            expected_image=value_of(self.environ, _IMAGE) or None,
             files=self._files(directory, manifest.path, pods),
         )
         return self._written(directory, proved)
 
     def _cache_url(self) -> str:
         """Where the cache is: behind the executor's own address where both are one, else as it is named."""
-        named = value_of(os.environ, "BAZEL_REMOTE_EXECUTOR_CACHE") or value_of(
-            os.environ, "BAZEL_REMOTE_CACHE"
+        named = value_of(self.environ, "BAZEL_REMOTE_EXECUTOR_CACHE") or value_of(
+            self.environ, "BAZEL_REMOTE_CACHE"
         )
-        return self.executor.url if named == value_of(os.environ, "BAZEL_REMOTE_EXECUTOR") else named
+        return self.executor.url if named == value_of(self.environ, "BAZEL_REMOTE_EXECUTOR") else named
 
     def _builder(self, directory: Path, platform: str) -> Builder:
         options = self.options
@@ -171,7 +173,7 @@ class _Session:
         build_options = BuildOptions(
             accepted,
             options.log_format,
-            value_of(os.environ, _PLATFORM) or platform or BY_NAME[_PLATFORM].default,
+            value_of(self.environ, _PLATFORM) or platform or BY_NAME[_PLATFORM].default,
             [f"--remote_cache={self._cache_url()}", *endpoint],
             options.bazel_arguments,
             options.nonce_flags,
@@ -190,7 +192,7 @@ class _Session:
             self.bazel,
             self.home.workspace,
             self.work,
-            {name: value for name, value in os.environ.items() if name not in WITHHELD},
+            {name: value for name, value in self.environ.items() if name not in WITHHELD},
             self._header_rc(),
             build_options,
             options.command,
@@ -202,7 +204,7 @@ class _Session:
 
     def _header_rc(self) -> tuple[Path, ...]:
         """A private rc with the headers of the environment, which never are arguments."""
-        text = header_rc(os.environ)
+        text = header_rc(self.environ)
         if not text:
             return ()
         file = self.work / "headers.bazelrc"

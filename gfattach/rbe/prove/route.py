@@ -57,6 +57,7 @@ def reached(
     cluster: Mapping[str, object] | None,
     selector: str | None,
     record: Path,
+    environ: Mapping[str, str],
 ) -> Iterator[Executor]:
     """The executor at `target`, through a forward to `service` where one is named, for as long as this lasts.
 
@@ -67,7 +68,7 @@ def reached(
         yield Executor(target)
         return
     ref = reference(cluster or {})
-    connection = resolve(ref, Deadline.after(_SECONDS))
+    connection = resolve(ref, Deadline.after(_SECONDS), environ)
     upstream = service_of(service, ref.namespace or connection.namespace)
     workers = Workers(Api(connection), upstream.namespace, upstream.service, selector)
     workers.look()

@@ -8,7 +8,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -83,13 +83,26 @@ def tls_socket(path: Path, port: int, certificate: Path, key: Path) -> Iterator[
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["h2"])
+    with _leading(path, port, lambda client: context.wrap_socket(client, server_side=True)):
+        yield path
+
+
+@contextlib.contextmanager
+def plain_socket(path: Path, port: int) -> Iterator[Path]:
+    """A unix socket that leads to the plaintext `port` of this machine."""
+    with _leading(path, port, lambda client: client):
+        yield path
+
+
+@contextlib.contextmanager
+def _leading(path: Path, port: int, wrap: Callable[[socket.socket], socket.socket]) -> Iterator[None]:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(16)
 
     def serve(client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
-            secure = context.wrap_socket(client, server_side=True)
+            secure = wrap(client)
             upstream = socket.create_connection(("127.0.0.1", port))
             with secure, upstream:
                 # One thread for each way: TLS may hold bytes that a select would not see.
@@ -106,10 +119,11 @@ def tls_socket(path: Path, port: int, certificate: Path, key: Path) -> Iterator[
 
     threading.Thread(target=accept, daemon=True).start()
     try:
-        yield path
+        yield
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        path.unlink()
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -74,6 +76,32 @@ class Machine:
             text=True,
             timeout=seconds,
         )
+
+    def at_terminal(self, *args: str, expect: str, answer: str) -> tuple[int, str]:
+        """Run gfattach at a terminal of its own; the exit code, and all that was shown.
+
+        `answer` is typed once `expect` is there; nothing is typed where that never comes.
+        """
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gfattach", *args],
+            cwd=self.workspace,
+            env={**self.environment, "TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the last who had it open has ended
+            while piece := os.read(ours, 65536):
+                shown += piece
+                if answer and expect.encode() in shown:
+                    os.write(ours, f"{answer}\n".encode())
+                    answer = ""
+        os.close(ours)
+        return process.wait(60), shown.decode(errors="replace")
 
     def json(self, *args: str, code: int = 0) -> dict[str, Any]:
         """Run gfattach with --output json; its document. Fails unless it ends with `code`."""

@@ -79,7 +79,7 @@ def real_nix() -> Nix:
     found = shutil.which("nix")
     if found is None or shutil.which("nix-store") is None:
         pytest.skip("needs Nix: apt-get install nix-bin")
-    return identify(Path(found), Deadline.after(NIX_SECONDS))
+    return identify(Path(found), Deadline.after(NIX_SECONDS), dict(os.environ))
 
 
 @functools.cache
