@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.execution_log import compact_pb2
-from gfattach.reapi.execution import execution_pb2
+from tests.harness.execution import compact_pb2, execution_pb2
 
 PLATFORM = "gloriousflywheel-rbe-linux-x86_64"
 INVOCATION = "4a87556e-af7d-4803-bc7b-f0735e4d0ab6"
@@ -149,6 +148,7 @@ def call_entry(action: Action, invocation: str = INVOCATION, skip: bool = True) 
     execute.request.action_digest.hash = action.digest
     execute.responses.add()
     done = execute.responses.add(done=True)
+    done.response.type_url = "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse"
     done.response.value.CopyFrom(answer)
     return bytes(entry.SerializeToString())
 
