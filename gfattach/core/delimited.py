@@ -19,9 +19,7 @@ class TruncatedError(DelimitedError):
     """The source ends inside a message."""
 
 
-def messages(
-    read: Callable[[int], bytes], first: int | None = None
-) -> Iterator[tuple[bytes, int, int]]:
+def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator[tuple[bytes, int, int]]:
     """Every message that `read` (as a file's) gives: bytes that hold it, from where, to where; none is copied.
 
     Of `first`, only those that begin with that byte. Memory is bounded by the largest message. Raises

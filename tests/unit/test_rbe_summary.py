@@ -83,7 +83,11 @@ def test_both_formats_tell_the_same(tmp_path, write):
     assert [each.carries for each in found] == [True, True, False, True]
     assert [each.program for each in found] == ["/bin/bash", "external/t/cc", "/bin/bash", ""]
     assert [dict(each.kind.platform)["gf.platform"] for each in found][2] == "nonce-1"
-    assert (found[3].kind.status, found[3].kind.exit_code, found[0].digest) == ("NON_ZERO_EXIT", 3, NEW.digest)
+    assert (found[3].kind.status, found[3].kind.exit_code, found[0].digest) == (
+        "NON_ZERO_EXIT",
+        3,
+        NEW.digest,
+    )
 
 
 def test_an_old_log_names_its_target_in_the_progress_message_alone():

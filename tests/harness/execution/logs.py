@@ -34,6 +34,7 @@ class Action:
     worker_start: float = 0.0
     called: bool = True
     old: bool = False
+    outputs: int = 1
 
     def but(self, **changes: Any) -> Action:
         """The same action, changed."""
@@ -82,10 +83,14 @@ def varint(number: int) -> bytes:
 
 def compact_entry(action: Action) -> bytes:
     """An entry of the compact log: a spawn, with fields that nothing here reads among the others."""
+    command = compact_pb2.Command(
+        args=[each.encode() for each in action.arguments],
+        env_vars=[compact_pb2.Property(name=k, value=v) for k, v in action.environment.items()],
+    ).SerializeToString()
+    properties = [compact_pb2.Property(name="gf.platform", value=action.platform)] if action.platform else []
+    platform = compact_pb2.Spawn(platform=compact_pb2.Platform(properties=properties).SerializeToString())
+    inputs_and_outputs = b"\x20\x87\x01\x28\x08" + b"\x32\x02\x28\x09" * action.outputs
     spawn = compact_pb2.Spawn(
-        platform=compact_pb2.Platform(
-            properties=[compact_pb2.Property(name="gf.platform", value=action.platform)]
-        ).SerializeToString(),
         target_label=action.label,
         mnemonic=action.mnemonic,
         exit_code=action.exit_code,
@@ -94,14 +99,10 @@ def compact_entry(action: Action) -> bytes:
         cache_hit=action.cache_hit,
         remotable=True,
         remote_cacheable=action.remote_cacheable,
-        digest=compact_pb2.Digest(hash=action.digest),
+        digest=compact_pb2.Digest(hash=action.digest) if action.digest else None,
     ).SerializeToString()
-    command = compact_pb2.Command(
-        args=[each.encode() for each in action.arguments],
-        env_vars=[compact_pb2.Property(name=k, value=v) for k, v in action.environment.items()],
-    ).SerializeToString()
-    inputs_and_outputs = b"\x20\x07\x28\x08\x32\x02\x28\x09"
-    body = command + spawn + inputs_and_outputs
+    metrics = b"\x88\x01\xe0\xd4\x03" + b"\x92\x01\x04\x0a\x02\x10\x05"
+    body = command + platform.SerializeToString() + inputs_and_outputs + spawn + metrics
     return b"\x3a" + varint(len(body)) + body
 
 
