@@ -20,7 +20,7 @@ class TruncatedError(DelimitedError):
 
 
 def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """Every message that `read` (as a file's) gives: bytes that hold it, from where, to where; none is copied.
+    """Every message that `read` (as a file's) gives: bytes that hold it, from where, to where; not copied.
 
     Of `first`, only those that begin with that byte. Memory is bounded by the largest message. Raises
     TruncatedError where the source ends inside one, and DelimitedError for a length that none has.

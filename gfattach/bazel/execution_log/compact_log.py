@@ -125,7 +125,7 @@ class _Reader:
         )
 
     def _remember(self, kind: Kind, data: bytes, split: int, found: Fields) -> None:
-        """Remember the bytes of a spawn's platform and of its kind, where it has both, and label and digest."""
+        """Remember the bytes of a platform and of a kind, where there are both, and label and digest."""
         (start, platform_end), (_, middle), (digest, _) = part(found, 3), part(found, 7), part(found, 16)
         if not (kind.platform and middle and digest) or data[split] != _PLATFORM:
             return

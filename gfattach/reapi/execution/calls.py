@@ -92,8 +92,8 @@ def _not_a_log(path: Path) -> BazelError:
 def _usual(data: bytes, at: int, end: int, method: int, asked: Sequence[bytes]) -> Execution | None:
     """The call of the entry from `at` to `end`, whose method's name is at `method`; None for an unusual one.
 
-    An entry is deep, and most that is in it is not asked for. Of one that has its fields in the order of their
-    numbers, that ended well and has an answer, only the ids at its beginning and the answer are looked at.
+    An entry is deep, and most that is in it is not asked for. Of one that has its fields in the order of
+    their numbers, that ended well and has an answer, only the ids at its beginning and the answer are read.
     """
     answer = data.find(_ANSWER, method, end)
     if answer < 0 or data[at] != 0x0A:
