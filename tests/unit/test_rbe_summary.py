@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from tests.harness.execution.logs import (
     write_compact_log,
     write_json_log,
 )
+
+DATA = Path(__file__).parent / "data/bazel"
 
 #: Published with the proofs of 25970619559, 25978934708, 25981546207, 25984827370, 25935041748, 25634296833,
 #: 25649628233 and, as evidence of a blocker, 25638930305: line, processes, remote, hits, action cache hits.
@@ -88,6 +91,16 @@ def test_both_formats_tell_the_same(tmp_path, write):
         3,
         NEW.digest,
     )
+
+
+def test_a_log_that_a_real_bazel_wrote():
+    """By 7.7.1, of two genrules that it ran itself and of one that failed; PATH was made another."""
+    failed, first, second = read_spawns(DATA / "7.7.1-execution.log.zst", "n-123")
+    assert [each.label for each in (failed, first, second)] == ["//:wrong", "//:a", "//:b"]
+    kind = ("Genrule", "local", False, "", 0, True, True, (("gf.platform", "p"),))
+    assert tuple(first.kind) == kind and second.kind is first.kind
+    assert (failed.kind.status, failed.kind.exit_code) == ("NON_ZERO_EXIT", 3)
+    assert {(each.program, each.carries) for each in (failed, first, second)} == {("/bin/bash", True)}
 
 
 def test_an_old_log_names_its_target_in_the_progress_message_alone():

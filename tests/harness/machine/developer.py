@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.core.paths import HOME_NAME, Home
+from tests.harness.machine.budget import budget
 
 ROOT = Path(__file__).parents[3]
 
@@ -65,14 +66,14 @@ class Machine:
     def run(
         self, *args: str, cwd: Path | None = None, seconds: float = 240
     ) -> subprocess.CompletedProcess[str]:
-        """Run gfattach to its end, as a process of its own."""
+        """Run gfattach to its end, as a process of its own; within `seconds` of an idle machine."""
         return subprocess.run(
             [sys.executable, "-m", "gfattach", *args],
             cwd=cwd or self.workspace,
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=budget(seconds),
         )
 
     def json(self, *args: str, code: int = 0) -> dict[str, Any]:
