@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-#: Bytes that are asked of a source at a time: what a pipe holds.
-PIECE = 64 * 1024
+#: Bytes that are asked of a source at a time: what stays in a processor's cache.
+PIECE = 128 * 1024
 
 #: Bytes of one message beyond which it is none: no entry of a log comes near.
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -19,10 +19,11 @@ class TruncatedError(DelimitedError):
     """The source ends inside a message."""
 
 
-def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator[bytes]:
-    """Every message that `read` (as a file's) gives, in bounded memory; of `first`, those that begin with it.
+def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Every message that `read` (as a file's) gives: bytes that hold it, from where, to where; not copied.
 
-    Raises TruncatedError where the source ends inside one, and DelimitedError for a length that none has.
+    Of `first`, only those that begin with that byte. Memory is bounded by the largest message. Raises
+    TruncatedError where the source ends inside one, and DelimitedError for a length that none has.
     """
     buffer, position = b"", 0
     while True:
@@ -44,7 +45,7 @@ def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator
             end = position + size
             if end <= len(buffer):
                 if size and (first is None or buffer[position] == first):
-                    yield buffer[position:end]
+                    yield buffer, position, end
                 position = end
                 continue
         except IndexError:  # the buffer ends inside the length

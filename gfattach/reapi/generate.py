@@ -19,8 +19,8 @@ COMPILER = "grpcio-tools==1.62.3"
 #: Every `.proto`, from the package's root.
 SOURCES = (
     "reapi/remote_cache.proto",
-    "reapi/execution/execution.proto",
-    "bazel/logs/execution_log/compact.proto",
+    "../tests/harness/execution/execution.proto",
+    "../tests/harness/execution/compact.proto",
 )
 
 

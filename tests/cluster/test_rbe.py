@@ -17,6 +17,7 @@ from tests.harness.cluster.cluster import Cluster
 from tests.harness.cluster.manifests import NAMESPACE
 from tests.harness.execution.justbuild import Justbuild, justbuild
 from tests.harness.execution.workspaces import BAZELS, IMAGE, environment, make_workspace
+from tests.harness.machine.budget import budget
 
 pytestmark = pytest.mark.bazel
 
@@ -84,7 +85,7 @@ def variables() -> dict[str, str]:
 def ask(workspace: Path, kubeconfig: Path) -> tuple[int, dict[str, Any]]:
     """Prove with a Bazel that is never come to."""
     words = command(workspace, BAZELS["bazel-4.2.3"]()[0], (), kubeconfig, "--output", "json")
-    done = subprocess.run(words, env=variables(), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, env=variables(), capture_output=True, text=True, timeout=budget(300))
     return done.returncode, json.loads(done.stdout)
 
 
@@ -93,7 +94,7 @@ def ask(workspace: Path, kubeconfig: Path) -> tuple[int, dict[str, Any]]:
 def test_an_execution_is_proved_through_a_forward(cluster: Cluster, workspace: Path, bazel: str) -> None:
     program, flags = BAZELS[bazel]()
     words = command(workspace, program, flags, cluster.kubeconfig, "--output", "json")
-    done = subprocess.run(words, env=variables(), capture_output=True, text=True, timeout=900)
+    done = subprocess.run(words, env=variables(), capture_output=True, text=True, timeout=budget(900))
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)["result"]["evidence"]
     assert told["endpoints"]["through"] == f"Service {NAMESPACE}/executor:grpc"
@@ -119,7 +120,7 @@ def test_a_worker_that_is_restarted_while_it_builds(cluster: Cluster, workspace:
             said.append(line)
             if "rbe-build: building" in line:
                 tell(cluster, restarts=1)
-        assert run.wait(900) == 4, "".join(said)
+        assert run.wait(budget(900)) == 4, "".join(said)
     assert any("rbe.proof.worker-restarted" in line for line in said)
 
 

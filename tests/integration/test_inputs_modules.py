@@ -1,19 +1,22 @@
 """Inputs that come by modules, from a registry on loopback, with each Bazel that has modules.
 
-What a lock file holds of a registry is read where there is one (tests/unit/test_bazel_external.py): Debian's
-7.7.1 writes an empty one.
+What a lock file holds of a registry is read where there is one: those of each format are in
+tests/unit/test_bazel_external.py, and here is what the Bazel at hand writes.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
+from gfattach.bazel.external.lockfile import LOCK_NAME, read_lock
 from tests.harness.inputs.registry import Registry
 from tests.harness.inputs.upstream import serving
 from tests.harness.inputs.workspaces import make_modules
 from tests.harness.machine.bazels import BAZELS
+from tests.harness.machine.budget import budget
 from tests.harness.machine.developer import make_machine
 
 pytestmark = pytest.mark.bazel
@@ -47,8 +50,25 @@ def ran(request, tmp_path_factory):
         after = machine.files()
         after.pop("gfattach-inputs.json")
         assert after == before
+        write_lock(bazel, machine)
+        documents["lock"] = {"result": (machine.workspace / LOCK_NAME).read_text()}
+        documents["declared"] = machine.json("inputs", "list", "//:good", "--declared-only")
     yield {name: document["result"] for name, document in documents.items()} | {"machine": machine}
     assert machine.processes() == []
+
+
+def write_lock(bazel, machine):
+    """Have the Bazel itself write its lock file, as a person's build does."""
+    own = [str(bazel.path), *bazel.startup, f"--output_user_root={machine.root / 'own'}"]
+    for words in (["mod", "deps", "--lockfile_mode=update"], ["shutdown"]):
+        subprocess.run(
+            [*own, *words],
+            cwd=machine.workspace,
+            env=machine.environment,
+            check=True,
+            capture_output=True,
+            timeout=budget(240),
+        )
 
 
 def test_archives_patches_overlays_and_the_registrys_own_files_are_listed_apart(ran):
@@ -60,6 +80,19 @@ def test_archives_patches_overlays_and_the_registrys_own_files_are_listed_apart(
     assert any(name.startswith("registry source.json for http://127.0.0.1") for name in registry)
     assert set(found["plain"]["sources"]) == {"MODULE.bazel", "observed"}
     assert "registry" in found["lib"]["sources"] and "registry" in found["lib (fix.patch)"]["sources"]
+
+
+def test_the_lock_file_that_this_bazel_writes_is_a_hint_and_no_more(ran):
+    """Debian's 7.7.1 writes an object with nothing in it; what was observed does not depend on it."""
+    lock = read_lock(ran["machine"].workspace)
+    if ran["lock"].strip() == "{}":
+        assert lock is None
+    else:
+        assert lock.version >= 11 and {"lib", "other"} <= {each.name for each in lock.modules}
+    assert (ran["machine"].workspace / LOCK_NAME).read_text() == ran["lock"]
+    declared = {each["name"]: set(each["sources"]) for each in ran["declared"]["inputs"]}
+    assert "MODULE.bazel" in declared["plain"]
+    assert ("lib" in declared) == (lock is not None)
 
 
 def test_modules_whose_archives_have_one_name_are_fetched_into_layers(ran):

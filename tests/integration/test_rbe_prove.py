@@ -15,6 +15,7 @@ import pytest
 from gfattach.rbe.evidence.verify import verify_evidence
 from tests.harness.execution.justbuild import justbuild
 from tests.harness.execution.workspaces import BAZELS, environment, make_workspace
+from tests.harness.machine.budget import budget
 
 pytestmark = pytest.mark.bazel
 
@@ -49,7 +50,7 @@ class Prover:
         command += ["--workspace", str(self.workspace), "--bazel", program, "--evidence", str(evidence)]
         command += ["--output", "json", *options, "--", *own, *flags]
         env = {**os.environ, **environment(url or self.executor.url), **variables}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=budget(900))
         document = json.loads(done.stdout)
         findings = [each for stage in document["stages"] for each in stage["findings"]]
         failed = {each["code"] for each in findings if each["status"] == "fail"}

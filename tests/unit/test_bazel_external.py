@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,57 @@ def test_the_lock_file_says_registry_files_chosen_modules_and_generated_reposito
         ("seven", "http_file", ("http://h/7",), ""),
         ("eight", "http_archive", ("http://h/8",), SRI),
     ]
+
+
+#: What files of each format hold besides: of 7.0, 7.3, 8.x and 9.2.
+FORMATS: dict[int, dict[str, Any]] = {
+    3: {
+        "moduleFileHash": "0" * 64,
+        "flags": {"cmdRegistries": ["https://r/"], "cmdModuleOverrides": {}},
+        "localOverrideHashes": {"bazel_tools": "1" * 64},
+        "moduleDepGraph": {
+            "<root>": {"name": "root", "version": "", "key": "<root>", "deps": {"lib": "lib@1.0"}},
+            "lib@1.0": {
+                "name": "lib",
+                "version": "1.0",
+                "key": "lib@1.0",
+                "repoSpec": {
+                    "bzlFile": "@@bazel_tools//tools/build_defs/repo:http.bzl",
+                    "ruleClassName": "http_archive",
+                    "attributes": {
+                        "name": "lib~1.0",
+                        "urls": ["https://h/lib/v1.tar.gz"],
+                        "integrity": SRI,
+                        "strip_prefix": "lib-1.0",
+                        "remote_patches": {"https://r/modules/lib/1.0/patches/fix.patch": SRI},
+                        "remote_patch_strip": 1,
+                    },
+                },
+            },
+            "over@1.0": {"name": "over", "version": "1.0", "key": "over@_"},
+        },
+    },
+    11: {"registryFileHashes": LOCK["registryFileHashes"], "selectedYankedVersions": {}},
+    24: {"registryFileHashes": LOCK["registryFileHashes"], "selectedYankedVersions": {}},
+    28: {"registryFileHashes": LOCK["registryFileHashes"], "selectedYankedVersions": {}, "facts": {"x": {}}},
+}
+
+
+@pytest.mark.parametrize("version", FORMATS)
+def test_lock_files_of_each_format_say_what_they_hold(tmp_path, version):
+    document = {"lockFileVersion": version, **FORMATS[version], "moduleExtensions": LOCK["moduleExtensions"]}
+    (tmp_path / "MODULE.bazel.lock").write_text(json.dumps(document))
+    lock = read_lock(tmp_path)
+    assert lock.version == version
+    assert [each.name for each in lock.repositories][-2:] == ["seven", "eight"]
+    if version == 3:  # a graph of modules instead of the registry's files
+        assert not lock.modules
+        assert [(each.name, each.rule, each.urls, each.checksum) for each in lock.repositories[:-2]] == [
+            ("lib", "http_archive", ("https://h/lib/v1.tar.gz",), SRI),
+            ("lib (fix.patch)", "http_file", ("https://r/modules/lib/1.0/patches/fix.patch",), SRI),
+        ]
+    else:
+        assert [each.name for each in lock.modules] == ["lib"]
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"lockFileVersion": "x"}'])

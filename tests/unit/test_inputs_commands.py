@@ -212,6 +212,26 @@ def test_a_trusted_role_for_it_is_refused_by_the_table_and_by_publish_up_and_pro
         assert any("a canary that passed promotes nothing" in hint for hint in document["error"]["hints"])
 
 
+@pytest.mark.parametrize("role", ["cas", "action_cache"])
+def test_a_proof_of_execution_refuses_it_where_results_would_be_trusted(capsys, workspace, monkeypatch, role):
+    """In an environment, and with a site, in which nothing else speaks against it."""
+    for name, value in {
+        "GF_RBE_PROOF_MODE": "explicit",
+        "GF_BAZEL_SUBSTRATE_MODE": "executor-backed",
+        "GF_BAZEL_ALLOW_LOCALHOST_PROOF": "true",
+        "GF_BAZEL_REAPI_PROOF_IMAGE_DIGEST": "sha256:" + "ab" * 32,
+        "BAZEL_REMOTE_EXECUTOR": "grpc://127.0.0.1:1",
+        "BAZEL_REMOTE_CACHE": "grpc://127.0.0.1:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    words = ("rbe", "prove", "//:a")
+    own_site().write_text(f'[cache]\nobject_store = "interim_only"\n\n[authority]\n{role} = ["cache"]\n')
+    code, _, document = run(capsys, *words)
+    assert (code, document["error"]["code"]) == (ExitCode.REFUSED, "site.authority.interim")
+    own_site().write_text(f'[cache]\nobject_store = "durable"\n\n[authority]\n{role} = ["cache"]\n')
+    assert run(capsys, *words)[2]["error"]["code"] == "rbe.manifest.missing"
+
+
 @pytest.mark.parametrize("words", [["list"], ["contract"], ["check"], ["prove", "--distdir", "d"]])
 def test_a_directory_that_is_no_workspace_is_refused(capsys, workspace, words):
     (workspace / "WORKSPACE").unlink()

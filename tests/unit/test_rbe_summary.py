@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from tests.harness.execution.logs import (
     write_compact_log,
     write_json_log,
 )
+
+DATA = Path(__file__).parent / "data/bazel"
 
 #: Published with the proofs of 25970619559, 25978934708, 25981546207, 25984827370, 25935041748, 25634296833,
 #: 25649628233 and, as evidence of a blocker, 25638930305: line, processes, remote, hits, action cache hits.
@@ -78,18 +81,32 @@ def test_both_formats_tell_the_same(tmp_path, write):
     write(tmp_path / "log", ACTIONS)
     found = list(read_spawns(tmp_path / "log", "nonce-1"))
     assert [each.label for each in found] == ["//:a", "//:b", "//:c", "//:d"]
-    assert [each.executed for each in found] == [True, True, False, False]
+    assert [each.kind.executed for each in found] == [True, True, False, False]
     # In the environment, in the arguments; a platform property is no part of every server's key.
     assert [each.carries for each in found] == [True, True, False, True]
     assert [each.program for each in found] == ["/bin/bash", "external/t/cc", "/bin/bash", ""]
-    assert [each.platform["gf.platform"] for each in found][2] == "nonce-1"
-    assert (found[3].status, found[3].exit_code, found[0].digest) == ("NON_ZERO_EXIT", 3, NEW.digest)
+    assert [dict(each.kind.platform)["gf.platform"] for each in found][2] == "nonce-1"
+    assert (found[3].kind.status, found[3].kind.exit_code, found[0].digest) == (
+        "NON_ZERO_EXIT",
+        3,
+        NEW.digest,
+    )
+
+
+def test_a_log_that_a_real_bazel_wrote():
+    """By 7.7.1, of two genrules that it ran itself and of one that failed; PATH was made another."""
+    failed, first, second = read_spawns(DATA / "7.7.1-execution.log.zst", "n-123")
+    assert [each.label for each in (failed, first, second)] == ["//:wrong", "//:a", "//:b"]
+    kind = ("Genrule", "local", False, "", 0, True, True, (("gf.platform", "p"),))
+    assert tuple(first.kind) == kind and second.kind is first.kind
+    assert (failed.kind.status, failed.kind.exit_code) == ("NON_ZERO_EXIT", 3)
+    assert {(each.program, each.carries) for each in (failed, first, second)} == {("/bin/bash", True)}
 
 
 def test_an_old_log_names_its_target_in_the_progress_message_alone():
     text = json.dumps(json_record(NEW.but(old=True, cache_hit=True))).encode()
     (found,) = read_json_log(io.BytesIO(text).read, "")
-    assert (found.label, found.cache_hit, found.executed) == ("//:a", True, False)
+    assert (found.label, found.kind.cache_hit, found.kind.executed) == ("//:a", True, False)
 
 
 def test_records_are_read_across_pieces_of_any_size():
@@ -132,7 +149,8 @@ def test_an_empty_log_has_no_spawn():
 
 def test_a_message_larger_than_a_piece_comes_whole():
     content = b"x" * 3_000_000
-    assert list(messages(io.BytesIO(varint(len(content)) + content).read)) == [content]
+    ((data, at, end),) = messages(io.BytesIO(varint(len(content)) + content).read)
+    assert data[at:end] == content
 
 
 def test_spawns_are_counted_by_what_became_of_them(tmp_path):

@@ -1,8 +1,9 @@
 """Reads `MODULE.bazel.lock`: registry files with their checksums, and what module extensions generated.
 
-Format numbers seen: 13 (7.7.1), 24 (8.x), 28 (9.2). A Bazel passes over a file of another number without a
-word and resolves anew, so that the file is a hint and never the last word. Versions of modules are not in it
-since 7.2: those whose `source.json` is in it were chosen.
+Format numbers seen: 3 (7.0), 11 (7.3), 13 (7.7.1), 24 (8.x), 28 (9.2). A Bazel passes over a file of another
+number without a word and resolves anew, so that the file is a hint and never the last word. Before 7.2 it has
+the graph of modules, with the archive and the patches of each; since then those whose `source.json` is in it
+were chosen. Debian's 7.7.1 writes an object with nothing in it.
 """
 
 from __future__ import annotations
@@ -64,7 +65,22 @@ def read_lock(workspace: Path) -> LockFile | None:
         str(url): digest if isinstance(digest, str) else None
         for url, digest in (files.items() if isinstance(files, dict) else ())
     }
-    return LockFile(document["lockFileVersion"], hashes, tuple(_generated(document.get("moduleExtensions"))))
+    repositories = (*_graph(document.get("moduleDepGraph")), *_generated(document.get("moduleExtensions")))
+    return LockFile(document["lockFileVersion"], hashes, repositories)
+
+
+def _graph(modules: Any) -> Iterator[Repository]:
+    """The repositories of modules, and the patches that their registry has for them, in files before 7.2."""
+    for module in modules.values() if isinstance(modules, dict) else ():
+        spec = module.get("repoSpec") if isinstance(module, dict) else None
+        if not isinstance(spec, dict) or not isinstance(spec.get("attributes"), dict):
+            continue  # the root, or a module that is overridden
+        name = str(module.get("name", ""))
+        yield _repository(name, spec)
+        patches = spec["attributes"].get("remote_patches")
+        for url, integrity in patches.items() if isinstance(patches, dict) else ():
+            file = f"{name} ({str(url).rpartition('/')[2]})"
+            yield Repository(file, "http_file", LOCK_NAME, {"url": str(url), "integrity": str(integrity)})
 
 
 def _generated(extensions: Any) -> Iterator[Repository]:

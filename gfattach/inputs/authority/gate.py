@@ -17,11 +17,11 @@ from gfattach.core.paths import Home, state_directory
 from gfattach.inputs.authority.states import Gate, Offer, gate_of
 from gfattach.inputs.contract.coverage import Coverage, cover, shelf_of
 from gfattach.inputs.contract.document import read_contract
-from gfattach.inputs.inventory.observe import platform_name
 from gfattach.inputs.materialise.credentials import Credentials, helpers_of
 from gfattach.inputs.materialise.fetch import Fetcher, State, client_factory
 from gfattach.inputs.materialise.plan import plan_repository_cache
 from gfattach.inputs.materialise.sources import source_of
+from gfattach.inputs.model.host import platform_name
 from gfattach.inputs.model.input import Input
 from gfattach.inputs.place import InputsOptions
 from gfattach.site.site import Site

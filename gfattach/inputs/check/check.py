@@ -13,10 +13,11 @@ from gfattach.core.errors import ExitCode
 from gfattach.core.finding import Finding, fail, ok, skip, warn
 from gfattach.inputs.contract.coverage import Coverage, Covered, Shelf, cover
 from gfattach.inputs.contract.document import Contract, read_contract
-from gfattach.inputs.inventory.bench import bench_of
 from gfattach.inputs.inventory.inventory import Inventory
 from gfattach.inputs.inventory.listing import take_inventory
-from gfattach.inputs.inventory.observe import Supply, platform_name
+from gfattach.inputs.inventory.observe import Supply
+from gfattach.inputs.inventory.workbench import bench_of
+from gfattach.inputs.model.host import platform_name
 from gfattach.inputs.model.input import Input, Kind
 from gfattach.inputs.place import InputsOptions
 

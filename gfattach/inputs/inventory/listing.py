@@ -18,7 +18,6 @@ from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding, fail, ok, skip, warn
 from gfattach.inputs.contract.document import Contract, made_of, read_contract, write_contract
-from gfattach.inputs.inventory.bench import bench_of
 from gfattach.inputs.inventory.inventory import Inventory, put_together
 from gfattach.inputs.inventory.mentions import (
     MODULE,
@@ -27,7 +26,9 @@ from gfattach.inputs.inventory.mentions import (
     declared_by_lock,
     declared_by_workspace,
 )
-from gfattach.inputs.inventory.observe import Supply, Workbench, ask_external, observe, platform_name
+from gfattach.inputs.inventory.observe import Supply, ask_external, observe
+from gfattach.inputs.inventory.workbench import Workbench, bench_of
+from gfattach.inputs.model.host import platform_name
 from gfattach.inputs.place import InputsOptions
 
 #: The targets that are looked at where nobody names any.

@@ -8,30 +8,24 @@ and what it has got in the repository cache.
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gfattach.bazel.external.fetches import Fetches, read_fetches
-from gfattach.bazel.external.lockfile import LOCK_NAME
 from gfattach.bazel.external.repository_cache import cached
-from gfattach.bazel.external.workspace_log import LOG_FLAGS, WorkspaceLog, read_workspace_log
+from gfattach.bazel.external.workspace_log import WorkspaceLog, read_workspace_log
 from gfattach.bazel.logs.events import private_files
-from gfattach.bazel.program.binary import Bazel
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
-from gfattach.core.errors import BazelError
-from gfattach.core.files import locked, make_private_directory, read_bytes, remove, remove_tree, write_atomic
+from gfattach.core.files import make_private_directory
 from gfattach.core.process import Completed
+from gfattach.inputs.inventory.workbench import Workbench
 from gfattach.inputs.model.checksum import Checksum
+from gfattach.inputs.model.host import platform_name
 
 #: Seconds that an observation may take: real workspaces load hundreds of archives.
 OBSERVE_SECONDS = 3600.0
-
-#: Names of the flag that keeps Bazel from the network, the present one first.
-DISABLE_FLAGS = ("--repository_disable_download", "--experimental_repository_disable_download")
 
 #: What no observation may use: caches that would hide an input, servers that would be told of it, links into
 #: the workspace.
@@ -40,12 +34,8 @@ _WITHOUT = ("--remote_cache=", "--remote_executor=", "--disk_cache=", "--bes_bac
 #: What keeps a Bazel with modules to its lock file.
 LOCKED = "--lockfile_mode=error"
 
-_DOCUMENTED = re.compile(r"^\s+--(?:\[no\])?([A-Za-z0-9_]+)", re.MULTILINE)
 _ERROR = re.compile(r"\bERROR: |^Error in ")
 _WANTED = re.compile(r"Checksum was [0-9a-fA-F]+ but wanted ([0-9a-fA-F]+)")
-
-#: What Bazel writes into a workspace by itself.
-_WRITTEN = ("MODULE.bazel", LOCK_NAME)
 
 
 @dataclass(frozen=True)
@@ -84,109 +74,6 @@ class Observation:
     def size_of(self, checksum: Checksum | None) -> int | None:
         """Bytes of what the repository cache has under `checksum`; None where it has nothing."""
         return None if checksum is None else self.cached.get((checksum.algorithm, checksum.hex))
-
-
-@dataclass
-class Workbench:
-    """Where observations of one workspace are made: its Bazel, its flags, a private directory."""
-
-    bazel: Bazel
-    workspace: Path
-    work: Path
-    environment: Mapping[str, str]
-    #: The names of the flags of `build` that this Bazel documents, once it was asked.
-    flags: frozenset[str] = frozenset()
-    options: tuple[str, ...] = ()
-    #: What starts Bazel in its place, with Bazel's path and words behind it: a namespace without a network.
-    launcher: tuple[str, ...] = ()
-    servers: int = 0
-
-    def knows(self, flag: str) -> bool:
-        """Whether this Bazel documents `flag`, written with or without a value."""
-        return flag.partition("=")[0] in self.flags
-
-    def learn(self, server: Server, deadline: Deadline) -> None:
-        """Ask for the flags, once: help needs no registry, and no server of its own. Raises BazelError."""
-        if not self.flags:
-            done = self.run(server, "help", ["build", "--long"], deadline)
-            self.flags = frozenset(f"--{name}" for name in _DOCUMENTED.findall(done.stdout))
-
-    def disable_flag(self) -> str:
-        """How this Bazel calls the flag that forbids downloads. Raises BazelError where it has none."""
-        found = next((flag for flag in DISABLE_FLAGS if self.knows(flag)), None)
-        if found is None:
-            raise BazelError(
-                f"{self.bazel.label} has no flag that forbids downloads",
-                "use Bazel 4 or later",
-                code="inputs.bazel",
-            )
-        return found
-
-    def log_flag(self) -> str:
-        """How it calls the flag for the workspace rules log. Raises BazelError where it has none."""
-        found = next((flag for flag in LOG_FLAGS if self.knows(flag)), None)
-        if found is None:
-            raise BazelError(
-                f"{self.bazel.label} writes no workspace rules log",
-                "use Bazel 4 or later",
-                code="inputs.bazel",
-            )
-        return found
-
-    @contextmanager
-    def server(self) -> Iterator[Server]:
-        """A server with an output base that nothing was fetched into."""
-        self.servers += 1
-        with Server(
-            self.bazel, self.workspace, self.work, f"observe-{self.servers}", environ=self.environment
-        ) as server:
-            yield server
-
-    def run(
-        self,
-        server: Server,
-        command: str,
-        args: Sequence[str],
-        deadline: Deadline,
-        on_line: Callable[[str, float], None] | None = None,
-    ) -> Completed:
-        """Run one command on `server`, through the launcher where there is one."""
-        if not self.launcher:
-            return server.run(command, args, deadline, on_stderr_line=on_line)
-        words = [*self.launcher[1:], str(self.bazel.path), *server.words(command, args)]
-        return server.run_words(Path(self.launcher[0]), words, command, deadline, on_stderr_line=on_line)
-
-
-@contextmanager
-def workbench(
-    bazel: Bazel, workspace: Path, work: Path, environment: Mapping[str, str], options: Sequence[str] = ()
-) -> Iterator[Workbench]:
-    """A workbench whose directory is this command's alone, and gone afterwards.
-
-    Raises BazelError and StorageError.
-    """
-    make_private_directory(work.parent)
-    with locked(work.with_name(f"{work.name}.lock")):
-        try:
-            with _unchanged(workspace):
-                yield Workbench(bazel, workspace, work, environment, options=tuple(options))
-        finally:
-            remove_tree(work)
-
-
-@contextmanager
-def _unchanged(workspace: Path) -> Iterator[None]:
-    """Put back what a Bazel with modules writes into a workspace by itself: to look changes nothing."""
-    before = {name: read_bytes(workspace / name) for name in _WRITTEN}
-    try:
-        yield
-    finally:
-        for name, content in before.items():
-            path = workspace / name
-            if content is None:
-                remove(path)
-            elif read_bytes(path) != content:
-                write_atomic(path, content, mode=path.stat().st_mode & 0o777 if path.exists() else 0o644)
 
 
 def observe(
@@ -294,10 +181,3 @@ def _below(
     done = bench.run(server, "query", [*options, "--keep_going", question], deadline)
     labels = (line.strip() for line in done.stdout.splitlines())
     return frozenset(label.lstrip("@").partition("//")[0] for label in labels if label.startswith("@"))
-
-
-def platform_name() -> str:
-    """The platform that is observed, as the contract names it: `linux-x86_64`."""
-    import platform
-
-    return f"{sys.platform}-{platform.machine()}"

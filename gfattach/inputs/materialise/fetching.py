@@ -13,12 +13,12 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode, UsageError
 from gfattach.core.finding import Finding, fail, ok, warn
 from gfattach.inputs.contract.document import read_contract
-from gfattach.inputs.inventory.observe import platform_name
 from gfattach.inputs.materialise.credentials import Credentials, helpers_of
 from gfattach.inputs.materialise.download import Tally
 from gfattach.inputs.materialise.fetch import JOBS, Fetcher, Result, State, client_factory
 from gfattach.inputs.materialise.plan import Task, plan_distdir, plan_repository_cache
 from gfattach.inputs.materialise.sources import Source, source_of, upstream
+from gfattach.inputs.model.host import platform_name
 from gfattach.inputs.model.input import Input
 from gfattach.inputs.place import InputsOptions
 

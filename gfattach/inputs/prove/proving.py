@@ -20,10 +20,11 @@ from gfattach.core.finding import Finding
 from gfattach.inputs.check.check import seed_of
 from gfattach.inputs.contract.coverage import Coverage, Covered, Shelf, cover, digest_of
 from gfattach.inputs.contract.document import read_contract
-from gfattach.inputs.inventory.bench import bench_of
 from gfattach.inputs.inventory.mentions import module_name
-from gfattach.inputs.inventory.observe import Observation, Supply, Workbench, observe, platform_name
+from gfattach.inputs.inventory.observe import Observation, Supply, observe
+from gfattach.inputs.inventory.workbench import Workbench, bench_of
 from gfattach.inputs.model.checksum import Checksum
+from gfattach.inputs.model.host import platform_name
 from gfattach.inputs.model.input import Input, Kind
 from gfattach.inputs.place import InputsOptions
 from gfattach.inputs.prove.network import without_network

@@ -7,9 +7,7 @@ workspace, reading only, with an output base that is thrown away.
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +22,7 @@ from gfattach.contract.bazel.rc import joined_rc
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, RefusedError, UsageError
 from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
+from gfattach.net.refusing import refusing_port
 from gfattach.proof.bazel.build import run_build
 from gfattach.proof.bazel.evidence import phase_of, without_actions
 from gfattach.proof.bazel.no_executor import refuse_executors
@@ -103,7 +102,7 @@ class BazelPhases:
         without the cache that they were told of (2, and 8.0 to 8.5) are told of none then.
         Raises BazelError.
         """
-        with _refusing_port() as port:
+        with refusing_port() as port:
             refused = f"grpc://127.0.0.1:{port}"
             phase = self._phase(PhaseName.CONTROL, Access.WITHHELD, deadline, warm=True, instead=refused)
         if phase.detail["exit_code"] != 0:
@@ -240,14 +239,6 @@ def _lines_without_helper(fragment: Path | None) -> str:
         return ""
     lines = fragment.read_text(encoding="utf-8").splitlines(keepends=True)
     return "".join(line for line in lines if "credential_helper=" not in line)
-
-
-@contextlib.contextmanager
-def _refusing_port() -> Iterator[int]:
-    """A loopback port that refuses for as long as it is held: bound, and never listened on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 def _put_back(path: Path, content: bytes | None) -> None:

@@ -13,7 +13,7 @@ from gfattach.bazel.logs.summary import ProcessSummary, read_summary
 from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.errors import BazelError
 from gfattach.core.finding import Finding, fail
-from gfattach.proof.execution.tally import CallTally, SpawnTally, tally_calls, tally_spawns
+from gfattach.proof.execution.tally import CallTally, SpawnTally, spellings_of, tally_calls, tally_spawns
 from gfattach.reapi.execution.calls import read_executions
 
 #: The platform property by which an executor of the organisation's is asked for.
@@ -71,7 +71,7 @@ def read_build(files: Mapping[str, Path], label: str, nonce: str) -> BuildFacts:
     calls = None
     if (path := files.get("remote-calls")) is not None:
         try:
-            calls = tally_calls(read_executions(path), label, events.started)
+            calls = tally_calls(read_executions(path, spellings_of(label)), label, events.started)
         except TruncatedError:
             faults.append(fail("rbe.log.calls-truncated", f"{path.name} ends inside an entry", _CUT))
         except BazelError as error:

@@ -37,23 +37,23 @@ class Tally:
 
     def add(self, spawn: Spawn, count: int) -> None:
         """Count `count` spawns that are like this one."""
-        carries = count if spawn.carries else 0
+        kind, carries = spawn.kind, count if spawn.carries else 0
         self.spawns += count
         self.carrying += carries
-        if spawn.executed:
+        if kind.executed:
             self.executed += count
             self.forced += carries
-            self.uncacheable += 0 if spawn.remote_cacheable else carries
-        elif spawn.runner == REMOTE:
-            if spawn.cache_hit:
+            self.uncacheable += 0 if kind.remote_cacheable else carries
+        elif kind.runner == REMOTE:
+            if kind.cache_hit:
                 self.claimed += count
-            elif spawn.status in ("", "NON_ZERO_EXIT", "TIMEOUT"):
+            elif kind.status in ("", "NON_ZERO_EXIT", "TIMEOUT"):
                 self.failed += count
             else:
                 self.unfinished += count
-        elif spawn.runner == REMOTE_HIT or (spawn.cache_hit and spawn.runner != DISK_HIT):
+        elif kind.runner == REMOTE_HIT or (kind.cache_hit and kind.runner != DISK_HIT):
             self.remote_hits += count
-        elif spawn.runner == DISK_HIT:
+        elif kind.runner == DISK_HIT:
             self.disk_hits += count
         else:
             self.local += count
@@ -84,48 +84,38 @@ class SpawnTally:
         self.all.add(spawn, count)
         if of_target:
             self.target.add(spawn, count)
-        if not spawn.executed:
+        kind = spawn.kind
+        if not kind.executed:
             return
-        self.mnemonics[spawn.mnemonic] += count
-        self.forced_mnemonics[spawn.mnemonic] += count if spawn.carries else 0
-        self.properties[spawn.platform.get(property_name, "")] += count
+        self.mnemonics[kind.mnemonic] += count
+        self.forced_mnemonics[kind.mnemonic] += count if spawn.carries else 0
+        self.properties[dict(kind.platform).get(property_name, "")] += count
         if spawn.program.startswith("/"):
-            kept = self.programs.setdefault(spawn.mnemonic, set())
+            kept = self.programs.setdefault(kind.mnemonic, set())
             if len(kept) < PROGRAMS_KEPT:
                 kept.add(spawn.program)
         else:
-            self.declared[spawn.mnemonic] += count
+            self.declared[kind.mnemonic] += count
 
 
 def tally_spawns(spawns: Iterable[Spawn], label: str, property_name: str) -> SpawnTally:
     """Sum up `spawns` for the target `label`. What `spawns` raises passes through."""
     found = SpawnTally()
     own, digests = spellings_of(label), found.digests
-    # Most spawns of a build differ in label and digest alone: one of each kind is looked at, and counted.
-    kinds: dict[tuple[object, ...], list[int]] = {}
+    # Most spawns of a build differ in label and digest alone: one of those alike is looked at, and counted.
+    alike: dict[tuple[object, ...], list[int]] = {}
     samples: list[tuple[Spawn, bool, list[int]]] = []
+    executed: dict[int, bool] = {}
     for spawn in spawns:
-        name, mnemonic, runner, hit, status, code, _, cacheable, digest, platform, program, carries = spawn
-        of_target = name in own
-        absolute = program if program[:1] == "/" else ""
-        kind = (
-            mnemonic,
-            runner,
-            hit,
-            status,
-            code,
-            cacheable,
-            id(platform),
-            absolute,
-            carries,
-            of_target,
-            not name,
-        )
-        if (count := kinds.get(kind)) is None:
-            count = kinds[kind] = [0]
-            samples.append((spawn, of_target, count))  # the platform is kept with it, and so is its id
+        kind, name, digest, program, carries = spawn
+        of_target, same = name in own, id(kind)  # a sample keeps the kind, and so its id
+        key = (same, of_target, not name, carries, program if program[:1] == "/" else "")
+        if (count := alike.get(key)) is None:
+            count = alike[key] = [0]
+            samples.append((spawn, of_target, count))
+            executed[same] = kind.executed
         count[0] += 1
-        if digest and runner == REMOTE and spawn.executed:
+        if digest and executed[same]:
             digests.add(key_of(digest))
     for spawn, of_target, count in samples:
         found.labelled = found.labelled or spawn.label != ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gfattach.core.engine import Run
 from gfattach.core.finding import Finding, fail, ok
+from gfattach.net.refusing import refusing_port
 from gfattach.rbe.evidence.document import CACHED, UNREACHABLE
 from gfattach.rbe.evidence.rules.controls import held
 from gfattach.rbe.prove.build import Builder, Built
@@ -51,7 +50,7 @@ def _control(name: str, builder: Builder, nonce: str, run: Run) -> Built:
         if name == CACHED:
             built = builder.build(f"{name}-", nonce, progress, accept_cached=True)
         else:
-            with _refusing_port() as port:
+            with refusing_port() as port:
                 nowhere = f"grpc://127.0.0.1:{port}"
                 built = builder.build(f"{name}-", nonce + _UNSEEN, progress, executor=nowhere)
         found.append(built)
@@ -66,11 +65,3 @@ def _control(name: str, builder: Builder, nonce: str, run: Run) -> Built:
 
     run.step(f"rbe-{'cached' if name == CACHED else 'alone'}", _TITLES[name], work)
     return found[0]
-
-
-@contextlib.contextmanager
-def _refusing_port() -> Iterator[int]:
-    """A loopback port that refuses for as long as it is held: bound, and never listened on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as held_port:
-        held_port.bind(("127.0.0.1", 0))
-        yield held_port.getsockname()[1]

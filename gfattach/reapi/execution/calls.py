@@ -2,26 +2,43 @@
 
 A server that takes a result out of its cache says so (`cached_result`); timestamps do not tell, because
 servers give fresh ones to cached results too (measured: justbuild 1.6.5).
+
+Field numbers: LogEntry of Bazel's remote_execution_log.proto, with the messages of the Remote Execution
+API v2 and google.longrunning.Operation in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gfattach.core.delimited import DelimitedError, TruncatedError, messages
 from gfattach.core.errors import BazelError
 from gfattach.core.files import storage_error
+from gfattach.core.wire import Fields, WireError, fields, message, number, text, varint
 
 #: What the entries of this service hold, in its methods' full names.
 _SERVICE = b"build.bazel.remote.execution.v2.Execution/"
+
+#: What stands in front of an answer's bytes: the name of its type, field 1 of google.protobuf.Any, and the
+#: beginning of field 2. Nothing that a server is free to write comes before it.
+_TYPE = b"type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse"
+_ANSWER = bytes((0x0A, len(_TYPE))) + _TYPE + b"\x12"
+
+#: What stands behind the metadata of a call that ended well: an empty status (field 2), or none, so that the
+#: name of the method follows (field 3, 49 or more bytes long).
+_GOOD_END = frozenset((b"\x12\x00", *(bytes((0x1A, size)) for size in range(len(_SERVICE), 0x80))))
+
+#: What a hash of 64 digits, field 2 of the metadata, and the id of an invocation, field 3, begin with.
+_HASH, _UUID = b"\x12\x40", b"\x1a\x24"
 
 
 class Execution(NamedTuple):
     """One call of Execute or WaitExecution.
 
-    `digest` is the hash of the action, `label` the target that it was made for, "" where Bazel does not say.
+    `digest` is the hash of the action; `label` is the target that it was made for, and `mnemonic` what it is,
+    "" where Bazel does not say, or where the target is none of those that were asked for.
     `done` says that the call brought an answer, `cached` that the answer came out of a cache, `status` is
     google.rpc.Code of the call or of its answer, 0 for a good end. `worker` and `worker_start` (whole seconds
     of the wall clock) are what the server said, "" and None for nothing.
@@ -44,25 +61,21 @@ class Execution(NamedTuple):
         return self.done and not self.cached and self.status == 0 and self.exit_code == 0
 
 
-def read_executions(path: Path) -> Iterator[Execution]:
-    """Every call of the Execution service in the log at `path`.
+def read_executions(path: Path, labels: Iterable[str]) -> Iterator[Execution]:
+    """Every call of the Execution service in the log at `path`; those for `labels` tell their target.
 
     Raises TruncatedError where it ends inside an entry, BazelError (`bazel.log`) for what is no such log, and
     StorageError.
     """
-    from google.protobuf.message import DecodeError
-
-    from gfattach.reapi.execution import execution_pb2 as pb
-
-    nothing = pb.ExecuteResponse()
+    asked = [each.encode() for each in labels]
     try:
-        with path.open("rb") as file:
-            for data in messages(file.read):
-                if _SERVICE in data:
-                    yield _execution(pb.CallEntry.FromString(data), nothing)
+        with path.open("rb", buffering=0) as file:
+            for data, at, end in messages(file.read):
+                if (method := data.find(_SERVICE, at, end)) >= 0:
+                    yield _usual(data, at, end, method, asked) or _any(data, at, end, asked)
     except TruncatedError:
         raise
-    except (DecodeError, DelimitedError) as error:
+    except (WireError, IndexError, DelimitedError) as error:
         raise _not_a_log(path) from error
     except OSError as error:
         raise storage_error("read", path, error) from error
@@ -76,32 +89,84 @@ def _not_a_log(path: Path) -> BazelError:
     )
 
 
-def _execution(entry: Any, nothing: Any) -> Execution:
-    """The call of an entry; `nothing` is an answer without any field, which is never changed."""
-    details, metadata = entry.details, entry.metadata
-    digest, status, done, answer = metadata.action_id, entry.status.code, False, nothing
-    if details.HasField("execute"):
-        execute = details.execute
-        digest = execute.request.action_digest.hash or digest
-        operations = execute.responses
+def _usual(data: bytes, at: int, end: int, method: int, asked: Sequence[bytes]) -> Execution | None:
+    """The call of the entry from `at` to `end`, whose method's name is at `method`; None for an unusual one.
+
+    An entry is deep, and most that is in it is not asked for. Of one that has its fields in the order of
+    their numbers, that ended well and has an answer, only the ids at its beginning and the answer are read.
+    """
+    answer = data.find(_ANSWER, method, end)
+    if answer < 0 or data[at] != 0x0A:
+        return None
+    size, metadata = varint(data, at + 1)
+    if data[metadata + size : metadata + size + 2] not in _GOOD_END:
+        return None
+    named = data[metadata] == 0x0A  # the tool's name comes first
+    ids = metadata + 2 + data[metadata + 1] if named else metadata
+    digest = data[ids + 2 : ids + 66]
+    if data[ids : ids + 2] != _HASH or data[ids + 66 : ids + 68] != _UUID:
+        return None
+    if data.find(digest, method, answer) < 0:  # not what was asked for
+        return None
+    target: Fields = {}
+    for each in asked:
+        if data.find(each, ids, metadata + size) >= 0:
+            target = fields(data, metadata, metadata + size)
+            break
+    length, begins = varint(data, answer + len(_ANSWER))
+    if begins + length > end:
+        return None
+    invocation = data[ids + 68 : ids + 104].decode("ascii", "replace")
+    found = fields(data, begins, begins + length)
+    return _made(data, target, asked, invocation, digest.decode("ascii", "replace"), 0, found)
+
+
+def _any(data: bytes, at: int, end: int, asked: Sequence[bytes]) -> Execution:
+    """The call of the entry from `at` to `end`, whatever it is like. Raises WireError."""
+    entry = fields(data, at, end)
+    metadata, details = message(data, entry, 1), message(data, entry, 4)
+    digest, status, answer = text(data, metadata, 2), number(message(data, entry, 2), 1), None
+    if 7 in details:
+        call = message(data, details, 7)
+        digest = text(data, message(data, message(data, call, 1), 6), 1) or digest
     else:
-        operations = details.wait_execution.responses
-    if operations and (last := operations[-1]).done:
-        done = True
-        status = status or last.error.code
-        answer = last.response.value
-    result = answer.result
-    executed = result.execution_metadata
-    begun = executed.worker_start_timestamp.seconds
+        call = message(data, details, 9)
+    operation = message(data, call, 2)  # the last of them
+    if number(operation, 3):
+        status = status or number(message(data, operation, 4), 1)
+        answer = message(data, message(data, operation, 5), 2)
+    return _made(data, metadata, asked, text(data, metadata, 3), digest, status, answer)
+
+
+def _made(
+    data: bytes,
+    metadata: Fields,
+    asked: Sequence[bytes],
+    invocation: str,
+    digest: str,
+    status: int,
+    answer: Fields | None,
+) -> Execution:
+    """The call of its parts; `answer` are the fields of an ExecuteResponse, None for none."""
+    label = text(data, metadata, 6)
+    if label.encode() not in asked:
+        label = ""
+    cached, exit_code, worker, begun = False, 0, "", 0
+    if answer is not None:
+        result = message(data, answer, 1)
+        executed = message(data, result, 9)
+        cached, exit_code = number(answer, 2) != 0, number(result, 4)
+        worker, begun = text(data, executed, 1), number(message(data, executed, 3), 1)
+        status = status or number(message(data, answer, 3), 1)
     return Execution(
-        metadata.tool_invocation_id,
-        metadata.target_id,
-        metadata.action_mnemonic,
+        invocation,
+        label,
+        text(data, metadata, 5) if label else "",
         digest,
-        done,
-        answer.cached_result,
-        status or answer.status.code,
-        result.exit_code,
-        executed.worker,
+        answer is not None,
+        cached,
+        status,
+        exit_code,
+        worker,
         begun or None,
     )

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.logs.execution_log import compact_pb2
-from gfattach.reapi.execution import execution_pb2
+from tests.harness.execution import compact_pb2, execution_pb2
 
 PLATFORM = "gloriousflywheel-rbe-linux-x86_64"
 INVOCATION = "4a87556e-af7d-4803-bc7b-f0735e4d0ab6"
@@ -35,6 +34,7 @@ class Action:
     worker_start: float = 0.0
     called: bool = True
     old: bool = False
+    outputs: int = 1
 
     def but(self, **changes: Any) -> Action:
         """The same action, changed."""
@@ -83,10 +83,14 @@ def varint(number: int) -> bytes:
 
 def compact_entry(action: Action) -> bytes:
     """An entry of the compact log: a spawn, with fields that nothing here reads among the others."""
+    command = compact_pb2.Command(
+        args=[each.encode() for each in action.arguments],
+        env_vars=[compact_pb2.Property(name=k, value=v) for k, v in action.environment.items()],
+    ).SerializeToString()
+    properties = [compact_pb2.Property(name="gf.platform", value=action.platform)] if action.platform else []
+    platform = compact_pb2.Spawn(platform=compact_pb2.Platform(properties=properties).SerializeToString())
+    inputs_and_outputs = b"\x20\x87\x01\x28\x08" + b"\x32\x02\x28\x09" * action.outputs
     spawn = compact_pb2.Spawn(
-        platform=compact_pb2.Platform(
-            properties=[compact_pb2.Property(name="gf.platform", value=action.platform)]
-        ).SerializeToString(),
         target_label=action.label,
         mnemonic=action.mnemonic,
         exit_code=action.exit_code,
@@ -95,14 +99,10 @@ def compact_entry(action: Action) -> bytes:
         cache_hit=action.cache_hit,
         remotable=True,
         remote_cacheable=action.remote_cacheable,
-        digest=compact_pb2.Digest(hash=action.digest),
+        digest=compact_pb2.Digest(hash=action.digest) if action.digest else None,
     ).SerializeToString()
-    command = compact_pb2.Command(
-        args=[each.encode() for each in action.arguments],
-        env_vars=[compact_pb2.Property(name=k, value=v) for k, v in action.environment.items()],
-    ).SerializeToString()
-    inputs_and_outputs = b"\x20\x07\x28\x08\x32\x02\x28\x09"
-    body = command + spawn + inputs_and_outputs
+    metrics = b"\x88\x01\xe0\xd4\x03" + b"\x92\x01\x04\x0a\x02\x10\x05"
+    body = command + platform.SerializeToString() + inputs_and_outputs + spawn + metrics
     return b"\x3a" + varint(len(body)) + body
 
 
@@ -149,6 +149,7 @@ def call_entry(action: Action, invocation: str = INVOCATION, skip: bool = True) 
     execute.request.action_digest.hash = action.digest
     execute.responses.add()
     done = execute.responses.add(done=True)
+    done.response.type_url = "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse"
     done.response.value.CopyFrom(answer)
     return bytes(entry.SerializeToString())
 

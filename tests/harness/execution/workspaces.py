@@ -11,9 +11,8 @@ import pytest
 
 from gfattach.bazel.program.binary import identify
 from gfattach.core.deadline import Deadline
-
-from .evidence import MANIFEST
-from .justbuild import kept_directory
+from tests.harness.execution.evidence import MANIFEST
+from tests.harness.programs.installed import installed
 
 #: Seconds for a Bazel to say what it is, on a small machine that does other things too.
 ANSWER_SECONDS = 240.0
@@ -70,12 +69,10 @@ def old_bazel() -> tuple[str, tuple[str, ...]]:
 
 def new_bazel() -> tuple[str, tuple[str, ...]]:
     """Bazel 7.7.1 of Debian's sid, where it was fetched into the tests' cache and can be run without a rc."""
-    found = (kept_directory() / "programs/bazel-sid").glob("*/program.json")
-    records = sorted(found, key=lambda path: path.stat().st_mtime)
-    if not records:
+    found = installed("bazel-sid")
+    if found is None:
         pytest.skip("needs Bazel of Debian's sid in the tests' cache: python3 dev.py test")
-    record = json.loads(records[-1].read_text())
-    path = records[-1].parent / record["launcher"]
+    path = found.launcher
     if not identify(path, Deadline.after(ANSWER_SECONDS), environ=dict(os.environ)).startup:
         pytest.skip(f"{path} keeps its install base outside, and nothing says so to a proof")
     return str(path), WITHOUT_MODULES

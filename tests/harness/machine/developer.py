@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.core.paths import HOME_NAME, Home
+from tests.harness.machine.budget import budget
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,14 +68,14 @@ class Machine:
     def run(
         self, *args: str, cwd: Path | None = None, seconds: float = 240
     ) -> subprocess.CompletedProcess[str]:
-        """Run gfattach to its end, as a process of its own."""
+        """Run gfattach to its end, as a process of its own; within `seconds` of an idle machine."""
         return subprocess.run(
             [sys.executable, "-m", "gfattach", *args],
             cwd=cwd or self.workspace,
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=budget(seconds),
         )
 
     def at_terminal(self, *args: str, expect: str, answer: str) -> tuple[int, str]:

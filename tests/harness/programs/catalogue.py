@@ -12,6 +12,7 @@ class Kind(enum.StrEnum):
     BAZEL = "bazel"
     NIX = "nix"
     PYTHON = "python"
+    EXECUTOR = "executor"
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,5 @@ PROGRAMS = (
     Program("nix-trixie", Kind.NIX, "trixie", "nix-bin", "usr/bin/nix", _NIX_TOOLS),
     Program("nix-sid", Kind.NIX, "sid", "nix-bin", "usr/bin/nix", _NIX_TOOLS),
     Program("python-sid", Kind.PYTHON, "sid", "python3.14", "usr/bin/python3.14", r"tzdata"),
+    Program("justbuild-trixie", Kind.EXECUTOR, "trixie", "justbuild", "usr/bin/justbuild"),
 )

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.harness.programs import apt, catalogue, relocate, upstream
+from tests.harness.programs import apt, relocate, upstream
 from tests.harness.programs.apt import AptError, AptRoot
 from tests.harness.programs.catalogue import PROGRAMS, Kind, Program
 from tests.harness.programs.held import moved_on
@@ -31,8 +31,8 @@ from tests.harness.programs.place import programs_directory
 #: Seconds after which a version that no run has used goes.
 UNUSED_SECONDS = 14 * 86400.0
 
-#: What decides on how a program is laid out.
-_RECIPE = (apt, catalogue, relocate)
+#: What decides on how a program is laid out, besides its own line in the catalogue.
+_RECIPE = (apt, relocate)
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def ensure(program: Program) -> Installed:
         root = AptRoot(place.parent / f".apt-{program.suite}", program.suite)
         root.refresh()
         version = root.version(program.package)
-        kept = place / _key(version)
+        kept = place / _key(program, version)
         if not (kept / RECORD).exists():
             _say(f"fetching {program.package} {version} of Debian's {program.suite} for the tests")
             _make(program, root, version, kept)
@@ -90,7 +90,7 @@ def _make(program: Program, root: AptRoot, version: str, kept: Path) -> None:
             launcher = relocate.relocate_bazel(kept)
         case Kind.NIX:
             launcher = relocate.relocate_nix(kept, launcher)
-        case Kind.PYTHON:
+        case Kind.PYTHON | Kind.EXECUTOR:
             relocate.wrap(kept, launcher)
     record = {
         "name": program.name,
@@ -99,30 +99,31 @@ def _make(program: Program, root: AptRoot, version: str, kept: Path) -> None:
         "package": program.package,
         "package_version": version,
         "launcher": str(launcher.relative_to(kept)),
-        "version": _ask_version(launcher),
+        "version": _ask_version(program, launcher),
         "fetched": time.strftime("%Y-%m-%d", time.gmtime()),
         "packages": {each.name: each.version for each in packages},
     }
     (kept / RECORD).write_text(json.dumps(record, indent=1) + "\n")
 
 
-def _ask_version(launcher: Path) -> str:
-    """What the program itself says: the last word of its first line."""
+def _ask_version(program: Program, launcher: Path) -> str:
+    """What the program itself says: the last word of its first line; of an executor, a list of numbers."""
     with tempfile.TemporaryDirectory() as home:
         environ = {"HOME": home, "PATH": os.environ.get("PATH", os.defpath)}
-        command = [str(launcher), "--version"]
+        command = [str(launcher), "version" if program.kind is Kind.EXECUTOR else "--version"]
         done = subprocess.run(command, cwd=home, env=environ, capture_output=True, text=True, timeout=60)
-    lines = done.stdout.splitlines()
-    if done.returncode != 0 or not lines:
+    if done.returncode != 0 or not done.stdout.strip():
         raise AptError(
-            f"{launcher.name} --version ended with {done.returncode}: {done.stderr.strip()[-200:]}"
+            f"{launcher.name} {command[1]} ended with {done.returncode}: {done.stderr.strip()[-200:]}"
         )
-    return lines[0].split()[-1]
+    if program.kind is Kind.EXECUTOR:
+        return ".".join(str(each) for each in json.loads(done.stdout)["version"])
+    return done.stdout.splitlines()[0].split()[-1]
 
 
-def _key(version: str) -> str:
+def _key(program: Program, version: str) -> str:
     recipe = b"".join(Path(str(module.__file__)).read_bytes() for module in _RECIPE)
-    return hashlib.sha256(recipe + version.encode()).hexdigest()[:16]
+    return hashlib.sha256(recipe + repr(program).encode() + version.encode()).hexdigest()[:16]
 
 
 def _remove_unused(place: Path) -> None:

@@ -17,6 +17,7 @@ HELD: Mapping[str, str] = {
     "nix-trixie": "2.26.3",
     "nix-sid": "2.34.8",
     "python-sid": "3.14.10",
+    "justbuild-trixie": "1.5.1",
 }
 
 

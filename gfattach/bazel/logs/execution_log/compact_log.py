@@ -1,91 +1,160 @@
 """Reads the compact execution log: zstd around delimited entries, `--execution_log_compact_file`.
 
 Entries for files and sets of inputs stand between the spawns; they are passed over by their first byte.
+Of a spawn, hundreds of arguments are its bulk and little is its own: the bytes of its platform, and of its
+mnemonic to its cacheability, are those of spawns before it, and are read once. Where they are not found, or
+what is around them is not as Bazel orders it (by field number), the spawn is read field by field.
+
+Field numbers: spawn.proto of Bazel 7.1 and later, ExecLogEntry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gfattach.bazel.logs.execution_log.record import Spawn
+from gfattach.bazel.logs.execution_log.record import Kind, Spawn
 from gfattach.core.delimited import DelimitedError, messages
+from gfattach.core.wire import Fields, WireError, fields, message, number, part, text, varint
 
 #: The first byte of an entry that is a spawn, which has no number: field 7, with a length.
 _SPAWN = 7 << 3 | 2
 
-#: The first byte of a spawn that has arguments: field 1, with a length.
-_ARGUMENT = 1 << 3 | 2
+#: Fields of a spawn, with a length: arguments, variables, platform, label.
+_ARGUMENT, _VARIABLE, _PLATFORM, _LABEL = (number << 3 | 2 for number in (1, 2, 3, 7))
+
+#: What stands between platform and label: two numbers of sets of inputs, and outputs.
+_INPUTS, _TOOLS, _OUTPUT = 4 << 3, 5 << 3, 6 << 3 | 2
+
+#: The beginning of the digest, field 16 with a length.
+_DIGEST = b"\x82\x01"
+
+#: What a digest begins with: its hash, field 1, of 64 digits.
+_HASH = b"\x0a\x40"
 
 #: What a zstd stream begins with (RFC 8878, 3.1.1).
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-def read_compact_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]:
-    """Every spawn of the decompressed log that `read` gives; `text` is what `Spawn.carries` is about.
+def read_compact_log(read: Callable[[int], bytes], looked_for: str) -> Iterator[Spawn]:
+    """Every spawn of the decompressed log that `read` gives; `looked_for` is what `Spawn.carries` is about.
 
     Raises TruncatedError where the log ends inside an entry, and DelimitedError for what is no such log.
     """
-    from google.protobuf.message import DecodeError
-
-    from gfattach.bazel.logs.execution_log import compact_pb2 as pb
-
-    looked_for = text.encode()
-    # A variable of that value, as it stands in the log: where it is found, nothing has to be taken apart.
-    as_value = b"\x12" + _varint(len(looked_for)) + looked_for
-    platforms: dict[bytes, dict[str, str]] = {}
+    reader = _Reader(looked_for.encode())
     try:
-        for data in messages(read, _SPAWN):
-            spawn = pb.SpawnEntry.FromString(data).spawn
-            packed = spawn.platform
-            if (platform := platforms.get(packed)) is None:
-                properties = pb.Platform.FromString(packed).properties
-                platform = platforms[packed] = {each.name: each.value for each in properties}
-            carries = looked_for in data
-            if carries and (as_value not in data or as_value in packed):
-                # It may stand in an output's path or a property, which need not be in the action's key.
-                command = pb.CommandEntry.FromString(data).spawn
-                carries = any(looked_for in word for word in command.args) or any(
-                    text in variable.value for variable in command.env_vars
-                )
-            yield Spawn(
-                spawn.target_label,
-                spawn.mnemonic,
-                spawn.runner,
-                spawn.cache_hit,
-                spawn.status,
-                spawn.exit_code,
-                spawn.remotable,
-                spawn.remote_cacheable,
-                spawn.digest.hash,
-                platform,
-                _first_argument(data),
-                carries,
-            )
-    except DecodeError as error:
+        for data, at, end in messages(read, _SPAWN):
+            size, at = varint(data, at + 1)
+            if at + size != end:
+                raise WireError("a spawn that does not fill its entry")
+            yield reader.remembered(data, at, end) or reader.any(data, at, end)
+    except (WireError, IndexError) as error:
         raise DelimitedError("an entry is not as Bazel writes it") from error
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
+class _Reader:
+    """Reads spawns, and remembers what many have in common, as bytes."""
+
+    def __init__(self, looked_for: bytes) -> None:
+        self._looked_for = looked_for
+        self._kinds: dict[Kind, Kind] = {}
+        self._platform = b""
+        #: By the bytes from mnemonic to cacheability, for spawns of the platform `_platform`.
+        self._known: dict[bytes, Kind] = {}
+
+    def remembered(self, data: bytes, at: int, end: int) -> Spawn | None:
+        """The spawn from `at` to `end`, by what is remembered; None where that does not do."""
+        try:
+            return self._remembered(data, at, end)
+        except IndexError:  # it has nothing behind its platform
+            return None
+
+    def _remembered(self, data: bytes, at: int, end: int) -> Spawn | None:
+        platform = self._platform
+        split = data.rfind(platform, at, end) if platform else -1
+        if split < 0:
+            return None
+        position = split + len(platform)
+        tag = data[position]
+        while tag != _LABEL:
+            if tag == _OUTPUT:
+                position += 2 + data[position + 1]
+            elif tag in (_INPUTS, _TOOLS):
+                position += 2
+                while data[position - 1] > 0x7F:
+                    position += 1
+            else:
+                return None
+            tag = data[position]
+        label_at, middle = position + 2, position + 2 + data[position + 1]
+        digest_at = data.find(_DIGEST, middle, end)
+        if digest_at < 0 or data[position + 1] > 0x7F or data[at + 1] > 0x7F or data[at] != _ARGUMENT:
+            return None
+        kind = self._known.get(data[middle:digest_at])
+        if kind is None or data[digest_at + 3 : digest_at + 5] != _HASH:
+            return None
+        return Spawn(
+            kind,
+            data[label_at:middle].decode("utf-8", "replace"),
+            data[digest_at + 5 : digest_at + 69].decode("ascii", "replace"),
+            data[at + 2 : at + 2 + data[at + 1]].decode("utf-8", "replace"),
+            data.rfind(self._looked_for, at, split) >= 0,
+        )
+
+    def any(self, data: bytes, at: int, end: int) -> Spawn:
+        """The spawn from `at` to `end`, whatever it is like. Raises WireError."""
+        program, split = _command(data, at, end)
+        found = fields(data, split, end)
+        kind = Kind(
+            text(data, found, 8),
+            text(data, found, 11),
+            number(found, 12) != 0,
+            text(data, found, 10),
+            number(found, 9),
+            number(found, 13) != 0,
+            number(found, 15) != 0,
+            tuple(_properties(data, *part(found, 3))),
+        )
+        kind = self._kinds.setdefault(kind, kind)
+        self._remember(kind, data, split, found)
+        return Spawn(
+            kind,
+            text(data, found, 7),
+            text(data, message(data, found, 16), 1),
+            program,
+            data.find(self._looked_for, at, split) >= 0,
+        )
+
+    def _remember(self, kind: Kind, data: bytes, split: int, found: Fields) -> None:
+        """Remember the bytes of a platform and of a kind, where there are both, and label and digest."""
+        (start, platform_end), (_, middle), (digest, _) = part(found, 3), part(found, 7), part(found, 16)
+        if not (kind.platform and middle and digest) or data[split] != _PLATFORM:
+            return
+        if (platform := data[split:platform_end]) != self._platform:
+            self._platform, self._known = platform, {}
+        shared = data[middle : data.find(_DIGEST, middle)]
+        # No text of it may hold what the digest begins with.
+        if middle + len(shared) + 3 == digest and start < middle:
+            self._known[shared] = kind
 
 
-def _first_argument(data: bytes) -> str:
-    """The first word of the command of a spawn's entry, which is well-formed; "" for none."""
-    start = 1
-    while data[start] > 0x7F:  # the length of the spawn
-        start += 1
-    start += 1
-    if data[start : start + 1] != bytes((_ARGUMENT,)):
-        return ""
-    size, shift = 0, 0
-    while True:
-        start += 1
-        size |= (data[start] & 0x7F) << shift
-        shift += 7
-        if data[start] < 0x80:
-            break
-    return data[start + 1 : start + 1 + size].decode("utf-8", "replace")
+def _command(data: bytes, at: int, end: int) -> tuple[str, int]:
+    """The first word of a spawn's command, "" for none, and where arguments and variables end."""
+    program = None
+    while at < end and (tag := data[at]) in (_ARGUMENT, _VARIABLE):
+        size, at = varint(data, at + 1)
+        if program is None and tag == _ARGUMENT:
+            program = data[at : at + size].decode("utf-8", "replace")
+        at += size
+    return program or "", at
+
+
+def _properties(data: bytes, at: int, end: int) -> Iterator[tuple[str, str]]:
+    """The properties of a platform's message."""
+    while at < end:
+        tag, at = varint(data, at)
+        if tag != _ARGUMENT:
+            raise WireError(f"a platform with the tag {tag}")
+        size, at = varint(data, at)
+        found = fields(data, at, at + size)
+        yield text(data, found, 1), text(data, found, 2)
+        at += size

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gfattach.bazel.logs.execution_log.record import Spawn, label_in
+from gfattach.bazel.logs.execution_log.record import Kind, Spawn, label_in
 from gfattach.core.delimited import MESSAGE_LIMIT, PIECE, DelimitedError, TruncatedError
 
 _SPACE = " \t\r\n"
@@ -23,9 +23,11 @@ def read_json_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]:
     Memory is bounded by the largest record. Raises TruncatedError where the log ends inside a record, and
     DelimitedError for what is no such log.
     """
+    kinds: dict[Kind, Kind] = {}
     for record in _objects(read):
         try:
-            yield _spawn(record, text)
+            kind = _kind(record)
+            yield _spawn(record, kinds.setdefault(kind, kind), text)
         except (AttributeError, TypeError, ValueError) as error:
             raise DelimitedError(f"a record is not as Bazel writes it: {error}") from error
 
@@ -60,25 +62,30 @@ def _objects(read: Callable[[int], bytes]) -> Iterator[dict[str, Any]]:
         yield found
 
 
-def _spawn(record: dict[str, Any], text: str) -> Spawn:
+def _kind(record: dict[str, Any]) -> Kind:
+    properties = record.get("platform", {}).get("properties", ())
+    return Kind(
+        mnemonic=str(record.get("mnemonic", "")),
+        runner=str(record.get("runner", "")),
+        cache_hit=_flag(record.get("cacheHit", False)) or _flag(record.get("remoteCacheHit", False)),
+        status=str(record.get("status", "")),
+        exit_code=_number(record.get("exitCode", 0)),
+        remotable=_flag(record.get("remotable", False)),
+        remote_cacheable=_flag(record.get("remoteCacheable", False)),
+        platform=tuple((str(each.get("name", "")), str(each.get("value", ""))) for each in properties),
+    )
+
+
+def _spawn(record: dict[str, Any], kind: Kind, text: str) -> Spawn:
     arguments = record.get("commandArgs", ())
     environment = record.get("environmentVariables", ())
     carries = any(text in variable.get("value", "") for variable in environment) or any(
         text in argument for argument in arguments
     )
-    properties = record.get("platform", {}).get("properties", ())
-    exit_code = record.get("exitCode", 0)
     return Spawn(
+        kind,
         label=str(record.get("targetLabel") or label_in(str(record.get("progressMessage", "")))),
-        mnemonic=str(record.get("mnemonic", "")),
-        runner=str(record.get("runner", "")),
-        cache_hit=_flag(record.get("cacheHit", False)) or _flag(record.get("remoteCacheHit", False)),
-        status=str(record.get("status", "")),
-        exit_code=_number(exit_code),
-        remotable=_flag(record.get("remotable", False)),
-        remote_cacheable=_flag(record.get("remoteCacheable", False)),
         digest=str(record.get("digest", {}).get("hash", "")),
-        platform={str(each.get("name", "")): str(each.get("value", "")) for each in properties},
         program=str(arguments[0]) if arguments else "",
         carries=carries,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from gfattach.bazel.logs.summary import REMOTE
@@ -12,16 +11,12 @@ from gfattach.bazel.logs.summary import REMOTE
 _LABEL = re.compile(r"(?:^| )(@{0,2}[^ ]*//[^ ]*)$")
 
 
-class Spawn(NamedTuple):
-    """One spawn.
+class Kind(NamedTuple):
+    """What many spawns of a build have in common. A reader gives the same object to all that are alike.
 
-    `label` is "" where the log does not tell it (before Bazel 5, unless the progress message does); `digest`
-    is the hash of the action, "" where the log has none. `program` is the first word of its command.
-    `carries` says that its environment or its arguments hold the text that was looked for. `status` is ""
-    for a spawn that ended well.
+    `status` is "" for spawns that ended well. `platform` are the properties, each a name and a value.
     """
 
-    label: str
     mnemonic: str
     runner: str
     cache_hit: bool
@@ -29,15 +24,27 @@ class Spawn(NamedTuple):
     exit_code: int
     remotable: bool
     remote_cacheable: bool
-    digest: str
-    platform: Mapping[str, str]
-    program: str
-    carries: bool
+    platform: tuple[tuple[str, str], ...]
 
     @property
     def executed(self) -> bool:
         """Whether an executor ran it, to a good end. Bazel says `remote` of failures too."""
         return self.runner == REMOTE and not self.cache_hit and self.status == "" and self.exit_code == 0
+
+
+class Spawn(NamedTuple):
+    """One spawn: its kind, and what is its own.
+
+    `label` is "" where the log does not tell it (before Bazel 5, unless the progress message does); `digest`
+    is the hash of the action, "" where the log has none. `program` is the first word of its command.
+    `carries` says that its environment or its arguments hold the text that was looked for.
+    """
+
+    kind: Kind
+    label: str
+    digest: str
+    program: str
+    carries: bool
 
 
 def label_in(progress: str) -> str:
