@@ -16,7 +16,7 @@ from gfattach.core.finding import Status
 from gfattach.nix.authorities import BUNDLES
 from gfattach.nix.daemon import UNLISTED
 from gfattach.nixcache.target import PROBE_PATH
-from gfattach.probes.nix import files as nix_files
+from gfattach.probes.nix import remembered
 from gfattach.probes.nix.stage import NixSubject
 from tests.harness.machine.fake_nix import script, showing
 from tests.harness.machine.nix_home import SETTINGS, TARGET, URL, Machine, daemon, machine
@@ -175,10 +175,10 @@ def test_a_memory_that_is_damaged(machine):
 
 def test_the_memory_of_a_daemon_is_roots(machine, daemon, monkeypatch, tmp_path):
     remember(machine)
-    monkeypatch.setattr(nix_files, "ROOT_HOME", str(tmp_path / "root"))
+    monkeypatch.setattr(remembered, "ROOT_HOME", str(tmp_path / "root"))
     finding = machine.ask(store=daemon)["nix.negative-cache"]
     assert (finding.code, finding.status) == ("nix.negative-cache.unseen", Status.SKIP)
-    monkeypatch.setattr(nix_files, "ROOT_HOME", str(machine.home))
+    monkeypatch.setattr(remembered, "ROOT_HOME", str(machine.home))
     assert machine.ask(store=daemon)["nix.negative-cache"].code == "nix.negative-cache.stale"
 
 

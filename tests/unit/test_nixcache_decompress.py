@@ -24,6 +24,8 @@ COMPRESS = {
     "gzip": gzip.compress,
     "zstd": ZSTD.compress,
 }
+#: Those that have one stream, which nothing follows.
+SINGLE = {"br": brotli.compress, "deflate": zlib.compress, "lzma": partial(lzma.compress, format=lzma.FORMAT_ALONE)}
 
 
 def read(compression, content, size=1000):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.core.quote import word
 from gfattach.nix.config import Settings
-from gfattach.nix.uri import same_cache, spelled_otherwise
+from gfattach.nix.uri import alike, same_cache, spelled_otherwise
 from gfattach.probes.nix.subject import NixSubject, settings_of
 
 #: Seconds beyond which a cache that accepts a connection and says nothing is a nuisance.
@@ -21,7 +21,7 @@ def _ask_substituters(inquiry: Inquiry[NixSubject]) -> Finding:
         return loose
     if not subject.url:
         return ok("nix.substituters.seen", f"Nix takes from {', '.join(names) or 'nowhere'}", **data)
-    if subject.url not in names:
+    if not any(alike(name, subject.url) for name in names):
         return _missing(subject, names, data)
     otherwise = [name for name in names if spelled_otherwise(name, subject.url)]
     if otherwise:
