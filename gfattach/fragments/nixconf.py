@@ -36,7 +36,7 @@ STALLED_SECONDS = 30
 NEGATIVE_SECONDS = 60
 
 #: The settings that bound what a cache that is away may cost, with the values above.
-_BOUNDS = {
+BOUNDS = {
     "connect-timeout": CONNECT_SECONDS,
     "download-attempts": ATTEMPTS,
     "stalled-download-timeout": STALLED_SECONDS,
@@ -45,10 +45,10 @@ _BOUNDS = {
 
 #: Settings that every Nix from 2.8 on has (`nix show-config` of 2.8.0 and of 2.26.3). The `extra-` form
 #: of a setting goes with the setting.
-UNIVERSAL_SETTINGS = frozenset({"substituters", "trusted-public-keys", "netrc-file", *_BOUNDS})
+UNIVERSAL_SETTINGS = frozenset({"substituters", "trusted-public-keys", "netrc-file", *BOUNDS})
 
-#: Settings that a daemon takes of a user whom it does not trust; from 2.26 on it warns, at each command, of every
-#: other that the client sets, and before it drops them without a word.
+#: Settings that a daemon takes of a user whom it does not trust; from 2.26 on it warns, at each command, of
+#: every other that the client sets, and before it drops them without a word.
 _OF_ANYBODY = frozenset({"substituters", "connect-timeout"})
 
 #: The setting that names whom Nix trusts (from 2.15 on); an untrusted user's is not for the daemon.
@@ -98,7 +98,7 @@ def render(
     settings: Container[str] = UNIVERSAL_SETTINGS if own is None else own
     if restricted:
         settings = [name for name in _OF_ANYBODY if name in settings]
-    bounds = {**_BOUNDS, "download-attempts": 1} if waits_when_limited else _BOUNDS
+    bounds = {**BOUNDS, "download-attempts": 1} if waits_when_limited else BOUNDS
     values: Mapping[str, str | None] = {
         "substituters": url,
         "trusted-public-keys": " ".join(target.public_keys) or None,

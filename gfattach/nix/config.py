@@ -33,8 +33,8 @@ UNKNOWN_COMMAND = "is not a recognised command"
 class Settings:
     """The settings of one Nix in one environment: values by name, as in Nix's JSON.
 
-    A setting that a Nix has renamed (`download-attempts`, in 2.35) is there by its aliases too, which a nix.conf
-    may use.
+    A setting that a Nix has renamed (`download-attempts`, in 2.35) is there by its aliases too, which a
+    nix.conf may use.
     """
 
     values: Mapping[str, Any]
@@ -94,4 +94,3 @@ def _parse(nix: Nix, text: str) -> dict[str, Any]:
             f"it said: {text[:200]!r}",
             code="nix.rubbish",
         ) from error
-

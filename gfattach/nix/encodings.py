@@ -1,7 +1,7 @@
 """Which Content-Encodings a Nix undoes, whatever it was asked for: measured with 2.8.0, 2.26.3 and 2.34.8.
 
-A version between two that were measured is taken for the earlier one. `tests/integration/test_nix_encodings.py`
-holds the table to the Nixes at hand.
+A version between two that were measured is taken for the earlier one.
+`tests/integration/test_nix_encodings.py` holds the table to the Nixes at hand.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _LIBARCHIVE = frozenset({"gzip", "br", "zstd", "bzip2"})
 #: By the first version of which it holds. 2.8 looks at the content and not at the name, and so undoes both
 #: layers of a compressed NAR at once and then finds it damaged; 2.34 leaves it to curl.
 _VERSIONS: Mapping[tuple[int, int], Undoes] = {
-    (0, 0): Undoes(frozenset({"gzip", "x-gzip", "br", "zstd", "xz", "bzip2"}), frozenset({"br"}), folded=True),
+    (0, 0): Undoes(
+        frozenset({"gzip", "x-gzip", "br", "zstd", "xz", "bzip2"}), frozenset({"br"}), folded=True
+    ),
     (2, 26): Undoes(_LIBARCHIVE | {"xz"}, _LIBARCHIVE),
     (2, 34): Undoes(_CURL, _CURL, folded=True),
 }

@@ -1,7 +1,8 @@
 """What Nix remembers of binary caches: `binary-cache-vN.sqlite` in its cache directory.
 
 Nix keeps every answer about a path, the negative ones too (`present` 0, an hour by default), so that
-a path which was pushed a moment ago can seem to be missing; the positive ones with their signatures (30 days by
+a path which was pushed a moment ago can seem to be missing; the positive ones with their signatures (30 days
+by
 default), so that a cache that was signed anew is refused by what it said before. The schema is the same in v6
 (2.8, 2.26) and v7 (from 2.31); the file is opened to be read only, and a Nix that writes it is not disturbed.
 """
@@ -114,8 +115,8 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _reading(file: Path) -> str:
-    """How `file` is opened: to read a database that writes ahead makes two files beside it, which nobody takes
-    away, unless a Nix has them open or it is said that nobody writes it.
+    """How `file` is opened: to read a database that writes ahead makes two files beside it, which nobody
+    takes away, unless a Nix has them open or it is said that nobody writes it.
     """
     with file.open("rb") as database:
         ahead = database.read(_WRITES_AT + len(_WRITES_AHEAD))[_WRITES_AT:] == _WRITES_AHEAD

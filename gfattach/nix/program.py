@@ -126,8 +126,9 @@ def nix_store(nix: Nix) -> Path:
 
 
 def waits_when_limited(nix: Nix) -> bool:
-    """Whether a request that is answered 429 is tried again after a minute and more (measured with 2.34.8: 68 to
-    75 s, whatever Retry-After says; 2.26.3 waits 0.3 s, and from 2.35 on, by its release notes, it is 5 s).
+    """Whether a request that is answered 429 is tried again after a minute and more (measured with 2.34.8: 68
+    to 75 s, whatever Retry-After says; 2.26.3 waits 0.3 s, and from 2.35 on, by its release notes, it is 5
+    s).
     """
     return (2, 27) <= nix.minor < (2, 35)
 

@@ -1,7 +1,7 @@
 """Addresses of caches as Nix writes them: which are the same, and how one may be written and shown.
 
-From 2.34 on Nix parses an address and writes it anew: in a path all but letters, digits and `-._~:@` becomes an
-escape, an escape of one of these the character, and what no address may hold ends the reading of the
+From 2.34 on Nix parses an address and writes it anew: in a path all but letters, digits and `-._~:@` becomes
+an escape, an escape of one of these the character, and what no address may hold ends the reading of the
 configuration (measured with 2.34.8). Earlier ones keep the text.
 """
 

@@ -13,7 +13,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.nixcache import attic, cacheinfo, narinfo
 from gfattach.nixcache.cacheinfo import CacheInfo
 from gfattach.nixcache.decompress import PIECE, Readable, checkable, codings, decoded, opened
-from gfattach.nixcache.errors import Kind, NixCacheError
+from gfattach.nixcache.errors import FormatError, Kind, NixCacheError
 from gfattach.nixcache.hashes import Hash
 from gfattach.nixcache.nar import Measure
 from gfattach.nixcache.narinfo import NarInfo

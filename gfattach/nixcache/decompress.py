@@ -112,7 +112,9 @@ class _Gzip:
 
 
 class _Deflate(_Gzip):
-    """The same for deflate, which is in the format of zlib and, of some servers, in none (RFC 9110, 8.4.1.2)."""
+    """The same for deflate, which is in the format of zlib and, of some servers, in none (RFC 9110,
+    8.4.1.2).
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +135,9 @@ class _Deflate(_Gzip):
 
 
 class _Brotli:
-    """brotli's decompressor with the face of the others. It gives more than it is asked for, 32 KiB at most."""
+    """brotli's decompressor with the face of the others. It gives more than it is asked for, 32 KiB at
+    most.
+    """
 
     unused_data = b""
 

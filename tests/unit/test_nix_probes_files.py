@@ -124,11 +124,12 @@ def remember(
     with closing(sqlite3.connect(file)) as database:
         database.executescript(
             f"""
-            create table BinaryCaches (id integer primary key, url text);
-            create table NARs (cache integer, hashPart text, sigs text, ca text, timestamp integer,
-                present integer);
-            insert into BinaryCaches values (1, '{url}');
-            insert into NARs values (1, '{path[11:43]}', null, null, {int(time.time()) - age}, {present});
+            create table BinaryCaches (id integer primary key, url text, storeDir text);
+            create table NARs (cache integer, hashPart text, namePart text, narHash text, narSize integer,
+                refs text, sigs text, ca text, timestamp integer, present integer);
+            insert into BinaryCaches values (1, '{url}', '/nix/store');
+            insert into NARs (cache, hashPart, timestamp, present)
+                values (1, '{path[11:43]}', {int(time.time()) - age}, {present});
             """
         )
         database.commit()

@@ -91,8 +91,8 @@ class Ports:
 def choices(name: str, agent: str = "") -> tuple[int, ...]:
     """The ports to try first for the forward `name` of this user's agent `agent`. Raises StorageError.
 
-    An agent is a cluster's, and forwards of two clusters are not to share an address: Nix keeps by the address
-    what a cache has said.
+    An agent is a cluster's, and forwards of two clusters are not to share an address: Nix keeps by the
+    address what a cache has said.
 
     They follow from the name and from a secret of this user's, so that a forward which was released and is
     wanted again is where an environment file says it is, though nothing was kept of it; and so that no

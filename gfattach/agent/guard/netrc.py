@@ -1,4 +1,6 @@
-"""Netrcs of attachments follow those of their users: Nix reads one alone, and the user's is rotated by others."""
+"""Netrcs of attachments follow those of their users: Nix reads one alone, and the user's is rotated by
+others.
+"""
 
 from __future__ import annotations
 

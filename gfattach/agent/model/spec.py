@@ -146,7 +146,8 @@ class GuardedFile:
 
 @dataclass(frozen=True)
 class FollowedNetrc:
-    """The netrc of an attachment at `path`: one line of its own, and behind it what the user's, `source`, holds.
+    """The netrc of an attachment at `path`: one line of its own, and behind it what the user's, `source`,
+    holds.
 
     Some programs write theirs anew every hour, so that what was copied is soon out of date.
     """

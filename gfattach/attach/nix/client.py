@@ -17,13 +17,14 @@ from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import watch
 from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ProgramMissingError
 from gfattach.core.finding import Finding, ok
 from gfattach.fragments import nixconf
 from gfattach.fragments.home import NETRC, NIX_AUTHORITIES
 from gfattach.net.proxy_environment import proxy_for, proxy_towards
 from gfattach.net.route import through_proxy
 from gfattach.nix.daemon import Mode
-from gfattach.nix.program import Nix, waits_when_limited
+from gfattach.nix.program import Nix, locate, waits_when_limited
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import stage as certificates
 from gfattach.probes.certificates.subject import of_substituter, probe_name
@@ -133,6 +134,9 @@ class NixClient(Client[SubstituterTarget]):
             environ=self.session.environ,
             netrc_given=bool(self.cache.token),
             authority=self._authority(),
+            encodings=self._encodings("substituter.info", "substituter.narinfo"),
+            nar_encodings=self._encodings("substituter.nar"),
+            workspace=self.session.home.workspace,
         )
         findings = self.session.run.stage(nix_probes.STAGE, subject).findings
         program, starts = findings["nix.program"], findings["nix.starts"]
@@ -149,6 +153,26 @@ class NixClient(Client[SubstituterTarget]):
         if handshake is None or "inspection" not in handshake.data:
             return None
         return Inspection.from_json(handshake.data["inspection"]).anchor
+
+    def _encodings(self, *probes: str) -> tuple[str, ...]:
+        """The Content-Encodings that answers to `probes` came in."""
+        found = self.session.run.findings
+        names = [
+            name for probe in probes if probe in found for name in found[probe].data.get("encodings", ())
+        ]
+        return tuple(dict.fromkeys(names))
+
+    def ask_memory(self) -> None:
+        """Ask what Nix remembers of the cache, where there is a Nix: that changes behind an attachment's
+        back.
+        """
+        try:
+            there = locate(self.session.clients.nix, self.session.environ)
+        except ProgramMissingError:
+            return
+        if there is not None:
+            subject = nix_probes.NixSubject(str(there), self.cache, environ=self.session.environ)
+            self.session.run.stage(nix_probes.MEMORY_STAGE, subject)
 
     @contextmanager
     def measures(self, measurement: Measurement, nonce: str = "") -> Iterator[Measures]:

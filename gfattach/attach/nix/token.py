@@ -36,7 +36,8 @@ def write_netrc(
 ) -> Written:
     """The netrc of the attachment in `home`, when `target` is asked with a token; else there is none.
 
-    Nor is there one for a daemon that does not trust this user (`restricted`): it reads its own. Raises StorageError, and NixError where the user's own configuration cannot be read.
+    Nor is there one for a daemon that does not trust this user (`restricted`): it reads its own. Raises
+    StorageError, and NixError where the user's own configuration cannot be read.
     """
     path = home.directory / NETRC
     if not target.token or restricted:

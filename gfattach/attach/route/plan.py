@@ -23,8 +23,8 @@ class Plan:
 
     `guarded` is the Nix fragment as the agent keeps it, `guarded_rc` Bazel's where no option of the Bazel at
     hand does what was asked of it without the cache; `watch` the substituter that is dialled directly and
-    asked for its health; `netrc` the netrc that the agent keeps as the user's is. `holds_nix` False has the agent hold nothing for Nix. `first_hit` is the proof's
-    summary.
+    asked for its health; `netrc` the netrc that the agent keeps as the user's is. `holds_nix` False has the
+    agent hold nothing for Nix. `first_hit` is the proof's summary.
     """
 
     route: Route

@@ -170,7 +170,7 @@ MODE: Probe[NixSubject] = Probe(
         "nix.mode.daemon-dead": "the daemon that should write the store does not answer",
         "nix.mode.shut": "this user may not write the store, and no daemon is there",
         "nix.mode.new": "there is no store yet",
-        "nix.mode.directory": "the store is in another directory than /nix/store, and no cache has paths of it",
+        "nix.mode.directory": "the store is not /nix/store, and caches have no path of it",
         "nix.mode.elsewhere": "the store is on another machine, or of another kind",
     },
     needs=("nix.starts",),

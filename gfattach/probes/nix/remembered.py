@@ -107,7 +107,7 @@ def _stale(path: str, file: Path, age: int, ttl: int) -> Finding:
 def _ask_signatures(inquiry: Inquiry[NixSubject]) -> Finding:
     subject = inquiry.subject
     if subject.target is None or not subject.target.public_keys:
-        return skip("nix.remembered.nothing", "no substituter was named, or no key of it")
+        return ok("nix.remembered.clear", "no key of a substituter was named, to compare signatures with")
     memory = _memory(inquiry)
     if isinstance(memory, Finding):
         return skip("nix.remembered.unseen", memory.seen, *memory.hints)
@@ -167,8 +167,8 @@ def _vouched(info: NarInfo, signatures: Sequence[str], keys: Sequence[PublicKey]
 
 
 def _good_now(inquiry: Inquiry[NixSubject], refused: Sequence[Entry], keys: Sequence[PublicKey]) -> bool:
-    """Whether the cache signs one of these now by a key that is trusted, or has it no more: else it is not the
-    memory that is at fault.
+    """Whether the cache signs one of these now by a key that is trusted, or has it no more: else it is not
+    the memory that is at fault.
     """
     assert inquiry.subject.target is not None
     try:
@@ -190,8 +190,8 @@ def _changed(memory: Memory, file: Path, refused: Sequence[Entry], left: int) ->
     return warn(
         "nix.remembered.other-key",
         f"{who} remembers {count} of this cache with {whose}, which no trusted key has made",
-        f"it goes by that for {max(1, left // 3600)} h more, whatever the cache signs with now: it refuses each "
-        "as not signed by any of the keys, and builds it here or ends",
+        f"it goes by that for {max(1, left // 3600)} h more, whatever the cache signs with now: it refuses "
+        "each as not signed by any of the keys, and builds it here or ends",
         f"have it forget, while no Nix runs; it learns anew: {memory.forgetting(file)}",
         "or for one command alone: --option narinfo-cache-positive-ttl 0",
         file=str(file),
@@ -220,10 +220,9 @@ REMEMBERED: Probe[NixSubject] = Probe(
     _ask_signatures,
     codes={
         "nix.remembered.clear": "what is remembered of the cache is signed by a trusted key",
-        "nix.remembered.other-key": "what is remembered of the cache is signed by no trusted key, and refused",
+        "nix.remembered.other-key": "what is remembered is signed by no trusted key, and refused",
         "nix.remembered.unreadable": "what Nix remembers cannot be read",
         "nix.remembered.unseen": "what the daemon remembers cannot be seen by this user",
-        "nix.remembered.nothing": "no substituter was named, or no key of it",
     },
     needs=("nix.mode",),
 )

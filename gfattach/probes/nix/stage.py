@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from gfattach.core.finding import Stage
 from gfattach.probes.nix.authorities import CA
+from gfattach.probes.nix.flake import FLAKE
 from gfattach.probes.nix.netrc import NETRC
 from gfattach.probes.nix.program import MODE, PROGRAM, STARTS
 from gfattach.probes.nix.remembered import NEGATIVE_CACHE, REMEMBERED
 from gfattach.probes.nix.settings import KEYS, SUBSTITUTERS, TIMEOUTS
 from gfattach.probes.nix.subject import NixSubject
+from gfattach.probes.nix.transfer import ENCODINGS, PROXY
 from gfattach.probes.nix.trust import TRUST
 
 __all__ = ["MEMORY_STAGE", "STAGE", "NixSubject"]
@@ -21,7 +23,22 @@ __all__ = ["MEMORY_STAGE", "STAGE", "NixSubject"]
 STAGE: Stage[NixSubject] = Stage(
     "nix",
     "Nix on this machine",
-    (PROGRAM, STARTS, MODE, TRUST, SUBSTITUTERS, KEYS, TIMEOUTS, NETRC, NEGATIVE_CACHE, REMEMBERED, CA),
+    (
+        PROGRAM,
+        STARTS,
+        MODE,
+        TRUST,
+        SUBSTITUTERS,
+        FLAKE,
+        KEYS,
+        TIMEOUTS,
+        NETRC,
+        NEGATIVE_CACHE,
+        REMEMBERED,
+        CA,
+        PROXY,
+        ENCODINGS,
+    ),
     headline="nix.program",
 )
 

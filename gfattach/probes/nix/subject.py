@@ -43,9 +43,9 @@ class NixSubject:
     at Nix alone; `fragment` is where the fragment of an earlier attach is, None before there is one;
     `environ` is where the user's Nix runs; `netrc_given` says that the
     fragment names a netrc of the attachment's, which holds the user's and the token for `target`;
-    `authority` vouches for the certificate of `target`, None where its handshake was not seen; `encodings` and
-    `nar_encodings` are the Content-Encodings that came of `target`, of documents and of NARs. `workspace` is
-    where a flake may be.
+    `authority` vouches for the certificate of `target`, None where its handshake was not seen; `encodings`
+    and `nar_encodings` are the Content-Encodings that came of `target`, of documents and of NARs. `workspace`
+    is where a flake may be.
     """
 
     program: str | None = None
@@ -107,6 +107,11 @@ def settings_of(inquiry: Inquiry[NixSubject], *, attached: bool) -> Settings:
 def through_daemon(inquiry: Inquiry[NixSubject]) -> bool:
     """Whether a daemon stands between this user and the store, as `nix.mode` found."""
     return bool(inquiry.known("nix.mode", "mode") == Mode.DAEMON.value)
+
+
+def restricted(inquiry: Inquiry[NixSubject]) -> bool:
+    """Whether a daemon writes the store that does not trust this user, as `nix.trust` found."""
+    return through_daemon(inquiry) and inquiry.known("nix.trust", "trusted") is False
 
 
 def looked_at(settings: Settings) -> dict[str, Any]:

@@ -1,19 +1,18 @@
-"""How what the substituter sends comes to Nix: the encodings that it undoes, the proxy that its daemon has."""
+"""How what the substituter sends comes to Nix: the encodings that it undoes, the proxy that its daemon
+has.
+"""
 
 from __future__ import annotations
 
-from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
+from gfattach.core.finding import Finding, Inquiry, Probe, ok, warn
 from gfattach.core.quote import word
-from gfattach.net.proxy import parse_proxy
-from gfattach.net.proxy_environment import proxy_for
+from gfattach.net.proxy_environment import proxy_for, proxy_towards
 from gfattach.nix.encodings import undone
 from gfattach.probes.nix.subject import NixSubject, found_nix, through_daemon
 
 
 def _ask_encodings(inquiry: Inquiry[NixSubject]) -> Finding:
     subject = inquiry.subject
-    if subject.target is None or not (subject.encodings or subject.nar_encodings):
-        return skip("nix.encodings.nothing", "nothing came of the substituter whose encoding could be seen")
     nix = found_nix(inquiry)
     for what, names, nar in (
         ("documents", subject.encodings, False),
@@ -36,15 +35,16 @@ def _ask_encodings(inquiry: Inquiry[NixSubject]) -> Finding:
 def _ask_proxy(inquiry: Inquiry[NixSubject]) -> Finding:
     subject = inquiry.subject
     if subject.target is None:
-        return skip("nix.proxy.nothing", "no substituter was named")
+        return ok("nix.proxy.ok", "no substituter was named")
     endpoint = subject.target.endpoint
-    proxy = proxy_for(endpoint.scheme, endpoint.host, subject.environment)
-    if proxy is None or not through_daemon(inquiry):
+    asked = (endpoint.scheme, endpoint.host, subject.environment)
+    if proxy_for(*asked) is None or not through_daemon(inquiry):
         return ok("nix.proxy.ok", "Nix asks by the route that was asked here")
     try:
-        name = parse_proxy(proxy).name
+        proxy = proxy_towards(*asked)
     except ValueError:
-        name = "a proxy"
+        proxy = None
+    name = "a proxy" if proxy is None else proxy.name
     return warn(
         "nix.proxy.daemon",
         f"here requests to {endpoint.authority} go by {name}, and it is a daemon that asks the cache",
@@ -62,7 +62,6 @@ ENCODINGS: Probe[NixSubject] = Probe(
     codes={
         "nix.encodings.ok": "Nix undoes the encodings that the cache sends",
         "nix.encodings.unknown": "the cache sends an encoding that this Nix does not undo",
-        "nix.encodings.nothing": "no answer of the cache was seen",
     },
     needs=("nix.program",),
 )
@@ -74,7 +73,6 @@ PROXY: Probe[NixSubject] = Probe(
     codes={
         "nix.proxy.ok": "Nix asks the cache by the route that was asked here",
         "nix.proxy.daemon": "this shell has a proxy for the cache, which the daemon may not have",
-        "nix.proxy.nothing": "no substituter was named",
     },
     needs=("nix.mode",),
 )

@@ -91,7 +91,9 @@ def fault(probe: str, error: NixCacheError, target: SubstituterTarget) -> Findin
     data = {"hops": list(error.hops), "status": error.status, "kind": error.kind.value}
     if end == "encoding":
         # Whether Nix undoes it, its own proof shows.
-        return skip(f"{probe}.{end}", f"not looked at: {seen}", f"look at it: curl -i {error.hops[0]}", **data)
+        return skip(
+            f"{probe}.{end}", f"not looked at: {seen}", f"look at it: curl -i {error.hops[0]}", **data
+        )
     return fail(f"{probe}.{end}", seen, _why(probe, end), *_hints(end, error, target), **data)
 
 

@@ -129,9 +129,9 @@ def _unreadable(info: NarInfo) -> Finding | None:
             return warn(
                 "substituter.signature.unreadable",
                 f"{info.store_path} is signed as configured, and has a line Sig: {text[:80]!r} as well",
-                "Nix 2.34 reads every signature of a path, and ends at one that is none, whoever else has signed; "
+                "Nix 2.34 reads every signature of a path and ends at one that is none, whoever else signed; "
                 "2.8 and 2.26 pass over it",
-                f"operator: sign it anew without it: nix store sign --key-file FILE {word(str(info.store_path))}",
+                f"operator: sign it anew: nix store sign --key-file FILE {word(str(info.store_path))}",
             )
     return None
 
@@ -191,7 +191,7 @@ SIGNATURE = Probe(
         "transport and nothing of the key",
         "substituter.signature.unsigned": "input-addressed and not signed",
         "substituter.signature.malformed": "a signature by a known name, or the only one, is none",
-        "substituter.signature.unreadable": "beside a good signature a line that Nix 2.34 cannot read, and ends at",
+        "substituter.signature.unreadable": "beside a good signature one that Nix 2.34 ends at",
         "substituter.signature.unknown-key": "signed only by keys that are not configured",
         "substituter.signature.wrong-key": "the key of that name is another than the configured one",
         "substituter.signature.key-hidden": "the key that signs is configured behind another of its name",
