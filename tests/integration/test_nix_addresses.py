@@ -1,4 +1,6 @@
-"""Addresses of caches that Nixes write in different ways: what the fragment says is read and asked by each."""
+"""Addresses of caches that Nixes write in different ways: what the fragment says is read and asked by
+each.
+"""
 
 from __future__ import annotations
 
@@ -35,19 +37,14 @@ ASKED = Stage(
 PATHS = [
     "/main",
     "/my+cache",
-    "/team/my+cache",
     "/a=b,c;d",
     "/t!l$d&r'(s)*",
     "/~user/cache",
-    "/c@2:b",
-    "/a%2Bb",
+    "/c@2:b/a%2Bb",
     "/a%7eb",
-    "/a|b",
-    "/a^b",
-    "/a[0]",
+    "/a|b^[0]`",
     "/100%",
     "/ünï",
-    "/a{b}",
 ]
 
 
@@ -102,7 +99,7 @@ def test_a_cache_below_this_path_is_attached_read_and_hit(nix, tmp_path, path):
     ],
 )
 def test_a_daemon_that_lists_it_is_heard_as_this_nix_hears_it(nix, tmp_path_factory, listed, path, code):
-    """Root is somebody whom the daemon does not trust here, so that a Nix in root's home can be the client's."""
+    """Root is whom the daemon does not trust here."""
     url = f"http://127.0.0.1:9{path}"
     target = SubstituterTarget(parse_endpoint(url), (RIGHT,))
     lists = {"trusted_substituters": f"http://127.0.0.1:9{listed}", "trusted_public_keys": RIGHT}
