@@ -64,8 +64,8 @@ SHAPES = {
         "extra-substituters = https://one.cachix.org\nextra-substituters = https://two.cachix.org\n"
     ),
     "magic-nix-cache-action": (
-        "fallback = true\nnetrc-file = %d/netrc\nextra-substituters = http://127.0.0.1:37515?trusted=1&compression=zstd\n"
-        "post-build-hook = %d/hook\n"
+        "fallback = true\nnetrc-file = %d/netrc\npost-build-hook = %d/hook\n"
+        "extra-substituters = http://127.0.0.1:37515?trusted=1&compression=zstd\n"
     ),
     "NixOS module": (
         "# WARNING: this file is generated from the nix.* options in\n# your NixOS configuration.\n"
@@ -84,48 +84,51 @@ SHAPES = {
         "trusted-users = root @admin\nextra-platforms = x86_64-darwin aarch64-darwin\n"
     ),
     "home-manager module": (
-        "# WARNING: this file is generated from the nix.settings option in\n# your Home Manager
-        configuration.\n" "experimental-features = nix-command flakes\nsubstituters = https://cache.nixos.org https://hm.cachix.org\n"
+        "# WARNING: this file is generated from the nix.settings option in\n"
+        "# your Home Manager configuration.\n"
+        "experimental-features = nix-command flakes\n"
+        "substituters = https://cache.nixos.org https://hm.cachix.org\n"
         f"trusted-public-keys = {_NIXOS} hm.cachix.org-1:{_K}\nuse-xdg-base-directories = true\n"
     ),
     "devenv": (
-        f"extra-substituters = https://devenv.cachix.org\nextra-trusted-public-keys = devenv.cachix.org-1:{_K}\n"
-        "trusted-users = root me\n"
+        "extra-substituters = https://devenv.cachix.org\ntrusted-users = root me\n"
+        f"extra-trusted-public-keys = devenv.cachix.org-1:{_K}\n"
     ),
     "haskell.nix": (
         f"extra-trusted-public-keys = hydra.iohk.io:{_K}\nallow-import-from-derivation = true\n"
         "extra-substituters = https://cache.iog.io https://cache.nixos.org?priority=10\n"
     ),
-    "garnix": f"substituters = https://cache.nixos.org https://cache.garnix.io\nnarinfo-cache-positive-ttl = 3600\n"
-    f"trusted-public-keys = {_NIXOS} cache.garnix.io:{_K}\n",
+    "garnix": (
+        "substituters = https://cache.nixos.org https://cache.garnix.io\nnarinfo-cache-positive-ttl = 3600\n"
+        f"trusted-public-keys = {_NIXOS} cache.garnix.io:{_K}\n"
+    ),
     "a NixOS of 2017": (
         "build-users-group = nixbld\nbuild-max-jobs = 4\nbuild-cores = 4\nbuild-use-sandbox = false\n"
         f"binary-caches = https://cache.nixos.org/\nbinary-cache-public-keys = {_NIXOS}\n"
         "trusted-binary-caches = http://hydra.example\nsigned-binary-caches = *\n"
     ),
     "a mirror in China": (
-        "substituters = https://mirrors.ustc.edu.cn/nix-channels/store "
-        "https://mirrors.tuna.tsinghua.edu.cn/nix-channels/store https://cache.nixos.org/\n"
+        "substituters = https://mirrors.ustc.edu.cn/nix-channels/store https://cache.nixos.org/\n"
         "connect-timeout = 3\nhttp-connections = 50\n"
     ),
     "by hand": (
-        "\tsubstituters   =  https://a.example   https://b.example # and no other\n\n#extra-substituters =
-        x\n" "extra-substituters =\ndownload-attempts = 3\nmax-jobs = 2"
+        "\tsubstituters   =  https://a.example   https://b.example # and no other\n\n"
+        "#extra-substituters = x\nextra-substituters =\ndownload-attempts = 3\nmax-jobs = 2"
     ),
     "an S3 bucket": (
         "extra-substituters = s3://team-cache?region=eu-west-1&endpoint=minio.example&scheme=https\n"
         f"extra-trusted-public-keys = team-cache-1:{_K}\nconnect-timeout = 0\n"
     ),
-    "a mounted directory": "extra-substituters = file:///srv/cache daemon ssh-ng://builder.example\nfallback = true\n",
+    "a mounted directory": (
+        "extra-substituters = file:///srv/cache daemon ssh-ng://builder.example\nfallback = true\n"
+    ),
 }
-
 
 #: Whose file is a user's; the others write the system's.
 OF_A_USER = {"cachix use", "attic use", "home-manager module", "magic-nix-cache-action", "by hand", "devenv"}
 
-ASKED = Stage(
-    "nix", "Nix", tuple(p for p in STAGE.probes if p.name in ("nix.program", "nix.starts", "nix.substituters"))
-)
+_NAMES = ("nix.program", "nix.starts", "nix.substituters")
+ASKED = Stage("nix", "Nix", tuple(probe for probe in STAGE.probes if probe.name in _NAMES))
 
 
 @pytest.fixture(scope="module")
