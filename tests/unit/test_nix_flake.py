@@ -32,7 +32,7 @@ SHAPES = {
         set(),
     ),
     "indented strings": (
-        "{ description = ''nixConfig = { substituters = ''${x}''; }''; "
+        "{ description = ''nixConfig = { substituters = ''${x}; }''; "
         "nixConfig = { \"substituters\" = [ ''https://a'' ]; }; }",
         {"substituters"},
     ),
