@@ -50,9 +50,10 @@ _BY_KIND = {
     Kind.REDIRECT: "redirect",
 }
 
-#: What Nix does about a failure, by what it asked for (measured with Nix 2.8.0).
+#: What Nix does about a failure, by what it asked for (docs/nix-failures.md).
 _CONSEQUENCE = {
-    "substituter.info": "Nix warns and goes on without it; where it served before, builds end with an error",
+    "substituter.info": "Nix warns and goes on without it; where it served before, builds end with an "
+    "error, from 2.34 on unless another cache answers",
     "substituter.narinfo": "Nix ends the build with an error, even where it could build the path itself",
     "substituter.nar": "Nix has chosen the cache by then, and ends the build with an error",
 }

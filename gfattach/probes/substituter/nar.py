@@ -92,7 +92,7 @@ def _unfetched(info: NarInfo, error: NixCacheError, target: SubstituterTarget) -
         return fail(
             "substituter.nar.absent",
             f"the cache promises {info.store_path}, and has not got its NAR",
-            "Nix has chosen the cache by then, and ends the build",
+            "Nix has chosen the cache by then: it builds the path here, or ends the build where it cannot",
             again,
             f"look at it: curl -I {error.hops[0]}",
         )
