@@ -76,9 +76,9 @@ def test_a_cache_below_this_path_is_attached_read_and_hit(nix, tmp_path, path):
         }
         found = Run().stage(ASKED, NixSubject(str(nix.path), target, fragment, environ=activated)).findings
         assert {name: finding.code for name, finding in found.items()} == {
-            "nix.program": "nix.program.found",
+            "nix.program": "nix.program.ok",
             "nix.starts": "nix.starts.ok",
-            "nix.substituters": "nix.substituters.effective",
+            "nix.substituters": "nix.substituters.ok",
         }
         args = [nix_store(nix), "--realise", str(SIGNED), "--max-jobs", "0"]
         done = subprocess.run(args, env=activated, capture_output=True, text=True, timeout=NIX_SECONDS)

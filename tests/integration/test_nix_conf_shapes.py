@@ -159,7 +159,7 @@ def test_what_is_configured_stays_and_the_attached_cache_comes_to_it(nix, user, 
     found = Run().stage(ASKED, NixSubject(str(nix.path), TARGET, environ=environ)).findings
     assert found["nix.starts"].code == "nix.starts.ok", found["nix.starts"]
     with_it = found["nix.starts"].data["attached"]
-    expected = "unsigned" if "trusted=" in text else "effective"
+    expected = "unsigned" if "trusted=" in text else "ok"
     assert found["nix.substituters"].code == f"nix.substituters.{expected}"
     assert list(with_it["substituters"]) == [*own.words("substituters"), URL]
     assert set(with_it["trusted-public-keys"]) == {*own.words("trusted-public-keys"), KEY}

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import importlib
 import lzma
+import os
 import subprocess
 import sys
 import zlib
@@ -65,7 +66,7 @@ def nix(each_nix) -> Nix:
 
 def realised(nix: Nix, tmp_path, url: str) -> subprocess.CompletedProcess[str]:
     settings = {"substituters": url, "trusted-public-keys": TRUSTED, "download-attempts": "1"}
-    with IsolatedStore(tmp_path / "nix", settings) as store:
+    with IsolatedStore(tmp_path / "nix", settings, environ=os.environ) as store:
         args = [nix_store(nix), "--realise", str(SIGNED)]
         return subprocess.run(
             args, env=store.environment, capture_output=True, text=True, timeout=NIX_SECONDS

@@ -73,7 +73,7 @@ def test_signatures_of_before_are_told_and_the_hint_has_nix_take_from_the_cache(
     with nix_caches.serving(routes) as port:
         user = User(nix, tmp_path, f"http://127.0.0.1:{port}")
         assert not user.takes()
-        assert user.asked().code == "nix.remembered.clear", "the cache says the same still: not the memory's"
+        assert user.asked().code == "nix.remembered.ok", "the cache says the same still: not the memory's"
         routes.update(GOOD)
         assert not user.takes(), "it goes by what it remembers"
         files = user.files()
@@ -84,7 +84,7 @@ def test_signatures_of_before_are_told_and_the_hint_has_nix_take_from_the_cache(
         command = next(hint for hint in finding.hints if "rm -f" in hint).partition(": ")[2]
         subprocess.run(["sh", "-c", command], check=True, timeout=NIX_SECONDS)
         assert user.takes()
-        assert user.asked().code == "nix.remembered.clear"
+        assert user.asked().code == "nix.remembered.ok"
 
 
 def test_the_hint_for_one_command_works_too(nix, tmp_path):
@@ -112,7 +112,7 @@ def test_what_is_right_or_needs_no_signature_is_clear(nix, tmp_path):
     with nix_caches.serving(routes) as port:
         user = User(nix, tmp_path, f"http://127.0.0.1:{port}")
         assert user.takes() and user.takes(str(PROBE))
-        assert user.asked().code == "nix.remembered.clear"
+        assert user.asked().code == "nix.remembered.ok"
 
 
 def test_a_memory_that_nix_is_told_not_to_believe_is_clear(nix, tmp_path):
@@ -122,7 +122,7 @@ def test_a_memory_that_nix_is_told_not_to_believe_is_clear(nix, tmp_path):
         assert not user.takes()
         routes.update(GOOD)
         user.environ["NIX_CONFIG"] = "narinfo-cache-positive-ttl = 0"
-        assert user.asked().code == "nix.remembered.clear"
+        assert user.asked().code == "nix.remembered.ok"
 
 
 def test_up_and_status_tell_of_a_key_that_changed(nix, machine):

@@ -89,7 +89,7 @@ def _ask_negative_cache(inquiry: Inquiry[NixSubject]) -> Finding:
                         return _stale(path, file, age, ttl)
         except NarInfoCacheError as error:
             return _unreadable("nix.negative-cache.unreadable", file, error)
-    return ok("nix.negative-cache.clear", "Nix remembers nothing against this cache's paths")
+    return ok("nix.negative-cache.ok", "Nix remembers nothing against this cache's paths")
 
 
 def _stale(path: str, file: Path, age: int, ttl: int) -> Finding:
@@ -107,7 +107,7 @@ def _stale(path: str, file: Path, age: int, ttl: int) -> Finding:
 def _ask_signatures(inquiry: Inquiry[NixSubject]) -> Finding:
     subject = inquiry.subject
     if subject.target is None or not subject.target.public_keys:
-        return ok("nix.remembered.clear", "no key of a substituter was named, to compare signatures with")
+        return ok("nix.remembered.ok", "no key of a substituter was named, to compare signatures with")
     memory = _memory(inquiry)
     if isinstance(memory, Finding):
         return skip("nix.remembered.unseen", memory.seen, *memory.hints)
@@ -126,7 +126,7 @@ def _ask_signatures(inquiry: Inquiry[NixSubject]) -> Finding:
             return _changed(memory, file, refused, int(ttl - (now - refused[0].asked)))
         if entries:
             break  # an older format is of a Nix that is used no more
-    return ok("nix.remembered.clear", "what Nix remembers of this cache's signatures is what its keys sign")
+    return ok("nix.remembered.ok", "what Nix remembers of this cache's signatures is what its keys sign")
 
 
 def _usable(texts: Sequence[str]) -> Iterator[PublicKey]:
@@ -205,7 +205,7 @@ NEGATIVE_CACHE: Probe[NixSubject] = Probe(
     "does it remember that the paths were missing?",
     _ask_negative_cache,
     codes={
-        "nix.negative-cache.clear": "no negative answer is remembered",
+        "nix.negative-cache.ok": "no negative answer is remembered",
         "nix.negative-cache.stale": "a negative answer is remembered, and hides what was pushed since",
         "nix.negative-cache.unreadable": "what Nix remembers cannot be read",
         "nix.negative-cache.unseen": "what the daemon remembers cannot be seen by this user",
@@ -219,7 +219,7 @@ REMEMBERED: Probe[NixSubject] = Probe(
     "does it remember signatures of another key?",
     _ask_signatures,
     codes={
-        "nix.remembered.clear": "what is remembered of the cache is signed by a trusted key",
+        "nix.remembered.ok": "what is remembered of the cache is signed by a trusted key",
         "nix.remembered.other-key": "what is remembered is signed by no trusted key, and refused",
         "nix.remembered.unreadable": "what Nix remembers cannot be read",
         "nix.remembered.unseen": "what the daemon remembers cannot be seen by this user",

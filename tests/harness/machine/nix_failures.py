@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import lzma
+import os
 import re
 import shutil
 import subprocess
@@ -147,7 +148,9 @@ class Trial:
             work = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             own = {"substituters": " ".join(urls), "trusted-public-keys": str(KEY.public_key), **SETTINGS}
             own |= {name.replace("_", "-"): value for name, value in settings.items()}
-            self._store = self._stack.enter_context(IsolatedStore(work, own, variables=variables))
+            self._store = self._stack.enter_context(
+                IsolatedStore(work, own, variables=variables, environ=os.environ)
+            )
         command = [str(self._nix.with_name(args[0])), *args[1:]]
         started = time.monotonic()
         try:
