@@ -33,6 +33,7 @@
           build-system = [ pkgs.python3Packages.hatchling ];
           dependencies = with pkgs.python3Packages; [
             backports-zstd
+            brotli
             click
             cryptography
             grpcio

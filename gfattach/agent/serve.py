@@ -108,6 +108,7 @@ async def _wait(holder: Holder, stop: asyncio.Event) -> str:
             holder.recheck()
         await holder.drop_missing_records()
         holder.guard_on()
+        holder.follow_netrcs()
         unwanted = 0.0 if holder.wanted else unwanted + TICK_SECONDS
         if unwanted >= UNWANTED_SECONDS:
             return UNWANTED

@@ -118,7 +118,10 @@ def ask_attachment(home: Home, record: Attachment, context: Context, run: Run) -
     if alive and substituter is not None and not _behind_dead_forward(substituter.endpoint, None, agent):
         from gfattach.attach.nix.client import NixClient
 
-        _ask(NixClient(session, substituter))
+        nix = NixClient(session, substituter)
+        _ask(nix)
+        if record.nix_conf is not None:
+            nix.ask_memory()
     if agent is not None and _cut_off(record, run):
         agent = _ask_again(record, home, run)
     run.step("fragments", "look at the fragments", lambda progress: _look_at(record))

@@ -25,19 +25,29 @@ class NixState(StrEnum):
     STALE = "stale"
 
 
+#: Names that Nix takes for others, of the settings that are looked at here.
+_ALIASES = {"binary-caches": "substituters", "binary-cache-public-keys": "trusted-public-keys"}
+
+
 def nix_settings(environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The words of each setting in NIX_CONFIG, by name; a later plain one replaces, `extra-` adds."""
+    """The words of each setting in NIX_CONFIG, by name; a later plain one replaces, `extra-` adds.
+
+    As Nix reads it: white space parts words, and an equals sign is one. At a line without it Nix ends.
+    """
     settings: dict[str, tuple[str, ...]] = {}
     for line in value_of(environment, "NIX_CONFIG").split("\n"):
         text = line.partition("#")[0].strip()
         if include := re.fullmatch(r"(!?include)\s+(.*)", text, re.DOTALL):
             settings["include"] = (*settings.get("include", ()), include.group(2))
             continue
-        name, equals, value = text.partition("=")
-        if equals:
-            key = name.strip()
-            before = settings.get(key, ()) if key.startswith("extra-") else ()
-            settings[key] = (*before, *value.split())
+        name, equals, *words = (*text.split(), "", "")
+        if equals != "=":
+            continue
+        added = name.startswith("extra-")
+        plain = name.removeprefix("extra-")
+        key = f"{'extra-' if added else ''}{_ALIASES.get(plain, plain)}"
+        before = settings.get(key, ()) if added else ()
+        settings[key] = (*before, *filter(None, words))
     return settings
 
 

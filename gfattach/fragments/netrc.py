@@ -30,10 +30,13 @@ def is_shared(machine: str) -> bool:
 
 @dataclass(frozen=True)
 class Written:
-    """`path` is what the fragment's netrc-file has to name, None where it must not name any."""
+    """`path` is what the fragment's netrc-file has to name, None where it must not name any; `source` is the
+    netrc that was taken over.
+    """
 
     path: Path | None
     findings: tuple[Finding, ...]
+    source: Path | None = None
 
 
 def write_netrc(path: Path, existing: Path | None, machine: str, token: str) -> Written:
@@ -66,9 +69,8 @@ def write_netrc(path: Path, existing: Path | None, machine: str, token: str) -> 
         return Written(None, (problem,))
     make_private_directory(path.parent)
     write_atomic(path, text.encode("utf-8", "surrogateescape"))
-    return Written(
-        path, (ok("nix.netrc.written", f"{path} gives {machine} its token"), *_doubts(existing, own))
-    )
+    written = ok("nix.netrc.written", f"{path} gives {machine} its token")
+    return Written(path, (written, *_doubts(existing, own)), existing)
 
 
 def _own(existing: Path | None) -> tuple[Finding | None, str]:

@@ -9,7 +9,7 @@ Nix 2.8.0).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gfattach.core.endpoint import PORTS, Endpoint
 from gfattach.core.errors import UsageError
 from gfattach.core.paths import Home, state_directory
 from gfattach.fragments.template import render as render_template
+from gfattach.nix.uri import writable
 from gfattach.nixcache.target import SubstituterTarget
 
 #: The variable by which Nix is given configuration.
@@ -35,7 +36,7 @@ STALLED_SECONDS = 30
 NEGATIVE_SECONDS = 60
 
 #: The settings that bound what a cache that is away may cost, with the values above.
-_BOUNDS = {
+BOUNDS = {
     "connect-timeout": CONNECT_SECONDS,
     "download-attempts": ATTEMPTS,
     "stalled-download-timeout": STALLED_SECONDS,
@@ -44,7 +45,11 @@ _BOUNDS = {
 
 #: Settings that every Nix from 2.8 on has (`nix show-config` of 2.8.0 and of 2.26.3). The `extra-` form
 #: of a setting goes with the setting.
-UNIVERSAL_SETTINGS = frozenset({"substituters", "trusted-public-keys", "netrc-file", *_BOUNDS})
+UNIVERSAL_SETTINGS = frozenset({"substituters", "trusted-public-keys", "netrc-file", *BOUNDS})
+
+#: Settings that a daemon takes of a user whom it does not trust; from 2.26 on it warns, at each command, of
+#: every other that the client sets, and before it drops them without a word.
+_OF_ANYBODY = frozenset({"substituters", "connect-timeout"})
 
 #: The setting that names whom Nix trusts (from 2.15 on); an untrusted user's is not for the daemon.
 AUTHORITIES = "ssl-cert-file"
@@ -61,11 +66,11 @@ def substituter_url(endpoint: Endpoint) -> str:
     """How a substituter is written for Nix.
 
     A daemon compares it, as text, with its `trusted-substituters`: so without the scheme's
-    default port, and without a slash at the end.
+    default port, and without a slash at the end. What a Nix of today does not read is written as escapes.
     """
     port = "" if endpoint.port == PORTS[endpoint.scheme] else f":{endpoint.port}"
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{endpoint.scheme}://{host}{port}{endpoint.path.rstrip('/')}"
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else _ascii(endpoint.host)
+    return f"{endpoint.scheme}://{host}{port}{writable(endpoint.path.rstrip('/'))}"
 
 
 def render(
@@ -74,24 +79,30 @@ def render(
     *,
     netrc_file: Path | None = None,
     authorities: Path | None = None,
+    restricted: bool = False,
+    waits_when_limited: bool = False,
 ) -> str:
     """The fragment that adds `target` to what Nix has.
 
     `own` are the settings without the fragment, by name, at least those of UNIVERSAL_SETTINGS that the Nix
     knows: others are not written, and a bound that is stricter stays. None stands for a Nix that nobody
     could ask. `netrc_file` replaces the user's own, so it has to hold that too; so does `authorities`, which
-    only a Nix from 2.15 on can be told.
+    only a Nix from 2.15 on can be told. `restricted` leaves out what a daemon does not take of a user whom it
+    does not trust. `waits_when_limited` is for a Nix that tries again a minute after an answer of 429.
 
     What an endpoint and a key may be is held where they are read (`endpoint`, `site.values`): neither has a
     parameter, white space or a #. Raises UsageError for a netrc at a path that nix.conf cannot hold.
     """
     url = substituter_url(target.endpoint)
     assert all(_WORD.fullmatch(word) for word in (url, *target.public_keys))
-    settings = UNIVERSAL_SETTINGS if own is None else own
+    settings: Container[str] = UNIVERSAL_SETTINGS if own is None else own
+    if restricted:
+        settings = [name for name in _OF_ANYBODY if name in settings]
+    bounds = {**BOUNDS, "download-attempts": 1} if waits_when_limited else BOUNDS
     values: Mapping[str, str | None] = {
         "substituters": url,
         "trusted-public-keys": " ".join(target.public_keys) or None,
-        **{name: str(_stricter(name, bound, own or {})) for name, bound in _BOUNDS.items()},
+        **{name: str(_stricter(name, bound, own or {})) for name, bound in bounds.items()},
         "netrc-file": None if netrc_file is None else str(check_includable(netrc_file)),
         AUTHORITIES: None if authorities is None else str(check_includable(authorities)),
     }
@@ -138,6 +149,14 @@ def activation(path: Path) -> str:
     quotes would call up history. Raises UsageError.
     """
     return f"export {VARIABLE}; {VARIABLE}=$(printf '%s\\n' \"${{{VARIABLE}-}}\" '{include_line(path)}')"
+
+
+def _ascii(host: str) -> str:
+    """`host` as it is asked for in the DNS. What has no such form stays: Nix says so."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return host
 
 
 def _stricter(name: str, bound: int, own: Mapping[str, Any]) -> int:

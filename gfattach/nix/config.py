@@ -31,7 +31,11 @@ UNKNOWN_COMMAND = "is not a recognised command"
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one Nix in one environment: values by name, as in Nix's JSON."""
+    """The settings of one Nix in one environment: values by name, as in Nix's JSON.
+
+    A setting that a Nix has renamed (`download-attempts`, in 2.35) is there by its aliases too, which a
+    nix.conf may use.
+    """
 
     values: Mapping[str, Any]
 
@@ -58,7 +62,7 @@ def read_settings(nix: Nix, deadline: Deadline | None, environ: Mapping[str, str
     """
     deadline = deadline or Deadline.after(CONFIG_SECONDS)
     failure = ""
-    for command in _COMMANDS if _minor(nix.version) >= (2, 20) else _COMMANDS[::-1]:
+    for command in _COMMANDS if nix.minor >= (2, 20) else _COMMANDS[::-1]:
         answer = run(nix.path, [*command, *ENABLE_COMMANDS, "--json"], deadline, environ)
         if answer.good:
             return Settings(_parse(nix, answer.stdout))
@@ -81,16 +85,12 @@ def system_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _parse(nix: Nix, text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-        return {name: entry["value"] for name, entry in document.items()}
+        # Names come before aliases, so that no alias of one setting hides another.
+        aliases = {alias: entry["value"] for entry in document.values() for alias in entry.get("aliases", ())}
+        return aliases | {name: entry["value"] for name, entry in document.items()}
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise NixError(
             f"{nix.path} does not print its settings as a Nix does",
             f"it said: {text[:200]!r}",
             code="nix.rubbish",
         ) from error
-
-
-def _minor(version: str) -> tuple[int, int]:
-    major, _, rest = version.partition(".")
-    minor = rest.partition(".")[0]
-    return (int(major) if major.isdigit() else 0, int(minor) if minor.isdigit() else 0)

@@ -17,14 +17,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import NixError
 from gfattach.nix.config import ENABLE_COMMANDS, UNKNOWN_COMMAND, Settings
 from gfattach.nix.program import Nix, error_line, plain, run
+from gfattach.nix.uri import alike
 
 STATE_DIRECTORY = "/nix/var/nix"
 CONFIGURATION_DIRECTORY = "/etc/nix"
+STORE_DIRECTORY = "/nix/store"
+
+#: What names another directory for the store, the first that is set.
+_STORE_VARIABLES = ("NIX_STORE_DIR", "NIX_STORE")
 
 #: A substituter that nobody can have listed: only a trusted user may name it. It is never asked.
 UNLISTED = "https://gfattach-probe.invalid"
@@ -81,6 +87,15 @@ def access(store: str, environ: Mapping[str, str]) -> Access:
     return Access(Mode.SHUT, store, daemon) if state.exists() else Access(Mode.NEW, store)
 
 
+def store_directory(store: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The directory whose paths a Nix with the setting `store` goes by, and what names it, "" for nothing."""
+    named = parse_qs(store.partition("?")[2]).get("store", [""])[-1]
+    if named:
+        return os.path.normpath(named), "store"
+    variable = next((name for name in _STORE_VARIABLES if environ.get(name)), "")
+    return (os.path.normpath(environ[variable]), variable) if variable else (STORE_DIRECTORY, "")
+
+
 def connect(path: Path, deadline: Deadline) -> None:
     """Connect to the daemon and hang up. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -94,15 +109,16 @@ def ask_trust(nix: Nix, substituters: Sequence[str], deadline: Deadline, environ
     Only for a user who has a daemon. Raises NixError: those of `gfattach.nix.program.run`, and
     `nix.daemon` when the daemon could not be asked.
     """
-    named = ("--option", "extra-substituters", " ".join((*substituters, UNLISTED)))
+    option = ("--option", "extra-substituters", " ".join((*substituters, UNLISTED)))
     for command in _PINGS:
-        answer = run(nix.path, [*command, *ENABLE_COMMANDS, *named], deadline, environ)
+        answer = run(nix.path, [*command, *ENABLE_COMMANDS, *option], deadline, environ)
         if UNKNOWN_COMMAND not in answer.stderr:
             break
     if not answer.good:
         raise NixError(f"the daemon could not be asked: {error_line(answer)}", code="nix.daemon")
     ignored = {match["uri"] for match in _IGNORED.finditer(plain(answer.stderr))}
-    return Trust(UNLISTED not in ignored, tuple(uri for uri in substituters if uri in ignored))
+    named = tuple(uri for uri in substituters if any(alike(said, uri) for said in ignored))
+    return Trust(UNLISTED not in ignored, named)
 
 
 def own_name() -> str:

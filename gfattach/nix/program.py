@@ -62,6 +62,13 @@ class Nix:
         own = f"{self.release}, as Nix " if self.release else ""
         return f"{self.flavour.value} {own}{self.version}"
 
+    @property
+    def minor(self) -> tuple[int, int]:
+        """The first two numbers of the version; zeros where it has none."""
+        major, _, rest = self.version.partition(".")
+        digits = rest.partition(".")[0]
+        return (int(major) if major.isdigit() else 0, int(digits) if digits.isdigit() else 0)
+
     def as_json(self) -> dict[str, str]:
         """All of it, JSON-able."""
         own = {"release": self.release} if self.release else {}
@@ -116,6 +123,14 @@ def nix_store(nix: Nix) -> Path:
         if os.access(directory / "nix-store", os.X_OK):
             return directory / "nix-store"
     raise ProgramMissingError(f"there is no nix-store beside {nix.path}", INSTALL_HINT)
+
+
+def waits_when_limited(nix: Nix) -> bool:
+    """Whether a request that is answered 429 is tried again after a minute and more (measured with 2.34.8: 68
+    to 75 s, whatever Retry-After says; 2.26.3 waits 0.3 s, and from 2.35 on, by its release notes, it is 5
+    s).
+    """
+    return (2, 27) <= nix.minor < (2, 35)
 
 
 def unconfigured(environ: Mapping[str, str]) -> dict[str, str]:

@@ -61,8 +61,11 @@ def render(info: CacheInfo) -> bytes:
     return "".join(lines).encode()
 
 
-def looks_like_html(content: bytes, content_type: str = "") -> bool:
+def looks_like_html(content: bytes) -> bool:
     """Whether an answer is a page for a browser: what a login proxy gives instead of what was asked."""
-    if content_type.split(";")[0].strip().lower() in ("text/html", "application/xhtml+xml"):
-        return True
     return _HTML.match(content[:4096]) is not None
+
+
+def typed_html(content_type: str) -> bool:
+    """Whether a media type is that of a page."""
+    return content_type.split(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")

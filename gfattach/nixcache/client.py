@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 from gfattach.core.deadline import Deadline
 from gfattach.nixcache import attic, cacheinfo, narinfo
 from gfattach.nixcache.cacheinfo import CacheInfo
-from gfattach.nixcache.decompress import PIECE, Readable, checkable, opened
-from gfattach.nixcache.errors import Kind, NixCacheError
+from gfattach.nixcache.decompress import PIECE, Readable, checkable, codings, decoded, opened
+from gfattach.nixcache.errors import FormatError, Kind, NixCacheError
 from gfattach.nixcache.hashes import Hash
 from gfattach.nixcache.nar import Measure
 from gfattach.nixcache.narinfo import NarInfo
@@ -29,10 +29,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What was asked for, and the addresses it took: more than one where there were redirects."""
+    """What was asked for, and the addresses it took: more than one where there were redirects.
+
+    `encoding` is the Content-Encoding that it came in, as the server wrote it; empty without one.
+    """
 
     value: T
     hops: tuple[str, ...]
+    encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,27 +104,40 @@ class NixCache:
         To compare it with what `info` says is the caller's business.
         """
         with self._transport.got(info.url, deadline) as body:
-            return Answer(_measured(info.compression, body, limit), body.hops)
+            return Answer(_measured(info.compression, body, limit), body.hops, body.encoding)
 
     def _document(
         self, location: str, parse: Callable[[bytes], T], deadline: Deadline, limit: int
     ) -> Answer[T]:
-        """What `parse` makes of a small document. Raises NixCacheError, of kind HTML for a page."""
-        with self._transport.got(location, deadline) as body, opened(body.encoding, body) as reader:
+        """What `parse` makes of a small document. Raises NixCacheError, of kind HTML for a page.
+
+        Nix goes by the text and never by its media type: some servers call a narinfo a page.
+        """
+        with (
+            self._transport.got(location, deadline) as body,
+            decoded(codings(body.encoding), body) as reader,
+        ):
             content = bytearray()
             while piece := reader.read(PIECE):
                 content += piece
                 if len(content) > limit:
                     raise NixCacheError(Kind.TOO_LARGE, f"{body.hops[-1]} is larger than {limit} bytes")
-            if cacheinfo.looks_like_html(bytes(content), body.content_type):
-                raise NixCacheError(Kind.HTML, f"{body.hops[-1]} answers with a web page", host=body.host)
-            return Answer(parse(bytes(content)), body.hops)
+            page = NixCacheError(Kind.HTML, f"{body.hops[-1]} answers with a web page", host=body.host)
+            if cacheinfo.looks_like_html(bytes(content)):
+                raise page
+            try:
+                value = parse(bytes(content))
+            except FormatError as error:
+                if cacheinfo.typed_html(body.content_type):
+                    raise page from error
+                raise
+            return Answer(value, body.hops, body.encoding)
 
 
 def _measured(compression: str, body: Body, limit: int) -> FetchedNar:
     """Read a NAR to its end and say what went by."""
     file, content = Measure(), Measure()
-    with opened(body.encoding, body) as plain:
+    with decoded(codings(body.encoding), body) as plain:
         transported = _Measured(plain, file, limit)
         if not checkable(compression):
             while transported.read(PIECE):

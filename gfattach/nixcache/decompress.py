@@ -1,8 +1,8 @@
 """What undoes the compressions of a binary cache, a piece at a time and in bounded memory.
 
-A reader has `read(size)`, which gives at most `size` bytes and nothing only at the end. xz, bzip2
-and gzip are in the standard library; zstd is from Python 3.14 on, and before that in its backport.
-Brotli and what else Nix knows is not undone here.
+A reader has `read(size)`, which gives at most `size` bytes and nothing only at the end. xz, lzma, bzip2,
+gzip and deflate are in the standard library; zstd is from Python 3.14 on, and before that in its backport;
+brotli is in a package. What else Nix knows (lz4, lzip, compress) is not undone here.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import importlib
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gfattach.nixcache.errors import Kind, NixCacheError
 
 #: Bytes that are asked of a source at a time.
 PIECE = 64 * 1024
+
+#: Names of a Content-Encoding that stand for none.
+_PLAIN = frozenset({"", "none", "identity"})
 
 #: Bytes that an xz stream may ask for to be decompressed; `xz -9` asks for 65 MiB.
 XZ_MEMORY = 256 * 1024 * 1024
@@ -60,6 +63,24 @@ def opened(compression: str, source: Readable) -> Iterator[Readable]:
         raise NixCacheError(Kind.COMPRESSION, f"{compression} cannot be decompressed on this machine")
 
 
+def codings(header: str) -> tuple[str, ...]:
+    """The compressions that the value of a Content-Encoding names, in the order in which they were applied.
+
+    Names may be in capitals (RFC 9110, 8.4.1).
+    """
+    names = (name.strip().lower() for name in header.split(","))
+    return tuple(name for name in names if name not in _PLAIN)
+
+
+@contextlib.contextmanager
+def decoded(names: Sequence[str], source: Readable) -> Iterator[Readable]:
+    """A reader of what `source` holds within `names`, of `codings`. Raises as `opened` does."""
+    with contextlib.ExitStack() as stack:
+        for name in reversed(names):
+            source = stack.enter_context(opened(name, source))
+        yield source
+
+
 def _truncated(compression: str) -> NixCacheError:
     return NixCacheError(Kind.TRUNCATED, f"the {compression} stream ends before its end")
 
@@ -87,6 +108,58 @@ class _Gzip:
         piece = self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
         # A full piece may leave output behind even when all input is used up.
         self.needs_input = len(piece) < max_length
+        return piece
+
+
+class _Deflate(_Gzip):
+    """The same for deflate, which is in the format of zlib and, of some servers, in none (RFC 9110,
+    8.4.1.2).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._decoder = zlib.decompressobj()
+        self._begun = False
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """As zlib's."""
+        try:
+            piece = super().decompress(data, max_length)
+        except zlib.error:
+            if self._begun:
+                raise
+            self._decoder = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+            piece = super().decompress(data, max_length)
+        self._begun = True
+        return piece
+
+
+class _Brotli:
+    """brotli's decompressor with the face of the others. It gives more than it is asked for, 32 KiB at
+    most.
+    """
+
+    unused_data = b""
+
+    def __init__(self) -> None:
+        self._decoder = importlib.import_module("brotli").Decompressor()
+        self._left = b""
+
+    @property
+    def eof(self) -> bool:
+        """Whether all has been given."""
+        return not self._left and bool(self._decoder.is_finished())
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing is left to be given of what came in."""
+        return not self._left and bool(self._decoder.can_accept_more_data())
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """At most `max_length` bytes; what is over stays for the next call."""
+        if data or not self._left:
+            self._left += self._decoder.process(data, output_buffer_limit=max_length)
+        piece, self._left = self._left[:max_length], self._left[max_length:]
         return piece
 
 
@@ -138,8 +211,11 @@ def _zstd() -> Any:
 
 _DECODERS: Mapping[str, Callable[[], Any]] = {
     "xz": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
+    "lzma": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_ALONE, memlimit=XZ_MEMORY),
     "bzip2": bz2.BZ2Decompressor,
     "gzip": _Gzip,
     "x-gzip": _Gzip,
+    "deflate": _Deflate,
+    "br": _Brotli,
     "zstd": _zstd,
 }

@@ -149,8 +149,8 @@ class Body:
         self._url = response.request.url
         self.hops = hops
         self.host: str = response.request.url.host
-        encoding = response.headers.get("content-encoding", "").strip().lower()
-        self.encoding = "none" if encoding in ("", "identity") else encoding
+        #: What the answer says that it is encoded in, as it says it; empty where it says nothing.
+        self.encoding: str = response.headers.get("content-encoding", "").strip()
         self.content_type: str = response.headers.get("content-type", "")
 
     def read(self, size: int, /) -> bytes:

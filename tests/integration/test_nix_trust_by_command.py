@@ -50,14 +50,22 @@ def private_nix(machine) -> None:
     machine.variables |= {name: value for name, value in private.items() if name.startswith("NIX_")}
 
 
-def test_a_nix_that_does_not_know_who_vouches_for_the_substituter_is_told_apart(machine, pki, tls_cache):
+def test_a_nix_that_does_not_know_who_vouches_for_the_substituter_is_told_apart(
+    machine, pki, tls_cache, each_nix
+):
+    """One that can be told of an authority is told by the fragment; of another it is said."""
     if not any(path.exists() for path in BUNDLES):
         pytest.skip("needs a bundle of authorities: apt-get install ca-certificates")
     private_nix(machine)
     machine.write_site(f"[nix]\nca_file = '{pki.ca}'\n")
     found = attach(machine, tls_cache)
     assert found["certificates.substituter.trust"]["status"] == "ok"
-    assert found["nix.ca"]["code"] == "nix.ca.lacks"
+    fragment = (machine.workspace / ".gfattach/nix.conf").read_text()
+    if real_nix().minor >= (2, 15):
+        assert found["nix.ca"]["code"] == "nix.ca.ok" and str(pki.ca) in found["nix.ca"]["seen"]
+        assert f"{nixconf.AUTHORITIES} = " in fragment
+        return
+    assert found["nix.ca"]["code"] == "nix.ca.lacks" and nixconf.AUTHORITIES not in fragment
     assert "CN=root of the tests" in found["nix.ca"]["seen"]
     assert str(pki.ca) in "\n".join(found["nix.ca"]["hints"])
 

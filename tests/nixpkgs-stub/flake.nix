@@ -82,6 +82,7 @@
             "hypothesis"
             "jsonschema"
             "backports-zstd"
+            "brotli"
             "check-jsonschema"
             "junitparser"
             "keyring"

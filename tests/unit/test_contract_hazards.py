@@ -9,6 +9,7 @@ from gfattach.contract.environment import Exports, attached
 from gfattach.contract.hazards.environment import environment_hazards
 from gfattach.contract.hazards.files import (
     envrc_hazards,
+    flake_hazards,
     stale_hazards,
     tracked_path_hazards,
     tracked_text_hazards,
@@ -302,6 +303,7 @@ def test_every_hazard_has_a_case():
         *environment_hazards(ATTACHED, manifest),
         *(each for text, _ in RC for each in rc_hazards([RcFile("x", text, tracked=True)])),
         *envrc_hazards("x", ENVRC[0][0]),
+        *flake_hazards("{ nixConfig.substituters = [ ]; }", ""),
         *tracked_path_hazards(["user.bazelrc"]),
         *tracked_text_hazards("x", "grpc://h"),
         *wrapper_hazards("x", "${BAZEL_REMOTE_UPLOAD-1}"),

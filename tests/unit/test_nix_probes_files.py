@@ -16,7 +16,7 @@ from gfattach.core.finding import Status
 from gfattach.nix.authorities import BUNDLES
 from gfattach.nix.daemon import UNLISTED
 from gfattach.nixcache.target import PROBE_PATH
-from gfattach.probes.nix import files as nix_files
+from gfattach.probes.nix import remembered
 from gfattach.probes.nix.stage import NixSubject
 from tests.harness.machine.fake_nix import script, showing
 from tests.harness.machine.nix_home import SETTINGS, TARGET, URL, Machine, daemon, machine
@@ -124,11 +124,12 @@ def remember(
     with closing(sqlite3.connect(file)) as database:
         database.executescript(
             f"""
-            create table BinaryCaches (id integer primary key, url text);
-            create table NARs (cache integer, hashPart text, sigs text, ca text, timestamp integer,
-                present integer);
-            insert into BinaryCaches values (1, '{url}');
-            insert into NARs values (1, '{path[11:43]}', null, null, {int(time.time()) - age}, {present});
+            create table BinaryCaches (id integer primary key, url text, storeDir text);
+            create table NARs (cache integer, hashPart text, namePart text, narHash text, narSize integer,
+                refs text, sigs text, ca text, timestamp integer, present integer);
+            insert into BinaryCaches values (1, '{url}', '/nix/store');
+            insert into NARs (cache, hashPart, timestamp, present)
+                values (1, '{path[11:43]}', {int(time.time()) - age}, {present});
             """
         )
         database.commit()
@@ -175,10 +176,10 @@ def test_a_memory_that_is_damaged(machine):
 
 def test_the_memory_of_a_daemon_is_roots(machine, daemon, monkeypatch, tmp_path):
     remember(machine)
-    monkeypatch.setattr(nix_files, "ROOT_HOME", str(tmp_path / "root"))
+    monkeypatch.setattr(remembered, "ROOT_HOME", str(tmp_path / "root"))
     finding = machine.ask(store=daemon)["nix.negative-cache"]
     assert (finding.code, finding.status) == ("nix.negative-cache.unseen", Status.SKIP)
-    monkeypatch.setattr(nix_files, "ROOT_HOME", str(machine.home))
+    monkeypatch.setattr(remembered, "ROOT_HOME", str(machine.home))
     assert machine.ask(store=daemon)["nix.negative-cache"].code == "nix.negative-cache.stale"
 
 
@@ -245,3 +246,51 @@ def test_a_daemon_has_authorities_of_its_own(machine, daemon, authorities, tmp_p
     machine.environ["NIX_SSL_CERT_FILE"] = str(site)
     finding = machine.ask(replace(TLS, ca_file=site), store=daemon)["nix.ca"]
     assert (finding.code, finding.status) == ("nix.ca.daemon", Status.WARN)
+
+
+# nix.remembered, nix.encodings, nix.flake: what real Nixes show is in the tests of each
+
+
+def test_a_memory_that_is_damaged_is_named(machine):
+    file = remember(machine)
+    file.write_bytes(b"no database at all" * 100)
+    finding = machine.ask()["nix.remembered"]
+    assert (finding.code, finding.status) == ("nix.remembered.unreadable", Status.WARN)
+    assert str(file) in finding.seen
+
+
+def test_signatures_that_a_daemon_remembers_out_of_sight_are_skipped(machine, daemon, monkeypatch, tmp_path):
+    monkeypatch.setattr(remembered, "ROOT_HOME", str(tmp_path / "root"))
+    finding = machine.ask(store=daemon)["nix.remembered"]
+    assert (finding.code, finding.status) == ("nix.remembered.unseen", Status.SKIP)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "code"),
+    [("zstd", "nix.encodings.ok"), ("xz", "nix.encodings.ok"), ("x-gzip", "nix.encodings.unknown")],
+)
+def test_an_encoding_of_documents_is_judged_by_the_version(machine, encoding, code):
+    nix = showing(machine.root / "bin", SETTINGS)
+    subject = NixSubject(str(nix.path), TARGET, encodings=(encoding,))
+    assert machine.probe(subject)["nix.encodings"].code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "nix.flake.none"),
+        ('{ nixConfig.extra-substituters = "https://a"; }', "nix.flake.ok"),
+        ('{ nixConfig.substituters = [ "https://a" ]; }', "nix.flake.replaces"),
+        ('{ nixConfig = { trusted-public-keys = "a:b"; }; }', "nix.flake.replaces"),
+        (f'{{ nixConfig.substituters = [ "https://a" "{URL}/" ]; }}', "nix.flake.ok"),
+    ],
+)
+def test_a_flake_that_replaces_what_is_attached_is_named(machine, tmp_path, text, code):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    if text:
+        (workspace / "flake.nix").write_text(text)
+    nix = showing(machine.root / "bin", SETTINGS)
+    finding = machine.probe(NixSubject(str(nix.path), TARGET, workspace=workspace))["nix.flake"]
+    assert finding.code == code
+    assert finding.status is (Status.WARN if code == "nix.flake.replaces" else Status.OK)

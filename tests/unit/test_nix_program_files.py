@@ -105,10 +105,12 @@ def narinfo_file(directory, version=6):
         create table BinaryCaches (id integer primary key, url text, timestamp integer, storeDir text,
                                    wantMassQuery integer, priority integer);
         create table NARs (cache integer, hashPart text, namePart text, url text, sigs text, ca text,
-                           timestamp integer, present integer);
+                           timestamp integer, present integer, narHash text, narSize integer, refs text);
         insert into BinaryCaches values (1, 'http://a', 0, '/nix/store', 1, 30), (2, 'http://b', 0, '', 0, 0);
-        insert into NARs values (1, 'ahgq43xbag538xns9db82sb0a2nax7a8', null, null, null, null, 1000, 0),
-            (2, 'ahgq43xbag538xns9db82sb0a2nax7a8', 'probe', 'nar/x', 'k:a l:b', 'text:x', 2000, 1);
+        insert into NARs values (1, 'ahgq43xbag538xns9db82sb0a2nax7a8', null, null, null, null, 1000, 0,
+             null, null, null),
+            (2, 'ahgq43xbag538xns9db82sb0a2nax7a8', 'probe', 'nar/x', 'k:a l:b', 'text:x', 2000, 1,
+             'sha256:x', 7, 'a b');
         """
     )
     database.commit()
@@ -121,6 +123,8 @@ def test_the_narinfo_cache_says_who_has_a_path_and_who_has_not(tmp_path):
     assert (missing.url, missing.present, missing.asked, missing.signatures) == ("http://a", False, 1000, ())
     assert (there.url, there.present, there.asked) == ("http://b", True, 2000)
     assert (there.signatures, there.content_addressed) == (("k:a", "l:b"), True)
+    assert (there.nar_hash, there.nar_size, there.references) == ("sha256:x", 7, ("a", "b"))
+    assert narinfo_cache.latest(narinfo_file(tmp_path, 8)) == [there]
     assert narinfo_cache.lookup(narinfo_file(tmp_path, 7), PATH.replace("ahgq", "zzzz")) == []
 
 
@@ -152,6 +156,21 @@ def test_reading_the_narinfo_cache_does_not_disturb_a_writer(tmp_path):
     writer.execute("commit")
     writer.close()
     assert narinfo_cache.lookup(file, PATH) == []
+
+
+@pytest.mark.parametrize("open_too", [False, True], ids=["nobody has it open", "a writer has it open"])
+def test_reading_a_memory_that_writes_ahead_leaves_no_file(tmp_path, open_too):
+    file = narinfo_file(tmp_path, 7)
+    writer = sqlite3.connect(file, isolation_level=None)
+    writer.execute("pragma journal_mode = wal")
+    writer.execute("delete from NARs where present = 0")
+    if not open_too:
+        writer.close()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert len(before) == (3 if open_too else 1)
+    assert len(narinfo_cache.lookup(file, PATH)) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    writer.close()
 
 
 @pytest.mark.parametrize(
@@ -238,6 +257,8 @@ def test_the_setting_comes_before_the_variables(tmp_path):
         ("http://h:81/other", False, False),
         ("https://h:81/main", False, False),
         ("http://h/main", False, False),
+        ("http://h:81/m%61in", True, False),
+        ("http://h:81/m%2Fain", False, False),
         ("nonsense", False, False),
         ("", False, False),
     ],

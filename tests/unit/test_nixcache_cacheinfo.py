@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gfattach.nixcache import cacheinfo
-from gfattach.nixcache.cacheinfo import CacheInfo, looks_like_html, parse, render
+from gfattach.nixcache.cacheinfo import CacheInfo, looks_like_html, parse, render, typed_html
 from gfattach.nixcache.errors import FormatError
 
 
@@ -61,7 +61,7 @@ def test_a_page_is_told_by_how_it_begins(content):
     assert looks_like_html(content)
 
 
-def test_a_page_is_told_by_its_type():
-    assert looks_like_html(b"anything", "Text/HTML; charset=utf-8")
-    assert not looks_like_html(b"StoreDir: /nix/store\n", "text/plain")
-    assert not looks_like_html(b"<htmlish>", "text/x-nix-narinfo")
+def test_a_page_is_told_by_its_media_type_where_its_text_says_nothing():
+    assert typed_html("Text/HTML; charset=utf-8") and typed_html("application/xhtml+xml")
+    assert not typed_html("text/plain") and not typed_html("") and not typed_html("text/x-nix-narinfo")
+    assert not looks_like_html(b"<htmlish>") and not looks_like_html(b"StoreDir: /nix/store\n")

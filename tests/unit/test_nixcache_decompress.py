@@ -1,6 +1,7 @@
 """What undoes the compressions of a cache: whole, in pieces, cut off, damaged."""
 
 import bz2
+import functools
 import gzip
 import importlib
 import io
@@ -8,12 +9,14 @@ import lzma
 import shutil
 import subprocess
 import sys
+import zlib
 
+import brotli
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gfattach.nixcache.decompress import checkable, opened
+from gfattach.nixcache.decompress import checkable, codings, decoded, opened
 from gfattach.nixcache.errors import Kind, NixCacheError
 
 ZSTD = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
@@ -23,6 +26,12 @@ COMPRESS = {
     "bzip2": bz2.compress,
     "gzip": gzip.compress,
     "zstd": ZSTD.compress,
+}
+#: Those that have one stream, which nothing follows.
+SINGLE = {
+    "br": brotli.compress,
+    "deflate": zlib.compress,
+    "lzma": functools.partial(lzma.compress, format=lzma.FORMAT_ALONE),
 }
 
 
@@ -113,7 +122,56 @@ def test_what_the_program_wrote_is_read():
     assert read("zstd", zstd(b"one", "--no-check") + zstd(b"two", "-19")) == b"onetwo"
 
 
-@pytest.mark.parametrize("compression", ["br", "lzip", "something-new"])
+@settings(max_examples=60)
+@given(
+    st.sampled_from(sorted(SINGLE)), st.binary(max_size=3000).map(lambda some: some * 9), st.integers(1, 5000)
+)
+def test_what_is_one_stream_comes_back(compression, content, size):
+    assert read(compression, SINGLE[compression](content), size) == content
+
+
+@pytest.mark.parametrize("compression", sorted(SINGLE))
+def test_one_stream_that_is_cut_off_or_damaged_is_named_so(compression):
+    whole = SINGLE[compression](bytes(range(256)) * 100)
+    for content, kind in ((whole[:-3], Kind.TRUNCATED), (b"<!doctype html>" * 100, Kind.CORRUPT)):
+        with pytest.raises(NixCacheError) as error:
+            read(compression, content)
+        assert error.value.kind is kind
+
+
+def test_a_deflate_without_the_header_of_zlib_is_one_too():
+    raw = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    assert read("deflate", raw.compress(b"some content " * 99) + raw.flush()) == b"some content " * 99
+
+
+def test_a_bomb_of_brotli_is_read_in_pieces():
+    bomb = brotli.compress(bytes(50_000_000))
+    with opened("br", io.BytesIO(bomb)) as reader:
+        assert sum(len(reader.read(4096)) for _ in range(100)) <= 100 * 4096
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("", ()),
+        ("identity", ()),
+        ("none", ()),
+        ("GZip", ("gzip",)),
+        ("br, identity", ("br",)),
+        ("gzip,zstd", ("gzip", "zstd")),
+        (" x-gzip ", ("x-gzip",)),
+    ],
+)
+def test_the_encodings_of_an_answer_are_undone_last_one_first(header, names):
+    assert codings(header) == names
+    content = b"content" * 50
+    for name in names:
+        content = {**COMPRESS, **SINGLE, "x-gzip": gzip.compress}[name](content)
+    with decoded(names, io.BytesIO(content)) as reader:
+        assert reader.read(10_000) == b"content" * 50
+
+
+@pytest.mark.parametrize("compression", ["lz4", "lzip", "something-new"])
 def test_what_nothing_here_undoes_is_said_to_be_so(compression):
     assert not checkable(compression)
     with pytest.raises(NixCacheError, match=compression), opened(compression, io.BytesIO(b"")):

@@ -13,6 +13,7 @@ from gfattach import __version__
 from gfattach.agent.forward.forward import Forward
 from gfattach.agent.forward.ports import Ports
 from gfattach.agent.guard import fragment as guard
+from gfattach.agent.guard.netrc import Netrcs
 from gfattach.agent.guard.watchdog import Watchdog
 from gfattach.agent.launch.environment import replace_variables
 from gfattach.agent.model import log
@@ -38,6 +39,7 @@ class Holder:
         self._ports = Ports(directory)
         self._registry = Registry(directory)
         self._forwards: dict[str, Forward] = {}
+        self._netrcs = Netrcs()
         self._change = asyncio.Event()  # another one after each change of the forwards
         self._started = self._used = time.monotonic()
         self._moved = 0
@@ -83,6 +85,10 @@ class Holder:
         """Have a watchdog wait for the end of this process, as long as a fragment follows a forward."""
         wanted = any(item.guarded for item in self._registry.registrations)
         self._watchdog.follow(wanted=wanted, lease_seconds=self.lease)
+
+    def follow_netrcs(self) -> None:
+        """Have the attachments' netrcs hold what their users' hold now."""
+        self._netrcs.follow(file for item in self._registry.registrations for file in item.netrcs)
 
     def hide_all(self) -> None:
         """Empty every fragment that follows a forward."""
@@ -251,6 +257,7 @@ class Holder:
 
     def _tell_of_change(self) -> None:
         self._change.set()
+        self._netrcs = Netrcs()
         self._change = asyncio.Event()
 
     def _follow(self, forward: Forward) -> None:

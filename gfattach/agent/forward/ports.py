@@ -40,6 +40,7 @@ class Ports:
     """What is remembered in one agent's directory."""
 
     def __init__(self, directory: Path) -> None:
+        self.agent = directory.name
         self._path = directory / "ports.json"
         self._ports: dict[str, RememberedPort] = _read(self._path)
         self._together = self._changed = False
@@ -87,14 +88,17 @@ class Ports:
         )
 
 
-def choices(name: str) -> tuple[int, ...]:
-    """The ports to try first for the forward `name` of this user. Raises StorageError.
+def choices(name: str, agent: str = "") -> tuple[int, ...]:
+    """The ports to try first for the forward `name` of this user's agent `agent`. Raises StorageError.
+
+    An agent is a cluster's, and forwards of two clusters are not to share an address: Nix keeps by the
+    address what a cache has said.
 
     They follow from the name and from a secret of this user's, so that a forward which was released and is
     wanted again is where an environment file says it is, though nothing was kept of it; and so that no
     other user can listen there first.
     """
-    digest = secret.derived(state_directory(), f"port {name}")
+    digest = secret.derived(state_directory(), f"port {agent} {name}")
     start = int.from_bytes(digest[:4], "big")
     return tuple(_FIRST + (start + step) % _COUNT for step in range(CHOICES))
 

@@ -145,6 +145,27 @@ class GuardedFile:
 
 
 @dataclass(frozen=True)
+class FollowedNetrc:
+    """The netrc of an attachment at `path`: one line of its own, and behind it what the user's, `source`,
+    holds.
+
+    Some programs write theirs anew every hour, so that what was copied is soon out of date.
+    """
+
+    path: Path
+    source: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """For a record on disk and for the control socket."""
+        return {"path": str(self.path), "source": str(self.source)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> FollowedNetrc:
+        """The reverse of `as_json`. Raises KeyError for what is none."""
+        return cls(Path(document["path"]), Path(document["source"]))
+
+
+@dataclass(frozen=True)
 class Registration:
     """What one attachment wants of the agent. It holds as long as the file `record` is there, and the
     directory `home`, which goes with a removed workspace.
@@ -154,6 +175,7 @@ class Registration:
     forwards: tuple[ForwardSpec, ...]
     guarded: tuple[GuardedFile, ...] = ()
     home: Path | None = None
+    netrcs: tuple[FollowedNetrc, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For a record on disk and for the control socket."""
@@ -162,6 +184,7 @@ class Registration:
             "home": None if self.home is None else str(self.home),
             "forwards": [forward.as_json() for forward in self.forwards],
             "guarded": [file.as_json() for file in self.guarded],
+            "netrcs": [file.as_json() for file in self.netrcs],
         }
 
     @classmethod
@@ -173,4 +196,5 @@ class Registration:
             tuple(ForwardSpec.from_json(item) for item in document["forwards"]),
             tuple(GuardedFile.from_json(item) for item in document["guarded"]),
             None if home is None else Path(home),
+            tuple(FollowedNetrc.from_json(item) for item in document.get("netrcs", ())),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gfattach.agent.model.spec import GuardedFile
+from gfattach.agent.model.spec import FollowedNetrc, GuardedFile
 from gfattach.attach.client.client import Client, Found, Measures, fault_of
 from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.nix import token as nix_token
@@ -17,13 +17,14 @@ from gfattach.attach.route import agents
 from gfattach.attach.route.plan import Plan
 from gfattach.attach.route.route import watch
 from gfattach.core.deadline import Deadline
+from gfattach.core.errors import ProgramMissingError
 from gfattach.core.finding import Finding, ok
 from gfattach.fragments import nixconf
 from gfattach.fragments.home import NETRC, NIX_AUTHORITIES
 from gfattach.net.proxy_environment import proxy_for, proxy_towards
 from gfattach.net.route import through_proxy
 from gfattach.nix.daemon import Mode
-from gfattach.nix.program import Nix
+from gfattach.nix.program import Nix, locate, waits_when_limited
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.certificates import stage as certificates
 from gfattach.probes.certificates.subject import of_substituter, probe_name
@@ -52,12 +53,14 @@ class NixFound(Found):
     """The Nix at hand, None when there is none to prove with.
 
     `settings` are those that the probes look at, as they are without the fragment; None without a Nix.
-    `daemon` says that a daemon stands before the store.
+    `daemon` says that a daemon stands before the store, `restricted` that it does not trust this user, whose
+    settings then count for little.
     """
 
     nix: Nix | None = None
     settings: Mapping[str, Any] | None = None
     daemon: bool = False
+    restricted: bool = False
 
 
 class NixClient(Client[SubstituterTarget]):
@@ -131,13 +134,18 @@ class NixClient(Client[SubstituterTarget]):
             environ=self.session.environ,
             netrc_given=bool(self.cache.token),
             authority=self._authority(),
+            encodings=self._encodings("substituter.info", "substituter.narinfo"),
+            nar_encodings=self._encodings("substituter.nar"),
+            workspace=self.session.home.workspace,
         )
         findings = self.session.run.stage(nix_probes.STAGE, subject).findings
         program, starts = findings["nix.program"], findings["nix.starts"]
         if (fault := fault_of((program, starts))) is not None:
             return NixFound(*fault)
         daemon = findings["nix.mode"].data.get("mode") == Mode.DAEMON.value
-        return NixFound(nix=Nix.from_json(program.data), settings=starts.data["settings"], daemon=daemon)
+        restricted = daemon and findings["nix.trust"].data.get("trusted") is False
+        nix = Nix.from_json(program.data)
+        return NixFound(nix=nix, settings=starts.data["settings"], daemon=daemon, restricted=restricted)
 
     def _authority(self) -> Certificate | None:
         """Who vouches for the substituter, as `ask_certificate` saw it; None where it did not."""
@@ -145,6 +153,26 @@ class NixClient(Client[SubstituterTarget]):
         if handshake is None or "inspection" not in handshake.data:
             return None
         return Inspection.from_json(handshake.data["inspection"]).anchor
+
+    def _encodings(self, *probes: str) -> tuple[str, ...]:
+        """The Content-Encodings that answers to `probes` came in."""
+        found = self.session.run.findings
+        names = [
+            name for probe in probes if probe in found for name in found[probe].data.get("encodings", ())
+        ]
+        return tuple(dict.fromkeys(names))
+
+    def ask_memory(self) -> None:
+        """Ask what Nix remembers of the cache, where there is a Nix: that changes behind an attachment's
+        back.
+        """
+        try:
+            there = locate(self.session.clients.nix, self.session.environ)
+        except ProgramMissingError:
+            return
+        if there is not None:
+            subject = nix_probes.NixSubject(str(there), self.cache, environ=self.session.environ)
+            self.session.run.stage(nix_probes.MEMORY_STAGE, subject)
 
     @contextmanager
     def measures(self, measurement: Measurement, nonce: str = "") -> Iterator[Measures]:
@@ -163,9 +191,16 @@ class NixClient(Client[SubstituterTarget]):
         home, target, found = up.home, self.cache, self.found
         assert found is not None
         path = nixconf.fragment_path(home)
-        netrc = nix_token.write_netrc(home, target, found.nix, up.environ)
+        netrc = nix_token.write_netrc(home, target, found.nix, up.environ, restricted=found.restricted)
         bundle = write_bundle(home, target, found.settings, up.environ, daemon=found.daemon)
-        text = nixconf.render(target, found.settings, netrc_file=netrc.path, authorities=bundle)
+        text = nixconf.render(
+            target,
+            found.settings,
+            netrc_file=netrc.path,
+            authorities=bundle,
+            restricted=found.restricted,
+            waits_when_limited=found.nix is not None and waits_when_limited(found.nix),
+        )
         # Outside the home when Nix cannot include a path in it: the journal knows of it then, and of what
         # the agent makes of it while the substituter is down.
         journal = Journal(home)
@@ -174,7 +209,10 @@ class NixClient(Client[SubstituterTarget]):
         watched = watch(target) if up.route.nix_forward is None and self._proxy is None else None
         asked = watched or up.route.nix_forward
         guarded = None if asked is None else GuardedFile(path, asked.name, text, nixconf.emptied())
-        plan = replace(up.plan, nix_conf=path, watch=watched, guarded=guarded)
+        followed = None
+        if netrc.path is not None and netrc.source is not None:
+            followed = FollowedNetrc(netrc.path, netrc.source)
+        plan = replace(up.plan, nix_conf=path, watch=watched, guarded=guarded, netrc=followed)
         up.hold(plan, anew=True)
         if guarded is not None and up.agent is not None:
             # It may have seen the substituter down a moment ago: the fragment is full once it sees it up.
@@ -191,7 +229,7 @@ class NixClient(Client[SubstituterTarget]):
         """Without the nix.conf. A forward that none has named yet is held on to, and tried again."""
         if plan.nix_conf is None:
             return plan
-        return replace(plan, nix_conf=None, guarded=None, watch=None, holds_nix=False)
+        return replace(plan, nix_conf=None, guarded=None, watch=None, netrc=None, holds_nix=False)
 
     def discard(self, up: UpSession, fragment: Path) -> None:
         """The agent empties it, and the journal has to know that before."""

@@ -27,14 +27,20 @@ _DEFAULT_NETRC = Path("/etc/nix/netrc")
 
 
 def write_netrc(
-    home: Home, target: SubstituterTarget, nix: Nix | None, environ: Mapping[str, str]
+    home: Home,
+    target: SubstituterTarget,
+    nix: Nix | None,
+    environ: Mapping[str, str],
+    *,
+    restricted: bool = False,
 ) -> Written:
     """The netrc of the attachment in `home`, when `target` is asked with a token; else there is none.
 
-    Raises StorageError, and NixError where the user's own configuration cannot be read.
+    Nor is there one for a daemon that does not trust this user (`restricted`): it reads its own. Raises
+    StorageError, and NixError where the user's own configuration cannot be read.
     """
     path = home.directory / NETRC
-    if not target.token:
+    if not target.token or restricted:
         remove(path)
         return Written(None, ())
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
+from gfattach.agent.model.state import agent_directory
 from gfattach.attach.model.options import UpOptions
 from gfattach.attach.route.addresses import with_address
 from gfattach.attach.route.route import Route, cache_health, ending_tls, refuse_site_executor
@@ -76,7 +77,8 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
 
     def planned() -> Route:
         cache, cache_forward = _cache(site, chosen.get("cache"))
-        substituter, nix_forward = _substituter(site, chosen.get("nix"), context.environ)
+        agent = agent_directory(reference).name
+        substituter, nix_forward = _substituter(site, chosen.get("nix"), context.environ, agent)
         plain = ending_tls(cache, cache_forward) if options.allow_plaintext_loopback else None
         return Route(
             "forward",
@@ -168,7 +170,7 @@ def _cache(site: Site, chosen: Chosen | None) -> tuple[CacheTarget | None, Forwa
 
 
 def _substituter(
-    site: Site, chosen: Chosen | None, environ: Mapping[str, str]
+    site: Site, chosen: Chosen | None, environ: Mapping[str, str], agent: str = ""
 ) -> tuple[SubstituterTarget | None, ForwardSpec | None]:
     """The Nix cache: behind a forward, at an address of its own where it wants a token, or direct."""
     if chosen is None:
@@ -183,7 +185,7 @@ def _substituter(
         real_host=_in_cluster(chosen) if endpoint is None else endpoint.host,
     )
     spec = ForwardSpec(str(chosen.service), _upstream(chosen), Health("nix", path))
-    return target, with_address(spec, target, environ)
+    return target, with_address(spec, target, environ, agent)
 
 
 def _passed(result: StageResult) -> StageResult:

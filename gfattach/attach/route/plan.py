@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gfattach.agent.model.spec import ForwardSpec, GuardedFile, Registration
+from gfattach.agent.model.spec import FollowedNetrc, ForwardSpec, GuardedFile, Registration
 from gfattach.attach.model.record import Attachment
 from gfattach.attach.route.route import Route, read_only
 from gfattach.core.paths import Home
@@ -23,8 +23,8 @@ class Plan:
 
     `guarded` is the Nix fragment as the agent keeps it, `guarded_rc` Bazel's where no option of the Bazel at
     hand does what was asked of it without the cache; `watch` the substituter that is dialled directly and
-    asked for its health. `holds_nix` False has the agent hold nothing for Nix. `first_hit` is the proof's
-    summary.
+    asked for its health; `netrc` the netrc that the agent keeps as the user's is. `holds_nix` False has the
+    agent hold nothing for Nix. `first_hit` is the proof's summary.
     """
 
     route: Route
@@ -35,6 +35,7 @@ class Plan:
     guarded: GuardedFile | None = None
     guarded_rc: GuardedFile | None = None
     watch: ForwardSpec | None = None
+    netrc: FollowedNetrc | None = None
     holds_nix: bool = True
     first_hit: Mapping[str, Any] | None = None
 
@@ -71,7 +72,8 @@ class Plan:
         plain = route.plain_forward if route.listens else None
         wanted = tuple(spec for spec in (route.cache_forward, nix, plain) if spec is not None)
         guarded = tuple(file for file in (self.guarded_rc, self.guarded) if file is not None)
-        return Registration(home.record, wanted, guarded, home.directory)
+        netrcs = () if self.netrc is None else (self.netrc,)
+        return Registration(home.record, wanted, guarded, home.directory, netrcs)
 
 
 def _placed(target: Target | None, before: Target | None) -> Target | None:

@@ -15,6 +15,7 @@ from gfattach.contract.model.variables import BY_NAME
 from gfattach.contract.rules.endpoint import ENV_HINT, stale_host
 from gfattach.core.finding import Finding, warn
 from gfattach.core.quote import command
+from gfattach.nix import flake
 
 #: Files that belong to one machine.
 LOCAL_FILES = frozenset({"user.bazelrc", FILE_NAME})
@@ -135,4 +136,21 @@ def wrapper_hazards(path: str, text: str) -> tuple[Finding, ...]:
         )
         for number, line in enumerate(text.split("\n"), 1)
         if (match := _WRAPPER.search(line)) and not line.lstrip().startswith("#")
+    )
+
+
+def flake_hazards(text: str, substituter: str) -> tuple[Finding, ...]:
+    """Hazards in the text of a flake.nix, for who takes from `substituter`, "" for nothing."""
+    names = flake.replacing(flake.nix_config(text), substituter)
+    if not names:
+        return ()
+    return (
+        warn(
+            "hazard.flake.replaces",
+            f"{flake.NAME} sets {' and '.join(names)} in nixConfig",
+            "once accepted it replaces all that is set elsewhere: Nix asks an attached cache nothing",
+            f"write {', '.join(f'extra-{name}' for name in names)}, which add",
+            "or run Nix without it: nix build --no-accept-flake-config",
+            file=flake.NAME,
+        ),
     )

@@ -14,6 +14,7 @@ from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.contract.hazards.files import (
     LOCAL_FILES,
     envrc_hazards,
+    flake_hazards,
     stale_hazards,
     tracked_path_hazards,
     tracked_text_hazards,
@@ -21,11 +22,13 @@ from gfattach.contract.hazards.files import (
 )
 from gfattach.contract.hazards.rc import rc_hazards
 from gfattach.contract.localfile import FILE_NAME
+from gfattach.contract.nix_state import substituter
 from gfattach.core import git
 from gfattach.core.errors import StorageError
 from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding
 from gfattach.core.paths import Home
+from gfattach.nix import flake
 
 #: What direnv reads, and what wrappers source.
 ENVRC = ".envrc"
@@ -50,6 +53,7 @@ def _hazards(workspace: Path, own: Path, environ: Mapping[str, str]) -> Iterator
     tracked = set(git.tracked(workspace, (*names, *_SOURCED, *LOCAL_FILES)))
     yield from rc_hazards([replace(file, tracked=file.path in tracked) for file in files])
     yield from tracked_path_hazards(sorted(tracked))
+    yield from flake_hazards(_text(workspace / flake.NAME), substituter(environ))
     for name in _SOURCED:
         text = _text(workspace / name)
         if name == ENVRC:

@@ -93,6 +93,7 @@ HAZARDS: Mapping[str, str] = {
     "hazard.profile.unset": "attached, and the enrolment verifier refuses a shell without a profile state",
     "hazard.mode.unset": "attached, and the wrappers refuse a shell that declares no mode",
     "hazard.nix.partial": "the Nix cache is attached by half",
+    "hazard.flake.replaces": "a flake replaces the substituters or keys that are set elsewhere",
     "hazard.instance-name": "the instance name has none of the known shapes",
     "hazard.manifest.mode": "the manifest declares a mode that refuses this shell in strict recipes",
     "hazard.envrc.overrides": "a .envrc sets or unsets a variable of the contract",

@@ -34,6 +34,10 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
         if not token:
             return ok("nix.netrc.none", f"Nix has no netrc ({attached}), and the cache needs none")
     except OSError as error:
+        theirs = inquiry.known("nix.trust", "netrc_file", DEFAULT_NETRC)
+        if through_daemon(inquiry) and str(attached) == theirs:
+            seen = f"the daemon of Nix has {attached}, which this user may not read and need not"
+            return ok("nix.netrc.system", seen)
         return warn(
             "nix.netrc.unreadable",
             f"Nix is told to read {attached}, and this user cannot: {os.strerror(error.errno or 0).lower()}",
@@ -107,6 +111,7 @@ NETRC: Probe[NixSubject] = Probe(
     codes={
         "nix.netrc.ok": "the netrc that Nix reads has what this cache needs",
         "nix.netrc.none": "there is no netrc, and none is needed",
+        "nix.netrc.system": "the netrc is the daemon's, which alone may read it",
         "nix.netrc.unreadable": "this user cannot read the netrc that Nix is told to read",
         "nix.netrc.broken": "the netrc opens a quotation that it does not close, and Nix fetches nothing",
         "nix.netrc.port": "an entry names a port, and so never matches",

@@ -9,7 +9,7 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError, NixError, ProgramMissingError
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok, skip, warn
 from gfattach.nix.config import read_settings
-from gfattach.nix.daemon import Access, Mode, access, connect
+from gfattach.nix.daemon import STORE_DIRECTORY, Access, Mode, access, connect, store_directory
 from gfattach.nix.program import INSTALL_HINT, identify, locate
 from gfattach.nix.uri import shown
 from gfattach.probes.nix.subject import END_SECONDS, NixSubject, found_nix, last_part, looked_at, settings_of
@@ -50,7 +50,7 @@ def _ask_starts(inquiry: Inquiry[NixSubject]) -> Finding:
     except NixError as error:
         return fail(f"nix.starts.{last_part(error)}", error.fact, why, *error.hints)
     try:
-        environ = subject.attached_environment(settings)
+        environ = subject.attached_environment(settings, nix)
         attached = read_settings(nix, _until(inquiry), environ)
     except GfattachError as error:
         why = "Nix reads its configuration without the fragment of this attachment, and not with it"
@@ -67,6 +67,15 @@ def _ask_mode(inquiry: Inquiry[NixSubject]) -> Finding:
     store = str(settings_of(inquiry, attached=False).setting("store", "auto"))
     found = access(store, inquiry.subject.environment)
     data = {"mode": found.mode.value, "store": shown(store)}
+    directory, said = store_directory(store, inquiry.subject.environment)
+    if directory != STORE_DIRECTORY:
+        return warn(
+            "nix.mode.directory",
+            f"the store of this Nix is {directory}, by {said}",
+            f"it takes nothing from any cache of {STORE_DIRECTORY}: no path of one is a path of the other",
+            f"to take from the cache, leave it where everybody's is: {_without(said)}",
+            **data,
+        )
     match found.mode:
         case Mode.DAEMON:
             return _daemon(found, inquiry.deadline, data)
@@ -91,6 +100,10 @@ def _ask_mode(inquiry: Inquiry[NixSubject]) -> Finding:
             return ok("nix.mode.new", f"there is no store yet: the first use makes one in {where}", **data)
         case _:
             return ok("nix.mode.direct", "this user writes the store: no daemon stands between", **data)
+
+
+def _without(said: str) -> str:
+    return f"unset {said}" if said.isupper() else f"take `store=` out of the setting {said}"
 
 
 def _daemon(found: Access, deadline: Deadline, data: dict[str, str]) -> Finding:
@@ -157,6 +170,7 @@ MODE: Probe[NixSubject] = Probe(
         "nix.mode.daemon-dead": "the daemon that should write the store does not answer",
         "nix.mode.shut": "this user may not write the store, and no daemon is there",
         "nix.mode.new": "there is no store yet",
+        "nix.mode.directory": "the store is not /nix/store, and caches have no path of it",
         "nix.mode.elsewhere": "the store is on another machine, or of another kind",
     },
     needs=("nix.starts",),

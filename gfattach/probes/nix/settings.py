@@ -5,8 +5,9 @@ from __future__ import annotations
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.core.quote import word
 from gfattach.nix.config import Settings
-from gfattach.nix.uri import same_cache, spelled_otherwise
-from gfattach.probes.nix.subject import NixSubject, settings_of
+from gfattach.nix.daemon import configuration_directory
+from gfattach.nix.uri import alike, same_cache, spelled_otherwise
+from gfattach.probes.nix.subject import NixSubject, restricted, settings_of
 
 #: Seconds beyond which a cache that accepts a connection and says nothing is a nuisance.
 LONG_SECONDS = 60
@@ -21,7 +22,7 @@ def _ask_substituters(inquiry: Inquiry[NixSubject]) -> Finding:
         return loose
     if not subject.url:
         return ok("nix.substituters.seen", f"Nix takes from {', '.join(names) or 'nowhere'}", **data)
-    if subject.url not in names:
+    if not any(alike(name, subject.url) for name in names):
         return _missing(subject, names, data)
     otherwise = [name for name in names if spelled_otherwise(name, subject.url)]
     if otherwise:
@@ -71,6 +72,8 @@ def _missing(subject: NixSubject, names: tuple[str, ...], data: dict[str, list[s
 
 def _ask_keys(inquiry: Inquiry[NixSubject]) -> Finding:
     target = inquiry.subject.target
+    if restricted(inquiry):
+        return skip("nix.keys.daemon", "the daemon goes by its own keys, and by none that this user names")
     names = settings_of(inquiry, attached=True).words("trusted-public-keys")
     if target is None or not target.public_keys:
         return ok("nix.keys.none", f"no key was named; Nix trusts {_names_of(names) or 'none'}")
@@ -108,6 +111,10 @@ def _names_of(keys: tuple[str, ...]) -> str:
 
 def _ask_timeouts(inquiry: Inquiry[NixSubject]) -> Finding:
     settings = settings_of(inquiry, attached=True)
+    if daemons := restricted(inquiry):
+        # Of an untrusted user's a daemon takes the time for a connection, and no other bound.
+        mine = {name: settings.setting(name) for name in ("connect-timeout",)}
+        settings = Settings({**inquiry.known("nix.trust", "bounds", {}), **mine})
     known = {
         name: settings.setting(name)
         for name in ("connect-timeout", "stalled-download-timeout", "download-attempts")
@@ -116,12 +123,16 @@ def _ask_timeouts(inquiry: Inquiry[NixSubject]) -> Finding:
     if not known:
         return skip("nix.timeouts.unknown", "this Nix does not say how long it waits")
     seen = ", ".join(f"{name} {value}" for name, value in known.items())
+    file = "~/.config/nix/nix.conf"
+    if daemons:
+        seen = f"{seen}; those of its daemon count, and none of this user's but for a connection's"
+        file = f"{configuration_directory(inquiry.subject.environment) / 'nix.conf'}, as its administrator"
     if known.get("connect-timeout") == 0:
         return warn(
             "nix.timeouts.unbounded",
             f"Nix waits for a connection without end: {seen}",
             "one cache that drops packets holds up every command of Nix for minutes",
-            "put into ~/.config/nix/nix.conf: connect-timeout = 5",
+            f"put into {file}: connect-timeout = 5",
             **known,
         )
     attempts = max(1, known.get("download-attempts", 1))
@@ -131,7 +142,7 @@ def _ask_timeouts(inquiry: Inquiry[NixSubject]) -> Finding:
             "nix.timeouts.long",
             f"Nix waits up to {total} s for a cache that is silent: {seen}",
             "each file of a cache that hangs is waited for that long",
-            "put into ~/.config/nix/nix.conf: stalled-download-timeout = 30",
+            f"put into {file}: stalled-download-timeout = 30",
             **known,
         )
     return ok("nix.timeouts.ok", f"Nix gives up a silent cache within {total} s: {seen}", **known)
@@ -159,10 +170,11 @@ KEYS: Probe[NixSubject] = Probe(
     codes={
         "nix.keys.ok": "a key of the substituter is among those that are in force",
         "nix.keys.none": "no key was asked about",
+        "nix.keys.daemon": "a daemon that does not trust this user goes by its own keys",
         "nix.keys.wiped": "a later plain setting replaces the fragment's keys",
         "nix.keys.hidden": "another key of the same name comes first",
     },
-    needs=("nix.substituters",),
+    needs=("nix.substituters", "nix.trust"),
 )
 
 TIMEOUTS: Probe[NixSubject] = Probe(
@@ -175,5 +187,5 @@ TIMEOUTS: Probe[NixSubject] = Probe(
         "nix.timeouts.long": "the limits that are set add up to minutes",
         "nix.timeouts.unknown": "this Nix does not show its limits",
     },
-    needs=("nix.starts",),
+    needs=("nix.starts", "nix.trust"),
 )

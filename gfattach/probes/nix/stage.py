@@ -8,18 +8,44 @@ and the fragment counts as soon as the cause is gone.
 from __future__ import annotations
 
 from gfattach.core.finding import Stage
-from gfattach.probes.nix.files import CA, NEGATIVE_CACHE
+from gfattach.probes.nix.authorities import CA
+from gfattach.probes.nix.flake import FLAKE
 from gfattach.probes.nix.netrc import NETRC
 from gfattach.probes.nix.program import MODE, PROGRAM, STARTS
+from gfattach.probes.nix.remembered import NEGATIVE_CACHE, REMEMBERED
 from gfattach.probes.nix.settings import KEYS, SUBSTITUTERS, TIMEOUTS
 from gfattach.probes.nix.subject import NixSubject
+from gfattach.probes.nix.transfer import ENCODINGS, PROXY
 from gfattach.probes.nix.trust import TRUST
 
-__all__ = ["STAGE", "NixSubject"]
+__all__ = ["MEMORY_STAGE", "STAGE", "NixSubject"]
 
 STAGE: Stage[NixSubject] = Stage(
     "nix",
     "Nix on this machine",
-    (PROGRAM, STARTS, MODE, TRUST, SUBSTITUTERS, KEYS, TIMEOUTS, NETRC, NEGATIVE_CACHE, CA),
+    (
+        PROGRAM,
+        STARTS,
+        MODE,
+        TRUST,
+        SUBSTITUTERS,
+        FLAKE,
+        KEYS,
+        TIMEOUTS,
+        NETRC,
+        NEGATIVE_CACHE,
+        REMEMBERED,
+        CA,
+        PROXY,
+        ENCODINGS,
+    ),
+    headline="nix.program",
+)
+
+#: What an attachment that stands is asked: the one thing that changes behind its back.
+MEMORY_STAGE: Stage[NixSubject] = Stage(
+    "nix",
+    "what Nix remembers",
+    (PROGRAM, STARTS, MODE, REMEMBERED),
     headline="nix.program",
 )

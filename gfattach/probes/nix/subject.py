@@ -12,7 +12,7 @@ from gfattach.core.finding import Inquiry
 from gfattach.fragments import nixconf
 from gfattach.nix.config import Settings
 from gfattach.nix.daemon import Mode
-from gfattach.nix.program import Nix
+from gfattach.nix.program import Nix, waits_when_limited
 from gfattach.nix.uri import shown
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.tls.certificate import Certificate
@@ -26,6 +26,7 @@ DEFAULT_NETRC = "/etc/nix/netrc"
 #: The settings that the probes and the fragment look at; the others stay out of what is written and shown.
 LOOKED_AT = (
     *sorted(nixconf.UNIVERSAL_SETTINGS),
+    "narinfo-cache-positive-ttl",
     "require-sigs",
     nixconf.AUTHORITIES,
     "store",
@@ -42,7 +43,9 @@ class NixSubject:
     at Nix alone; `fragment` is where the fragment of an earlier attach is, None before there is one;
     `environ` is where the user's Nix runs; `netrc_given` says that the
     fragment names a netrc of the attachment's, which holds the user's and the token for `target`;
-    `authority` vouches for the certificate of `target`, None where its handshake was not seen.
+    `authority` vouches for the certificate of `target`, None where its handshake was not seen; `encodings`
+    and `nar_encodings` are the Content-Encodings that came of `target`, of documents and of NARs. `workspace`
+    is where a flake may be.
     """
 
     program: str | None = None
@@ -51,6 +54,9 @@ class NixSubject:
     environ: Mapping[str, str] = field(kw_only=True)
     netrc_given: bool = False
     authority: Certificate | None = None
+    encodings: tuple[str, ...] = ()
+    nar_encodings: tuple[str, ...] = ()
+    workspace: Path | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -66,8 +72,8 @@ class NixSubject:
         """Whether the environment has Nix read the fragment already."""
         return any(map(self._includes, self.environment.get(nixconf.VARIABLE, "").splitlines()))
 
-    def attached_environment(self, settings: Settings) -> dict[str, str]:
-        """The environment as it is when a Nix with these settings reads the fragment that `target` gets.
+    def attached_environment(self, settings: Settings, nix: Nix) -> dict[str, str]:
+        """The environment as it is when `nix`, with these settings, reads the fragment that `target` gets.
 
         Its text stands where the environment includes the fragment, so that what is read after that counts,
         and otherwise last, where `gfattach env` puts it.
@@ -75,7 +81,8 @@ class NixSubject:
         environ = dict(self.environment)
         if self.target is None:
             return environ
-        text = nixconf.render(self.target, settings.values)
+        limited = waits_when_limited(nix)
+        text = nixconf.render(self.target, settings.values, waits_when_limited=limited)
         lines = environ.get(nixconf.VARIABLE, "").splitlines()
         if self.activated():
             lines = [part for line in lines for part in ((line, text) if self._includes(line) else (line,))]
@@ -100,6 +107,11 @@ def settings_of(inquiry: Inquiry[NixSubject], *, attached: bool) -> Settings:
 def through_daemon(inquiry: Inquiry[NixSubject]) -> bool:
     """Whether a daemon stands between this user and the store, as `nix.mode` found."""
     return bool(inquiry.known("nix.mode", "mode") == Mode.DAEMON.value)
+
+
+def restricted(inquiry: Inquiry[NixSubject]) -> bool:
+    """Whether a daemon writes the store that does not trust this user, as `nix.trust` found."""
+    return through_daemon(inquiry) and inquiry.known("nix.trust", "trusted") is False
 
 
 def looked_at(settings: Settings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import NixError
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok, warn
+from gfattach.fragments import nixconf
 from gfattach.nix.config import Settings, read_settings, system_environment
 from gfattach.nix.daemon import Trust, ask_trust, configuration_directory, may_connect, own_name
 from gfattach.nix.program import Flavour, Nix
@@ -48,7 +49,8 @@ def _ask_trust(inquiry: Inquiry[NixSubject]) -> Finding:
         return ok("nix.trust.ok", "the daemon trusts this user: the fragment counts", trusted=True)
     finding = _untrusted(subject, nix, trust, system)
     theirs = str(system.setting("netrc-file") or DEFAULT_NETRC)
-    return replace(finding, data={**finding.data, "netrc_file": theirs})
+    bounds = {name: system.setting(name) for name in nixconf.BOUNDS if name in system.known}
+    return replace(finding, data={**finding.data, "netrc_file": theirs, "bounds": bounds})
 
 
 def _refused(nix: Nix, system: Settings, environ: Mapping[str, str]) -> Finding:

@@ -42,12 +42,13 @@ def _judged_info(answer: Answer[CacheInfo]) -> Finding:
         "priority": info.priority,
         "want_mass_query": info.want_mass_query,
         "hops": list(answer.hops),
+        "encodings": [answer.encoding],
     }
     if info.store_directory not in (None, STORE_DIRECTORY):
         return fail(
             "substituter.info.store",
             f"the cache is for stores at {info.store_directory}, not {STORE_DIRECTORY}",
-            "no path of it is a path of this machine, and Nix refuses it",
+            "no path of it is a path of this machine: Nix says so at each command, and goes on without it",
             "ask the operator for a cache whose StoreDir is /nix/store",
             **data,
         )
@@ -87,6 +88,7 @@ def _narinfo(inquiry: Inquiry[SubstituterTarget]) -> Finding:
     found: dict[str, NarInfo] = {}
     absent: list[str] = []
     hops: list[str] = []
+    encodings: list[str] = []
     try:
         with NixCache(target) as cache:
             for text in dict.fromkeys(filter(None, (target.probe_path, target.signed_path))):
@@ -96,6 +98,7 @@ def _narinfo(inquiry: Inquiry[SubstituterTarget]) -> Finding:
                 else:
                     found[text] = answer.value
                     hops += answer.hops
+                    encodings.append(answer.encoding)
     except NixCacheError as error:
         if _hidden(error):
             return warn(
@@ -112,6 +115,7 @@ def _narinfo(inquiry: Inquiry[SubstituterTarget]) -> Finding:
         "narinfos": {text: narinfo.render(info).decode() for text, info in found.items()},
         "absent": absent,
         "hops": hops,
+        "encodings": encodings,
     }
     for text, info in found.items():
         if str(info.store_path) != text:

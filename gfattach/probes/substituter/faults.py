@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from gfattach.core.finding import Finding, fail
+from gfattach.core.finding import Finding, fail, skip
 from gfattach.core.quote import command, word
 from gfattach.credential.scope import login_name
 from gfattach.nixcache.attic import bad_host
@@ -32,6 +32,7 @@ DOCUMENT_FAULTS: Mapping[str, str] = {
     "login": "a web page came instead: most often that of a login proxy",
     "malformed": "what came is not what the format asks for",
     "large": "what came is larger than any such document",
+    "encoding": "what came is in an encoding that cannot be undone here",
 }
 
 _BY_KIND = {
@@ -44,14 +45,15 @@ _BY_KIND = {
     Kind.MALFORMED: "malformed",
     Kind.CORRUPT: "malformed",
     Kind.TRUNCATED: "malformed",
-    Kind.COMPRESSION: "malformed",
+    Kind.COMPRESSION: "encoding",
     Kind.TOO_LARGE: "large",
     Kind.REDIRECT: "redirect",
 }
 
-#: What Nix does about a failure, by what it asked for (measured with Nix 2.8.0).
+#: What Nix does about a failure, by what it asked for (docs/nix-failures.md).
 _CONSEQUENCE = {
-    "substituter.info": "Nix warns and goes on without it; where it served before, builds end with an error",
+    "substituter.info": "Nix warns and goes on without it; where it served before, builds end with an "
+    "error, from 2.34 on unless another cache answers",
     "substituter.narinfo": "Nix ends the build with an error, even where it could build the path itself",
     "substituter.nar": "Nix has chosen the cache by then, and ends the build with an error",
 }
@@ -88,6 +90,11 @@ def fault(probe: str, error: NixCacheError, target: SubstituterTarget) -> Findin
     if error.redirected:
         seen = f"{error.hops[0]} is redirected to {error.hops[-1]}, and there: {error.fact}"
     data = {"hops": list(error.hops), "status": error.status, "kind": error.kind.value}
+    if end == "encoding":
+        # Whether Nix undoes it, its own proof shows.
+        return skip(
+            f"{probe}.{end}", f"not looked at: {seen}", f"look at it: curl -i {error.hops[0]}", **data
+        )
     return fail(f"{probe}.{end}", seen, _why(probe, end), *_hints(end, error, target), **data)
 
 
@@ -96,7 +103,12 @@ def _end(error: NixCacheError) -> str:
         return "login"
     if error.redirected and (error.kind in (Kind.DNS, Kind.UNREACHABLE) or _unreached_inside(error)):
         return "in-cluster"
-    if error.redirected and _BY_KIND.get(error.kind) not in ("malformed", "large", "unusable"):
+    if error.redirected and _BY_KIND.get(error.kind) not in (
+        "malformed",
+        "large",
+        "unusable",
+        "encoding",
+    ):
         return "redirect"
     if bad_host(error.status, error.body):
         return "bad-host"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from gfattach.core.finding import Finding, Inquiry, Probe, fail, ok, skip, warn
 from gfattach.nixcache.client import FetchedNar, NixCache
 from gfattach.nixcache.errors import Kind, NixCacheError
@@ -27,6 +29,7 @@ def _nar(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             *publishing(inquiry.subject),
         )
     hops: dict[str, list[str]] = {}
+    encodings: list[str] = []
     unchecked: list[NarInfo] = []
     with NixCache(inquiry.subject) as cache:
         for info in small:
@@ -39,18 +42,24 @@ def _nar(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             if answer.value.nar_hash is None:
                 unchecked.append(info)
             hops[str(info.store_path)] = list(answer.hops)
+            encodings.append(answer.encoding)
     by = sorted({steps[-1].split("/")[2] for steps in hops.values() if len(steps) > 1})
     route = f", by way of {', '.join(by)}" if by else ""
     if unchecked:
-        return warn(
-            "substituter.nar.compression",
-            f"fetched and not checked: {unchecked[0].compression} cannot be undone on this machine{route}",
-            "Nix undoes what it knows by itself; here only the compressed file could be seen to arrive",
-            "nothing need be done, where Nix itself takes the path",
-            hops=hops,
-        )
+        return _unseen(f"{unchecked[0].compression} cannot be undone on this machine{route}", hops, encodings)
     count = "its NAR is" if len(small) == 1 else f"{len(small)} NARs are"
-    return ok("substituter.nar.ok", f"{count} what the narinfo says{route}", hops=hops)
+    return ok("substituter.nar.ok", f"{count} what the narinfo says{route}", hops=hops, encodings=encodings)
+
+
+def _unseen(what: str, hops: Mapping[str, Sequence[str]], encodings: Sequence[str]) -> Finding:
+    """Nix undoes what it knows by itself, and its own proof shows that."""
+    return skip(
+        "substituter.nar.compression",
+        f"fetched and not checked: {what}",
+        "nothing need be done, where Nix itself takes the path",
+        hops=hops,
+        encodings=encodings,
+    )
 
 
 def _different(info: NarInfo, fetched: FetchedNar) -> Finding | None:
@@ -83,7 +92,7 @@ def _unfetched(info: NarInfo, error: NixCacheError, target: SubstituterTarget) -
         return fail(
             "substituter.nar.absent",
             f"the cache promises {info.store_path}, and has not got its NAR",
-            "Nix has chosen the cache by then, and ends the build",
+            "Nix has chosen the cache by then: it builds the path here, or ends the build where it cannot",
             again,
             f"look at it: curl -I {error.hops[0]}",
         )
@@ -95,7 +104,9 @@ def _unfetched(info: NarInfo, error: NixCacheError, target: SubstituterTarget) -
             f"look at it: curl -o /dev/null {error.hops[-1]}",
             again,
         )
-    if error.kind in (Kind.CORRUPT, Kind.COMPRESSION, Kind.TOO_LARGE, Kind.MALFORMED, Kind.HTML):
+    if error.kind is Kind.COMPRESSION:
+        return _unseen(error.fact, {str(info.store_path): list(error.hops)}, [])
+    if error.kind in (Kind.CORRUPT, Kind.TOO_LARGE, Kind.MALFORMED, Kind.HTML):
         return fail(
             "substituter.nar.corrupt",
             f"the NAR of {info.store_path} cannot be read: {error.fact}",

@@ -10,6 +10,7 @@ from gfattach.nixcache.signature import (
     PublicKey,
     Signature,
     fingerprint,
+    is_readable,
     parse_public_key,
     parse_signature,
     verify,
@@ -76,7 +77,7 @@ def _judged(info: NarInfo, keys: list[PublicKey]) -> Finding:
     first = {key.name: key for key in reversed(keys)}
     for signature in signatures:
         if signature.name in known and verify(first[signature.name], message, signature):
-            return _trusted(info, first[signature.name])
+            return _unreadable(info) or _trusted(info, first[signature.name])
     for signature in signatures:
         for key in keys:
             if key.name == signature.name and verify(key, message, signature):
@@ -119,6 +120,20 @@ def _judged(info: NarInfo, keys: list[PublicKey]) -> Finding:
             path=str(path),
         )
     return _untrusted(info, signatures, malformed)
+
+
+def _unreadable(info: NarInfo) -> Finding | None:
+    """The finding for a signature of anybody's that newer Nixes end at, beside one that is good."""
+    for text in info.signatures:
+        if not is_readable(text):
+            return warn(
+                "substituter.signature.unreadable",
+                f"{info.store_path} is signed as configured, and has a line Sig: {text[:80]!r} as well",
+                "Nix 2.34 reads every signature of a path and ends at one that is none, whoever else signed; "
+                "2.8 and 2.26 pass over it",
+                f"operator: sign it anew: nix store sign --key-file FILE {word(str(info.store_path))}",
+            )
+    return None
 
 
 def _trusted(info: NarInfo, key: PublicKey) -> Finding:
@@ -176,6 +191,7 @@ SIGNATURE = Probe(
         "transport and nothing of the key",
         "substituter.signature.unsigned": "input-addressed and not signed",
         "substituter.signature.malformed": "a signature by a known name, or the only one, is none",
+        "substituter.signature.unreadable": "beside a good signature one that Nix 2.34 ends at",
         "substituter.signature.unknown-key": "signed only by keys that are not configured",
         "substituter.signature.wrong-key": "the key of that name is another than the configured one",
         "substituter.signature.key-hidden": "the key that signs is configured behind another of its name",

@@ -1,72 +1,18 @@
-"""What Nix reads beside its configuration and netrc: the authorities, what it remembers of a cache."""
+"""Which authorities Nix, and its daemon, go by."""
 
 from __future__ import annotations
 
 import os
-import pwd
-import time
 from pathlib import Path
 
 from gfattach.core.errors import NixError
-from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
+from gfattach.core.finding import Finding, Inquiry, Probe, ok, warn
 from gfattach.core.paths import config_directory
 from gfattach.core.quote import command, word
 from gfattach.fragments import nixconf
-from gfattach.nix import narinfo_cache
 from gfattach.nix.authorities import bundle, certificates, daemon_bundle, own_bundle
-from gfattach.nix.narinfo_cache import NarInfoCacheError
-from gfattach.nix.uri import same_cache
 from gfattach.probes.nix.subject import NixSubject, found_nix, settings_of, through_daemon
 from gfattach.tls.certificate import holds, split_pem
-
-#: Where a daemon keeps what it remembers.
-ROOT_HOME = pwd.getpwuid(0).pw_dir
-
-
-def _ask_negative_cache(inquiry: Inquiry[NixSubject]) -> Finding:
-    subject = inquiry.subject
-    if subject.target is None:
-        return skip("nix.negative-cache.nothing", "no substituter was named")
-    environ = subject.environment
-    if through_daemon(inquiry):
-        # The daemon runs as root and asks the caches, so what counts is what root remembers.
-        environ = {"HOME": ROOT_HOME}
-    directory = narinfo_cache.cache_directory(environ)
-    if not os.access(directory, os.R_OK | os.X_OK) and (through_daemon(inquiry) or directory.exists()):
-        return skip(
-            "nix.negative-cache.unseen",
-            f"what Nix remembers of caches cannot be seen by this user: {directory}",
-            f"sudo ls -l {word(directory)}",
-        )
-    ttl = settings_of(inquiry, attached=True).setting("narinfo-cache-negative-ttl", 3600)
-    paths = [path for path in (subject.target.probe_path, subject.target.signed_path) if path]
-    for file in narinfo_cache.find_files(directory):
-        try:
-            for path in paths:
-                for entry in narinfo_cache.lookup(file, path):
-                    age = int(time.time()) - entry.asked
-                    if not entry.present and same_cache(entry.url, subject.url) and age < ttl:
-                        return _stale(path, file, age, ttl)
-        except NarInfoCacheError as error:
-            return warn(
-                "nix.negative-cache.unreadable",
-                f"{file} cannot be read: {error}",
-                "Nix keeps there what caches answered; a damaged one can make it pass over a cache",
-                f"it can be removed without loss while no Nix runs: rm {word(file)}",
-            )
-    return ok("nix.negative-cache.ok", "Nix remembers nothing against this cache's paths")
-
-
-def _stale(path: str, file: Path, age: int, ttl: int) -> Finding:
-    return warn(
-        "nix.negative-cache.stale",
-        f"Nix remembers from {age} s ago that the cache has not got {path}, and asks again in {ttl - age} s",
-        "what was pushed since then seems to be missing",
-        f"nix-store --realise {word(path)} --option narinfo-cache-negative-ttl 0",
-        file=str(file),
-        path=path,
-        age=age,
-    )
 
 
 def _ask_ca(inquiry: Inquiry[NixSubject]) -> Finding:
@@ -145,20 +91,6 @@ def _bundle_hints(site: Path | None, file: Path, setting: bool) -> tuple[str, ..
         return (made, f"put into ~/.config/nix/nix.conf: ssl-cert-file = {both}")
     return (made, f"export NIX_SSL_CERT_FILE={word(both)}")
 
-
-NEGATIVE_CACHE: Probe[NixSubject] = Probe(
-    "nix.negative-cache",
-    "does it remember that the paths were missing?",
-    _ask_negative_cache,
-    codes={
-        "nix.negative-cache.ok": "no negative answer is remembered",
-        "nix.negative-cache.stale": "a negative answer is remembered, and hides what was pushed since",
-        "nix.negative-cache.unreadable": "what Nix remembers cannot be read",
-        "nix.negative-cache.unseen": "what the daemon remembers cannot be seen by this user",
-        "nix.negative-cache.nothing": "no substituter was named",
-    },
-    needs=("nix.mode",),
-)
 
 CA: Probe[NixSubject] = Probe(
     "nix.ca",
