@@ -1,4 +1,4 @@
-"""The page of a diagnosis in a real browser: both colour schemes, a desk's width and a phone's, no network."""
+"""The page of a diagnosis in a real browser: both colour schemes, wide and on a phone, no network."""
 
 import pytest
 
@@ -96,7 +96,8 @@ def test_the_hops_are_laid_out_in_the_order_of_a_connection(page, file):
     page.open(file, width=1280)
     hops = page.value(
         "[...document.querySelectorAll('.hops li')].map(hop => {"
-        "const box = hop.getBoundingClientRect(); return [hop.querySelector('b').innerText, box.left, box.top]})"
+        "const box = hop.getBoundingClientRect();"
+        "return [hop.querySelector('b').innerText, box.left, box.top]})"
     )
     assert [name for name, *_ in hops] == ["this machine", "agent", "API server", "Bazel cache", "Nix cache"]
     assert [left for _, left, _ in hops] == sorted(left for _, left, _ in hops)

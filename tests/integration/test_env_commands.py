@@ -116,10 +116,9 @@ def test_env_spells_out_what_scripts_read_in_nix_config_and_says_what_is_lost(at
 
 def test_literal_settings_are_taken_back_as_the_include_is(attached):
     own = {"NIX_CONFIG": 'cores = 2\n# it\'s "mine"'}
-    script = '; '.join([
-        'eval "$(gfattach env --nix literal 2>/dev/null)"', 'printenv NIX_CONFIG', 'gfattach down >/dev/null 2>&1',
-        'eval "$(gfattach env --nix literal)"', "echo ----", "printenv NIX_CONFIG; printenv | grep -c GFATTACH_; true",
-    ])  # fmt: skip
+    on, off = 'eval "$(gfattach env --nix literal 2>/dev/null)"', "gfattach down >/dev/null 2>&1"
+    left = "printenv NIX_CONFIG; printenv | grep -c GFATTACH_; true"
+    script = f"{on}; printenv NIX_CONFIG; {off}; {on}; echo ----; {left}"
     out, _, after = in_shell(attached, "dash", script, **own).partition("----\n")
     assert out.startswith(f"{own['NIX_CONFIG']}\nextra-substituters = ")
     assert after == f"{own['NIX_CONFIG']}\n0\n"

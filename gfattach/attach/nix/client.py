@@ -124,7 +124,16 @@ class NixClient(Client[SubstituterTarget]):
     def _ask_nix(self) -> NixFound:
         if not self.asked_for:
             return NixFound("Nix was left out (--no-nix)", left_out=True)
-        subject = nix_probes.NixSubject(
+        findings = self.session.run.stage(nix_probes.STAGE, self.subject()).findings
+        program, starts = findings["nix.program"], findings["nix.starts"]
+        if (fault := fault_of((program, starts))) is not None:
+            return NixFound(*fault)
+        daemon = findings["nix.mode"].data.get("mode") == Mode.DAEMON.value
+        return NixFound(nix=Nix.from_json(program.data), settings=starts.data["settings"], daemon=daemon)
+
+    def subject(self) -> nix_probes.NixSubject:
+        """What the stage of Nix is asked about, by what is known of the substituter so far."""
+        return nix_probes.NixSubject(
             self.session.clients.nix,
             self.cache,
             self._earlier,
@@ -132,12 +141,6 @@ class NixClient(Client[SubstituterTarget]):
             netrc_given=bool(self.cache.token),
             authority=self._authority(),
         )
-        findings = self.session.run.stage(nix_probes.STAGE, subject).findings
-        program, starts = findings["nix.program"], findings["nix.starts"]
-        if (fault := fault_of((program, starts))) is not None:
-            return NixFound(*fault)
-        daemon = findings["nix.mode"].data.get("mode") == Mode.DAEMON.value
-        return NixFound(nix=Nix.from_json(program.data), settings=starts.data["settings"], daemon=daemon)
 
     def _authority(self) -> Certificate | None:
         """Who vouches for the substituter, as `ask_certificate` saw it; None where it did not."""

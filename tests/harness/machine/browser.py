@@ -1,6 +1,6 @@
 """A real browser without a window, driven over its own protocol (DevTools, one websocket).
 
-Debian's `chromium-headless-shell` is enough: what is asked of it is what a page looks like once it is laid out.
+Debian's `chromium-headless-shell` is enough: it is asked what a page looks like once it is laid out.
 """
 
 from __future__ import annotations
