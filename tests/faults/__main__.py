@@ -1,4 +1,4 @@
-"""The score of the doctor: faults are seeded, and the rows of their set-ups in docs/doctor-score.md made anew."""
+"""The score of the doctor: faults are seeded, and their rows in docs/doctor-score.md made anew."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _HEAD = """# The doctor's score
 Faults are seeded on purpose, one or two at a time, into machines of their own: processes are killed and
 stopped, files cut off, certificates made wrong, servers made to lie, rights taken away. `gfattach doctor` is
 asked as a command, and the seeded cause has to be the first that it names. The faults, and the code that is
-expected of each, are data: `tests/faults/catalogue`. One that is missed is seeded once more, because a machine
-that is too busy to answer in time is no fault of the seed's.
+expected of each, are data: `tests/faults/catalogue`. One that is missed is seeded once more, because a
+machine that is too busy to answer in time is no fault of the seed's.
 
     python -m tests.faults           all of them, and this table anew
     python -m tests.faults tls nix   these set-ups alone, and their rows anew

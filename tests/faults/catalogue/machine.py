@@ -81,9 +81,15 @@ CAN_MOUNT = os.geteuid() == 0
 FAULTS = faults(
     "machine",
     {
-        "the user's configuration is cut off": (site("[cache\n"), "usage|site.syntax|site.unreadable"),
-        "the user's configuration has an unknown key": (site("[cache]\nendpiont = 'x'\n"), "site.key.unknown"),
-        "the user's configuration has a value of another kind": (site("[cache]\nupload = 'maybe'\n"), "usage"),
+        "the user's configuration is cut off": (site("[cache\n"), "usage"),
+        "the user's configuration has an unknown key": (
+            site("[cache]\nendpiont = 'x'\n"),
+            "site.key.unknown",
+        ),
+        "the user's configuration has a value of another kind": (
+            site("[cache]\nupload = 'maybe'\n"),
+            "usage",
+        ),
         "the user's configuration holds a secret": (
             site("[site]\nname = 'Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln'\n"), "site.secret|usage"
         ),
@@ -106,7 +112,8 @@ FAULTS = faults(
             "hazard.rc.placeholder",
         ),
         "configurations that name each other": (
-            file(".bazelrc", "build:a --config=b\nbuild:b --config=a\nbuild --config=a"), "hazard.rc.config-cycle"
+            file(".bazelrc", "build:a --config=b\nbuild:b --config=a\nbuild --config=a"),
+            "hazard.rc.config-cycle",
         ),
         "an import of a file that is not there": (
             file(".bazelrc", "import %workspace%/missing.bazelrc"), "hazard.rc.import"
@@ -119,7 +126,10 @@ FAULTS = faults(
             file(".bazelrc", "build --action_env=PATH"), "hazard.rc.action-env"
         ),
         "a decommissioned host": (file(".envrc", "# was fuzzy-dev"), "hazard.stale-host"),
-        "a tracked address of one place": (file(".envrc", "# at 10.1.2.3", tracked=True), "hazard.tracked.endpoint"),
+        "a tracked address of one place": (
+            file(".envrc", "# at 10.1.2.3", tracked=True),
+            "hazard.tracked.endpoint",
+        ),
         "a wrapper that uploads by default": (
             file("tools/bazel", 'up="${GF_BAZEL_REMOTE_UPLOAD:-true}"'), "hazard.wrapper.uploads"
         ),
@@ -136,12 +146,21 @@ FAULTS = faults(
         "an instance name that is nobody's": (
             variables(BAZEL_REMOTE_INSTANCE_NAME="mian"), "hazard.instance-name"
         ),
-        "half of what Nix needs": (variables(ATTIC_PUBLIC_KEY="main:" + "A" * 43 + "="), "hazard.nix.partial"),
+        "half of what Nix needs": (
+            variables(ATTIC_PUBLIC_KEY="main:" + "A" * 43 + "="),
+            "hazard.nix.partial",
+        ),
         "few descriptors": (started_by("prlimit", "--nofile=128:128"), "machine.descriptors.few"),
         "a socket's path that is too long": (_long_runtime, "machine.socket.long"),
         "a Bazel that does not start": (program("bazel", "echo cannot >&2; exit 1"), "bazel.program.crashed"),
-        "what is named as Bazel says something else": (program("bazel", "echo hello"), "bazel.program.rubbish"),
-        "what is named as Bazel is not there": (variables(BAZEL_BIN="/nonexistent/bazel"), "bazel.program.named"),
+        "what is named as Bazel says something else": (
+            program("bazel", "echo hello"),
+            "bazel.program.rubbish",
+        ),
+        "what is named as Bazel is not there": (
+            variables(BAZEL_BIN="/nonexistent/bazel"),
+            "bazel.program.named",
+        ),
         **(
             {
                 "a full disk": (
