@@ -41,7 +41,7 @@ def of_this_machine(starter: Starter) -> frozenset[str]:
 
 
 def once(fault: Fault, starter: Starter, shared: object, known: frozenset[str]) -> Outcome:
-    """Seed one fault; again where it is missed: a machine that is too busy to answer is none of the seed's."""
+    """Seed one fault; again where it is missed: a machine that is too busy is no fault of it."""
     outcome = _seeded(fault, starter, shared, known)
     return outcome if outcome.right else _seeded(fault, starter, shared, known)
 

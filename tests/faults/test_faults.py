@@ -1,6 +1,6 @@
 """A sample of the faults, another one each day: whatever is seeded comes first.
 
-`GFATTACH_TEST_FAULTS` says how many are seeded ("all" for every one); `python -m tests.faults` prints the score.
+`GFATTACH_TEST_FAULTS` says how many are seeded ("all": every one); `python -m tests.faults` prints the score.
 """
 
 from __future__ import annotations
