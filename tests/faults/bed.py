@@ -82,7 +82,7 @@ class Bed:
 
 @contextmanager
 def bed(
-    root: Path, starter: Starter, shared: Any, set_up: Callable[[Bed], None], seed: Callable[[Bed], None]
+    root: Path, starter: Starter, shared: Any, set_up: Callable[[Bed], None], seed: Callable[[Bed], object]
 ) -> Iterator[Bed]:
     """A machine that is set up and has the fault; all that it started is ended with it."""
     with ExitStack() as stack:

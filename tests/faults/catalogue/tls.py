@@ -95,6 +95,12 @@ def _ahead(pkis: dict[str, Pki]) -> Any:
     return answering(server_context(pair, alpn=("h2",)), datetime.now(UTC) + timedelta(days=2))
 
 
+@contextlib.contextmanager
+def _plain() -> Iterator[int]:
+    with reapi(Faults()) as (port, _):
+        yield port
+
+
 FAULTS = faults(
     "tls",
     {
@@ -170,9 +176,3 @@ FAULTS = faults(
         ),
     },
 )  # fmt: skip
-
-
-@contextlib.contextmanager
-def _plain() -> Iterator[int]:
-    with reapi(Faults()) as (port, _):
-        yield port

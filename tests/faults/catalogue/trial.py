@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -48,17 +49,17 @@ def ended(*processes: str) -> Seed:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
-            wait_until(lambda pid=pid: not _runs(pid))
+            wait_until(functools.partial(_ended, pid))
 
     return seed
 
 
-def _runs(pid: int) -> bool:
-    """Whether the process runs; one that nobody has waited for does not."""
+def _ended(pid: int) -> bool:
+    """Whether the process has ended, also where its parent has not waited for it."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
     except OSError:
-        return False
+        return True
 
 
 def stopped(process: str) -> Seed:
