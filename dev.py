@@ -51,6 +51,7 @@ TEST_PROGRAMS = {
     "setpriv": "util-linux",
     "curl": "curl",
     "zstd": "zstd",
+    "chromium-headless-shell": "chromium-headless-shell",
 }
 
 

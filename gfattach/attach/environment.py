@@ -18,6 +18,7 @@ from gfattach.contract.model.manifest import read_manifest
 from gfattach.contract.substrate import Verdict, classify
 from gfattach.core.context import Context
 from gfattach.core.errors import UsageError
+from gfattach.core.files import read_bytes
 from gfattach.core.finding import Finding
 from gfattach.site.load import load_site
 
@@ -36,11 +37,13 @@ class Shell:
         return change(self.before, self.after)
 
 
-def shell(workspace: Path | None, context: Context) -> Shell:
+def shell(workspace: Path | None, context: Context, *, literal: bool = False) -> Shell:
     """The environment of the workspace's attachment, laid over that of the command.
 
     With nothing attached it is what takes an earlier attachment back. An agent that has ended is started
-    again. Raises StorageError, and AgentError where a listener of the attachment is not this user's.
+    again. `literal` puts the settings of the Nix fragment into NIX_CONFIG instead of its include; none while
+    the fragment is emptied. Raises StorageError, and AgentError where a listener of the attachment is not
+    this user's.
     """
     before = context.environ
     record = records.load(context.home(workspace))
@@ -50,16 +53,30 @@ def shell(workspace: Path | None, context: Context) -> Shell:
         keep_watched(record)
     if record is not None:
         listeners.demand(record)
-    after = detached(before) if record is None else attached(before, exports(record))
+    after = detached(before) if record is None else attached(before, exports(record, literal=literal))
     return Shell(before, after, record)
 
 
-def exports(record: Attachment) -> Exports:
-    """What an attachment has to offer to an environment: of each client, only what is attached."""
+def exports(record: Attachment, *, literal: bool = False) -> Exports:
+    """What an attachment has to offer to an environment: of each client, only what is attached.
+
+    Raises StorageError where the Nix fragment is asked for literally and cannot be read.
+    """
     return Exports(
         cache=record.cache.endpoint if record.cache is not None and record.bazelrc is not None else None,
         nix_fragment=record.nix_conf,
+        nix_lines=nix_lines(record) if literal else None,
     )
+
+
+def nix_lines(record: Attachment) -> str:
+    """The settings of the attachment's Nix fragment, a line each; "" without one, and while it is emptied.
+
+    Raises StorageError.
+    """
+    content = None if record.nix_conf is None else read_bytes(record.nix_conf)
+    lines = (content or b"").decode("utf-8", "replace").splitlines()
+    return "\n".join(line for line in lines if line.strip() and not line.startswith("#"))
 
 
 def write_local_file(workspace: Path | None, context: Context, name: Path) -> Path:

@@ -173,6 +173,10 @@ def _find_trial(directory: Path) -> Mapping[str, Finding]:
     from gfattach.trial import supervisor
 
     state = supervisor.find(directory)
+    if state is None and (pid := supervisor.stuck(directory)) is not None:
+        seen = f"process {pid} holds the embedded caches and does not answer"
+        why = "it is stopped or stuck: builds wait for it, and Nix too"
+        return {"trial": fail("trial.hung", seen, why, "replace it: gfattach up --trial", pid=pid)}
     if state is None:
         why = "builds go on without the cache, and Nix is kept from a dead one only while the agent runs"
         again = "start them again: gfattach up --trial"

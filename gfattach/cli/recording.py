@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,5 +71,22 @@ def record(document: Mapping[str, Any]) -> Iterator[str]:
     if (title := ctx.meta.get(_NOTE)) is not None:
         from gfattach.doctor.notes.keep import keep_note
 
-        path = keep_note(document, title, ctx.meta.get(_REMARKS, ()), ctx.obj, ctx.params.get("workspace"))
+        remarks, workspace = ctx.meta.get(_REMARKS, ()), ctx.params.get("workspace")
+        path = keep_note(document, title, remarks, replay(sys.argv[1:]), ctx.obj, workspace)
         yield f"noted: {path}"
+
+
+#: Options of a run's record, which a replay does without; each has a value.
+_KEEPING = ("--note", "--remark", "--report")
+
+
+def replay(words: Sequence[str]) -> str:
+    """The command to run again, from the arguments of this one: without what is only kept of it."""
+    left: list[str] = []
+    arguments = iter(words)
+    for argument in arguments:
+        if argument in _KEEPING:
+            next(arguments, None)
+        elif not argument.startswith(tuple(f"{name}=" for name in _KEEPING)):
+            left.append(argument)
+    return shlex.join(["gfattach", *left])

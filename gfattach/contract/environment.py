@@ -7,7 +7,7 @@ that refer to other variables and never spell out a value that is not gfattach's
 NIX_CONFIG may hold tokens.
 
 What is remembered: GFATTACH_SET is a JSON object of what was set (null: unset; for NIX_CONFIG, the
-line that was added), and GFATTACH_SAVED_X holds the value that X had. A variable that somebody has
+lines that were added), and GFATTACH_SAVED_X holds the value that X had. A variable that somebody has
 changed since is theirs, and is left alone.
 """
 
@@ -44,11 +44,19 @@ class Exports:
     """What an attachment has to offer to an environment.
 
     `cache` is where Bazel dials: a forward's local address, or the site's own; `nix_fragment` is the
-    absolute path of the file that NIX_CONFIG includes.
+    absolute path of the file that NIX_CONFIG includes, unless it gets `nix_lines`, the settings themselves.
     """
 
     cache: Endpoint | None = None
     nix_fragment: Path | None = None
+    nix_lines: str | None = None
+
+    @property
+    def nix_config(self) -> str | None:
+        """What NIX_CONFIG gets. Raises UsageError for a fragment that Nix cannot include."""
+        if self.nix_lines is not None or self.nix_fragment is None:
+            return self.nix_lines
+        return include_line(self.nix_fragment)
 
 
 def contract_values(cache: Endpoint) -> dict[str, str | None]:
@@ -106,11 +114,9 @@ def attached(environment: Mapping[str, str], exports: Exports) -> dict[str, str]
                 del result[name]
             else:
                 result[name] = value
-    if exports.nix_fragment is not None:
-        line = include_line(exports.nix_fragment)
-        if line not in base.get(NIX_CONFIG, "").split("\n"):
-            memory[NIX_CONFIG] = line
-            result[NIX_CONFIG] = _with_line(base.get(NIX_CONFIG), line)
+    if (lines := exports.nix_config) and f"\n{lines}\n" not in f"\n{base.get(NIX_CONFIG, '')}\n":
+        memory[NIX_CONFIG] = lines
+        result[NIX_CONFIG] = _with_line(base.get(NIX_CONFIG), lines)
     result.update({SAVED + name: base[name] for name in memory if name in base})
     if memory:
         result[MEMORY] = memory_text(memory)

@@ -8,6 +8,8 @@ prints nothing.
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -163,10 +165,41 @@ class Run:
 
     def stage(self, stage: Stage[Subject], subject: Subject) -> StageResult:
         """Ask every probe of `stage` that is selected, each as soon as what it needs is known."""
-        probes = stage.probes if self._select is None else tuple(self._select(stage))
+        probes = self._selected(stage)
+        return self._show(stage, probes, ask_all(probes, subject, dict(self._findings), self._deadline))
+
+    def begin(self, stage: Stage[Subject], subject: Subject) -> Callable[[], StageResult]:
+        """Ask the stage meanwhile, of what is known by now; the call of what comes back shows it.
+
+        Its time is that of the wait: what others took meanwhile is theirs.
+        """
+        probes = self._selected(stage)
+        answers: queue.SimpleQueue[tuple[Probe[Any], Finding] | None] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                for answer in ask_all(probes, subject, known, self._deadline):
+                    answers.put(answer)
+            finally:
+                answers.put(None)
+
+        known = dict(self._findings)
+        threading.Thread(target=ask, name=f"stage {stage.name}", daemon=True).start()
+        return lambda: self._show(stage, probes, iter(answers.get, None))
+
+    def _selected(self, stage: Stage[Any]) -> tuple[Probe[Any], ...]:
+        return stage.probes if self._select is None else tuple(self._select(stage))
+
+    def _show(
+        self,
+        stage: Stage[Any],
+        probes: tuple[Probe[Any], ...],
+        answers: Iterable[tuple[Probe[Any], Finding] | None],
+    ) -> StageResult:
+        """Show answers as they come, and close the stage."""
         self.observer.stage_started(stage.name, stage.title, {p.name: p.question for p in probes})
         found: dict[str, Finding] = {}
-        for probe, finding in ask_all(probes, subject, dict(self._findings), self._deadline):
+        for probe, finding in filter(None, answers):
             found[probe.name] = finding
             self.observer.probe_finished(stage.name, probe.name, finding)
         ordered = {probe.name: found[probe.name] for probe in probes}

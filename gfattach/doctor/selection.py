@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gfattach.core.finding import Probe, Stage
 
 #: Steps of a diagnosis that are no stages.
-STEPS = ("state", "workspace", "agent", "trial", "fragments", "site", "discover")
+STEPS = (
+    *("state", "workspace", "agent", "trial", "fragments", "site", "discover"),
+    *("rbe", "inputs", "queue"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,43 @@ class Selection:
         return wanted and not any(_fits(word, name) for word in self.skip for name in names[:2])
 
 
-def known(word: str, found: Iterable[tuple[str, str, str]]) -> bool:
-    """Whether `word` names a step, or one of the stages, probes and codes of `found`."""
-    if word in STEPS or any(_fits(word, name) for stage, probe, _ in found for name in (stage, probe)):
-        return True
-    from gfattach.probes.codes import all_codes
+@dataclass(frozen=True)
+class Question:
+    """What a probe of a stage asks, and every code that it can answer with, each with its meaning."""
 
-    return any(_fits(word, code) for code in all_codes())
+    stage: str
+    probe: str
+    question: str
+    codes: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs (`questions-v1.json`)."""
+        return {
+            "stage": self.stage,
+            "probe": self.probe,
+            "question": self.question,
+            "codes": dict(self.codes),
+        }
+
+
+def questions() -> Iterator[Question]:
+    """Every question, in the order in which they are asked. Imports all stages."""
+    from gfattach.probes.codes import all_stages
+
+    for stage in all_stages():
+        for probe in stage.probes:
+            yield Question(stage.name, probe.name, probe.question, probe.codes)
+
+
+def known(word: str) -> bool:
+    """Whether `word` names a step, a stage, a probe or a code."""
+    from gfattach.core.probe_runner import ENGINE_CODES
+
+    return word in STEPS or any(
+        _fits(word, name)
+        for found in questions()
+        for name in (found.stage, found.probe, *found.codes, *ENGINE_CODES)
+    )
 
 
 def _fits(word: str, name: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gfattach import __version__
 from gfattach.attach.model import record as records
@@ -28,6 +28,9 @@ from gfattach.probes.machine.facts import MachineFacts, read_facts
 from gfattach.site.allow import demand_wrapper
 from gfattach.site.load import load_site
 from gfattach.site.site import Site
+
+if TYPE_CHECKING:
+    from gfattach.probes.cluster.subject import ClusterSubject
 
 #: Seconds for all probes together, whatever hangs.
 SECONDS = 25.0
@@ -83,10 +86,14 @@ def diagnose(options: DoctorOptions, context: Context, run: Run) -> Diagnosis:
     if options.selection.wants_stage(machine.STAGE):
         run.stage(machine.STAGE, facts)
     if home is not None:
+        programs = [*_programs(options, home, record, site, context, run)]
         if options.selection.wants("workspace"):
             run.step("workspace", "look at the workspace's files", lambda progress: _workspace(home, context))
         _suppressed(lambda: _attachment(options, home, record, site, context, run))
-        _programs(options, home, record, site, context, run)
+        for program in programs:
+            _suppressed(program)
+        if home.workspace is not None:
+            _files_of_further_stages(options, home.workspace, run)
     return Diagnosis(verdict(run.report(), strict=options.strict), facts, record, site)
 
 
@@ -191,15 +198,33 @@ def _attachment(
     try:
         kind = kind_of(UpOptions(site=options.site), site, context.environ)
     except GfattachError as error:
-        reason = Finding(error.code, Status.SKIP, error.fact, hints=tuple(error.hints))
+        # Nothing to attach to is no fault; a kubeconfig that is named and is not there is one.
+        status = Status.FAIL if context.environ.get("KUBECONFIG") else Status.SKIP
+        reason = Finding(error.code, status, error.fact, hints=tuple(error.hints))
         run.step("site", "find out where the caches are", lambda progress: {"site": reason})
         return
     if kind == "forward":
         from gfattach.attach.route.cluster import survey
 
-        survey(options.site, site, context, home, run, use_nix=options.clients.use_nix)
+        def queue(subject: ClusterSubject) -> None:
+            from gfattach.doctor import further
+
+            if options.selection.wants("queue"):
+                run.step("queue", "look at the runners' labels", lambda progress: further.queue(subject.api))
+
+        survey(options.site, site, context, home, run, use_nix=options.clients.use_nix, also=queue)
     else:
         _ask_directly(options, home, site, context, run)
+
+
+def _files_of_further_stages(options: DoctorOptions, workspace: Path, run: Run) -> None:
+    """The manifest of remote execution and the contract of inputs, where the workspace has them."""
+    from gfattach.doctor import further
+
+    if options.selection.wants("rbe"):
+        run.step("rbe", "check the eligibility manifest", lambda progress: further.manifest(workspace))
+    if options.selection.wants("inputs"):
+        run.step("inputs", "read the contract of inputs", lambda progress: further.contract(workspace))
 
 
 def _ask_directly(options: DoctorOptions, home: Home, site: Site, context: Context, run: Run) -> None:
@@ -221,12 +246,16 @@ def _programs(
     site: Site | None,
     context: Context,
     run: Run,
-) -> None:
-    """The programs at hand: which Bazel, with `deep` all of it; Nix, where there is a substituter to use."""
+) -> Iterator[Callable[[], object]]:
+    """Bazel and Nix themselves: each is asked meanwhile, and shown by the call of what comes back.
+
+    Without `deep` no Bazel is started. What has to know the caches' answers is asked when it is called.
+    """
     from gfattach.attach.bazel.client import BazelClient
     from gfattach.attach.client.session import Session
     from gfattach.attach.nix.client import NixClient
     from gfattach.probes.bazel import stage as bazel
+    from gfattach.probes.nix import stage as nix
 
     session = Session(context=context, home=home, run=run, clients=options.clients)
     cache, substituter = _targets(record, site)
@@ -237,15 +266,17 @@ def _programs(
         run.step("bazel", "Bazel on this machine", lambda progress: launched)
     elif options.clients.use_bazel and options.selection.wants_stage(bazel.STAGE):
         if options.deep and cache is not None:
-            _suppressed(lambda: BazelClient(session, cache).find_program())
+            yield BazelClient(session, cache).find_program
         else:
             first = replace(bazel.STAGE, probes=bazel.STAGE.probes[:1])
             named = options.clients.bazel
             work = home.work / "bazel"
             subject = bazel.BazelSubject(named, home.workspace, work, (), work, environ=context.environ)
-            run.stage(first, subject)
+            yield run.begin(first, subject)
     if options.clients.use_nix and substituter is not None and options.selection.wants("nix"):
-        _suppressed(lambda: NixClient(session, substituter).find_program())
+        client = NixClient(session, substituter)
+        # Who vouches for a certificate, the handshake tells first.
+        yield client.find_program if substituter.endpoint.tls else run.begin(nix.STAGE, client.subject())
 
 
 def _targets(record: Attachment | None, site: Site | None) -> tuple[Any, Any]:
@@ -253,12 +284,3 @@ def _targets(record: Attachment | None, site: Site | None) -> tuple[Any, Any]:
     if record is not None:
         return record.cache, record.substituter
     return (None, None) if site is None else (site.cache_target(), site.substituter_target())
-
-
-def questions() -> Iterator[tuple[str, str, str]]:
-    """Every stage, probe and question, in the order in which they are asked."""
-    from gfattach.probes.codes import all_stages
-
-    for stage in all_stages():
-        for probe in stage.probes:
-            yield stage.name, probe.name, probe.question

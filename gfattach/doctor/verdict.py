@@ -18,10 +18,12 @@ from gfattach.core.finding import Finding, Status
 _EXPLAINS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("machine.disk.", ("storage", "state.", "bazel.", "nix.starts", "fragment.", "agent.", "trial.")),
     ("machine.inodes.", ("storage", "state.", "bazel.", "nix.starts", "fragment.", "agent.", "trial.")),
+    ("hazard.rc.import", ("bazel.",)),
     ("state.record.", ("fragment.", "agent.", "forward.", "cache.", "substituter.", "certificates.")),
     ("state.site.", ("cluster.", "agent.", "forward.", "cache.", "substituter.", "certificates.")),
     ("state.agent.", ("agent.", "forward.", "cache.", "substituter.", "certificates.")),
     ("cluster.clock.", ("cluster.tls.expired", "cluster.tls.not-yet", "certificates.", "credential.")),
+    ("cluster.tls.", ("certificates.",)),
     ("cluster.", ("cluster.", "site.service", "agent.", "forward.", "cache.", "substituter.")),
     ("site.", ("cache.", "substituter.", "certificates.")),
     ("trial.", ("agent.", "forward.", "cache.", "substituter.", "fragment.")),
@@ -107,8 +109,8 @@ def _to_the_top(folded: dict[str, str]) -> dict[str, str]:
 
 
 def _may_explain(warning: Finding) -> bool:
-    """Whether a warning can be the cause of a failure: a wrong clock, a proxy, a small disk."""
-    return warning.code.startswith(("cluster.clock.", "machine."))
+    """Whether a warning can be the cause of a failure: a clock, a proxy, a small disk, a dead import."""
+    return warning.code.startswith(("cluster.clock.", "machine.", "hazard.rc.import"))
 
 
 def _hides_failure(root: str, folded: dict[str, str], bad: dict[str, Finding]) -> bool:

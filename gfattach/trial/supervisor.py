@@ -58,6 +58,12 @@ def find(directory: Path) -> TrialState | None:
     return state if state is not None and _answers(state) else None
 
 
+def stuck(directory: Path) -> int | None:
+    """The process of the trial of `directory` that runs and does not answer. Raises StorageError."""
+    state = TRIAL.running(directory.absolute())
+    return None if state is None or _answers(state) else state.process.pid
+
+
 def stop(directory: Path) -> bool:
     """End the trial of `directory`; whether one ran. Its ports and what it keeps stay.
 

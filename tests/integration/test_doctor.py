@@ -5,7 +5,11 @@ import json
 import socket
 from pathlib import Path
 
+import jsonschema
 import pytest
+
+ROOT = Path(__file__).parents[2]
+QUESTIONS = json.loads((ROOT / "docs/schema/questions-v1.json").read_text())
 
 
 def tree(root):
@@ -117,11 +121,14 @@ def test_strict_takes_a_warning_for_a_failure(machine):
     assert verdict(machine.json("doctor", "--no-nix", "--strict", code=1))["state"] == "fail"
 
 
-def test_every_probe_is_listed_with_its_question(machine):
+def test_every_probe_is_listed_with_its_question_and_its_codes(machine):
     listed = machine.run("doctor", "--list").stdout
     assert "cache.port" in listed and "machine.disk" in listed and "nix.trust" in listed
+    assert "cache.port.refused" in machine.run("doctor", "--list", "--verbose").stdout
     document = json.loads(machine.run("doctor", "--list", "--output", "json").stdout)
-    assert all(entry["question"] for entry in document["questions"])
+    jsonschema.validate(document, QUESTIONS)
+    listed_codes = {code for entry in document["questions"] for code in entry["codes"]}
+    assert {"machine.disk.full", "cluster.clock.ahead", "substituter.signature.unsigned"} <= listed_codes
 
 
 def test_a_note_a_recorded_run_and_a_page_of_it_without_a_name_of_this_machine(machine):

@@ -87,6 +87,50 @@ def test_env_for_github_appends_to_the_file_that_the_job_names(attached):
     assert attached.run("env", "--shell", "github").returncode == 2
 
 
+def nix_config(machine, *words):
+    done = machine.run("env", "--shell", "json", *words)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["set"].get("NIX_CONFIG", ""), done.stderr
+
+
+def test_env_spells_out_what_scripts_read_in_nix_config_and_says_what_is_lost(attached):
+    """A real Nix reads both alike."""
+    included, said = nix_config(attached)
+    assert included.startswith("!include ") and said == ""
+    literal, said = nix_config(attached, "--nix", "literal")
+    assert "include" not in literal
+    assert "extra-substituters = http://127.0.0.1:" in literal and "extra-trusted-public-keys = " in literal
+    assert "a cache that dies" in said and "gfattach env --nix include" in said
+    if shutil.which("nix") is None:
+        pytest.skip("apt-get install nix-bin")
+    shown = [
+        subprocess.run(
+            ["nix", "--extra-experimental-features", "nix-command", "show-config", "--json"],
+            env={**attached.environment, "NIX_CONFIG": text}, check=True, capture_output=True, text=True,
+        ).stdout
+        for text in (included, literal)
+    ]  # fmt: skip
+    assert json.loads(shown[0]) == json.loads(shown[1])
+    assert "http://127.0.0.1:" in str(json.loads(shown[1])["substituters"]["value"])
+
+
+def test_literal_settings_are_taken_back_as_the_include_is(attached):
+    own = {"NIX_CONFIG": 'cores = 2\n# it\'s "mine"'}
+    on, off = 'eval "$(gfattach env --nix literal 2>/dev/null)"', "gfattach down >/dev/null 2>&1"
+    left = "printenv NIX_CONFIG; printenv | grep -c GFATTACH_; true"
+    script = f"{on}; printenv NIX_CONFIG; {off}; {on}; echo ----; {left}"
+    out, _, after = in_shell(attached, "dash", script, **own).partition("----\n")
+    assert out.startswith(f"{own['NIX_CONFIG']}\nextra-substituters = ")
+    assert after == f"{own['NIX_CONFIG']}\n0\n"
+
+
+def test_while_the_cache_is_away_no_literal_setting_is_given(attached):
+    fragment = attached.workspace / ".gfattach/nix.conf"
+    fragment.write_text("# emptied\n")
+    text, said = nix_config(attached, "--nix", "literal")
+    assert text == "" and "the Nix cache is away now" in said
+
+
 def test_env_as_json_names_what_is_set_and_unset(attached):
     document = json.loads(attached.run("env", "--shell", "json").stdout)
     assert document["set"]["GF_BAZEL_SUBSTRATE_MODE"] == "shared-cache-backed"

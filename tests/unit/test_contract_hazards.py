@@ -15,7 +15,7 @@ from gfattach.contract.hazards.files import (
     tracked_text_hazards,
     wrapper_hazards,
 )
-from gfattach.contract.hazards.rc import rc_hazards
+from gfattach.contract.hazards.rc import import_hazard, rc_hazards
 from gfattach.contract.model.codes import HAZARDS
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.finding import Status
@@ -147,6 +147,12 @@ RC = [
     ("startup --host_jvm_args=-Dbazel.DigestFunction=SHA1", ["hazard.rc.digest"]),
     ("startup --host_jvm_args -Dbazel.DigestFunction=BLAKE3", ["hazard.rc.digest"]),
     ("startup --host_jvm_args=-Dbazel.DigestFunction=SHA256", []),
+    ("test --remote_proxy=unix:/s", ["hazard.rc.outranks", "hazard.rc.endpoint"]),
+    ("test:ci --remote_proxy=unix:/s", ["hazard.rc.endpoint"]),
+    ("build --action_env=PATH", ["hazard.rc.action-env"]),
+    ("build --action_env=PATH=/usr/bin --action_env LANG=C", []),
+    ("build --noincompatible_strict_action_env", ["hazard.rc.action-env"]),
+    ("build --incompatible_strict_action_env", []),
     ("build --remote_instance_name=projects/x/instances/default", ["hazard.rc.instance"]),
     ("test --remote_instance_name main", ["hazard.rc.instance"]),
     ("common --experimental_remote_instance_name=old", ["hazard.rc.instance"]),
@@ -302,6 +308,7 @@ def test_every_hazard_has_a_case():
         *(each for environment, _ in ENVIRONMENTS for each in environment_hazards(ATTACHED | environment)),
         *environment_hazards(ATTACHED, manifest),
         *(each for text, _ in RC for each in rc_hazards([RcFile("x", text, tracked=True)])),
+        import_hazard(RcFile("x", ""), 1, "gone.bazelrc"),
         *envrc_hazards("x", ENVRC[0][0]),
         *flake_hazards("{ nixConfig.substituters = [ ]; }", ""),
         *tracked_path_hazards(["user.bazelrc"]),

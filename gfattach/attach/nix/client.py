@@ -127,7 +127,18 @@ class NixClient(Client[SubstituterTarget]):
     def _ask_nix(self) -> NixFound:
         if not self.asked_for:
             return NixFound("Nix was left out (--no-nix)", left_out=True)
-        subject = nix_probes.NixSubject(
+        findings = self.session.run.stage(nix_probes.STAGE, self.subject()).findings
+        program, starts = findings["nix.program"], findings["nix.starts"]
+        if (fault := fault_of((program, starts))) is not None:
+            return NixFound(*fault)
+        daemon = findings["nix.mode"].data.get("mode") == Mode.DAEMON.value
+        restricted = daemon and findings["nix.trust"].data.get("trusted") is False
+        nix = Nix.from_json(program.data)
+        return NixFound(nix=nix, settings=starts.data["settings"], daemon=daemon, restricted=restricted)
+
+    def subject(self) -> nix_probes.NixSubject:
+        """What the stage of Nix is asked about, by what is known of the substituter so far."""
+        return nix_probes.NixSubject(
             self.session.clients.nix,
             self.cache,
             self._earlier,
@@ -138,14 +149,6 @@ class NixClient(Client[SubstituterTarget]):
             nar_encodings=self._encodings("substituter.nar"),
             workspace=self.session.home.workspace,
         )
-        findings = self.session.run.stage(nix_probes.STAGE, subject).findings
-        program, starts = findings["nix.program"], findings["nix.starts"]
-        if (fault := fault_of((program, starts))) is not None:
-            return NixFound(*fault)
-        daemon = findings["nix.mode"].data.get("mode") == Mode.DAEMON.value
-        restricted = daemon and findings["nix.trust"].data.get("trusted") is False
-        nix = Nix.from_json(program.data)
-        return NixFound(nix=nix, settings=starts.data["settings"], daemon=daemon, restricted=restricted)
 
     def _authority(self) -> Certificate | None:
         """Who vouches for the substituter, as `ask_certificate` saw it; None where it did not."""

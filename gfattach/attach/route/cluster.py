@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -100,16 +100,41 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
 
 
 def survey(
-    named: Mapping[str, Any], site: Site, context: Context, home: Home, run: Run, *, use_nix: bool
+    named: Mapping[str, Any],
+    site: Site,
+    context: Context,
+    home: Home,
+    run: Run,
+    *,
+    use_nix: bool,
+    also: Callable[[ClusterSubject], object],
 ) -> None:
     """Ask the cluster of `site` all that an attach would, and plan, open and write nothing.
 
-    `named` are the options that named settings. Raises GfattachError where a step did; the run has it.
+    `named` are the options that named settings; `also` is what else is asked of a cluster that answers,
+    whatever came of its Services. Raises GfattachError where a step did; the run has it.
     """
     subject = _subject(site, context, run)
     asked = _ask(subject, run)
     if asked.status is Status.FAIL:
         return
+    try:
+        _survey_services(named, site, context, home, run, subject, asked, use_nix=use_nix)
+    finally:
+        also(subject)
+
+
+def _survey_services(
+    named: Mapping[str, Any],
+    site: Site,
+    context: Context,
+    home: Home,
+    run: Run,
+    subject: ClusterSubject,
+    asked: StageResult,
+    *,
+    use_nix: bool,
+) -> None:
     data = asked.findings["cluster.profile"].data.get("profile")
     if data is not None:
         source, environ = source_of(site), detached(context.environ)

@@ -91,6 +91,17 @@ def imports(file: Path, workspace: Path, directory: Path | None = None) -> Itera
                 yield imported
 
 
+def demanded(text: str, workspace: Path) -> Iterator[tuple[int, Path]]:
+    """The files that an rc file's text imports and that have to be there, each with its line.
+
+    Bazel ends every command where one is missing. A relative path is taken from the workspace.
+    """
+    for number, found in statements(text):
+        match found:
+            case ["import", path]:
+                yield number, _imported(path, workspace, workspace)
+
+
 def _direct_imports(file: Path, workspace: Path, directory: Path) -> Iterator[Path]:
     try:
         # A pipe or a device would be waited for, or never end.
@@ -101,7 +112,10 @@ def _direct_imports(file: Path, workspace: Path, directory: Path) -> Iterator[Pa
         match found:
             # Whether a version fits, only Bazel (8.7, 9.0 and later) knows: what may be read is named.
             case ["import" | "try-import", path] | ["try-import-if-bazel-version", _, path]:
-                if path.startswith(WORKSPACE):
-                    yield workspace / path.removeprefix(WORKSPACE).lstrip("/")
-                else:
-                    yield directory / path
+                yield _imported(path, workspace, directory)
+
+
+def _imported(path: str, workspace: Path, directory: Path) -> Path:
+    if path.startswith(WORKSPACE):
+        return workspace / path.removeprefix(WORKSPACE).lstrip("/")
+    return directory / path

@@ -24,7 +24,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @option("Questions", "--skip", metavar="NAME", multiple=True, help="All but this stage or probe.")
 @option("Questions", "--deep", is_flag=True, help="Start a Bazel, too, and ask it everything.")
 @option("Questions", "--strict", is_flag=True, help="End with 1 for a warning, too.")
-@option("Questions", "--list", "listed", is_flag=True, help="List every probe with its question.")
+@option(
+    "Questions",
+    "--list",
+    "listed",
+    is_flag=True,
+    help="List every probe with its question; with -v every code that it can answer with.",
+)
 @site_options
 @client_options
 @note_options
@@ -69,19 +75,21 @@ def doctor(
     too), with 1 when something failed.
     """
     from gfattach.cli.doctor import view
-    from gfattach.doctor.selection import Selection
-    from gfattach.doctor.session import SECONDS, DoctorOptions, diagnose, questions
+    from gfattach.doctor.selection import Selection, known
+    from gfattach.doctor.session import SECONDS, DoctorOptions, diagnose
 
     if file is not None and output not in ("html", "junit"):
         raise click.UsageError("a FILE goes with --output html or --output junit", ctx)
     if listed:
-        _list(output, [*questions()])
+        _list(output, verbose)
         return
     if recorded is not None:
         _show(ctx, recorded, output, file)
         return
     selection = Selection(only, skip)
-    _known(selection.only, selection.skip, [*questions()])
+    for word in (*only, *skip):  # the names are read for that alone: it takes its time
+        if not known(word):
+            raise UsageError(f"there is no stage, probe or code {word!r}", "see: gfattach doctor --list")
     options = DoctorOptions(workspace, site, clients, selection, strict, deep)
 
     def work(run: Run) -> Outcome:
@@ -90,23 +98,19 @@ def doctor(
     ctx.exit(execute("doctor", output, verbose, work, seconds=SECONDS, select=selection.probes, file=file))
 
 
-def _known(only: tuple[str, ...], skip: tuple[str, ...], found: list[tuple[str, str, str]]) -> None:
-    """Raise UsageError for a word that is the name of nothing."""
-    from gfattach.doctor.selection import known
+def _list(output: str, verbose: bool) -> None:
+    from gfattach.doctor.selection import questions
 
-    for word in (*only, *skip):
-        if not known(word, found):
-            raise UsageError(f"there is no stage, probe or code {word!r}", "see: gfattach doctor --list")
-
-
-def _list(output: str, found: list[tuple[str, str, str]]) -> None:
+    found = [*questions()]
     if output == "json":
-        entries = [{"stage": stage, "probe": probe, "question": asked} for stage, probe, asked in found]
+        entries = [question.as_json() for question in found]
         click.echo(json.dumps({"schema": "gfattach.questions/1", "questions": entries}, indent=2))
         return
-    width = max(len(probe) for _, probe, _ in found)
-    for stage, probe, asked in found:
-        click.echo(f"{stage:<12} {probe:<{width}}  {asked}")
+    width = max(len(question.probe) for question in found)
+    for question in found:
+        click.echo(f"{question.stage:<12} {question.probe:<{width}}  {question.question}")
+        for code, meaning in question.codes.items() if verbose else ():
+            click.echo(f"{'':<12} {code:<{width + 10}}  {meaning}")
 
 
 def _show(ctx: click.Context, recorded: Path, output: str, file: Path | None) -> None:

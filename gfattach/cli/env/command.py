@@ -35,9 +35,17 @@ _WORKSPACE = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the local environment file of the workspace (.env.flywheel.local) instead.",
 )
+@click.option(
+    "--nix",
+    type=click.Choice(("include", "literal")),
+    default="include",
+    show_default=True,
+    help="What NIX_CONFIG gets: the include of a file that is emptied while the cache is away, or the "
+    "settings themselves, for scripts that read them there.",
+)
 @_WORKSPACE
 @click.pass_context
-def env(ctx: click.Context, kind: str, write: Path | None, workspace: Path | None) -> None:
+def env(ctx: click.Context, kind: str, write: Path | None, nix: str, workspace: Path | None) -> None:
     """Print what makes this shell an attached one: eval "$(gfattach env)".
 
     With nothing attached it prints what takes an earlier attachment back, so that it is always
@@ -51,12 +59,27 @@ def env(ctx: click.Context, kind: str, write: Path | None, workspace: Path | Non
             raise click.UsageError("--shell and --write exclude each other: the file is of one kind", ctx)
         click.echo(environment.write_local_file(workspace, ctx.obj, write))
         return
-    shell = environment.shell(workspace, ctx.obj)
+    shell = environment.shell(workspace, ctx.obj, literal=nix == "literal")
+    if nix == "literal" and shell.attachment is not None and shell.attachment.nix_conf is not None:
+        lines = _LITERAL if environment.nix_lines(shell.attachment) else _AWAY
+        click.echo("\n".join(f"gfattach env: {line}" for line in lines), err=True)
     if kind == "github":
         _append_for_github(shells.github(shell.changes, shell.before), shell.before.get("GITHUB_ENV"))
         return
     render = {"sh": shells.sh, "fish": shells.fish, "json": shells.json_text}[kind]
     click.echo(render(shell.changes), nl=False)
+
+
+#: What is lost by literal settings, and what is done while there are none.
+_LITERAL = (
+    "NIX_CONFIG has the Nix cache's settings themselves, so this shell keeps a cache that dies:",
+    "Nix ends builds then that the cache was used for before, until the shell is made anew",
+    "with the file instead, which is emptied while the cache is away: gfattach env --nix include",
+)
+_AWAY = (
+    "the Nix cache is away now, so NIX_CONFIG gets nothing of it",
+    "see why: gfattach doctor; once it is back: gfattach env --nix literal",
+)
 
 
 def _append_for_github(text: str, name: str | None) -> None:

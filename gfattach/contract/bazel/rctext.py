@@ -12,10 +12,11 @@ from gfattach.bazel.rc.grammar import statements
 
 UPLOAD = "remote_upload_local_results"
 ACCEPT_CACHED = "remote_accept_cached"
+STRICT_ENV = "incompatible_strict_action_env"
 PLATFORM_CONFIG = "enable_platform_specific_config"
 
 #: Options that `--noX` switches off, of those that are looked for.
-_BOOLEANS = frozenset({UPLOAD, ACCEPT_CACHED, PLATFORM_CONFIG})
+_BOOLEANS = frozenset({UPLOAD, ACCEPT_CACHED, PLATFORM_CONFIG, STRICT_ENV})
 
 #: Options whose value, as a word behind them, may look like an option: a compiler's, a program's.
 _FREE_VALUES = frozenset(
@@ -33,6 +34,7 @@ _OLD_NAMES: Mapping[str, str] = MappingProxyType(
         "experimental_local_disk_cache_path": "disk_cache",
         "auth_credentials": "google_credentials",
         "experimental_remote_instance_name": "remote_instance_name",
+        "experimental_strict_action_env": STRICT_ENV,
     }
 )
 

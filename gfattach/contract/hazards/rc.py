@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gfattach.contract.bazel.rctext import ACCEPT_CACHED, UPLOAD, Configs, Option, RcFile, read_options
+from gfattach.contract.bazel.rctext import (
+    ACCEPT_CACHED,
+    STRICT_ENV,
+    UPLOAD,
+    Configs,
+    Option,
+    RcFile,
+    read_options,
+)
 from gfattach.contract.hazards.files import stale_hazards
 from gfattach.contract.rules.endpoint import has_placeholder
 from gfattach.core.finding import Finding, warn
@@ -17,6 +25,10 @@ _ENDPOINTS = frozenset(
     {"remote_cache", "remote_executor", "remote_proxy", "bes_backend", "bes_results_url"}
     | {"remote_downloader", "experimental_remote_downloader"}
 )
+#: What the fragment says for `build`: on the line of another command it comes after that.
+_SAID_BY_FRAGMENT = frozenset({"remote_cache", "remote_proxy"})
+#: The commands that inherit the lines of `build` and read their own behind them.
+_HEIRS = frozenset({"test", "run", "coverage", "mobile-install", "cquery", "aquery"})
 _CREDENTIALS = frozenset(
     {"remote_header", "remote_cache_header", "remote_exec_header", "remote_downloader_header"}
     | {"bes_header", "google_credentials"}
@@ -32,9 +44,11 @@ def rc_hazards(files: Sequence[RcFile]) -> tuple[Finding, ...]:
     for option in options:
         found += _cache(option, configs, said)
         found += _hits(option, configs)
+        found += _outranks(option)
         found += _written(option)
         found += _executor(option, configs)
         found += _cycle(option, configs)
+        found += _keys(option)
     for file in files:
         found += stale_hazards(file.path, file.text)
     return tuple(found)
@@ -159,3 +173,47 @@ def _cycle(option: Option, configs: Configs) -> Iterator[Finding]:
             "take the line out",
             **option.place,
         )
+
+
+def _outranks(option: Option) -> Iterator[Finding]:
+    """What the fragment says for `build`, said otherwise for a command that inherits from it."""
+    if option.name in _SAID_BY_FRAGMENT and option.command in _HEIRS and not option.config:
+        yield warn(
+            "hazard.rc.outranks",
+            f"{option.where} gives --{option.name} to {option.command} alone",
+            "the fragment's lines are for build, and a line for the command itself counts more",
+            "take it out, or let it stand for build, where the fragment has the last word",
+            **option.place,
+        )
+
+
+def _keys(option: Option) -> Iterator[Finding]:
+    """What makes the keys of actions differ from machine to machine, so that nothing is hit."""
+    if option.name == "action_env" and option.value and "=" not in option.value and not option.config:
+        yield warn(
+            "hazard.rc.action-env",
+            f"{option.where} takes {option.value} from each machine into the keys of actions",
+            "two machines with different values never hit what the other has stored",
+            f"give it the same value everywhere: --action_env={option.value}=VALUE",
+            **option.place,
+        )
+    if option.name == STRICT_ENV and not option.on and not option.config:
+        yield warn(
+            "hazard.rc.action-env",
+            f"{option.where} takes PATH and LD_LIBRARY_PATH from each machine into the keys of actions",
+            "two machines with different values never hit what the other has stored",
+            "build --incompatible_strict_action_env",
+            **option.place,
+        )
+
+
+def import_hazard(file: RcFile, line: int, path: str) -> Finding:
+    """The import of a file that is not there."""
+    return warn(
+        "hazard.rc.import",
+        f"{file.path}:{line} imports {path}, which is not there",
+        "Bazel ends every command with an error",
+        "make the file, or let it be optional: try-import in place of import",
+        file=file.path,
+        line=line,
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from gfattach.bazel.rc.grammar import demanded
 from gfattach.bazel.server.wrapper import WRAPPER
 from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.contract.hazards.files import (
@@ -20,7 +21,7 @@ from gfattach.contract.hazards.files import (
     tracked_text_hazards,
     wrapper_hazards,
 )
-from gfattach.contract.hazards.rc import rc_hazards
+from gfattach.contract.hazards.rc import import_hazard, rc_hazards
 from gfattach.contract.localfile import FILE_NAME
 from gfattach.contract.nix_state import substituter
 from gfattach.core import git
@@ -52,6 +53,10 @@ def _hazards(workspace: Path, own: Path, environ: Mapping[str, str]) -> Iterator
     names = [file.path for file in files if not Path(file.path).is_absolute()]
     tracked = set(git.tracked(workspace, (*names, *_SOURCED, *LOCAL_FILES)))
     yield from rc_hazards([replace(file, tracked=file.path in tracked) for file in files])
+    for file in files:
+        for line, path in demanded(file.text, workspace):
+            if not path.exists():
+                yield import_hazard(file, line, _shown(path, workspace))
     yield from tracked_path_hazards(sorted(tracked))
     yield from flake_hazards(_text(workspace / flake.NAME), substituter(environ))
     for name in _SOURCED:
@@ -61,6 +66,10 @@ def _hazards(workspace: Path, own: Path, environ: Mapping[str, str]) -> Iterator
         yield from (tracked_text_hazards if name in tracked else stale_hazards)(name, text)
     for name in dict.fromkeys((WRAPPER, *git.tracked(workspace, _WRAPPERS)[:_MOST_WRAPPERS])):
         yield from wrapper_hazards(name, _text(workspace / name))
+
+
+def _shown(path: Path, workspace: Path) -> str:
+    return str(path.relative_to(workspace) if path.is_relative_to(workspace) else path)
 
 
 def _text(path: Path) -> str:

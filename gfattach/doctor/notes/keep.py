@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import os
 import platform
 import socket
 from collections.abc import Mapping, Sequence
@@ -21,27 +22,37 @@ def keep_note(
     document: Mapping[str, Any],
     title: str,
     remarks: Sequence[str],
+    replay: str,
     context: Context,
     workspace: Path | None,
 ) -> Path:
-    """Scrub the run's document and write its note into the workspace; its path. Raises StorageError."""
+    """Scrub the run's document and write its note into the workspace; its path. Raises StorageError.
+
+    `replay` is the command that was called.
+    """
     home = context.home(workspace)
-    identity = Identity(_user(), Path.home(), socket.gethostname(), home.workspace)
-    noted = {**document, "result": {**document["result"], "note": _note(document, title, remarks)}}
+    runtime = context.environ.get("XDG_RUNTIME_DIR")
+    identity = Identity(
+        _user(), Path.home(), socket.gethostname(), home.workspace, None if not runtime else Path(runtime)
+    )
+    note = _note(document, title, remarks, replay)
+    noted = {**document, "result": {**document["result"], "note": note}}
     return write_note(home.workspace or context.cwd, scrubbed(noted, identity))
 
 
-def _note(document: Mapping[str, Any], title: str, remarks: Sequence[str]) -> dict[str, Any]:
+def _note(document: Mapping[str, Any], title: str, remarks: Sequence[str], replay: str) -> dict[str, Any]:
     settings = document["result"].get("site", {}).get("settings", {})
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
-    machine = document["result"].get("machine") or f"{platform.system()} {platform.machine()}"
+    machine = document["result"].get("machine")
+    if not isinstance(machine, str):  # a proof's record has it in parts
+        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
     return {
         "title": title,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "remarks": list(remarks),
         "machine": {"machine": machine, "python": platform.python_version(), **_programs(document)},
         "site": f"sha256:{digest[:16]}",
-        "replay": [f"gfattach {document['command']}"],
+        "replay": [replay],
     }
 
 

@@ -119,7 +119,7 @@ def _first_hit(document: Mapping[str, Any]) -> Iterator[str]:
         yield "Not measured in this run." if not document["result"].get("phases") else "Nothing was hit."
         yield ""
         return
-    yield "| client | from the start of the process |"
+    yield "| client | from the start of its phase |"
     yield "|---|---|"
     for name, value in figures.items():
         yield f"| {name} | {seconds(value)} |"

@@ -23,12 +23,15 @@ _PRIVATE_ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom a machine belongs to: the user's name, the home, the host's name, the workspace."""
+    """Whom a machine belongs to: the user's name, the home, the host's name, the workspace, and the directory
+    of what runs (XDG_RUNTIME_DIR).
+    """
 
     user: str
     home: Path
     host: str
     workspace: Path | None
+    runtime: Path | None = None
 
 
 def scrubbed(document: Mapping[str, Any], identity: Identity) -> dict[str, Any]:
@@ -61,6 +64,8 @@ def _places(identity: Identity) -> dict[str, str]:
     found = {str(identity.home): "~"}
     if identity.workspace is not None:
         found[str(identity.workspace)] = "WORKSPACE"
+    if identity.runtime is not None:
+        found[str(identity.runtime)] = "RUNTIME-DIR"
     if identity.user not in _NO_PERSON and len(identity.user) > 1:
         found[identity.user] = "USER"
     for host in (identity.host, identity.host.partition(".")[0]):
@@ -75,6 +80,8 @@ def _hosts(document: Mapping[str, Any]) -> dict[str, str]:
     for stage in document.get("stages", ()):
         for finding in stage.get("findings", ()):
             data = finding.get("data", {})
+            if finding.get("probe") == "cluster.kubeconfig":
+                found |= {file: "KUBECONFIG" for file in data.get("files", ()) if isinstance(file, str)}
             if finding.get("probe") == "cluster.context":
                 found |= _named(data, {"context": "CONTEXT", "cluster": "CLUSTER", "user": "CLUSTER-USER"})
                 found |= _host(data.get("server"), "API-SERVER")
