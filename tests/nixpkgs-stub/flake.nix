@@ -86,6 +86,7 @@
             "junitparser"
             "keyring"
             "kubernetes"
+            "matplotlib"
             "mypy"
             "platformdirs"
             "protobuf"
