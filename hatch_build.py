@@ -1,8 +1,8 @@
 """The part of a build that is this project's own: what the package was built from is written into it.
 
-A source distribution and a wheel get `gfattach/built_from`, a line. It says the commit of this checkout; in a source
-tree without git, what `GFATTACH_COMMIT` says (the flake's case). A wheel that is built from a source
-distribution has the line of that.
+A source distribution and a wheel get `gfattach/built_from`, a line. It says the commit of this checkout; in
+a source tree without git, what `GFATTACH_COMMIT` says (the flake's case). A wheel that is built from a
+source distribution has the line of that.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 
     .venv/bin/python release.py [DIRECTORY]        (dist/ without one)
 
-The wheel is built from the source distribution, so that the one proves the other whole. The SBOM (CycloneDX 1.6,
-JSON) lists what an installation of the wheel into an empty environment brings, in the versions of constraints.txt.
-Needs the environment of the tests (`python3 dev.py test --co`), and the package index that pip is set up for.
+The wheel is built from the source distribution, so that the one proves the other whole. The SBOM (CycloneDX
+1.6, JSON) lists what an installation of the wheel into an empty environment brings, in the versions of
+constraints.txt. Needs the environment of the tests (`python3 dev.py test --co`), and the package index that
+pip is set up for.
 """
 
 from __future__ import annotations

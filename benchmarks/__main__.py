@@ -4,8 +4,8 @@
     .venv/bin/python -m benchmarks startup growth  these; of the others the page keeps what it has
     .venv/bin/python -m benchmarks --page          only the page, of what was found before
 
-Each runs as a process of its own, one after another. What they found is kept in docs/benchmarks.json, from which
-alone the page is made. Ends with 1 where a limit is broken or a benchmark failed.
+Each runs as a process of its own, one after another. What they found is kept in docs/benchmarks.json, from
+which alone the page is made. Ends with 1 where a limit is broken or a benchmark failed.
 """
 
 from __future__ import annotations

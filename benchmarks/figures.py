@@ -1,7 +1,7 @@
 """What a benchmark hands to the page: figures with their rounds, growth with its points, the stages of runs.
 
-A benchmark prints for whoever runs it and, where `BENCHMARK_FIGURES` names a file, writes the same there as JSON;
-`python -m benchmarks` makes docs/benchmarks.md of it.
+A benchmark prints for whoever runs it and, where `BENCHMARK_FIGURES` names a file, writes the same there as
+JSON; `python -m benchmarks` makes docs/benchmarks.md of it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ VARIABLE = "BENCHMARK_FIGURES"
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured, round by round, in `unit`; with `beside`, what the reference took in the same rounds.
+    """One thing measured, round by round, in `unit`; with `beside`, what the reference took in the same
+    rounds.
 
-    Its value is the median of the ratios, round by round, or without a reference the median itself. `limit` is the
-    most that is good; the least where `more` is the better.
+    Its value is the median of the ratios, round by round, or without a reference the median itself. `limit`
+    is the most that is good; the least where `more` is the better.
     """
 
     name: str
@@ -64,8 +65,8 @@ class Figure:
 class Growth:
     """What something costs by its number: points of (number, cost), and the power that the cost grows with.
 
-    The power is that of the upper part, where what is there at every size weighs least: a line through the logarithms of
-    the costs beyond that of the smallest size.
+    The power is that of the upper part, where what is there at every size weighs least: a line through the
+    logarithms of the costs beyond that of the smallest size.
     """
 
     name: str
@@ -95,12 +96,15 @@ class Growth:
 
     def __str__(self) -> str:
         costs = ", ".join(f"{number:g}: {cost:.4g}" for number, cost in self.points)
-        return f"{self.name:<40} power {self.power:.2f}  {'kept' if self.kept else 'BROKEN'}  ({self.unit}; {costs})"
+        verdict = "kept" if self.kept else "BROKEN"
+        return f"{self.name:<40} power {self.power:.2f}  {verdict}  ({self.unit}; {costs})"
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The stages of one run: name, when it began, seconds; `beside` are stretches that went on beside others."""
+    """The stages of one run: name, when it began, seconds; `beside` are stretches that went on beside
+    others.
+    """
 
     name: str
     stages: Sequence[tuple[str, float, float]]

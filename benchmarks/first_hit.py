@@ -2,18 +2,17 @@
 
     .venv/bin/python benchmarks/first_hit.py [ROUNDS]
 
-Each round has, in turn and in an order that rotates, on a machine that has never seen any of it (a new home, so that
-nothing is unpacked or remembered):
+Each round has, in turn and in an order that rotates, on a machine that has never seen any of it (a new home,
+so that nothing is unpacked or remembered):
 
-(a) `kubectl port-forward`, and through it a bare cold `bazel build` of 20 cached genrules, with a hand-written rc;
-(b) a first-ever `gfattach up --no-nix` into the same cluster;
-(c) after `down`, a second one on the same machine;
-(d) a first-ever `gfattach up --trial`, with Bazel and Nix.
+(a) `kubectl port-forward`, and through it a bare cold `bazel build` of 20 cached genrules, with a
+hand-written rc; (b) a first-ever `gfattach up --no-nix` into the same cluster; (c) after `down`, a second
+one on the same machine; (d) a first-ever `gfattach up --trial`, with Bazel and Nix.
 
-The references are (a) from the start of kubectl to the end of the build, and of (d) the bare cold build of (a) alone. Every
-process is timed from outside. Needs Bazel, kubectl and the programs of the test cluster
-(`python -m tests.harness.cluster.bed build`). Nothing outside a temporary directory is touched, all of it is on
-127.0.0.1.
+The references are (a) from the start of kubectl to the end of the build, and of (d) the bare cold build of
+(a) alone. Every process is timed from outside. Needs Bazel, kubectl and the programs of the test cluster
+(`python -m tests.harness.cluster.bed build`). Nothing outside a temporary directory is touched, all of it is
+on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -41,7 +40,8 @@ from benchmarks.timing import rounds_asked  # noqa: E402
 HITS = 20
 
 BUILD = f"""
-[genrule(name = "hit%d" % n, outs = ["hit%d.txt" % n], cmd = "echo cached %d > $@" % n) for n in range({HITS})]
+[genrule(name = "hit%d" % n, outs = ["hit%d.txt" % n], cmd = "echo cached %d > $@" % n) for n in
+range({HITS})]
 """
 
 #: What a person writes by hand.

@@ -10,13 +10,13 @@ from benchmarks.figures import Figure, Growth, Results
 
 _HEAD = """# Benchmarks
 
-Made by `.venv/bin/python -m benchmarks`, from [benchmarks.json](benchmarks.json); a change by hand is lost. Every other document
-takes its figures from here.
+Made by `.venv/bin/python -m benchmarks`, from [benchmarks.json](benchmarks.json); a change by hand is lost.
+Every other document takes its figures from here.
 
-A ratio compares two things in one run, in turn, round by round; shown is the median of the rounds, and the least and the
-largest beside it. Seconds of themselves say as much of the machine, and of what else it did, as of gfattach: the load average
-before and after each benchmark is given for that reason, and a busy machine makes the spread wide. A limit that is broken is
-shown as broken.
+A ratio compares two things in one run, in turn, round by round; shown is the median of the rounds, and the
+least and the largest beside it. Seconds of themselves say as much of the machine, and of what else it did,
+as of gfattach: the load average before and after each benchmark is given for that reason, and a busy machine
+makes the spread wide. A limit that is broken is shown as broken.
 """
 
 #: What each benchmark is about, by its name.
@@ -50,7 +50,8 @@ def _section(name: str, entry: Mapping[str, Any], pictures: Sequence[str]) -> It
     versions = ", ".join(f"{program} {version}" for program, version in entry["versions"].items())
     before, after = entry["load"]
     yield f"## {TITLES[name]}\n"
-    yield f"`{entry['command']}`, {entry['date']}; {entry['machine']}, load {before} to {after}; {versions}.\n"
+    ran = f"`{entry['command']}`, {entry['date']}; {entry['machine']}, load {before} to {after}"
+    yield f"{ran}; {versions}.\n"
     if results.figures:
         yield "| figure | value | spread | medians | limit |"
         yield "|---|---|---|---|---|"

@@ -1,4 +1,6 @@
-"""The pictures of docs/benchmarks.md: the stages of the first hit, and the growth. SVG, drawn by matplotlib."""
+"""The pictures of docs/benchmarks.md: the stages of the first hit, and the growth. SVG, drawn by
+matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from benchmarks.figures import Growth, Results, Timeline
 
 
 def draw(record: Mapping[str, Any], directory: Path) -> dict[str, list[str]]:
-    """Draw what there is to draw into `directory`; the files, as docs/ names them, by the benchmark's name."""
+    """Draw what there is to draw into `directory`; the files, as docs/ names them, by the benchmark's
+    name.
+    """
     drawn: dict[str, list[str]] = {}
     for name, entry in record.items():
         results = Results.from_json(entry["results"])

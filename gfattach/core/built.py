@@ -9,7 +9,9 @@ FILE = Path(__file__).parents[1] / "built_from"
 
 
 def built_from() -> str:
-    """`commit 0123456789ab`, that `with changes`, `an unknown commit`; or `a checkout`, which nobody has built."""
+    """`commit 0123456789ab`, that `with changes`, `an unknown commit`; or `a checkout`, which nobody
+    has built.
+    """
     try:
         return FILE.read_text(encoding="ascii").strip()
     except OSError:

@@ -30,8 +30,8 @@ class StageResult:
     """What a stage found. `started` and `seconds` are measured from the run's start.
 
     `headline` is the probe whose finding speaks for the stage when all is well, "" for the last one.
-    `beside` is what was done of it while earlier stages ran: its beginning, from the run's start, and its seconds,
-    which are no part of `seconds`.
+    `beside` is what was done of it while earlier stages ran: its beginning, from the run's start, and its
+    seconds, which are no part of `seconds`.
     """
 
     name: str
@@ -152,7 +152,9 @@ class _Begun:
             yield answer
 
     def span(self, origin: float, mark: float) -> tuple[float, float]:
-        """What went on before `mark`, the end of the stage before: its beginning from `origin`, and its seconds."""
+        """What went on before `mark`, the end of the stage before: its beginning from `origin`, and its
+        seconds.
+        """
         return self._started - origin, max(0.0, min(self._ended, mark) - self._started)
 
 
@@ -198,7 +200,8 @@ class Run:
         return Report(tuple(self._stages), self.elapsed())
 
     def begin(self, stage: Stage[Subject], subject: Subject) -> None:
-        """Ask the probes of `stage` from now on, beside the stages to come; `stage` of that name takes their findings.
+        """Ask the probes of `stage` from now on, beside the stages to come; `stage` of that name takes their
+        findings.
 
         The probes may need one another, and what is known by now. What is never taken is shown to nobody.
         """

@@ -6,9 +6,7 @@ What is built is what git has of this checkout. Seen from the archives, and by r
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -164,7 +162,9 @@ def test_what_is_installed_writes_fragments_of_its_templates(installed):
 
 
 def test_the_sbom_lists_what_is_installed_and_is_valid(release, installed):
-    """Seen beside what pipx has installed: same names, same versions; and no path of the machine that made it."""
+    """Seen beside what pipx has installed: same names, same versions; and no path of the machine that
+    made it.
+    """
     text = only(release, "*.cdx.json").read_text()
     document = json.loads(text)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")

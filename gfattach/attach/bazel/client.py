@@ -277,7 +277,9 @@ class BazelClient(Client[CacheTarget]):
         )
 
     def settle(self, up: UpSession) -> None:
-        """Ask what this Bazel does without its cache, and have the rc guarded where that is not what was wanted."""
+        """Ask what this Bazel does without its cache, and have the rc guarded where that is not what
+        was wanted.
+        """
         found, fragment = self.found, up.plan.bazelrc
         if found is None or found.bazel is None or up.kept is None or fragment is None:
             return

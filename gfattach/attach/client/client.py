@@ -146,7 +146,9 @@ class Client(ABC, Generic[Target]):
         """Write it; how it is used, in lines, and what was done. Raises GfattachError."""
 
     def settle(self, up: UpSession) -> None:
-        """Once it was measured: ask what is only confirmation, and mend the fragment. Raises GfattachError."""
+        """Once it was measured: ask what is only confirmation, and mend the fragment. Raises
+        GfattachError.
+        """
 
     @abstractmethod
     def fragment_of(self, plan: Plan) -> Path | None:

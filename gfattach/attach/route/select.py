@@ -55,8 +55,8 @@ def kind_of(options: UpOptions, site: Site, environ: Mapping[str, str]) -> str:
 
 
 def admit(options: UpOptions, site: Site, context: Context) -> None:
-    """Raise RefusedError when something names an executor, or asks for one where a Bazel would prove, and when
-    the site trusts a store that is there for the time being.
+    """Raise RefusedError when something names an executor, or asks for one where a Bazel would prove, and
+    when the site trusts a store that is there for the time being.
     """
     refuse_executor(site, context.environ, proves_bazel=options.clients.use_bazel)
     demand_authority(site)

@@ -1,7 +1,9 @@
-"""The one server of an attach: it answers the questions about Bazel, builds the probe, and ends with the attach.
+"""The one server of an attach: it answers the questions about Bazel, builds the probe, and ends with the
+attach.
 
-A server takes longer to start than all that is asked of it. What differs from one use to the next, the rc file, has a
-fixed place: Bazel reads it for each command, and starts another server only when its place changes.
+A server takes longer to start than all that is asked of it. What differs from one use to the next, the rc
+file, has a fixed place: Bazel reads it for each command, and starts another server only when its place
+changes.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class KeptServer:
         self._lock = threading.Lock()
 
     def of(self, bazel: Bazel) -> Server:
-        """The server, in the workspace of the probe. Raises BazelError once it has ended, and StorageError."""
+        """The server, in the workspace of the probe. Raises BazelError once it has ended, and
+        StorageError.
+        """
         with self._lock:
             if self._over:
                 raise BazelError("the attach that Bazel was started for is over")

@@ -201,7 +201,9 @@ class Server:
             )
 
     def close(self) -> None:
-        """End it for good, though another thread may be asking it: no command is run any more. Never raises."""
+        """End it for good, though another thread may be asking it: no command is run any more. Never
+        raises.
+        """
         with self._lock:
             self._over = True
         self.forget()

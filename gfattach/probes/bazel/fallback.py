@@ -43,8 +43,8 @@ _WANTED = {
 
 
 def remembered_fallback(bazel: Bazel, cache: Path) -> tuple[bool, bool]:
-    """Whether it builds where that is wanted, and ends where that is, as it was found before; taken for granted where
-    it was not. Raises BazelError when the program is gone.
+    """Whether it builds where that is wanted, and ends where that is, as it was found before; taken for
+    granted where it was not. Raises BazelError when the program is gone.
     """
     known = Answers(cache, bazel.identity()).flags
     return known.get(_LOCAL, True), known.get(_FAIL, True)

@@ -316,7 +316,7 @@ STAGE: Stage[BazelSubject] = Stage(
 #: What can be asked before it is known which cache Bazel is for.
 AHEAD: Stage[BazelSubject] = replace(STAGE, probes=STAGE.probes[:3])
 
-#: What an attach asks of Bazel before the first hit, and what it asks after it, with the server of the hit: it only
-#: confirms what the fragment says.
+#: What an attach asks of Bazel before the first hit, and what it asks after it, with the server of the hit:
+#: it only confirms what the fragment says.
 BEFORE_HIT: Stage[BazelSubject] = replace(STAGE, probes=STAGE.probes[:-1])
 AFTER_HIT: Stage[BazelSubject] = Stage("fallback", "Bazel without its cache", STAGE.probes[-1:])

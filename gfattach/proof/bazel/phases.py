@@ -44,8 +44,8 @@ class BazelPhases:
     Bazels refuse that); `nonce` makes actions that nobody has asked for yet, and without it
     they are the same on every machine; `flag_cache` is a file in which the flags that this
     Bazel knows are kept. `fragment` is the rc file that builds will have: the phases have its
-    lines too, so that what this Bazel cannot do shows here. `kept` is a server that runs already and goes on: the
-    first build with it is the cold one, and its start is in the phase's record.
+    lines too, so that what this Bazel cannot do shows here. `kept` is a server that runs already and goes
+    on: the first build with it is the cold one, and its start is in the phase's record.
     """
 
     def __init__(
