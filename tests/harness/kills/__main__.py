@@ -93,15 +93,18 @@ def a_killer(root: Path, seed: int, only: str, *, builds: bool, clustered: bool)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter) parser.add_argument("count", nargs="?", type=int,
-    default=COUNT) parser.add_argument("--seed", type=int, default=1) parser.add_argument("--only",
-    default="", help="scenarios whose names hold this") parser.add_argument("--no-builds",
-    action="store_true", help="no plain builds between") options = parser.parse_args() with (
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("count", nargs="?", type=int, default=COUNT)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="scenarios whose names hold this")
+    parser.add_argument("--no-builds", action="store_true", help="no plain builds between")
+    options = parser.parse_args()
+    builds = not options.no_builds
+    with (
         tempfile.TemporaryDirectory(prefix="gfk.") as directory,
-        a_killer(
-            Path(directory), options.seed, options.only, builds=not options.no_builds, clustered=True
-        ) as killer,
+        a_killer(Path(directory), options.seed, options.only, builds=builds, clustered=True) as killer,
     ):
         killer.run(options.count)
         conditions = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -73,13 +72,13 @@ def moved(scene: Scene) -> str:
     scene.machine.json(*_UP)
     here = scene.machine.workspace
     there = here.with_name("moved")
-    os.rename(here, there)
+    here.rename(there)
     try:
         done = scene.machine.run("down", cwd=there)
         if "Traceback" in done.stderr:
             return done.stderr
     finally:
-        os.rename(there, here)
+        there.rename(here)
     return held(scene, before)
 
 
