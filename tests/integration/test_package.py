@@ -144,9 +144,11 @@ def test_what_is_installed_attaches_and_detaches(installed):
     assert installed.files() == before
 
 
-@pytest.mark.parametrize("topic", ["codes", "exit-codes"])
-def test_what_is_installed_has_its_help(installed, topic):
-    assert "gfattach" in installed.run("help", topic).stdout
+def test_what_is_installed_has_the_examples_of_its_codes(installed):
+    """They are a file beside the sources."""
+    examples = json.loads((ROOT / "gfattach/codes/examples.json").read_text())
+    code = "machine.socket.long"
+    assert examples[code]["seen"] in installed.run("help", code).stdout
 
 
 def test_what_is_installed_writes_fragments_of_its_templates(installed):
