@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,10 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from timing import in_turn, ratio, rounds_asked, seconds_of, verdict
+from timing import in_turn, rounds_asked, seconds_of
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.figures import Figure, Results
 from tests.harness.execution import evidence as harness
 from tests.harness.execution import logs
 
@@ -91,8 +89,8 @@ def peak_of(command: list[str]) -> int:
     return int(done.stdout) * 1024
 
 
-def measure(place: Path, *, compact: bool, rounds: int) -> int:
-    """Measure one format; 0 where the limits hold."""
+def measure(place: Path, *, compact: bool, rounds: int) -> list[Figure]:
+    """The figures of one format."""
     name, reader = ("compact", "zstd -dc {}") if compact else ("json", "jq -c . {}")
     directory = directory_of(place / name, compact=compact)
     read = [directory / "execution-log", directory / "accepted-cache-execution-log"]
@@ -104,26 +102,22 @@ def measure(place: Path, *, compact: bool, rounds: int) -> int:
         "read": partial(seconds_of, ["/bin/sh", "-c", counting]),
     }
     times = in_turn(commands, rounds)
-    figure, peak = ratio(times["verify"], times["read"]), peak_of(verify)
+    peak = peak_of(verify)
     shutil.rmtree(directory)
-    print(
-        f"{name:<8} {size / 1e6:6.1f} MB   verify {statistics.median(times['verify']):6.3f} s   "
-        f"{reader.partition(' ')[0]} | wc -l {statistics.median(times['read']):6.3f} s   "
-        f"ratio {figure:.2f}   peak {peak / 2**20:.0f} MiB"
-    )
-    return verdict(figure, LIMIT, f"{name}: at most {LIMIT:g} times") | verdict(
-        peak, MEMORY, f"{name}: at most {MEMORY / 2**20:.0f} MiB"
-    )
+    beside = f"{reader.partition(' ')[0]} | wc -l"
+    return [
+        Figure(f"{name}, {size / 1e6:.1f} MB, beside {beside}", times["verify"], "s", times["read"], LIMIT),
+        Figure(f"{name}: peak of memory", [peak / 2**20], "MiB", limit=MEMORY / 2**20),
+    ]
 
 
 def main() -> int:
     rounds = rounds_asked(5)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
-        failed = measure(Path(place), compact=True, rounds=rounds)
-        failed |= measure(Path(place), compact=False, rounds=max(1, rounds // 3))
-    print(f"{SPAWNS} spawns, {rounds} rounds, {time.monotonic() - began:.0f} s in all")
-    return failed
+        figures = measure(Path(place), compact=True, rounds=rounds)
+        figures += measure(Path(place), compact=False, rounds=max(1, rounds // 3))
+    return Results(figures, notes=[f"{SPAWNS} spawns, {time.monotonic() - began:.0f} s in all"]).show()
 
 
 if __name__ == "__main__":
