@@ -43,7 +43,6 @@ BENCHMARKS: dict[str, list[str]] = {
     "rbe_verify": ["benchmarks/rbe_verify.py"],
     "kills": ["-m", "tests.harness.kills"],
     "soak": ["benchmarks/soak.py"],
-    "year": ["benchmarks/year.py"],
 }
 
 #: Programs whose version belongs to a figure, and how each is asked.

@@ -33,7 +33,6 @@ TITLES = {
     "rbe_verify": "Verifying evidence of remote execution",
     "kills": "Kills",
     "soak": "Soak",
-    "year": "A simulated year",
 }
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import os
 import sys
 import tempfile
 import time
@@ -102,6 +103,7 @@ def main() -> int:
     parser.add_argument("--no-builds", action="store_true", help="no plain builds between")
     options = parser.parse_args()
     builds = not options.no_builds
+    os.environ.setdefault("GFATTACH_TEST_CACHE", str(Path.home() / ".cache/gfattach-tests"))
     with (
         tempfile.TemporaryDirectory(prefix="gfk.") as directory,
         a_killer(Path(directory), options.seed, options.only, builds=builds, clustered=True) as killer,
