@@ -63,7 +63,6 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}")
-    record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
     failed = False
     for name in () if options.page else options.names or BENCHMARKS:
         print(f"== {name}", flush=True)
@@ -72,11 +71,18 @@ def main() -> int:
         if entry is None:
             print(f"{name} ended with {code} and found nothing; the page keeps what it has", file=sys.stderr)
             continue
-        record[name] = entry
+        record = found_before() | {name: entry}
         RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    record = found_before()
     drawn = pictures.draw(record, PICTURES)
     PAGE.write_text(page.render(record, drawn), encoding="utf-8")
     return 1 if failed else 0
+
+
+def found_before() -> dict[str, Any]:
+    """The record: another run may have added to it since."""
+    record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    return record
 
 
 def run(name: str) -> tuple[dict[str, Any] | None, int]:

@@ -1,6 +1,6 @@
 """What grows with its number, and by which power: connections, Services, blobs, workspaces.
 
-    .venv/bin/python benchmarks/growth.py [PART]      PART of the sizes, from 0 to 1; all of them without one
+    .venv/bin/python benchmarks/growth.py [PART]      sizes up to PART of the largest, from 0 to 1
 
 - 1 to 256 connections at once through one forward: seconds from the first dial to the last byte, and the
 agent's
@@ -224,7 +224,9 @@ def workspaces(sizes: tuple[int, ...]) -> Iterator[Growth]:
 def main() -> int:
     part = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
     with tempfile.TemporaryDirectory(prefix="gfb.") as text:
-        # An agent finds its runtime directory by these, and nothing of the user's has a part in it.
+        # What is built for the tests stays where it is. An agent finds its runtime directory by the others,
+        # and nothing of the user's has a part in it.
+        os.environ.setdefault("GFATTACH_TEST_CACHE", str(Path.home() / ".cache/gfattach-tests"))
         os.environ |= {"HOME": text, "XDG_RUNTIME_DIR": text, "XDG_STATE_HOME": f"{text}/state"}
         results = Results()
         for name, measure, sizes in (

@@ -1,4 +1,4 @@
-"""The page of benchmarks is made of its record and of nothing else; figures, powers and pictures are right."""
+"""The page of benchmarks is made of its record and of nothing else; figures and powers are right."""
 
 import json
 import math

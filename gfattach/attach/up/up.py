@@ -37,6 +37,7 @@ from gfattach.proof.measure import Measurement
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.allow import allow, allowed_home, demand_wrapper
 from gfattach.site.load import load_site
+from gfattach.site.site import Site
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
             before = records.load(home)
             _check_same(before, kind_of(options, site, context.environ))
             admit(options, site, context)
-            if options.clients.use_bazel:
+            if options.clients.use_bazel and _may_have_cache(options, site, context):
                 kept = ahead.begin(Session(context=context, home=home, run=run, clients=options.clients))
             route = find_route(options, site, context, home, run)
             begun = before or Attachment.begin(route.kind)
@@ -134,6 +135,12 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
         if attached.attachment is None and first:
             undo(home, context.environ)
         return attached
+
+
+def _may_have_cache(options: UpOptions, site: Site, context: Context) -> bool:
+    """Whether there may be something for a Bazel: only what is dialled directly is known by now."""
+    direct = kind_of(options, site, context.environ) == "direct"
+    return not direct or site.get("cache.endpoint") is not None
 
 
 def _home(options: UpOptions, context: Context) -> Home:
