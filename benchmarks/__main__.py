@@ -118,8 +118,10 @@ def versions() -> dict[str, str]:
     found = {"gfattach": _said(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"])}
     found["Python"] = ".".join(map(str, sys.version_info[:3]))
     for name, command in _PROGRAMS.items():
-        version = re.search(r"\d+\.\d+\.\d+", _said(command))
-        found[name] = version[0] if version else ""
+        said = _said(command)
+        version = re.search(r"\d+\.\d+\.\d+", said)
+        # Debian's Bazel has none.
+        found[name] = version[0] if version else "without a version" if said else ""
     return {name: said for name, said in found.items() if said}
 
 

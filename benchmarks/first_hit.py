@@ -9,11 +9,11 @@ so that nothing is unpacked or remembered):
 hand-written rc; (b) a first-ever `gfattach up --no-nix` into the same cluster; (c) after `down`, a second
 one on the same machine; (d) a first-ever `gfattach up --trial`, with Bazel and Nix.
 
-The same build with a Bazel that is unpacked already is a second reference, without a limit. The references
-are (a) from the start of kubectl to the end of the build, and of (d) the bare cold build of (a) alone. Every
-process is timed from outside. Needs Bazel, kubectl and the programs of the test cluster (`python -m
-tests.harness.cluster.bed build`). Nothing outside a temporary directory is touched, all of it is on
-127.0.0.1.
+The references are (a) from the start of kubectl to the end of the build, and of (d) the bare cold build of
+(a) alone. Debian's Bazel is unpacked when it is installed, so that none of the four unpacks one; another
+Bazel would in each. Every process is timed from outside. Needs Bazel, kubectl and the programs of the test
+cluster (`python -m tests.harness.cluster.bed build`). Nothing outside a temporary directory is touched, all
+of it is on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -68,14 +68,11 @@ class Rounds:
 
     bare: list[float] = field(default_factory=list)
     build: list[float] = field(default_factory=list)
-    unpacked: list[float] = field(default_factory=list)
     attaches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-def bare(cluster: Any, place: Path, root: Path) -> tuple[float, float]:
-    """(a): seconds of all of it, and of the build alone, with a Bazel that is unpacked in `root`, or
-    will be.
-    """
+def bare(cluster: Any, place: Path) -> tuple[float, float]:
+    """(a): seconds of all of it, and of the build alone."""
     from tests.harness.cluster.manifests import NAMESPACE, SERVICE
 
     workspace = a_workspace(place)
@@ -87,7 +84,7 @@ def bare(cluster: Any, place: Path, root: Path) -> tuple[float, float]:
     ) as port:
         (workspace / "hand.bazelrc").write_text(RC.format(port=port))
         started = time.perf_counter()
-        said = bazel(root, workspace, "--bazelrc=hand.bazelrc", "build", "//:all")
+        said = bazel(place, workspace, "--bazelrc=hand.bazelrc", "build", "//:all")
         ended = time.perf_counter()
     if f"{HITS} remote cache hit" not in said:
         sys.exit(f"the bare build was not served from the cache:\n{said}")
@@ -168,18 +165,17 @@ def main() -> int:
         )
         end_bazel(operator)
         for number in range(rounds + 1):  # the first warms the page cache and is not counted
-            one = a_round(cluster, top / f"round-{number}", number, operator)
+            one = a_round(cluster, top / f"round-{number}", number)
             if number:
                 found.bare += one.bare
                 found.build += one.build
-                found.unpacked += one.unpacked
                 for name, taken in one.attaches.items():
                     found.attaches.setdefault(name, []).extend(taken)
                 print(f"round {number} of {rounds}: {summary(one)}", file=sys.stderr, flush=True)
     return told(found).show()
 
 
-def a_round(cluster: Any, place: Path, number: int, unpacked: Path) -> Rounds:
+def a_round(cluster: Any, place: Path, number: int) -> Rounds:
     """All four, each on a machine of its own, beginning with another one each time."""
     from tests.harness.cluster.developer import developer_machine
     from tests.harness.machine.developer import make_machine
@@ -187,15 +183,10 @@ def a_round(cluster: Any, place: Path, number: int, unpacked: Path) -> Rounds:
     made = Rounds()
 
     def by_hand() -> None:
-        whole, build = bare(cluster, place / "hand", place / "hand")
+        whole, build = bare(cluster, place / "hand")
         end_bazel(place / "hand")
         made.bare.append(whole)
         made.build.append(build)
-
-    def by_hand_unpacked() -> None:
-        whole, _ = bare(cluster, place / "unpacked", unpacked)
-        end_bazel(unpacked)
-        made.unpacked.append(whole)
 
     def into_the_cluster() -> None:
         machine = developer_machine(place / "cluster", cluster)
@@ -209,7 +200,7 @@ def a_round(cluster: Any, place: Path, number: int, unpacked: Path) -> Rounds:
         made.attaches["first-ever up --trial"] = [attach(machine, "--trial")]
         machine.json("down")
 
-    parts: list[Callable[[], None]] = [by_hand, into_the_cluster, by_hand_unpacked, into_the_trial]
+    parts: list[Callable[[], None]] = [by_hand, into_the_cluster, into_the_trial]
     for shift in range(len(parts)):
         parts[(number + shift) % len(parts)]()
     shutil.rmtree(place, ignore_errors=True)
@@ -240,11 +231,6 @@ def told(found: Rounds) -> Results:
     results = Results(
         [Figure(name, ours, "s", beside, LIMITS[name]) for name, (ours, beside) in measured.items()]
     )
-    for name, attaches in (("first-ever up", first), ("second up", second)):
-        hits = [each["hit"] for each in attaches]
-        results.figures.append(
-            Figure(f"{name}: first hit, where Bazel is unpacked for the build", hits, "s", found.unpacked)
-        )
     for name, attaches in found.attaches.items():
         document = attaches[-1]["document"]
         results.timelines.append(

@@ -46,7 +46,7 @@ def render(record: Mapping[str, Any], pictures: Mapping[str, Sequence[str]]) -> 
 
 def _section(name: str, entry: Mapping[str, Any], pictures: Sequence[str]) -> Iterator[str]:
     results = Results.from_json(entry["results"])
-    versions = ", ".join(f"{program} {version}" for program, version in entry["versions"].items())
+    versions = ", ".join(f"{program} {version}" for program, version in sorted(entry["versions"].items()))
     before, after = entry["load"]
     yield f"## {TITLES[name]}\n"
     ran = f"`{entry['command']}`, {entry['date']}; {entry['machine']}, load {before} to {after}"

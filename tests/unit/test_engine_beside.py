@@ -60,6 +60,7 @@ def test_the_stages_add_up_and_what_went_on_beside_them_is_told_apart():
     report = run.report()
     last = report.stages[-1]
     assert sum(each.seconds for each in report.stages) == pytest.approx(last.started + last.seconds)
+    assert result.beside is not None
     began, seconds = result.beside
     assert 0 <= began < 0.2 <= seconds
     # It had ended before this stage began: what it took is no part of the stage.
