@@ -116,8 +116,7 @@ def make_environment(*, testing: bool) -> int:
     say(f"installing gfattach{' with what its tests need' if testing else ''} into it")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if testing:
-        # The build system is in the lock too: nothing is fetched whose checksum is not known.
-        own = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+        own = ["--no-deps", "--editable", str(ROOT)]
         steps = [["--require-hashes", "--requirement", str(LOCK)], own]
     else:
         steps = [["--constraint", str(CONSTRAINTS), "--editable", str(ROOT)]]

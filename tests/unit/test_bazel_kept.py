@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from gfattach.bazel.kept import KeptServer
-from gfattach.bazel.program import Bazel
+from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.server.kept import KeptServer
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 
