@@ -34,8 +34,10 @@ PYTHON = VENV / "bin" / "python"
 #: The suites that need no Bazel, no Nix and no cluster.
 FAST = ("tests/unit", "tests/conformance")
 
-#: What decides on the contents of the environment: the dependencies, and the versions of them.
-INPUTS = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
+#: What decides on the contents of the environment: the dependencies, and the versions of them; of the tests'
+#: environment with the checksum of every file.
+CONSTRAINTS, LOCK = ROOT / "constraints.txt", ROOT / "tests.lock"
+INPUTS = (ROOT / "pyproject.toml", CONSTRAINTS, LOCK)
 
 #: The programs that a proof wants, and the Debian package of each.
 PROGRAMS = {"bazel": "bazel-bootstrap", "nix-store": "nix-bin"}
@@ -65,7 +67,7 @@ def main(args: list[str]) -> int:
         return 0
     testing = args[0] == "test"
     install_programs(PROGRAMS | (TEST_PROGRAMS if testing else {}))
-    if (code := make_environment("dev" if testing else "")) != 0:
+    if (code := make_environment(testing=testing)) != 0:
         return code
     if args[0] == "setup":
         return 0
@@ -96,9 +98,9 @@ def say(text: str) -> None:
     print(f"setup: {text}", file=sys.stderr, flush=True)
 
 
-def make_environment(extra: str) -> int:
+def make_environment(*, testing: bool) -> int:
     """`.venv` with gfattach and its dependencies, made anew when one of INPUTS changed."""
-    stamp = VENV / f".gfattach-{extra or 'run'}"
+    stamp = VENV / f".gfattach-{'test' if testing else 'run'}"
     wanted = hashlib.sha256(b"".join(each.read_bytes() for each in INPUTS)).hexdigest()
     if PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted:
         return 0
@@ -112,23 +114,17 @@ def make_environment(extra: str) -> int:
             say(f"cannot make an environment: {made.stdout.strip() or made.stderr.strip()}")
             say("install Debian's python3-venv: apt-get install python3-venv")
             return 1
-    target = f"{ROOT}[{extra}]" if extra else str(ROOT)
-    say(f"installing gfattach{' with what its tests need' if extra else ''} into it")
-    pip = [
-        str(PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--constraint",
-        str(INPUTS[1]),
-        "--editable",
-        target,
-    ]
-    if subprocess.call(pip) != 0:
-        say("the installation failed; the lines above say why")
-        return 1
+    say(f"installing gfattach{' with what its tests need' if testing else ''} into it")
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if testing:
+        own = ["--no-deps", "--editable", str(ROOT)]
+        steps = [["--require-hashes", "--requirement", str(LOCK)], own]
+    else:
+        steps = [["--constraint", str(CONSTRAINTS), "--editable", str(ROOT)]]
+    for step in steps:
+        if subprocess.call([*pip, *step]) != 0:
+            say("the installation failed; the lines above say why")
+            return 1
     stamp.write_text(wanted)
     say(f"gfattach is {VENV / 'bin' / 'gfattach'}; python3 dev.py COMMAND calls it")
     return 0

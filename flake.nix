@@ -30,6 +30,7 @@
           version = builtins.head versionLine;
           pyproject = true;
           src = self;
+          env.GFATTACH_COMMIT = self.rev or self.dirtyRev or "";
           build-system = [ pkgs.python3Packages.hatchling ];
           dependencies = with pkgs.python3Packages; [
             backports-zstd
@@ -103,6 +104,7 @@
               jsonschema
               junitparser
               kubernetes
+              matplotlib
               mypy
               pytest
               pytest-subprocess

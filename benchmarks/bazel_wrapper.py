@@ -9,13 +9,14 @@ command with and without the wrapper.
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
-from timing import in_turn, ratio, rounds_asked, seconds_of, verdict
+from timing import in_turn, rounds_asked, seconds_of
+
+from benchmarks.figures import Figure, Results
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,11 +46,13 @@ def main() -> int:
             taken(["bazel", root, "shutdown"])
             taken([*gfattach, "down"])
     plain, wrapped = times.values()
-    added = statistics.median(b - a for a, b in zip(plain, wrapped, strict=True))
-    for name, figures in times.items():
-        print(f"{name:<21} {statistics.median(figures) * 1000:6.0f} ms   {ratio(figures, plain):.2f} times")
-    words = f"added: {added * 1000:.0f} ms ({rounds} rounds), limit {LIMIT * 1000:.0f}"
-    return verdict(added, LIMIT, words)
+    added = [b - a for a, b in zip(plain, wrapped, strict=True)]
+    return Results(
+        [
+            Figure("added to bazel info", added, "s", limit=LIMIT),
+            Figure("gfattach bazel info beside bazel info", wrapped, "s", plain),
+        ]
+    ).show()
 
 
 if __name__ == "__main__":

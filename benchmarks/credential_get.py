@@ -18,6 +18,8 @@ from pathlib import Path
 
 from timing import beside_the_first, in_turn, rounds_asked, seconds_of
 
+from benchmarks.figures import Results
+
 #: What an answer may cost, in starts of a bare interpreter: from the file, and from a keyring.
 LIMIT = 6.0
 KEYRING_LIMIT = 11.0
@@ -59,9 +61,8 @@ def main() -> int:
             assert b"Bearer" in said.stdout
             asked[f"helper, {store}"] = partial(seconds_of, [str(helper), "get"], input=question)
         times = in_turn(bare | asked, rounds_asked(15))
-    first, file, ring = times
-    from_file = beside_the_first({name: times[name] for name in (first, file)}, LIMIT)
-    return from_file | beside_the_first({name: times[name] for name in (first, ring)}, KEYRING_LIMIT)
+    limits = {"helper, file": LIMIT, "helper, keyring": KEYRING_LIMIT}
+    return Results(beside_the_first(times, limits)).show()
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-from timing import in_turn, ratio, rounds_asked, seconds_of, verdict
+from timing import in_turn, rounds_asked, seconds_of
+
+from benchmarks.figures import Figure, Results
 
 FILES, BYTES = 200, 1_000_000
 LIMIT, MEMORY_MB = 1.2, 80
@@ -149,14 +150,9 @@ def measure(place: Path) -> int:
         others["aria2c -j8"] = lambda: seconds_of(words, cwd=fresh())
     times = in_turn({"gfattach inputs fetch": fetch, **others}, rounds_asked(7))
     own = times.pop("gfattach inputs fetch")
-    show = partial(print, sep="")
-    for each, taken in {"gfattach inputs fetch": own, **times}.items():
-        show(f"{each:<22} {sorted(taken)[len(taken) // 2] * 1000:>7.0f} ms")
-    figures = {name: ratio(own, taken) for name, taken in times.items()}
-    worst, figure = max(figures.items(), key=lambda each: each[1])
-    peak = max(peaks) / 1024
-    slow = verdict(figure, LIMIT, f"{figure:.2f} of {worst}, limit {LIMIT}")
-    return slow or verdict(peak, MEMORY_MB, f"peak {peak:.0f} MB, limit {MEMORY_MB} MB")
+    figures = [Figure(f"200 archives beside {name}", own, "s", taken, LIMIT) for name, taken in times.items()]
+    figures.append(Figure("peak of memory", [peak / 1024 for peak in peaks], "MB", limit=MEMORY_MB))
+    return Results(figures).show()
 
 
 #: Runs the program and writes down the most memory that it had, in kB.

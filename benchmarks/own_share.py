@@ -11,12 +11,13 @@ temporary directory is touched.
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from timing import in_turn, ratio, rounds_asked, seconds_of, verdict
+from timing import in_turn, rounds_asked, seconds_of
+
+from benchmarks.figures import Figure, Results
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,10 +28,13 @@ LIMIT = 1.5
 def main() -> int:
     rounds = rounds_asked(5)
     times = in_turn({"own": lambda: attach("--no-bazel", "--no-nix"), "whole": attach}, rounds)
-    own, whole = (statistics.median(taken) for taken in times.values())
-    print(f"up --trial                       {whole:6.2f} s")
-    print(f"up --trial --no-bazel --no-nix   {own:6.2f} s   {ratio(times['own'], times['whole']):.2f} of it")
-    return verdict(own, LIMIT, f"limit: {LIMIT} s of its own ({rounds} rounds, medians)")
+    own, whole = times.values()
+    return Results(
+        [
+            Figure("up --trial --no-bazel --no-nix", own, "s", limit=LIMIT),
+            Figure("the same beside up --trial with Bazel and Nix", own, "s", whole),
+        ]
+    ).show()
 
 
 def attach(*options: str) -> float:

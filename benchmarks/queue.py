@@ -180,7 +180,7 @@ def in_turn(
 
 def told(sizes: Sequence[dict[str, list[Took]]], rounds: int) -> int:
     """Print every figure and the three limits; the exit code."""
-    from benchmarks.timing import verdict
+    from benchmarks.figures import Figure, Results
 
     print(f"{'objects':<8} {'command':<16} {'seconds':>8} {'processor':>10} {'MiB':>7}   ({rounds} rounds)")
     for name, size in zip(("none", "half", "whole"), sizes, strict=True):
@@ -189,19 +189,19 @@ def told(sizes: Sequence[dict[str, list[Took]]], rounds: int) -> int:
             middle = [statistics.median(getattr(each, key) for each in times) for key in keys]
             print(f"{name:<8} {command:<16} {middle[0]:>8.2f} {middle[1]:>10.2f} {middle[2]:>7.0f}")
     ours, theirs = sizes[2]["gfattach queue"], sizes[2]["kubectl get"]
-    ratio = statistics.median(a.seconds / b.seconds for a, b in zip(ours, theirs, strict=True))
     none, half, whole = (
         statistics.median(each.processor for each in size["gfattach queue"]) for size in sizes
     )
     growth = (whole - half) / (half - none)
     memory = max(each.memory for each in ours)
-    return max(
-        verdict(ratio, RATIO, f"limit: {RATIO} times kubectl's time, {ratio:.2f}"),
-        verdict(memory, MEMORY, f"limit: {MEMORY:.0f} MiB at most, {memory:.0f}"),
-        verdict(
-            growth, GROWTH, f"limit: the second half costs {GROWTH} times the first at most, {growth:.2f}"
-        ),
-    )
+    seconds = [[each.seconds for each in times] for times in (ours, theirs)]
+    return Results(
+        [
+            Figure("at full size, beside kubectl get", seconds[0], "s", seconds[1], RATIO),
+            Figure("peak of memory", [memory], "MiB", limit=MEMORY),
+            Figure("processor time of the second half, of the first's", [growth], "times", limit=GROWTH),
+        ]
+    ).show()
 
 
 if __name__ == "__main__":

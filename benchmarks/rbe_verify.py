@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,10 +22,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from timing import in_turn, ratio, rounds_asked, seconds_of, verdict
+from timing import in_turn, rounds_asked, seconds_of
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.figures import Figure, Results
 from tests.harness.execution import evidence as harness
 from tests.harness.execution import logs
 
@@ -95,8 +93,8 @@ def peak_of(command: list[str]) -> int:
     return int(done.stdout) * 1024
 
 
-def measure(place: Path, arguments: int, *, compact: bool, rounds: int) -> int:
-    """Measure one format; 0 where the limits hold."""
+def measure(place: Path, arguments: int, *, compact: bool, rounds: int) -> list[Figure]:
+    """The figures of one format, for spawns of `arguments` arguments."""
     name, reader = ("compact", "zstd -dc {}") if compact else ("json", "jq -c . {}")
     directory = directory_of(place / name, list(spawns(SPAWNS, arguments)), compact=compact)
     small = directory_of(place / "one", list(spawns(1, arguments)), compact=compact)
@@ -111,33 +109,27 @@ def measure(place: Path, arguments: int, *, compact: bool, rounds: int) -> int:
     }
     times = in_turn(commands, rounds)
     above = [one - other for one, other in zip(times["verify"], times["start"], strict=True)]
-    whole, rest = ratio(times["verify"], times["read"]), ratio(above, times["read"])
     peak = peak_of([*verify, str(directory)])
     for each in (directory, small):
         shutil.rmtree(each)
-    print(
-        f"{name:<8} {arguments:>3} arguments {size / 1e6:6.1f} MB   "
-        f"verify {statistics.median(times['verify']):6.3f} s   of one spawn "
-        f"{statistics.median(times['start']):6.3f} s   {reader.partition(' ')[0]} | wc -l "
-        f"{statistics.median(times['read']):6.3f} s   ratio {whole:.2f}, without the start {rest:.2f}   "
-        f"peak {peak / 2**20:.0f} MiB"
-    )
-    words = f"{name} of {arguments} arguments"
-    return verdict(whole, LIMIT, f"{words}: at most {LIMIT:g} times") | verdict(
-        peak, MEMORY, f"{words}: at most {MEMORY / 2**20:.0f} MiB"
-    )
+    words = f"{name}, {arguments} arguments, {size / 1e6:.1f} MB"
+    beside = f"beside {reader.partition(' ')[0]} | wc -l"
+    return [
+        Figure(f"{words}, {beside}", times["verify"], "s", times["read"], LIMIT),
+        Figure(f"{words}, above that of one spawn, {beside}", above, "s", times["read"]),
+        Figure(f"{words}: peak of memory", [peak / 2**20], "MiB", limit=MEMORY / 2**20),
+    ]
 
 
 def main() -> int:
     rounds = rounds_asked(5)
     began = time.monotonic()
-    failed = 0
     with tempfile.TemporaryDirectory() as place:
+        figures: list[Figure] = []
         for arguments in ARGUMENTS:
-            failed |= measure(Path(place), arguments, compact=True, rounds=rounds)
-            failed |= measure(Path(place), arguments, compact=False, rounds=max(1, rounds // 3))
-    print(f"{SPAWNS} spawns, {rounds} rounds, {time.monotonic() - began:.0f} s in all")
-    return failed
+            figures += measure(Path(place), arguments, compact=True, rounds=rounds)
+            figures += measure(Path(place), arguments, compact=False, rounds=max(1, rounds // 3))
+    return Results(figures, notes=[f"{SPAWNS} spawns, {time.monotonic() - began:.0f} s in all"]).show()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from functools import partial
 
 from timing import beside_the_first, in_turn, rounds_asked, seconds_of
 
+from benchmarks.figures import Results
+
 COMMANDS = {
     "bare interpreter": ["-c", "pass"],
     "gfattach --version": ["-m", "gfattach", "--version"],
@@ -22,7 +24,8 @@ LIMIT = 5.5
 
 def main() -> int:
     commands = {name: partial(seconds_of, [sys.executable, *args]) for name, args in COMMANDS.items()}
-    return beside_the_first(in_turn(commands, rounds_asked(15)), LIMIT)
+    times = in_turn(commands, rounds_asked(15))
+    return Results(beside_the_first(times, dict.fromkeys(times, LIMIT))).show()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,16 @@ Figures are medians over the rounds, and a ratio is taken round by round.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.figures import Figure
 
 
 def rounds_asked(default: int) -> int:
@@ -40,23 +44,7 @@ def in_turn(commands: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
     return times
 
 
-def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
-    """The median of what the ones are of the others, round by round."""
-    return statistics.median(one / other for one, other in zip(ones, others, strict=True))
-
-
-def verdict(figure: float, limit: float, words: str) -> int:
-    """Print whether `figure` keeps `limit`, after `words`; the exit code."""
-    kept = figure <= limit
-    print(f"{words}: {'kept' if kept else 'BROKEN'}")
-    return 0 if kept else 1
-
-
-def beside_the_first(times: Mapping[str, Sequence[float]], limit: float) -> int:
-    """Print every command's median and what it is of the first one's, a bare interpreter's; the exit code."""
-    bare = next(iter(times.values()))
-    ratios = {name: ratio(taken, bare) for name, taken in times.items()}
-    print(f"{'command':<22} {'median':>9} {'times bare':>11}   ({len(bare)} rounds)")
-    for name, taken in times.items():
-        print(f"{name:<22} {statistics.median(taken) * 1000:>6.1f} ms {ratios[name]:>11.2f}")
-    return verdict(max(ratios.values()), limit, f"limit: {limit} times a bare interpreter's start")
+def beside_the_first(times: Mapping[str, Sequence[float]], limits: Mapping[str, float]) -> list[Figure]:
+    """What every command takes beside the first one, a bare interpreter."""
+    (_, bare), *others = times.items()
+    return [Figure(name, taken, "s", bare, limits[name]) for name, taken in others]

@@ -16,6 +16,7 @@ import click
 from gfattach import __version__
 from gfattach.cli.registry import COMMANDS
 from gfattach.cli.sections import SectionedCommand
+from gfattach.core.built import built_from
 from gfattach.core.context import Context
 from gfattach.core.errors import ExitCode, GfattachError, UsageError
 from gfattach.core.redact import redact
@@ -70,8 +71,22 @@ class LazyGroup(Group):
         return super().resolve_command(ctx, args)
 
 
+def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    """The version, and what it was built from."""
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"gfattach {__version__} ({built_from()})")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "--version", message="gfattach %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Attach this machine to a shared Bazel cache and a shared Nix cache.
 

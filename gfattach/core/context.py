@@ -11,10 +11,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from gfattach.core.errors import UsageError
-from gfattach.core.paths import Home, resolve_home
+
+if TYPE_CHECKING:
+    from gfattach.core.paths import Home
 
 
 @dataclass(frozen=True)
@@ -47,4 +49,6 @@ class Context:
 
     def home(self, workspace: Path | None) -> Home:
         """The home of an attachment, as `resolve_home` finds it. Raises UsageError."""
+        from gfattach.core.paths import resolve_home  # asks git: `--version` and `--help` need no home
+
         return resolve_home(workspace, self.cwd if workspace is None else workspace)

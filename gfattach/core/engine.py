@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -30,6 +30,8 @@ class StageResult:
     """What a stage found. `started` and `seconds` are measured from the run's start.
 
     `headline` is the probe whose finding speaks for the stage when all is well, "" for the last one.
+    `beside` is what was done of it while earlier stages ran: its beginning, from the run's start, and its
+    seconds, which are no part of `seconds`.
     """
 
     name: str
@@ -38,6 +40,7 @@ class StageResult:
     started: float
     seconds: float
     headline: str = ""
+    beside: tuple[float, float] | None = None
 
     @property
     def status(self) -> Status:
@@ -123,6 +126,38 @@ Step = Callable[[Progress], Mapping[str, Finding]]
 Select = Callable[[Stage[Any]], Iterable[Probe[Any]]]
 
 
+class _Begun:
+    """Probes that are asked in a thread while the run goes on."""
+
+    def __init__(self, ask: Callable[[], Iterable[tuple[Probe[Any], Finding]]]) -> None:
+        self._ask = ask
+        self._answers: queue.SimpleQueue[tuple[Probe[Any], Finding] | Exception | None] = queue.SimpleQueue()
+        self._started = self._ended = time.monotonic()
+        threading.Thread(target=self._work, name="probes asked ahead", daemon=True).start()
+
+    def _work(self) -> None:
+        try:
+            for answer in self._ask():
+                self._ended = time.monotonic()
+                self._answers.put(answer)
+        except Exception as error:  # a defect belongs to whoever takes the findings
+            self._answers.put(error)
+        self._answers.put(None)
+
+    def findings(self) -> Iterator[tuple[Probe[Any], Finding]]:
+        """Every probe with its finding, as they end. The probes keep their own deadlines."""
+        while (answer := self._answers.get()) is not None:
+            if isinstance(answer, Exception):
+                raise answer
+            yield answer
+
+    def span(self, origin: float, mark: float) -> tuple[float, float]:
+        """What went on before `mark`, the end of the stage before: its beginning from `origin`, and its
+        seconds.
+        """
+        return self._started - origin, max(0.0, min(self._ended, mark) - self._started)
+
+
 class Run:
     """One going-through of stages and steps, with one clock.
 
@@ -148,6 +183,7 @@ class Run:
         self.origin = time.monotonic() if origin is None else origin
         self._mark = self.origin
         self._stages: list[StageResult] = []
+        self._begun: dict[str, _Begun] = {}
         self._findings: dict[str, Finding] = {}
 
     def elapsed(self) -> float:
@@ -163,47 +199,35 @@ class Run:
         """What was found so far."""
         return Report(tuple(self._stages), self.elapsed())
 
-    def stage(self, stage: Stage[Subject], subject: Subject) -> StageResult:
-        """Ask every probe of `stage` that is selected, each as soon as what it needs is known."""
-        probes = self._selected(stage)
-        return self._show(stage, probes, ask_all(probes, subject, dict(self._findings), self._deadline))
+    def begin(self, stage: Stage[Subject], subject: Subject) -> None:
+        """Ask the probes of `stage` from now on, beside the stages to come; `stage` of that name takes their
+        findings.
 
-    def begin(self, stage: Stage[Subject], subject: Subject) -> Callable[[], StageResult]:
-        """Ask the stage meanwhile, of what is known by now; the call of what comes back shows it.
-
-        Its time is that of the wait: what others took meanwhile is theirs.
+        The probes may need one another, and what is known by now. What is never taken is shown to nobody.
         """
-        probes = self._selected(stage)
-        answers: queue.SimpleQueue[tuple[Probe[Any], Finding] | None] = queue.SimpleQueue()
-
-        def ask() -> None:
-            try:
-                for answer in ask_all(probes, subject, known, self._deadline):
-                    answers.put(answer)
-            finally:
-                answers.put(None)
-
+        probes = stage.probes if self._select is None else tuple(self._select(stage))
         known = dict(self._findings)
-        threading.Thread(target=ask, name=f"stage {stage.name}", daemon=True).start()
-        return lambda: self._show(stage, probes, iter(answers.get, None))
+        self._begun[stage.name] = _Begun(lambda: ask_all(probes, subject, known, self._deadline))
 
-    def _selected(self, stage: Stage[Any]) -> tuple[Probe[Any], ...]:
-        return stage.probes if self._select is None else tuple(self._select(stage))
+    def stage(self, stage: Stage[Subject], subject: Subject) -> StageResult:
+        """Ask every probe of `stage` that is selected, each as soon as what it needs is known.
 
-    def _show(
-        self,
-        stage: Stage[Any],
-        probes: tuple[Probe[Any], ...],
-        answers: Iterable[tuple[Probe[Any], Finding] | None],
-    ) -> StageResult:
-        """Show answers as they come, and close the stage."""
+        One that was asked beside earlier stages is waited for and not asked again.
+        """
+        probes = stage.probes if self._select is None else tuple(self._select(stage))
         self.observer.stage_started(stage.name, stage.title, {p.name: p.question for p in probes})
         found: dict[str, Finding] = {}
-        for probe, finding in filter(None, answers):
+        begun = self._begun.pop(stage.name, None)
+        for probe, finding in () if begun is None else begun.findings():
+            found[probe.name] = finding
+            self.observer.probe_finished(stage.name, probe.name, finding)
+        left = [probe for probe in probes if probe.name not in found]
+        for probe, finding in ask_all(left, subject, {**self._findings, **found}, self._deadline):
             found[probe.name] = finding
             self.observer.probe_finished(stage.name, probe.name, finding)
         ordered = {probe.name: found[probe.name] for probe in probes}
-        return self._close(stage.name, stage.title, ordered, stage.headline)
+        beside = None if begun is None else begun.span(self.origin, self._mark)
+        return self._close(stage.name, stage.title, ordered, stage.headline, beside)
 
     def step(self, name: str, title: str, work: Step) -> StageResult:
         """Do work that is no probing (start a server, write a fragment, run a build) as a stage.
@@ -236,10 +260,16 @@ class Run:
         return self._close(name, title, {})
 
     def _close(
-        self, name: str, title: str, findings: Mapping[str, Finding], headline: str = ""
+        self,
+        name: str,
+        title: str,
+        findings: Mapping[str, Finding],
+        headline: str = "",
+        beside: tuple[float, float] | None = None,
     ) -> StageResult:
         now = time.monotonic()
-        result = StageResult(name, title, findings, self._mark - self.origin, now - self._mark, headline)
+        began, seconds = self._mark - self.origin, now - self._mark
+        result = StageResult(name, title, findings, began, seconds, headline, beside)
         self._mark = now
         self._stages.append(result)
         self._findings.update(findings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -272,11 +273,16 @@ def _programs(
             named = options.clients.bazel
             work = home.work / "bazel"
             subject = bazel.BazelSubject(named, home.workspace, work, (), work, environ=context.environ)
-            yield run.begin(first, subject)
+            run.begin(first, subject)
+            yield partial(run.stage, first, subject)
     if options.clients.use_nix and substituter is not None and options.selection.wants("nix"):
         client = NixClient(session, substituter)
-        # Who vouches for a certificate, the handshake tells first.
-        yield client.find_program if substituter.endpoint.tls else run.begin(nix.STAGE, client.subject())
+        if substituter.endpoint.tls:  # who vouches for a certificate, the handshake tells first
+            yield client.find_program
+        else:
+            asked = client.subject()
+            run.begin(nix.STAGE, asked)
+            yield partial(run.stage, nix.STAGE, asked)
 
 
 def _targets(record: Attachment | None, site: Site | None) -> tuple[Any, Any]:

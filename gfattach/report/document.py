@@ -42,12 +42,16 @@ def document(
 
 def stage_object(stage: StageResult) -> dict[str, Any]:
     """A stage as JSON."""
+    beside = stage.beside
     return {
         "name": stage.name,
         "title": stage.title,
         "status": stage.status.value,
         "started": round(stage.started, 4),
         "seconds": round(stage.seconds, 4),
+        "beside": None
+        if beside is None
+        else {"started": round(beside[0], 4), "seconds": round(beside[1], 4)},
         "findings": [finding_object(name, finding) for name, finding in stage.findings.items()],
     }
 

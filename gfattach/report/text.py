@@ -36,10 +36,13 @@ def stage_summary(result: StageResult) -> str:
     was skipped the first has the reason: the others were skipped because of it.
     """
     findings = list(result.findings.values())
+    took = seconds(result.seconds)
+    if result.beside is not None and result.beside[1] >= 0.005:
+        took += f" after {seconds(result.beside[1])} beside the stages before"
     if not findings:
-        return f"{result.title}  ({seconds(result.seconds)})"
+        return f"{result.title}  ({took})"
     if len(findings) == 1:
-        return f"{findings[0].seen}  ({seconds(result.seconds)})"
+        return f"{findings[0].seen}  ({took})"
     skipped = sum(finding.status is Status.SKIP for finding in findings)
     parts = [f"{sum(finding.status is Status.OK for finding in findings)} of {len(findings)} ok"]
     parts += [f"{skipped} skipped"] if skipped else []
@@ -47,8 +50,8 @@ def stage_summary(result: StageResult) -> str:
     parts += [f"{unknown} unknown"] if unknown else []
     counted = ", ".join(parts)
     if result.status in SHOWN:
-        return f"{counted}  ({seconds(result.seconds)})"
-    return f"{counted} · {_speaker(result).seen}  ({seconds(result.seconds)})"
+        return f"{counted}  ({took})"
+    return f"{counted} · {_speaker(result).seen}  ({took})"
 
 
 def _speaker(result: StageResult) -> Finding:

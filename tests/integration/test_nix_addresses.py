@@ -4,7 +4,9 @@ each.
 
 from __future__ import annotations
 
+import os
 import subprocess
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -80,10 +82,12 @@ def test_a_cache_below_this_path_is_attached_read_and_hit(nix, tmp_path, path):
             "nix.starts": "nix.starts.ok",
             "nix.substituters": "nix.substituters.ok",
         }
-        args = [nix_store(nix), "--realise", str(SIGNED), "--max-jobs", "0"]
+        args: list[Any] = [nix_store(nix), "--realise", str(SIGNED), "--max-jobs", "0"]
         done = subprocess.run(args, env=activated, capture_output=True, text=True, timeout=NIX_SECONDS)
         assert done.returncode == 0, done.stderr
-        phase = phases.hit(nix, target, tmp_path / "work", deadline=Deadline.after(NIX_SECONDS))
+        phase = phases.hit(
+            nix, target, tmp_path / "work", deadline=Deadline.after(NIX_SECONDS), environ=os.environ
+        )
     assert (phase.hits, phase.violations) == (1, ())
 
 

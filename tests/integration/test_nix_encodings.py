@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import brotli
 import pytest
@@ -67,7 +68,7 @@ def nix(each_nix) -> Nix:
 def realised(nix: Nix, tmp_path, url: str) -> subprocess.CompletedProcess[str]:
     settings = {"substituters": url, "trusted-public-keys": TRUSTED, "download-attempts": "1"}
     with IsolatedStore(tmp_path / "nix", settings, environ=os.environ) as store:
-        args = [nix_store(nix), "--realise", str(SIGNED)]
+        args: list[Any] = [nix_store(nix), "--realise", str(SIGNED)]
         return subprocess.run(
             args, env=store.environment, capture_output=True, text=True, timeout=NIX_SECONDS
         )

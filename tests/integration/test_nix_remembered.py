@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ class User:
 
     def takes(self, *options: str) -> bool:
         """Whether it takes the signed path from the cache."""
-        args = [nix_store(self.nix), "--realise", str(SIGNED), "--max-jobs", "0", *options]
+        args: list[Any] = [nix_store(self.nix), "--realise", str(SIGNED), "--max-jobs", "0", *options]
         done = subprocess.run(args, env=self.environ, capture_output=True, timeout=NIX_SECONDS)
         return done.returncode == 0
 

@@ -61,18 +61,29 @@ def test_the_document_holds_to_the_schema(attached):
 
 
 @BAZEL
-def test_bazel_is_proved_with_a_warm_and_a_cold_server(attached):
+def test_bazel_is_proved_with_one_server_whose_start_is_told(attached):
+    """Its first build is a cold one, the hit comes from the same server, and what its start took is in
+    both.
+    """
     _, document, _ = attached
     phases = [phase for phase in document["result"]["phases"] if phase["client"] == "bazel"]
-    assert [(phase["phase"], phase["warm"]) for phase in phases] == [
-        ("fill", False),
-        ("hit", True),
-        ("hit", False),
-    ]
-    for phase in phases[1:]:
-        assert phase["hits"] >= 0.95 * phase["asked"] > 0
-        assert phase["violations"] == []
-        assert phase["rpcs"]["GetActionResult OK"] == phase["hits"]
+    assert [(phase["phase"], phase["warm"]) for phase in phases] == [("fill", False), ("hit", True)]
+    assert {phase["server_start_seconds"] > 0 for phase in phases} == {True}
+    [_, hit] = phases
+    assert hit["hits"] >= 0.95 * hit["asked"] > 0
+    assert hit["violations"] == []
+    assert hit["rpcs"]["GetActionResult OK"] == hit["hits"]
+
+
+@BAZEL
+def test_the_server_starts_beside_other_stages_and_that_is_told_apart(attached):
+    """It belongs to the stage of Bazel and to none of the seconds that add up."""
+    _, document, _ = attached
+    beside = {stage["name"]: stage["beside"] for stage in document["stages"]}
+    assert [name for name, span in beside.items() if span] == ["bazel"]
+    before = next(stage for stage in document["stages"] if stage["name"] == "bazel")["started"]
+    span = beside["bazel"]
+    assert span["started"] > 0 and 0 < span["seconds"] <= before - span["started"] + 0.01
 
 
 @NIX

@@ -87,6 +87,7 @@
             "junitparser"
             "keyring"
             "kubernetes"
+            "matplotlib"
             "mypy"
             "platformdirs"
             "protobuf"

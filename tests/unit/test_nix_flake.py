@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,14 @@ def test_a_real_nix_sees_the_same(tmp_path, shape):
     text, names = SHAPES[shape]
     (tmp_path / "flake.nix").write_text(text)
     expression = f"builtins.attrNames ((import {tmp_path}/flake.nix).nixConfig or {{ }})"
-    args = [nix.path.with_name("nix-instantiate"), "--store", "dummy://", "--eval", "--strict", "--json"]
+    args: list[Any] = [
+        nix.path.with_name("nix-instantiate"),
+        "--store",
+        "dummy://",
+        "--eval",
+        "--strict",
+        "--json",
+    ]
     environ = private_environment(tmp_path / "nix")
     done = subprocess.run(
         [*args, "-E", expression], env=environ, capture_output=True, text=True, timeout=NIX_SECONDS

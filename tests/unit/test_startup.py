@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-HEAVY = ("grpc", "httpx", "keyring", "kubernetes", "rich", "cryptography", "google.protobuf", "asyncio")
+HEAVY = (
+    "subprocess",
+    "gfattach.core.git",
+    "grpc",
+    "httpx",
+    "keyring",
+    "kubernetes",
+    "rich",
+    "cryptography",
+    "google.protobuf",
+    "asyncio",
+)
 
 
 @pytest.mark.parametrize("args", [["--version"], ["--help"], ["help", "exit-codes"]])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gfattach.agent.model.spec import GuardedFile
 from gfattach.attach.bazel import token as bazel_token
+from gfattach.attach.bazel.ahead import FLAG_CACHE, subject_of
 from gfattach.attach.client.client import Client, Found, Measures, Unattached, fault_of
 from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.route import agents
@@ -29,6 +30,7 @@ from gfattach.fragments.home import BAZELRC
 from gfattach.fragments.inputs import input_lines
 from gfattach.fragments.transport import Transport, select_endpoint
 from gfattach.probes.bazel import stage as bazel_probes
+from gfattach.probes.bazel.fallback import remembered_fallback
 from gfattach.probes.cache import stage as cache_probes
 from gfattach.probes.certificates import stage as certificates
 from gfattach.probes.certificates.subject import of_cache, probe_name
@@ -133,22 +135,18 @@ class BazelClient(Client[CacheTarget]):
         if not self.asked_for:
             return BazelFound("Bazel was left out (--no-bazel)", left_out=True)
         tls = target.endpoint.tls
-        subject = bazel_probes.BazelSubject(
-            program=session.clients.bazel,
-            workspace=session.home.workspace,
-            work=session.home.work / "bazel",
-            flags=tuple(bazelrc.CANDIDATE_FLAGS.values()),
-            flag_cache=flag_cache(),
-            environ=session.environ,
+        subject = replace(
+            subject_of(session, session.kept),
             needs_transport=tls,
             through_socket=tls and target.socket is not None,
             socket_offered=self._socket is not None,
             plaintext_allowed=plaintext_allowed,
             # A TLS cache is asked after Bazel: until then it may offer it.
             compression_offered=target.endpoint.grpc and self._offers_zstd(unknown=True),
-            always_start=False,
         )
-        findings = session.run.stage(bazel_probes.STAGE, subject).findings
+        later = session.kept is not None  # what only confirms is asked after the hit
+        stage = bazel_probes.BEFORE_HIT if later else bazel_probes.STAGE
+        findings = session.run.stage(stage, subject).findings
         transport = findings["bazel.transport"]
         can = {name: bool(transport.data.get(name, True)) for name in ("tls", "socket")}
         names = list(findings)
@@ -157,7 +155,9 @@ class BazelClient(Client[CacheTarget]):
             return BazelFound(*fault)
         accepted = frozenset(findings["bazel.flags"].data["accepted"])
         bazel = Bazel.from_json(findings["bazel.program"].data)
-        fallback = findings["bazel.fallback"].data
+        builds, ends = (
+            remembered_fallback(bazel, flag_cache()) if later else _fallback(findings["bazel.fallback"])
+        )
         return BazelFound(
             transport.seen if transport.failed else "",
             transport.failed,
@@ -165,8 +165,8 @@ class BazelClient(Client[CacheTarget]):
             bazel,
             accepted,
             compression=bool(findings["bazel.compression"].data.get("compression")),
-            builds_without=bool(fallback.get("local", True)),
-            ends_without=bool(fallback.get("fail", True)),
+            builds_without=builds,
+            ends_without=ends,
             **can,
         )
 
@@ -192,6 +192,7 @@ class BazelClient(Client[CacheTarget]):
             nonce=nonce,
             flag_cache=flag_cache(),
             fragment=rc if rc.is_file() else None,
+            kept=self.session.kept,
         ) as phases:
             yield BazelMeasures(target, phases, measurement, nonce)
 
@@ -275,6 +276,20 @@ class BazelClient(Client[CacheTarget]):
             findings,
         )
 
+    def settle(self, up: UpSession) -> None:
+        """Ask what this Bazel does without its cache, and have the rc guarded where that is not what
+        was wanted.
+        """
+        found, fragment = self.found, up.plan.bazelrc
+        if found is None or found.bazel is None or up.kept is None or fragment is None:
+            return
+        # The program was found and its flags are known: one of them is all that is left to ask.
+        findings = up.run.stage(bazel_probes.AFTER_HIT, subject_of(up, up.kept)).findings
+        builds, ends = _fallback(findings["bazel.fallback"])
+        if (builds, ends) != (found.builds_without, found.ends_without):
+            self.found = replace(found, builds_without=builds, ends_without=ends)
+            self._guard(up, fragment, fragment.read_text(encoding="utf-8"))
+
     def _guard(self, up: UpSession, path: Path, text: str) -> None:
         """Have the agent keep the rc, where this Bazel does not do without its cache what it is told to.
 
@@ -304,13 +319,18 @@ class BazelClient(Client[CacheTarget]):
         remove(fragment)
 
 
+def _fallback(finding: Finding) -> tuple[bool, bool]:
+    """Whether Bazel builds without its cache where it is told to, and ends where it is told that."""
+    return bool(finding.data.get("local", True)), bool(finding.data.get("fail", True))
+
+
 def _without_plaintext(plan: Plan) -> Plan:
     return replace(plan, route=replace(plan.route, plain_forward=None))
 
 
 def flag_cache() -> Path:
     """Where the flags that each Bazel knows are remembered."""
-    return cache_directory() / "bazel-flags.json"
+    return cache_directory() / FLAG_CACHE
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,11 @@ class Client(ABC, Generic[Target]):
     def write_fragment(self, up: UpSession) -> tuple[Sequence[str], Mapping[str, Finding]]:
         """Write it; how it is used, in lines, and what was done. Raises GfattachError."""
 
+    def settle(self, up: UpSession) -> None:
+        """Once it was measured: ask what is only confirmation, and mend the fragment. Raises
+        GfattachError.
+        """
+
     @abstractmethod
     def fragment_of(self, plan: Plan) -> Path | None:
         """The fragment that the plan has of this client."""

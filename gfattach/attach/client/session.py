@@ -22,6 +22,7 @@ from gfattach.proof.measure import Measurement
 if TYPE_CHECKING:
     from gfattach.agent.launch.client import AgentClient
     from gfattach.agent.model.status import ForwardStatus
+    from gfattach.bazel.server.kept import KeptServer
 
 
 Subject = TypeVar("Subject")
@@ -29,12 +30,13 @@ Subject = TypeVar("Subject")
 
 @dataclass(kw_only=True)
 class Session:
-    """One command at work on one attachment."""
+    """One command at work on one attachment. `kept` is the server of Bazel that lives as long as it does."""
 
     context: Context
     home: Home
     run: Run
     clients: ClientOptions = field(default_factory=ClientOptions)
+    kept: KeptServer | None = None
 
     @property
     def environ(self) -> Mapping[str, str]:

@@ -54,15 +54,20 @@ def kind_of(options: UpOptions, site: Site, environ: Mapping[str, str]) -> str:
     return "forward"
 
 
-def find_route(options: UpOptions, site: Site, context: Context, home: Home, run: Run) -> Route:
-    """The route of `kind_of` these.
-
-    Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
-    probes, and RefusedError when something names an executor, or asks for one where a Bazel would prove,
-    and when the site trusts a store that is there for the time being.
+def admit(options: UpOptions, site: Site, context: Context) -> None:
+    """Raise RefusedError when something names an executor, or asks for one where a Bazel would prove, and
+    when the site trusts a store that is there for the time being.
     """
     refuse_executor(site, context.environ, proves_bazel=options.clients.use_bazel)
     demand_authority(site)
+
+
+def find_route(options: UpOptions, site: Site, context: Context, home: Home, run: Run) -> Route:
+    """The route of `kind_of` these, once they are admitted.
+
+    Raises UsageError for what does not fit together, ClusterError when the cluster does not pass its
+    probes, and RefusedError for what it publishes as `admit` does.
+    """
     kind = kind_of(options, site, context.environ)
     if kind == "trial":
         return _trial(options, home, run)

@@ -73,6 +73,7 @@ def attach_client(up: UpSession, client: Client[Any]) -> ClientOutcome:
             phases.hit(warm=fills)
             if not fills:
                 phases.hit_again(warm=True)
+        client.settle(up)
 
     if outcome.attempt(prepare):
         up.run.step(client.fragment, f"write the {client.name.capitalize()} fragment", write)
@@ -80,16 +81,6 @@ def attach_client(up: UpSession, client: Client[Any]) -> ClientOutcome:
     if not outcome.attached:
         roll_back(up, client)
     return outcome
-
-
-def measure_cold(up: UpSession, outcome: ClientOutcome) -> None:
-    """The figure that a first hit with the server of the fill did not give."""
-
-    def measure() -> None:
-        with outcome.client.measures(up.measurement) as phases:
-            phases.hit_again(warm=False)
-
-    outcome.attempt(measure)
 
 
 def roll_back(up: UpSession, client: Client[Any]) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gfattach.attach.client.session import UpSession
+from gfattach.attach.bazel import ahead
+from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.down.earlier import undo_earlier
 from gfattach.attach.down.undo import undo
 from gfattach.attach.model import record as records
@@ -21,7 +22,7 @@ from gfattach.attach.model.record import Attachment
 from gfattach.attach.route import agents
 from gfattach.attach.route.identity import ClusterIdentity, identity_of
 from gfattach.attach.route.plan import Plan
-from gfattach.attach.route.select import find_route, kind_of
+from gfattach.attach.route.select import admit, find_route, kind_of
 from gfattach.bazel.server.run import end_strays
 from gfattach.contract.environment import detached
 from gfattach.core import process
@@ -36,6 +37,7 @@ from gfattach.proof.measure import Measurement
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.allow import allow, allowed_home, demand_wrapper
 from gfattach.site.load import load_site
+from gfattach.site.site import Site
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,15 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
     undo_earlier(home, run)
     create_home(home)
     with locked(home.lock):
-        first = not home.record.exists()
+        first, kept = not home.record.exists(), None
         try:
             end_strays(home.work)
             run.account("start", "load configuration")
             before = records.load(home)
             _check_same(before, kind_of(options, site, context.environ))
+            admit(options, site, context)
+            if options.clients.use_bazel and _may_have_cache(options, site, context):
+                kept = ahead.begin(Session(context=context, home=home, run=run, clients=options.clients))
             route = find_route(options, site, context, home, run)
             begun = before or Attachment.begin(route.kind)
             agent = agents.directory_for(route) if route.listens else begun.agent
@@ -108,9 +113,12 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
                 record=begun,
                 measurement=Measurement(run),
                 stale=begun.kind == "direct" and begun.cache_by_agent,
+                kept=kept,
             )
             attached = _attach(up)
         except BaseException as error:
+            if kept is not None:
+                kept.end()  # before what it stands on is undone
             if isinstance(error, KeyboardInterrupt):
                 process.end_all()  # a probe's thread may still be at work in what is undone now
                 left = "what was attached before: gfattach status"
@@ -121,10 +129,18 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
                 error.hints = (*error.hints, "what was attached before is left as it was: gfattach status")
             raise
         finally:
+            if kept is not None:
+                kept.end()
             remove_tree(home.work)  # of use to this attach alone
         if attached.attachment is None and first:
             undo(home, context.environ)
         return attached
+
+
+def _may_have_cache(options: UpOptions, site: Site, context: Context) -> bool:
+    """Whether there may be something for a Bazel: only what is dialled directly is known by now."""
+    direct = kind_of(options, site, context.environ) == "direct"
+    return not direct or site.get("cache.endpoint") is not None
 
 
 def _home(options: UpOptions, context: Context) -> Home:
@@ -155,7 +171,7 @@ def _attach(up: UpSession) -> Attached:
     # The clients and all that they ask with: not needed by an attach that ends before.
     from gfattach.attach.bazel.client import BazelClient
     from gfattach.attach.nix.client import NixClient
-    from gfattach.attach.up.attach_client import attach_client, measure_cold
+    from gfattach.attach.up.attach_client import attach_client
 
     run, options = up.run, up.options
     up.change()  # saved before anything else is done, so that `down` knows of an `up` that was killed
@@ -168,10 +184,6 @@ def _attach(up: UpSession) -> Attached:
             up, NixClient(up, route.substituter, earlier=up.plan.nix_conf, paths=options.nix_paths)
         ),
     ]
-    if route.fills:
-        for outcome in outcomes:
-            if outcome.attached:
-                measure_cold(up, outcome)
     proof = conclude(up.measurement.phases, run.report(), run.origin, route.endpoints)
     write_json(up.home.evidence, proof.as_json())
     up.change(first_hit=_summary(proof))

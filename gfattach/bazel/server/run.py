@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +65,10 @@ class Server:
         self.bazel = bazel
         self.workspace = workspace
         self.output_base = work / "bases" / name
+        #: Whether it has built anything: the next build is a warm one then.
+        self.has_built = False
+        self._lock = threading.Lock()
+        self._busy, self._over = 0, False
         self._work = work
         self._sealed = environ is None
         if environ is None:
@@ -140,6 +146,10 @@ class Server:
         on_stderr_line: Callable[[str, float], None] | None = None,
     ) -> Completed:
         """The same for `words` as they are, startup options and `command` among them, with `program`."""
+        with self._lock:
+            if self._over:
+                raise BazelError(f"bazel {command} was not run: what it was for is over")
+            self._busy += 1
         try:
             answer = process.run(
                 [str(program), *words],
@@ -151,6 +161,10 @@ class Server:
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
             raise BazelError(f"{program} cannot be run: {reason}", code="bazel.unusable") from error
+        finally:
+            with self._lock:
+                self._busy -= 1
+        self.has_built |= command == "build"
         if answer.timed_out:
             self.shutdown()
             words = answer.last_words()
@@ -186,8 +200,21 @@ class Server:
                 cwd=self.workspace,
             )
 
+    def close(self) -> None:
+        """End it for good, though another thread may be asking it: no command is run any more. Never
+        raises.
+        """
+        with self._lock:
+            self._over = True
+        self.forget()
+        limit = Deadline.after(SHUTDOWN_SECONDS)
+        while self._busy and not limit.expired:  # a client that had just begun brings up another server
+            time.sleep(0.02)
+            self.forget()
+
     def forget(self) -> None:
         """End the server and remove its output base: the next command starts cold."""
+        self.has_built = False
         self.shutdown()
         with contextlib.suppress(StorageError):  # what is left is in the work directory, and goes with it
             remove_tree(self.output_base)

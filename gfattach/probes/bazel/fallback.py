@@ -42,16 +42,29 @@ _WANTED = {
 }
 
 
-def judge_fallback(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> Finding:
+def remembered_fallback(bazel: Bazel, cache: Path) -> tuple[bool, bool]:
+    """Whether it builds where that is wanted, and ends where that is, as it was found before; taken for
+    granted where it was not. Raises BazelError when the program is gone.
+    """
+    known = Answers(cache, bazel.identity()).flags
+    return known.get(_LOCAL, True), known.get(_FAIL, True)
+
+
+def judge_fallback(
+    bazel: Bazel, work: Path, cache: Path, deadline: Deadline, server: Server | None = None
+) -> Finding:
     """Whether, without its cache, `bazel` builds where that is wanted (`local`), and ends where that is
-    (`fail`).
+    (`fail`). `server` is one of it that runs in the workspace of the probe.
     """
     known = Answers(cache, bazel.identity()).flags
     code = "bazel.fallback.before"
     try:
         if not {_LOCAL, _FAIL} <= known.keys():
             code = "bazel.fallback.tried"
-            known = _try(bazel, work, cache, deadline)
+            if server is None:
+                known = _try(bazel, work, cache, deadline)
+            else:
+                known = _ask(server, LABEL, work, cache, deadline.within(TRY_SECONDS))
             Answers(cache, bazel.identity()).learn(known)
     except GfattachError as error:
         why = "an option of the fragment says what is wanted, and a Bazel may do otherwise"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags, all_known
@@ -16,6 +16,7 @@ from gfattach.bazel.capabilities.transport import Call, remembered, try_of, with
 from gfattach.bazel.messages import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program.binary import INSTALL_HINT, Bazel, identify, locate
+from gfattach.bazel.server.kept import KeptServer
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, GfattachError, ProgramMissingError
@@ -57,7 +58,8 @@ class BazelSubject:
     endpoint needs TLS, `through_socket` that it is reached by a unix socket; `socket_offered` that a forward
     to a plaintext endpoint has one beside its port; `plaintext_allowed` that a forward may end TLS for a
     Bazel that cannot do it; `compression_offered` that the cache may have zstd. `always_start` starts a
-    server even when this very program has answered before.
+    server even when this very program has answered before. `kept` is the server of an attach: it is asked,
+    and stays.
     """
 
     program: str | None
@@ -72,6 +74,7 @@ class BazelSubject:
     plaintext_allowed: bool = False
     compression_offered: bool = False
     always_start: bool = True
+    kept: KeptServer | None = None
 
 
 def _ask_program(inquiry: Inquiry[BazelSubject]) -> Finding:
@@ -97,10 +100,10 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
     try:
         bazel = _found(inquiry)
         wanted = _wanted(subject)
-        if not subject.always_start and all_known(bazel, wanted, subject.flag_cache):
+        kept = subject.kept
+        if kept is None and not subject.always_start and all_known(bazel, wanted, subject.flag_cache):
             return ok("bazel.starts.before", "this very Bazel has started here before")
-        probe = write_probe(subject.work / "start")
-        with Server(bazel, probe.directory, subject.work, "start") as server:
+        with _server(subject, bazel) as server:
             # Of all commands this one loads nothing, so that it says nothing but whether a server starts.
             answer = server.run("help", [], _until(inquiry))
             if not answer.good:
@@ -128,9 +131,12 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
                 deadline=_until(inquiry),
                 server=server,
             )
-            with contextlib.suppress(GfattachError):  # a probe of its own asks again, and says why
-                learn(server, LABEL, subject.work, subject.flag_cache, _until(inquiry))
-                _try_socket(server, subject, _until(inquiry))
+            if kept is not None:
+                kept.start_seconds = answer.seconds
+            else:
+                with contextlib.suppress(GfattachError):  # a probe of its own asks again, and says why
+                    learn(server, LABEL, subject.work, subject.flag_cache, _until(inquiry))
+                    _try_socket(server, subject, _until(inquiry))
     except GfattachError as error:
         name = error.code.rpartition(".")[2]
         code = f"bazel.starts.{name}" if name in ("hung", "crashed", "rubbish") else "bazel.starts.failed"
@@ -145,15 +151,28 @@ def _try_socket(server: Server, subject: BazelSubject, deadline: Deadline) -> No
         try_of(server, call, LABEL, work=subject.work, deadline=deadline, cache=cache)
 
 
+@contextlib.contextmanager
+def _server(subject: BazelSubject, bazel: Bazel) -> Iterator[Server]:
+    """The server that is kept, or one for this question."""
+    if subject.kept is not None:
+        yield subject.kept.of(bazel)
+        return
+    probe = write_probe(subject.work / "start")
+    with Server(bazel, probe.directory, subject.work, "start") as server:
+        yield server
+
+
 def _ask_flags(inquiry: Inquiry[BazelSubject]) -> Finding:
     subject = inquiry.subject
     try:
+        bazel = _found(inquiry)
         accepted = accepted_flags(
-            _found(inquiry),
+            bazel,
             _wanted(subject),
             work=subject.work,
             cache=subject.flag_cache,
             deadline=_until(inquiry),
+            server=None if subject.kept is None else subject.kept.of(bazel),
         )
     except GfattachError as error:
         why = "the fragment has to fit the Bazel that reads it: an unknown flag ends every build"
@@ -195,8 +214,9 @@ def _ask_compression(inquiry: Inquiry[BazelSubject]) -> Finding:
 
 
 def _ask_fallback(inquiry: Inquiry[BazelSubject]) -> Finding:
-    subject = inquiry.subject
-    return judge_fallback(_found(inquiry), subject.work, subject.flag_cache, _until(inquiry))
+    subject, bazel = inquiry.subject, _found(inquiry)
+    server = None if subject.kept is None else subject.kept.of(bazel)
+    return judge_fallback(bazel, subject.work, subject.flag_cache, _until(inquiry), server)
 
 
 def _until(inquiry: Inquiry[BazelSubject]) -> Deadline:
@@ -292,3 +312,11 @@ STAGE: Stage[BazelSubject] = Stage(
     ),
     headline="bazel.program",
 )
+
+#: What can be asked before it is known which cache Bazel is for.
+AHEAD: Stage[BazelSubject] = replace(STAGE, probes=STAGE.probes[:3])
+
+#: What an attach asks of Bazel before the first hit, and what it asks after it, with the server of the hit:
+#: it only confirms what the fragment says.
+BEFORE_HIT: Stage[BazelSubject] = replace(STAGE, probes=STAGE.probes[:-1])
+AFTER_HIT: Stage[BazelSubject] = Stage("fallback", "Bazel without its cache", STAGE.probes[-1:])

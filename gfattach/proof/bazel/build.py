@@ -43,7 +43,7 @@ def run_build(
             arrivals.append(moment)
 
     with private_files(directory, "events.json", "calls.log") as (events_file, log_file):
-        warm = server.running
+        warm = server.running and server.has_built
         arguments = [*flags, *options.common(access, events_file, log_file), "--", *labels]
         before, started = clock_offset(), time.monotonic()
         answer = server.run("build", arguments, deadline, on_stderr_line=arrived)

@@ -17,6 +17,7 @@ from gfattach.bazel.messages import error_line
 from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program.binary import Bazel
 from gfattach.bazel.rc.grammar import quote
+from gfattach.bazel.server.kept import KeptServer
 from gfattach.bazel.server.run import Server
 from gfattach.contract.bazel.rc import joined_rc
 from gfattach.core.deadline import Deadline
@@ -42,7 +43,8 @@ class BazelPhases:
     Bazels refuse that); `nonce` makes actions that nobody has asked for yet, and without it
     they are the same on every machine; `flag_cache` is a file in which the flags that this
     Bazel knows are kept. `fragment` is the rc file that builds will have: the phases have its
-    lines too, so that what this Bazel cannot do shows here.
+    lines too, so that what this Bazel cannot do shows here. `kept` is a server that runs already and goes
+    on: the first build with it is the cold one, and its start is in the phase's record.
     """
 
     def __init__(
@@ -54,15 +56,23 @@ class BazelPhases:
         nonce: str = "",
         flag_cache: Path | None = None,
         fragment: Path | None = None,
+        kept: KeptServer | None = None,
     ) -> None:
         self._bazel = bazel
+        self._kept = kept
         self._target = target
         self._work = work
         self._flag_cache = flag_cache
         self._endpoint = endpoint_options(target, bazel)
         self._probe = write_probe(work / "probe", nonce)
-        self._rc = write_header_rc(target, work, text=_lines_without_helper(fragment))
-        self._server = Server(bazel, self._probe.directory, work, "proof", rc=self._rc)
+        lines = _lines_without_helper(fragment)
+        self._rc: tuple[Path, ...] = ()
+        if kept is not None:
+            self._server = kept.of(bazel)
+            kept.tell(header_lines(target) + lines)
+        else:
+            self._rc = write_header_rc(target, work, text=lines)
+            self._server = Server(bazel, self._probe.directory, work, "proof", rc=self._rc)
         self._options: ProofOptions | None = None
 
     def __enter__(self) -> BazelPhases:
@@ -71,6 +81,9 @@ class BazelPhases:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._kept is not None:
+            self._kept.tell("")
+            return
         self._server.forget()
         for file in self._rc:
             remove(file)
@@ -113,13 +126,16 @@ class BazelPhases:
         self, name: PhaseName, access: Access, deadline: Deadline, *, warm: bool, instead: str | None = None
     ) -> Phase:
         options = self._proof_options(deadline)
-        if not warm:
+        if warm:
+            if self._server.has_built:
+                self._clean(deadline)
+        elif self._kept is None or self._server.has_built:
             self._server.forget()
-        elif self._server.running:
-            self._clean(deadline)
         # The fragment among the rc files may lead to the cache by its socket, whatever the endpoint.
         where = self._endpoint if instead is None else [f"--remote_cache={instead}", "--remote_proxy="]
         detail: dict[str, Any] = {"nonce": bool(self._probe.nonce)}
+        if self._kept is not None and self._kept.start_seconds is not None:
+            detail["server_start_seconds"] = round(self._kept.start_seconds, 4)
         if instead is not None:
             detail["withheld"] = "a port that refuses" if instead else "no endpoint"
         build = run_build(
@@ -227,10 +243,16 @@ def write_header_rc(
     """
     if not target.headers and not text:
         return ()
-    lines = [f"build {quote(f'--remote_cache_header={name}={value}')}\n" for name, value in target.headers]
     file = make_private_directory(work) / "headers.bazelrc"
-    write_atomic(file, joined_rc(rc, "".join([*lines, text])).encode())
+    write_atomic(file, joined_rc(rc, header_lines(target) + text).encode())
     return (file,)
+
+
+def header_lines(target: CacheTarget) -> str:
+    """The lines of an rc file that have every call carry the target's headers."""
+    return "".join(
+        f"build {quote(f'--remote_cache_header={name}={value}')}\n" for name, value in target.headers
+    )
 
 
 def _lines_without_helper(fragment: Path | None) -> str:

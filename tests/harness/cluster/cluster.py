@@ -132,6 +132,12 @@ class Cluster:
         to = {PORTS["grpc"]: self.cache.grpc_port, PORTS["http"]: self.cache.http_port}
         self._targets.reset({port: f"127.0.0.1:{number}" for port, number in to.items()})
 
+    @property
+    def apiserver_pid(self) -> int:
+        """The API server's process."""
+        assert self._control.apiserver.pid is not None
+        return self._control.apiserver.pid
+
     def kill_apiserver(self) -> None:
         """Crash the API server; the cluster's state stays in etcd."""
         self._control.apiserver.kill()

@@ -1,0 +1,133 @@
+"""Kill commands at random points, and count what was lost.
+
+    .venv/bin/python -m tests.harness.kills [COUNT] [--seed N] [--only TEXT] [--no-builds]
+
+Each time: the machine is made ready, the command is begun and killed after a random part of the time that it
+takes, a plain `bazel build` and a plain `nix-build` run, and `down` has to give back every file byte for
+byte and leave no process. Then the four conditions: a full disk, a read-only one, an `up` that races
+another, a workspace that is moved. Ends with 1 where anything was lost. Needs Bazel, Nix and the programs of
+the test cluster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.figures import Figure, Results
+from tests.harness.kills.conditions import CONDITIONS
+from tests.harness.kills.scenarios import Scenario, scenarios
+from tests.harness.kills.scene import Broken, Scene, scene
+
+COUNT = 500
+
+
+class Killer:
+    """Kills, and keeps count: kills that came in time, and what was lost, each by the name of what was
+    killed.
+    """
+
+    def __init__(self, made: Scene, found: list[Scenario]) -> None:
+        self.scene = made
+        self.scenarios = found
+        self.killed: collections.Counter[str] = collections.Counter()
+        self.late: collections.Counter[str] = collections.Counter()
+        self.lost: list[str] = []
+        self._takes: dict[str, float] = {}
+
+    def once(self, scenario: Scenario) -> None:
+        """One kill."""
+        before = self.scene.snapshot()
+        try:
+            scenario.ready(self.scene)
+            takes = self._takes.get(scenario.name, 5.0)
+            part = self.scene.chance.random()
+            began = time.monotonic()
+            child = self.scene.start(scenario.command, scenario.environ)
+            if self.scene.kill(child, part * takes):
+                self.killed[scenario.name] += 1
+                # One that is killed late and often takes longer than was thought.
+                self._takes[scenario.name] = takes * (1.05 if part > 0.9 else 1.0)
+            else:
+                self.late[scenario.name] += 1
+                self._takes[scenario.name] = time.monotonic() - began
+            self.scene.plain_builds()
+            self.scene.down(before)
+        except (Broken, AssertionError) as error:
+            self.lost.append(f"{scenario.name}: {error}")
+            self.scene.machine.run("down")
+
+    def run(self, count: int) -> None:
+        """So many kills; what comes too late is no kill."""
+        weights = [each.weight for each in self.scenarios]
+        while self.killed.total() < count and self.late.total() < 3 * count:
+            [scenario] = self.scene.chance.choices(self.scenarios, weights)
+            lost = len(self.lost)
+            self.once(scenario)
+            if len(self.lost) > lost:
+                print(f"LOST  {self.lost[-1]}", flush=True)
+            elif self.killed.total() % 20 == 0:
+                print(f"{self.killed.total()} kills, {len(self.lost)} lost", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def a_killer(root: Path, seed: int, only: str, *, builds: bool, clustered: bool) -> Iterator[Killer]:
+    """One for the scenarios whose names hold `only`."""
+    from tests.harness.cluster.cluster import Cluster
+    from tests.harness.cluster.developer import fill
+
+    if not clustered:
+        with scene(root, seed, builds=builds) as made, scenarios(made, root, None) as found:
+            yield Killer(made, [each for each in found if only in each.name])
+        return
+    with Cluster() as cluster:
+        fill(root / "operator", cluster)
+        with scene(root / "m", seed, builds=builds) as made, scenarios(made, root, cluster) as found:
+            yield Killer(made, [each for each in found if only in each.name])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("count", nargs="?", type=int, default=COUNT)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="scenarios whose names hold this")
+    parser.add_argument("--no-builds", action="store_true", help="no plain builds between")
+    options = parser.parse_args()
+    builds = not options.no_builds
+    os.environ.setdefault("GFATTACH_TEST_CACHE", str(Path.home() / ".cache/gfattach-tests"))
+    with (
+        tempfile.TemporaryDirectory(prefix="gfk.") as directory,
+        a_killer(Path(directory), options.seed, options.only, builds=builds, clustered=True) as killer,
+    ):
+        killer.run(options.count)
+        conditions = {}
+        for name, condition in CONDITIONS.items():
+            if options.only in name:
+                conditions[name] = condition(killer.scene)
+    lost = [*killer.lost, *(f"{name}: {said}" for name, said in conditions.items() if said)]
+    for name, count in sorted(killer.killed.items()):
+        print(f"{count:>5} kills  {name}")
+    print(f"{killer.killed.total()} kills and {len(conditions)} conditions, {len(lost)} lost")
+    results = Results(
+        [
+            Figure("kills at random points", [killer.killed.total()], "kills", limit=COUNT, more=True),
+            Figure("lost", [len(lost)], "kills", limit=0),
+        ],
+        notes=[f"{name}: {count} kills" for name, count in sorted(killer.killed.items())]
+        + [f"{name}: {said or 'nothing lost'}" for name, said in conditions.items()]
+        + lost,
+    )
+    return results.show()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
