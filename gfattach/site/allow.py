@@ -112,8 +112,8 @@ def _unallowed(workspace: Path, found: Pending, *hints: str) -> RefusedError:
     return RefusedError(
         f"{workspace / found.name} came with the workspace, and nobody has allowed what it says",
         *found.said,
+        "in a job, where no user is asked: gfattach up --allow-site",
         f"if that is what you want: {command('gfattach', 'site', 'allow', '--workspace', workspace)}",
-        "in a job, where nobody is asked: gfattach up --allow-site",
         *hints,
         code="site.unallowed",
     )

@@ -73,7 +73,7 @@ def late() -> Deadline:
 
 def test_paths_of_a_cache_that_nix_made_are_hits(nix, served, tmp_path):
     told = []
-    phase = hit(nix, served, tmp_path, deadline=late(), progress=told.append)
+    phase = hit(nix, served, tmp_path, deadline=late(), progress=told.append, environ=os.environ)
     assert (phase.client, phase.name, phase.asked, phase.hits, phase.local) == (
         Client.NIX,
         PhaseName.HIT,
@@ -165,7 +165,7 @@ def test_an_operator_need_not_publish_the_probe_path(nix, made, served, tmp_path
 
 
 def test_a_path_that_a_person_names_is_asked_for_too(nix, made, served, tmp_path):
-    plain = target(served.endpoint.port, made.public_key, None)
+    plain = target(served.endpoint.port, made.public_key, None)  # type: ignore[arg-type]
     phase = hit(
         nix, plain, tmp_path, [f"{made.signed_path}/manifest.nix"], deadline=late(), environ=os.environ
     )

@@ -179,9 +179,8 @@ def test_nix_asks_a_proxy_for_this_machine_until_it_is_told_not_to(rig, tmp_path
     outcomes = []
     for prefix in ("", f"{finding.hints[0]}; "):
         environment = {"http_proxy": os.environ["http_proxy"]}
-        with IsolatedStore(
-            tmp_path / str(len(outcomes)), settings, variables=environment, environ=os.environ
-        ) as store:
+        store_of = tmp_path / str(len(outcomes))
+        with IsolatedStore(store_of, settings, variables=environment, environ=os.environ) as store:
             args = ["sh", "-c", f"{prefix}nix-store -r {SIGNED}"]
             done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
         outcomes.append(done.returncode == 0)

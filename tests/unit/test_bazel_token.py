@@ -36,7 +36,7 @@ def stored(place):  # noqa: F811
     ("accepted", "flag"), [(NEWER, "--credential_helper"), (MIDDLE, "--experimental_credential_helper")]
 )
 def test_a_bazel_that_knows_helpers_is_given_one_under_its_own_name_for_the_flag(tmp_path, accepted, flag):
-    made = offer(HOST, tmp_path / "home", accepted)
+    made = offer(HOST, tmp_path / "home", accepted, environ=os.environ)
     assert (made.finding.code, made.finding.status) == ("credential.bazel.helper", "ok")
     assert stat.S_IMODE(made.helper.stat().st_mode) == 0o700
     target = CacheTarget(parse_endpoint(f"grpcs://{HOST}:443"))
@@ -49,11 +49,11 @@ def test_a_bazel_that_knows_helpers_is_given_one_under_its_own_name_for_the_flag
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("accepted", [OLDER, None])
 def test_a_bazel_that_knows_none_is_named_with_what_to_do(tmp_path, accepted):
-    made = offer(HOST, tmp_path / "home", accepted, label="Bazel 4.2.3")
+    made = offer(HOST, tmp_path / "home", accepted, label="Bazel 4.2.3", environ=os.environ)
     assert made.helper is None and not (tmp_path / "home").exists()
     (tmp_path / "home").mkdir()
     (tmp_path / "home/credential-helper").touch()
-    offer(HOST, tmp_path / "home", accepted)
+    offer(HOST, tmp_path / "home", accepted, environ=os.environ)
     assert not (tmp_path / "home/credential-helper").exists()  # of an earlier attach, with a newer Bazel
     assert (made.finding.code, made.finding.status) == ("credential.bazel.no-helper", "warn")
     assert "Bazel 4.2.3" in made.finding.seen
@@ -61,7 +61,7 @@ def test_a_bazel_that_knows_none_is_named_with_what_to_do(tmp_path, accepted):
 
 
 def test_without_a_token_there_is_nothing_to_say(tmp_path):
-    made = offer(HOST, tmp_path, NEWER)
+    made = offer(HOST, tmp_path, NEWER, environ=os.environ)
     assert (made.helper, made.finding) == (None, None)
     assert with_token({"A": "b"}, HOST, None) == {"A": "b"}
 
@@ -69,15 +69,15 @@ def test_without_a_token_there_is_nothing_to_say(tmp_path):
 def test_a_source_that_cannot_be_read_is_a_failed_finding(tmp_path, monkeypatch):
     monkeypatch.setenv("GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("BAZEL_REMOTE_CACHE", "grpcs://gf-reapi-cell-1")
-    made = offer("gf-reapi-cell-1", tmp_path, NEWER)
+    made = offer("gf-reapi-cell-1", tmp_path, NEWER, environ=os.environ)
     assert (made.finding.code, made.finding.status) == ("credential.file.missing", "fail")
 
 
 @pytest.mark.usefixtures("stored")
 def test_the_helper_of_a_forward_knows_whose_token_is_meant(tmp_path):
-    made = offer(HOST, tmp_path, NEWER, dialled="127.0.0.1", port=49152)
+    made = offer(HOST, tmp_path, NEWER, dialled="127.0.0.1", port=49152, environ=os.environ)
     assert made.helper.read_text().endswith(f'"$@" --host {HOST} --port 49152\n')
-    assert "--host" not in offer(HOST, tmp_path, NEWER, dialled=HOST).helper.read_text()
+    assert "--host" not in offer(HOST, tmp_path, NEWER, dialled=HOST, environ=os.environ).helper.read_text()
 
 
 @pytest.mark.usefixtures("stored")
