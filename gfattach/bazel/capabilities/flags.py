@@ -24,8 +24,8 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.files import make_private_directory
 
-#: Seconds that all questions together may take where nobody sets a deadline: a cold server on a small machine,
-#: with room to spare.
+#: Seconds that all questions together may take where nobody sets a deadline: a cold server on a small
+#: machine, with room to spare.
 PROBE_SECONDS = 60.0
 
 #: The command whose flags are asked about: the others inherit them.
