@@ -105,7 +105,7 @@ def test_the_query_of_external_repositories_is_read_in_spite_of_its_version():
         read_external("<query")
 
 
-LOCK = {
+LOCK: dict[str, Any] = {
     "lockFileVersion": 13,
     "registryFileHashes": {
         "https://r/bazel_registry.json": "a" * 64,

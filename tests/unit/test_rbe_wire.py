@@ -1,6 +1,8 @@
 """The hand-written readers of Bazel's binary logs, beside the protobuf library on the same bytes."""
 
 import io
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from gfattach.bazel.logs.execution_log.compact_log import read_compact_log
 from gfattach.core.wire import WireError, fields, number, varint
 from gfattach.reapi.execution.calls import read_executions
 from tests.harness.execution import compact_pb2, execution_pb2
+from tests.harness.execution.evidence import Evidence
 from tests.harness.execution.logs import (
     Action,
     call_entry,
@@ -19,6 +22,8 @@ from tests.harness.execution.logs import (
     other_call,
     write_calls,
 )
+
+HEAVY = ("grpc", "httpx", "keyring", "rich", "cryptography", "google.protobuf", "asyncio")
 
 NONCE = "20261130T060000Z-25983800544-1"
 
@@ -185,3 +190,15 @@ def test_numbers_of_every_size():
     assert varint(b"\xac\x02", 0) == (300, 2)
     assert number(fields(b"\x08" + b"\xff" * 9 + b"\x01", 0, 11), 1) == -1
     assert fields(b"\x09" + bytes(8) + b"\x15" + bytes(4) + b"\x80\x01\x05", 0, 17) == {16: 5}
+
+
+def test_a_verification_loads_no_protobuf_and_nothing_else_that_is_heavy(tmp_path):
+    directory = Evidence(tmp_path / "evidence", compact=True).write()
+    script = (
+        "import sys; from gfattach.cli.main import run; code = run(sys.argv[1:]);"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    words = ["rbe", "verify", str(directory), "--output", "json"]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert done.stderr.splitlines()[-1] == "[]"

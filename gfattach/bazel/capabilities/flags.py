@@ -24,7 +24,8 @@ from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError
 from gfattach.core.files import make_private_directory
 
-#: Seconds that all questions together may take: a cold server on a small machine, with room to spare.
+#: Seconds that all questions together may take where nobody sets a deadline: a cold server on a small
+#: machine, with room to spare.
 PROBE_SECONDS = 60.0
 
 #: The command whose flags are asked about: the others inherit them.
@@ -58,7 +59,7 @@ def accepted_flags(
     known = Answers(cache, bazel.identity())
     missing = [flag for flag in asked if keys[flag] not in known.flags]
     if missing:
-        deadline = (deadline or Deadline.after(PROBE_SECONDS)).within(PROBE_SECONDS)
+        deadline = deadline or Deadline.after(PROBE_SECONDS)
         if server is None:
             accepted = _ask_new_server(bazel, missing, deadline, work)
         else:

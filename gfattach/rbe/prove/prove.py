@@ -159,11 +159,13 @@ class _Session:
 
     def _builder(self, directory: Path, platform: str) -> Builder:
         options = self.options
+        deadline = Deadline.after(options.seconds)
         accepted = accepted_flags(
             self.bazel,
             BuildOptions.candidates(options.log_format),
             work=self.work,
             cache=cache_directory() / "bazel-flags.json",
+            deadline=deadline,
         )
         endpoint = [
             option
@@ -199,7 +201,7 @@ class _Session:
             options.label,
             directory,
             self.executor.url,
-            Deadline.after(options.seconds),
+            deadline,
         )
 
     def _header_rc(self) -> tuple[Path, ...]:
