@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -27,7 +26,7 @@ def test_without_a_substituter_those_in_force_are_shown(machine):
 @pytest.mark.parametrize("left", [[], ["https://cache.nixos.org/"], [f"{URL}?priority=1"]])
 def test_a_later_plain_setting_that_wipes_the_fragments(machine, tmp_path, left):
     nix = showing(tmp_path / "bin", {**SETTINGS, "substituters": left})
-    finding = machine.probe(NixSubject(str(nix.path), TARGET, environ=dict(os.environ)))["nix.substituters"]
+    finding = machine.probe(NixSubject(str(nix.path), TARGET, environ={}))["nix.substituters"]
     assert (finding.code, finding.status) == ("nix.substituters.wiped", Status.WARN)
 
 
@@ -96,6 +95,6 @@ def test_how_long_nix_waits(machine, changes, code):
 def test_a_nix_that_does_not_say_how_long_it_waits(machine, tmp_path):
     few = {name: value for name, value in SETTINGS.items() if name in ("substituters", "store")}
     nix = showing(tmp_path / "bin", few)
-    found = machine.probe(NixSubject(str(nix.path), TARGET, environ=dict(os.environ)))
+    found = machine.probe(NixSubject(str(nix.path), TARGET, environ={}))
     assert found["nix.timeouts"].code == "nix.timeouts.unknown"
     assert found["nix.substituters"].code == "nix.substituters.ok"
