@@ -10,9 +10,10 @@ import pytest
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
 from gfattach.bazel.options.preflight import QUIET_WHERE_KNOWN, effective_options
 from gfattach.bazel.server.run import Server
+from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import RefusedError
-from gfattach.proof.bazel.no_executor import refuse_executors
+from gfattach.proof.bazel.no_executor import refuse_effective_executor
 from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS
 from tests.harness.machine.projects import PROJECTS
 
@@ -39,16 +40,22 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         (root / name).mkdir()
     environ = {"PATH": os.environ["PATH"], "HOME": str(root / "home"), "USER": "dev"}
     with Server(bazel, root / "workspace", root / "work", "one", environ=environ) as server:
+        _mark(server.workspace)
+        assert server.run("help", [], Deadline.after(BUILD_SECONDS)).good  # started, on a busy machine too
         asked = (*QUIET_WHERE_KNOWN, *WITHOUT_MODULES)
-        yield Place(server, root, accepted_flags(bazel, asked, work=root / "flags"))
+        yield Place(server, root, accepted_flags(bazel, asked, work=root / "flags", server=server))
+
+
+def _mark(workspace: Path) -> None:
+    for marker in ("WORKSPACE", "MODULE.bazel"):
+        (workspace / marker).touch()
 
 
 @pytest.fixture(params=PROJECTS)
 def project(request: pytest.FixtureRequest, place: Place) -> Iterator[str]:
     """The project's files, in the workspace."""
     workspace = place.server.workspace
-    for marker in ("WORKSPACE", "MODULE.bazel"):
-        (workspace / marker).touch()
+    _mark(workspace)
     paths = {workspace / name: text for name, text in PROJECTS[request.param].files.items()}
     for path, text in paths.items():
         path.parent.mkdir(exist_ok=True)
@@ -69,19 +76,11 @@ def test_bazel_takes_the_files_and_only_an_executor_is_refused(place: Place, pro
     uploads = options.effective("remote_upload_local_results")
     assert (uploads or "") == shape.effective.get("remote_upload_local_results", ""), options.command_line
 
-    def ask() -> None:
-        refuse_executors(
-            place.server,
-            place.root / "phase",
-            until,
-            environ=place.server.environment,
-            accepted=place.accepted,
-        )
-
+    files = read_rc_files(place.server.workspace, place.server.environment, [])
     if not shape.refused:
-        ask()
+        refuse_effective_executor(options, files)
         return
     with pytest.raises(RefusedError) as caught:
-        ask()
+        refuse_effective_executor(options, files)
     assert caught.value.code == "prove.executor.endpoint"
     assert shape.refused in " ".join(caught.value.hints)

@@ -1,6 +1,8 @@
 """Faults under an attached Bazel, one after another, on a real API server.
 
-    python -m tests.harness.cluster.chaos [RUNS] [--long SECONDS]
+    python -m tests.harness.cluster.chaos [RUNS] [--long SECONDS] [--bazel LABEL]
+
+With the machine's Bazel, or with that of a label of `tests.harness.machine.bazels`.
 
 Each run: a build that takes a while is under way, connections carry numbered requests, something
 breaks and comes back; the build under way has to succeed, and the next build, started at the moment of
@@ -27,11 +29,13 @@ from pathlib import Path
 
 from gfattach.agent.launch import supervisor
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
+from gfattach.bazel.program.binary import Bazel
 from gfattach.core.deadline import Deadline
 from tests.harness.cluster.cluster import Cluster
 from tests.harness.cluster.developer import developer_machine
 from tests.harness.cluster.manifests import KWOK_NODE, NAMESPACE, POD, PORTS, RUNTIME_NODE, SERVICE
 from tests.harness.cluster.wire.traffic import Client, Server, Tally
+from tests.harness.machine.bazels import BAZELS, offline_rc
 from tests.harness.machine.developer import Machine
 
 #: Cached actions of the build that has to hit, and actions of the one that is under way.
@@ -89,6 +93,7 @@ class Field:
     server: Server
     client: Client
     agent: int
+    program: str = "bazel"
     runs: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -96,7 +101,7 @@ class Field:
         """A Bazel of the attached workspace, with a server of its own for each `base`."""
         return subprocess.Popen(
             [
-                "bazel",
+                self.program,
                 f"--output_base={self.machine.root / base}",
                 "--max_idle_secs=120",
                 f"--bazelrc={self.machine.workspace / '.gfattach/bazelrc'}",
@@ -187,20 +192,27 @@ class Field:
 
 
 @contextmanager
-def attached_field(root: Path, cluster: Cluster) -> Iterator[Field]:
-    """A machine that is attached to the bed, with a filled cache and traffic under way."""
+def attached_field(root: Path, cluster: Cluster, bazel: Bazel | None = None) -> Iterator[Field]:
+    """A machine that is attached to the bed, with a filled cache and traffic under way.
+
+    Its builds are those of `bazel`, or of the machine's own.
+    """
     machine = developer_machine(root, cluster)
+    program = "bazel" if bazel is None else str(bazel.path)
+    if bazel is not None:
+        machine.variables["BAZEL_BIN"] = program
+        Path(machine.environment["HOME"], ".bazelrc").write_text(offline_rc(bazel))
     rules = _BUILD.format(seed=os.urandom(8).hex(), hits=HITS, slow=SLOW)
     (machine.workspace / "BUILD.bazel").write_text(rules)
     (machine.workspace / "nonce").write_text("0\n")
-    _fill(machine, cluster)
+    _fill(machine, cluster, program)
     document = machine.json("up", "--no-nix")
     assert document["result"]["verdict"] in ("proved", "nothing-to-hit"), document["result"]
     server = Server()
     cluster.forward_target(PORTS["http"], "127.0.0.1", server.port)
     agent, port = _second_forward(machine)
     client = Client(port)
-    made = Field(cluster, machine, server, client, agent)
+    made = Field(cluster, machine, server, client, agent, program)
     try:
         for base, label in (("next", "//:hits"), ("slow", "//:hits")):
             made.finish(made.bazel(base, "build", label))
@@ -214,11 +226,11 @@ def attached_field(root: Path, cluster: Cluster) -> Iterator[Field]:
         machine.run("down")
 
 
-def _fill(machine: Machine, cluster: Cluster) -> None:
+def _fill(machine: Machine, cluster: Cluster, program: str) -> None:
     endpoint = f"grpc://127.0.0.1:{cluster.cache.grpc_port}"
     done = subprocess.run(
         [
-            "bazel",
+            program,
             f"--output_base={machine.root / 'fill'}",
             "--batch",
             "build",
@@ -256,11 +268,13 @@ def main() -> int:
     )
     parser.add_argument("runs", nargs="?", type=int, default=100)
     parser.add_argument("--long", type=float, default=60.0, help="seconds of the one long stop of the agent")
+    parser.add_argument("--bazel", choices=BAZELS, help="the Bazel that builds")
     options = parser.parse_args()
+    bazel = BAZELS[options.bazel]() if options.bazel else None
     with (
         tempfile.TemporaryDirectory(prefix="gfattach-chaos.") as directory,
         Cluster() as cluster,
-        attached_field(Path(directory), cluster) as made,
+        attached_field(Path(directory), cluster, bazel) as made,
     ):
         for number in range(options.runs):
             name, act = made.faults[number % len(made.faults)]
