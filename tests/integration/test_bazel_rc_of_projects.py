@@ -42,7 +42,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with Server(bazel, root / "workspace", root / "work", "one", environ=environ) as server:
         _mark(server.workspace)
         assert server.run("help", [], Deadline.after(BUILD_SECONDS)).good  # started, on a busy machine too
-        asked = (*QUIET_WHERE_KNOWN, *WITHOUT_MODULES)
+        asked = (QUIET_WHERE_KNOWN[0], *WITHOUT_MODULES)
         yield Place(server, root, accepted_flags(bazel, asked, work=root / "flags", server=server))
 
 

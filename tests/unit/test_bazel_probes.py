@@ -34,6 +34,13 @@ def hurried(name):
     return replace(STAGE, probes=tuple(probes))
 
 
+#: What the launcher of Bazel's Debian packages says of a version that it has not.
+LAUNCHER = (
+    "\"ERROR: The project you're trying to build requires Bazel 7.4.0 (specified in /w/.bazelversion), "
+    "but it wasn't found in /usr/bin.\""
+)
+
+
 @pytest.fixture
 def ask(tmp_path):
     def ask(body=None, stage=STAGE, **options):
@@ -88,6 +95,7 @@ def test_a_bazel_asked_for_by_name_and_missing_fails(ask):
     [
         (("echo 'bazel 8.1.1'", "echo something else"), "bazel.program", "bazel.program.rubbish"),
         (("echo 'bazel 8.1.1'", "exit 37"), "bazel.program", "bazel.program.crashed"),
+        (("echo 'bazel 8.1.1'", f"echo {LAUNCHER}; exit 1"), "bazel.program", "bazel.program.version"),
         (("echo '   [bazel release 8.1.1]'", "exit 37"), "bazel.starts", "bazel.starts.crashed"),
         (("echo '   [bazel release 8.1.1]'", "echo hello"), "bazel.starts", "bazel.starts.rubbish"),
         (

@@ -82,7 +82,8 @@ class Trial:
 
 def _plain(line: str) -> str:
     """Without what is of one run, and short."""
-    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", line).replace("|", "/")[:110]
+    line = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", line).replace("|", "/")
+    return re.sub(r"/[^\s=']*/(?=[\w-]+\.(?:pem|key)\b)", "", line)[:110]
 
 
 @contextlib.contextmanager
