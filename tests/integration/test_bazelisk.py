@@ -160,5 +160,5 @@ def test_an_attach_with_bazelisk_is_proved_with_the_version_of_the_workspace(mac
         machine.variables["PATH"] = f"{bin_directory}:{os.environ['PATH']}"
         result = machine.json("up", "--trial", "--no-nix")["result"]
         machine.run("down")
-        assert result["proved"], result
+        assert result["verdict"] == "proved", result
         assert at.asked == [UPSTREAM_VERSION]
