@@ -56,7 +56,7 @@ class Machine:
         """What every probe finds, by name; an underscore in a setting's name stands for a hyphen."""
         changed = {name.replace("_", "-"): value for name, value in settings.items()}
         nix = showing(self.root / "bin", {**SETTINGS, **changed}, then)
-        return self.probe(NixSubject(str(nix.path), target, environ=dict(os.environ)))
+        return self.probe(NixSubject(str(nix.path), target, environ={}))
 
     def probe(self, subject: NixSubject, stage: Stage[NixSubject] = STAGE) -> dict[str, Finding]:
         subject = replace(subject, environ={**self.environ, **(subject.environ or {})})
