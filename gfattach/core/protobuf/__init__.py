@@ -1,0 +1,1 @@
+"""Messages of protocol buffers without their runtime: their wire format, and files of many."""
