@@ -271,11 +271,7 @@ def test_signatures_that_a_daemon_remembers_out_of_sight_are_skipped(machine, da
 )
 def test_an_encoding_of_documents_is_judged_by_the_version(machine, encoding, code):
     nix = showing(machine.root / "bin", SETTINGS)
-<<<<<<< HEAD
-    subject = NixSubject(str(nix.path), TARGET, encodings=(encoding,), environ={})
-=======
     subject = NixSubject(str(nix.path), TARGET, encodings=(encoding,), environ=machine.environ)
->>>>>>> refs/heads/nix
     assert machine.probe(subject)["nix.encodings"].code == code
 
 
@@ -295,12 +291,8 @@ def test_a_flake_that_replaces_what_is_attached_is_named(machine, tmp_path, text
     if text:
         (workspace / "flake.nix").write_text(text)
     nix = showing(machine.root / "bin", SETTINGS)
-<<<<<<< HEAD
-    finding = machine.probe(NixSubject(str(nix.path), TARGET, workspace=workspace, environ={}))["nix.flake"]
-=======
-    finding = machine.probe(
-        NixSubject(str(nix.path), TARGET, workspace=workspace, environ=machine.environ)
-    )["nix.flake"]
->>>>>>> refs/heads/nix
+    finding = machine.probe(NixSubject(str(nix.path), TARGET, workspace=workspace, environ=machine.environ))[
+        "nix.flake"
+    ]
     assert finding.code == code
     assert finding.status is (Status.WARN if code == "nix.flake.replaces" else Status.OK)
