@@ -1,1 +1,0 @@
-"""Messages of protocol buffers without their runtime: their wire format, and files of many."""
