@@ -60,15 +60,16 @@ def ran(request, tmp_path_factory):
 def write_lock(bazel, machine):
     """Have the Bazel itself write its lock file, as a person's build does."""
     own = [str(bazel.path), *bazel.startup, f"--output_user_root={machine.root / 'own'}"]
-    for words in (["mod", "deps", "--lockfile_mode=update"], ["shutdown"]):
-        subprocess.run(
+    for words in (["build", "--nobuild", "--lockfile_mode=update", "//:good"], ["shutdown"]):
+        done = subprocess.run(
             [*own, *words],
             cwd=machine.workspace,
             env=machine.environment,
-            check=True,
             capture_output=True,
+            text=True,
             timeout=budget(240),
         )
+        assert done.returncode == 0, done.stderr
 
 
 def test_archives_patches_overlays_and_the_registrys_own_files_are_listed_apart(ran):

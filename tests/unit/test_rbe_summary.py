@@ -10,7 +10,7 @@ from gfattach.bazel.logs.execution_log.compact_log import read_compact_log
 from gfattach.bazel.logs.execution_log.json_log import read_json_log
 from gfattach.bazel.logs.execution_log.read import read_spawns
 from gfattach.bazel.logs.summary import read_summary
-from gfattach.core.delimited import DelimitedError, TruncatedError, messages
+from gfattach.core.wire.delimited import DelimitedError, TruncatedError, messages
 from gfattach.proof.execution.tally import spellings_of, tally_spawns
 from tests.harness.execution.logs import (
     Action,

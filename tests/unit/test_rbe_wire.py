@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gfattach.bazel.logs.execution_log import compact_log
 from gfattach.bazel.logs.execution_log.compact_log import read_compact_log
-from gfattach.core.wire import WireError, fields, number, varint
+from gfattach.core.wire.message import WireError, fields, number, varint
 from gfattach.reapi.execution.calls import read_executions
 from tests.harness.execution import compact_pb2, execution_pb2
 from tests.harness.execution.evidence import Evidence

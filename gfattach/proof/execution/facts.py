@@ -10,9 +10,9 @@ from pathlib import Path
 from gfattach.bazel.logs.events import BuildEvents, read_events
 from gfattach.bazel.logs.execution_log.read import read_spawns
 from gfattach.bazel.logs.summary import ProcessSummary, read_summary
-from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.errors import BazelError
 from gfattach.core.finding import Finding, fail
+from gfattach.core.wire.delimited import DelimitedError, TruncatedError
 from gfattach.proof.execution.tally import CallTally, SpawnTally, spellings_of, tally_calls, tally_spawns
 from gfattach.reapi.execution.calls import read_executions
 

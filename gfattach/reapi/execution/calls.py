@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gfattach.core.delimited import DelimitedError, TruncatedError, messages
 from gfattach.core.errors import BazelError
 from gfattach.core.files import storage_error
-from gfattach.core.wire import Fields, WireError, fields, message, number, text, varint
+from gfattach.core.wire.delimited import DelimitedError, TruncatedError, messages
+from gfattach.core.wire.message import Fields, WireError, fields, message, number, text, varint
 
 #: What the entries of this service hold, in its methods' full names.
 _SERVICE = b"build.bazel.remote.execution.v2.Execution/"

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gfattach.bazel.logs.execution_log.record import Kind, Spawn
-from gfattach.core.delimited import DelimitedError, messages
-from gfattach.core.wire import Fields, WireError, fields, message, number, part, text, varint
+from gfattach.core.wire.delimited import DelimitedError, messages
+from gfattach.core.wire.message import Fields, WireError, fields, message, number, part, text, varint
 
 #: The first byte of an entry that is a spawn, which has no number: field 7, with a length.
 _SPAWN = 7 << 3 | 2

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gfattach.bazel.logs.execution_log.record import Kind, Spawn, label_in
-from gfattach.core.delimited import MESSAGE_LIMIT, PIECE, DelimitedError, TruncatedError
+from gfattach.core.wire.delimited import MESSAGE_LIMIT, PIECE, DelimitedError, TruncatedError
 
 _SPACE = " \t\r\n"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gfattach.bazel.logs.execution_log.compact_log import ZSTD_MAGIC, read_compact_log
 from gfattach.bazel.logs.execution_log.json_log import read_json_log
 from gfattach.bazel.logs.execution_log.record import Spawn
-from gfattach.core.delimited import DelimitedError, TruncatedError
 from gfattach.core.files import storage_error
+from gfattach.core.wire.delimited import DelimitedError, TruncatedError
 
 if TYPE_CHECKING:
     from gfattach.nixcache.decompress import Readable
