@@ -291,8 +291,8 @@ def test_a_flake_that_replaces_what_is_attached_is_named(machine, tmp_path, text
     if text:
         (workspace / "flake.nix").write_text(text)
     nix = showing(machine.root / "bin", SETTINGS)
-    finding = machine.probe(
-        NixSubject(str(nix.path), TARGET, workspace=workspace, environ=machine.environ)
-    )["nix.flake"]
+    finding = machine.probe(NixSubject(str(nix.path), TARGET, workspace=workspace, environ=machine.environ))[
+        "nix.flake"
+    ]
     assert finding.code == code
     assert finding.status is (Status.WARN if code == "nix.flake.replaces" else Status.OK)
