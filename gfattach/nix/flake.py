@@ -23,7 +23,7 @@ _TOKENS = re.compile(
     |(?P<indented>''(?:'''|''\$|''\\.|[^']|'(?!'))*'')
     |"(?P<quoted>(?:\\.|[^"\\])*)"
     |(?P<name>[A-Za-z_][A-Za-z0-9_'-]*)
-    |(?P<sign>[{}\[\]();=.])""",
+    |(?P<mark>[{}\[\]();=.])""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -65,14 +65,14 @@ def _attributes(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     inherits = value = False
     for match in _TOKENS.finditer(text):
         within = 1 + bool(outer)
-        sign = match["sign"]
+        mark = match["mark"]
         if match["comment"] is not None:
             continue
-        if sign and sign in "{[(":
-            if sign == "{" and depth == 1 and value and path == ["nixConfig"]:
+        if mark and mark in "{[(":
+            if mark == "{" and depth == 1 and value and path == ["nixConfig"]:
                 outer, path, words, value = ("nixConfig",), [], [], False
             depth += 1
-        elif sign and sign in "}])":
+        elif mark and mark in "}])":
             depth -= 1
             if outer and depth == 1:
                 outer, path, value = (), [], True
@@ -81,12 +81,12 @@ def _attributes(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
                 words += match["quoted"].split()
             elif value and match["indented"] is not None:
                 words += match["indented"][2:-2].split()
-        elif sign == ";":
+        elif mark == ";":
             for each in [[name] for name in path] if inherits else [path]:
                 if each:
                     yield (*outer, *each), tuple(words)
             path, words, value, inherits = [], [], False, False
-        elif sign == "=":
+        elif mark == "=":
             value = True
         elif value:
             words += (match["quoted"] or (match["indented"] or "")[2:-2]).split()

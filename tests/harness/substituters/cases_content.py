@@ -143,6 +143,7 @@ CONTENT = {
     "substituter.info.login": _fault("info", HTML),
     "substituter.info.malformed": _fault("info", answer(b"hello\n")),
     "substituter.info.large": _fault("info", answer(INFO + b"X: y\n" * 20_000)),
+    "substituter.info.encoding": _fault("info", answer(INFO, Content_Encoding="dcb")),
     "substituter.narinfo.ok": lambda rig: rig.cache(rig.good()),
     "substituter.narinfo.absent": nothing_published,
     "substituter.narinfo.signed-absent": lambda rig: rig.published(
@@ -154,10 +155,11 @@ CONTENT = {
     "substituter.narinfo.login": _fault("narinfo", HTML),
     "substituter.narinfo.malformed": _fault("narinfo", answer(b"hello\n")),
     "substituter.narinfo.large": _fault("narinfo", answer(b"X: y\n" * 220_000)),
+    "substituter.narinfo.encoding": _fault("narinfo", answer(b"x", Content_Encoding="dcb")),
     "substituter.nar.ok": lambda rig: rig.cache(rig.good()),
     "substituter.nar.nothing": nothing_published,
     "substituter.nar.large": _damaged(nar_size=17 * 1024 * 1024),
-    "substituter.nar.compression": _damaged(compression="br"),
+    "substituter.nar.compression": _damaged(compression="lz4"),
     "substituter.nar.absent": _fault("nar", answer(b"", 404)),
     "substituter.nar.truncated": _fault("nar", answer(lzma.compress(ARCHIVE)[:40], length=144)),
     "substituter.nar.corrupt": _fault("nar", HTML),
@@ -181,6 +183,12 @@ SIGNATURE = {
     "substituter.signature.unsigned": signed_by(),
     "substituter.signature.malformed": lambda rig: rig.published(
         replace(signed_info(store_path=rig.path), signatures=NO_SIGNATURE)
+    ),
+    "substituter.signature.unreadable": lambda rig: rig.published(
+        replace(
+            signed(signed_info(store_path=rig.path), KEY),
+            signatures=(*signed(signed_info(store_path=rig.path), KEY).signatures, "garbage"),
+        )
     ),
     "substituter.signature.unknown-key": signed_by(OTHER_KEY),
     "substituter.signature.wrong-key": signed_by(KEY, trusted=(OTHER_KEY_SAME_NAME,)),
