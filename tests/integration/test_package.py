@@ -158,7 +158,7 @@ def test_what_is_installed_writes_fragments_of_its_templates(installed):
         "len(template._read('nix.conf')), template.__file__)"
     )
     python = installed.root / "pipx/venvs/gfattach/bin/python"
-    bazelrc, nix_conf, file = run(python, "-c", script, env=installed.environment).split()
+    bazelrc, nix_conf, file = run(python, "-P", "-c", script, env=installed.environment).split()
     assert int(bazelrc) > 100 and int(nix_conf) > 100
     assert file.startswith(str(installed.root))
 
@@ -173,7 +173,7 @@ def test_the_sbom_lists_what_is_installed_and_is_valid(release, installed):
     assert document["metadata"]["component"]["name"] == "gfattach"
     python = installed.root / "pipx/venvs/gfattach/bin/python"
     script = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()))"
-    there = {normal(each) for each in run(python, "-c", script, env=installed.environment).split()}
+    there = {normal(each) for each in run(python, "-P", "-c", script, env=installed.environment).split()}
     listed = {normal(f"{each['name']}=={each['version']}") for each in document["components"]}
     tools = ("pip==", "setuptools==", "wheel==")
     assert {each for each in there if not each.startswith(tools)} - {f"gfattach=={__version__}"} <= listed
@@ -190,8 +190,8 @@ def normal(requirement):
 
 
 def pins(file):
-    """Name and version of each line `name==version` of a file of pins or a lock."""
-    found = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", (ROOT / file).read_text(), re.M)
+    """Name and version of each line `name==version` of a file of pins or a lock, but what is for Windows."""
+    found = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)(?!.*win32)", (ROOT / file).read_text(), re.M)
     return {name.lower().replace("_", "-").replace(".", "-"): version for name, version in found}
 
 

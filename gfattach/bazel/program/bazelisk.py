@@ -145,14 +145,14 @@ def _rc_file(path: Path) -> dict[str, str]:
 
 
 def _asked_version(workspace: Path | None) -> tuple[Path, str] | None:
-    """The nearest `.bazelversion` that has a line, and its first."""
+    """The workspace's `.bazelversion` and its first line; an empty one names none, as bazelisk 1.28.1 has it,
+    which looks in no directory above.
+    """
     if workspace is None:
         return None
-    for directory in (workspace, *workspace.parents):
-        try:
-            lines = (directory / VERSION_FILE).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if lines:
-            return directory / VERSION_FILE, lines[0]
-    return None
+    try:
+        text = (workspace / VERSION_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    version = text.partition("\n")[0].strip()
+    return (workspace / VERSION_FILE, version) if version else None
