@@ -174,7 +174,7 @@ def test_a_forward_waits_as_well():
     answer, asked = busy_first(2, reply(429, b"", "Retry-After: 1"), switched)
     with serving(answer) as (port, _), pytest.raises(ChannelError) as failed:
         asyncio.run(open_channel(to(port), "n", "p", 80, Deadline.after(20)))
-    assert (failed.value.code.rpartition(".")[2], len(asked)) == ("kubelet", 3)
+    assert (failed.value.code.rpartition(".")[2], len(asked)) == ("unauthorized", 3)
 
 
 def test_a_kept_connection_waits_as_well():

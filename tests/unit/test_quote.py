@@ -83,6 +83,7 @@ PLAIN = {
     ),
     *(
         "name",
+        "built_from()",  # `gfattach --version` says it, which is no command
         "error.option_name",
         "named",
         "context",

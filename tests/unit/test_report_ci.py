@@ -50,7 +50,7 @@ def read():
     )
     text = junit("doctor", made, RefusedError("refused here", "ask"))
     ElementTree.fromstring(text)
-    return junitparser.JUnitXml.fromroot(junitparser.JUnitXml.fromstring(text)._elem)
+    return junitparser.JUnitXml.fromroot(junitparser.JUnitXml.fromstring(text.encode())._elem)
 
 
 def test_another_reader_counts_what_passed_failed_and_was_skipped(read):

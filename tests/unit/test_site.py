@@ -109,7 +109,7 @@ def test_writing_needs_both_the_site_and_the_option():
         ('[site]\nname = "\\u001b[2J"', "control character"),
         (
             "[nix]\nsubstituter = 'https://attic-cache-dev.example/main'",
-            "attic-cache-dev, a service that was",
+            "attic-cache-dev, a retired service",
         ),
         ("[nix]\nnamespace = 'attic-cache-dev'", "attic-cache-dev, a retired service"),
         ('[site]\nname = "\x00"', "is not TOML"),

@@ -62,7 +62,7 @@ def env(ctx: click.Context, kind: str, write: Path | None, nix: str, workspace: 
     shell = environment.shell(workspace, ctx.obj, literal=nix == "literal")
     if nix == "literal" and shell.attachment is not None and shell.attachment.nix_conf is not None:
         lines = _LITERAL if environment.nix_lines(shell.attachment) else _AWAY
-        click.echo("\n".join(f"gfattach env: {line}" for line in lines), err=True)
+        click.echo("\n".join("gfattach env: " + line for line in lines), err=True)
     if kind == "github":
         _append_for_github(shells.github(shell.changes, shell.before), shell.before.get("GITHUB_ENV"))
         return

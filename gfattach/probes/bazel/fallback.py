@@ -17,7 +17,7 @@ from gfattach.bazel.probe_workspace import LABEL, write_probe
 from gfattach.bazel.program.binary import Bazel
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
-from gfattach.core.errors import GfattachError
+from gfattach.core.errors import BazelError, GfattachError
 from gfattach.core.files import make_private_directory
 from gfattach.core.finding import Finding, ok, warn
 
@@ -90,6 +90,8 @@ def learn(server: Server, label: str, work: Path, cache: Path, deadline: Deadlin
 
 def _try(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
     probe = write_probe(make_private_directory(work / "fallback"))
+    if deadline.expired:
+        raise BazelError(f"no time is left to ask {bazel.label} what it does without its cache")
     with Server(bazel, probe.directory, work, "fallback") as server:
         return _ask(server, LABEL, work, cache, deadline)
 

@@ -58,6 +58,7 @@ PROJECTS: dict[str, Shape] = {
             "build:asan --linkopt --rtlib=compiler-rt",
             'build:test-coverage --test_arg="-l trace" --test_arg="--log-path /dev/null"',
         ),
+        hazards=(".bazelrc:3 rc.action-env",),
     ),
     "grpc: a file for the farm that its scripts give, beside an rc that only redirects": Shape(
         {
