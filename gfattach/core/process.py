@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn, cast
+from typing import IO, Any, NoReturn, cast
 
 from gfattach.core.deadline import Deadline
 
@@ -41,6 +41,9 @@ _IGNORED = ("SIGPIPE", "SIGXFSZ")
 _running: set[subprocess.Popen[bytes]] = set()
 _endings: list[Callable[[], None]] = []
 _ended = threading.Event()
+
+#: Held while a child starts: one that `end_all` could not see yet would outlive the program.
+_starting = threading.RLock()
 
 
 def replace(program: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
@@ -77,7 +80,9 @@ def end_all() -> None:
     From then on only the main thread may start another: a thread that was left behind must not go on.
     """
     _ended.set()
-    for child in list(_running):
+    with _starting:
+        running = list(_running)
+    for child in running:
         _end_group(child)
     while _endings:
         with contextlib.suppress(Exception):  # the others have to be ended too
@@ -133,10 +138,8 @@ def run(
     `time.monotonic()`, from a thread of its own. Raises OSError when the program cannot be
     started. An interrupt ends the child before it is passed on.
     """
-    if _ended.is_set() and threading.current_thread() is not threading.main_thread():
-        raise InterruptedError(errno.EINTR, "the program is ending")
     started = time.monotonic()
-    child = subprocess.Popen(
+    child = _start(
         list(args),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -145,7 +148,6 @@ def run(
         cwd=cwd,
         start_new_session=True,
     )
-    _running.add(child)
     out, err = bytearray(), bytearray()
     readers = [
         threading.Thread(target=_drain, args=(child.stdout, out, None), daemon=True),
@@ -186,10 +188,8 @@ def run_watched(
     `WATCH_SECONDS`. With `stdin` the child has this process's own, and its session and group: only so can it
     ask at the terminal. Raises OSError when the program cannot be started.
     """
-    if _ended.is_set() and threading.current_thread() is not threading.main_thread():
-        raise InterruptedError(errno.EINTR, "the program is ending")
     started = time.monotonic()
-    child = subprocess.Popen(
+    child = _start(
         list(args),
         stdin=None if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -197,7 +197,6 @@ def run_watched(
         env=None if env is None else dict(env),
         start_new_session=not stdin,
     )
-    _running.add(child)
     assert child.stdout is not None and child.stderr is not None
     said = {child.stdout: bytearray(), child.stderr: bytearray()}
     try:
@@ -237,6 +236,16 @@ def run_watched(
             stream.close()
     texts = [bytes(content).decode("utf-8", "replace") for content in said.values()]
     return Completed(tuple(args), returncode, texts[0], texts[1], time.monotonic() - started)
+
+
+def _start(args: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """A child that `end_all` knows from its start. Raises OSError."""
+    with _starting:
+        if _ended.is_set() and threading.current_thread() is not threading.main_thread():
+            raise InterruptedError(errno.EINTR, "the program is ending")
+        child = subprocess.Popen(args, **options)
+        _running.add(child)
+    return child
 
 
 def _drain(stream: subprocess._FILE, kept: bytearray, on_line: Callable[[str, float], None] | None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_the_headline_comes_in_a_locale_that_knows_ascii_alone(machine, variable
     assert (done.returncode, b"defect" in done.stderr) == (0, False)
     headline = done.stdout.decode("ascii").splitlines()[-1]
     assert headline.startswith("time to first cache hit") and " - trial " in headline
-    assert b" of 10 ok, " in done.stderr and b" skipped - " in done.stderr
+    assert re.search(rb" of \d+ ok, ", done.stderr) and b" skipped - " in done.stderr
     done.stderr.decode("ascii")
 
 

@@ -73,7 +73,7 @@ def test_colours_and_control_characters_of_other_programs_are_left_out(read):
 
 def test_an_error_that_a_finding_has_shown_is_no_case_of_its_own():
     text = junit("doctor", report(broken=fail("refused", "refused here", "")), RefusedError("refused here"))
-    assert len(junitparser.JUnitXml.fromfile(io.StringIO(text))) == 1
+    assert len(junitparser.JUnitXml.fromfile(io.BytesIO(text.encode()))) == 1
 
 
 @pytest.mark.parametrize(
