@@ -157,10 +157,10 @@ ERRORS: Mapping[str, str] = MappingProxyType(
         "trust.file": "another user may write the configuration that would be read",
         "trust.link": "a directory of gfattach's is a symbolic link",
         "trust.owner": "a directory of gfattach's is another user's",
-        "trust.workspace": "another user may write to the workspace, and nobody has trusted it",
+        "trust.workspace": "another user may write to the workspace, and it was not trusted",
         "site.changed": "the ConfigMap names other keys or addresses than at the last attach",
         "site.loopback": "a ConfigMap names an endpoint on this machine's own loopback",
-        "site.unallowed": "a file that came with the workspace says what nobody has allowed",
+        "site.unallowed": "a file that came with the workspace says what was not allowed",
         "link.exposed": "git does not ignore the rc file that would be changed",
         "link.outside": "the rc file that would be changed is in no git repository",
         "link.symlink": "the rc file that would be changed is a symbolic link",
@@ -184,6 +184,6 @@ ERRORS: Mapping[str, str] = MappingProxyType(
         "prove.cache": "the cache did not pass its probes: nothing was measured",
         "prove.substituter": "the substituter did not pass its probes",
         "program-missing": "a client program is not there, and was asked for by name",
-        "interrupted": "somebody interrupted it",
+        "interrupted": "it was interrupted",
     }
 )

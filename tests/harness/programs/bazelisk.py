@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-from tests.harness.programs.place import kept_directory
+from tests.harness.programs.npm import NpmProgram
 
 VERSION = "1.28.1"
-PACKAGE = f"@bazel/bazelisk@{VERSION}"
-
-#: Seconds for 40 MB.
-NPM_SECONDS = 600
-
 _MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}
+_BAZELISK = NpmProgram(
+    "@bazel/bazelisk",
+    VERSION,
+    "bazelisk",
+    f"bazelisk-linux_{_MACHINE.get(platform.machine(), platform.machine())}",
+)
 
-
-def path() -> Path:
-    """Where it is, once it is there."""
-    machine = _MACHINE.get(platform.machine(), platform.machine())
-    return _prefix() / "node_modules/@bazel/bazelisk" / f"bazelisk-linux_{machine}"
-
-
-def command() -> list[str]:
-    """What installs it."""
-    return ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(_prefix()), PACKAGE]
-
-
-def ensure() -> bool:
-    """Install it when it is not there; whether it is."""
-    if not path().exists() and shutil.which("npm") is not None:
-        _prefix().mkdir(parents=True, exist_ok=True)
-        subprocess.run(command(), capture_output=True, timeout=NPM_SECONDS, check=False)
-    return path().exists()
-
-
-def _prefix() -> Path:
-    return kept_directory() / f"bazelisk-{VERSION}"
+path, command, ensure = _BAZELISK.path, _BAZELISK.command, _BAZELISK.ensure
 
 
 @dataclass

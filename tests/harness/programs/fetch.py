@@ -49,7 +49,7 @@ def main() -> int:
     for line in moved_on():
         _say(line)
     if not upstream.path().exists():
-        _say(f"installing {upstream.PACKAGE} for the tests")
+        _say(f"installing Bazel {upstream.VERSION} for the tests")
         if not upstream.ensure():
             missing = 1
             _say("npm failed; the tests of that Bazel will be skipped")
