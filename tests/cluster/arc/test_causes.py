@@ -30,7 +30,7 @@ def chart(fleet):
 def test_a_cause_that_is_made_real_is_named_first(arc_cluster, maker, look, code, make):
     scenario = make()
     arc_cluster.install(chart(scenario.fleet))
-    maker.make(scenario.fleet)
+    maker.make(scenario.fleet, later=LATER)
     world, question = look(LATER), scenario.question
     if question.queued is not None:  # as long before this look as before the recorded one
         question = replace(question, queued=world.now - (NOW - question.queued))
@@ -42,7 +42,7 @@ def test_an_idle_runner_that_went_between_two_looks_is_named(arc_cluster, maker,
     (make,) = SCENARIOS["queue.runner.oscillating"]
     scenario = make()
     arc_cluster.install(chart(scenario.fleet))
-    maker.make(scenario.before)
+    maker.make(scenario.before, later=LATER)
     before = look(LATER)
     gone = next(scenario.before.of("EphemeralRunner"))
     maker.delete(gone)
@@ -55,7 +55,7 @@ def test_an_idle_runner_that_went_between_two_looks_is_named(arc_cluster, maker,
 def test_a_real_cluster_that_is_well_has_no_cause(arc_cluster, maker, look, name):
     scenario = HEALTHY[name]()
     arc_cluster.install(chart(scenario.fleet))
-    maker.make(scenario.fleet)
-    young = name in ("a runner is being made", "scaling up")
-    (answer,) = diagnose(look(0 if young else LATER), scenario.question)
+    later = 0 if name in ("a runner is being made", "scaling up") else LATER
+    maker.make(scenario.fleet, later=later)
+    (answer,) = diagnose(look(later), scenario.question)
     assert answer.cause is None

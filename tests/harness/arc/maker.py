@@ -1,19 +1,23 @@
 """Makes documents real: the official Kubernetes client creates them, with their status and owners.
 
-Times are the API server's own: a look has to be moved on by `shift` for what takes time to have passed.
+The times of creation are the API server's own: a look has to be moved on by `shift` for what takes time to
+have passed. The times that a document tells itself are moved so that they are as old at that look as they
+were at `NOW`.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from tests.harness.arc import crds
-from tests.harness.arc.objects import CONTROLLERS, RUNNERS, Document, Fleet
+from tests.harness.arc.objects import CONTROLLERS, NOW, RUNNERS, Document, Fleet, written
 from tests.harness.cluster.daemon import wait_until
 
 #: KWOK leaves pods with it alone, and no real scheduler takes pods of this name: their status is the test's.
@@ -21,6 +25,9 @@ HOLD = {"gfattach.test/hold": "true"}
 SCHEDULER = "recorded"
 
 _ARC_PLURALS = ("autoscalinglisteners", "ephemeralrunners", "ephemeralrunnersets", "autoscalingrunnersets")
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Maker:
@@ -33,15 +40,18 @@ class Maker:
         self.custom = client.CustomObjectsApi(self.api)
         self.uids: dict[str, str] = {}  # of documents, and what the API server made of them
 
-    def make(self, fleet: Fleet, *, scheduled: bool = False) -> None:
-        """Create every document; with `scheduled`, pods without a node are the real scheduler's."""
+    def make(self, fleet: Fleet, *, later: float = 0.0, scheduled: bool = False) -> None:
+        """Create every document, for a look that is moved on by `later` seconds.
+
+        With `scheduled`, pods without a node are the real scheduler's.
+        """
         self.uids.clear()
         for document in fleet.documents:
-            self.create(document, scheduled=scheduled)
+            self.create(document, later=later, scheduled=scheduled)
 
-    def create(self, document: Document, *, scheduled: bool = False) -> Any:
+    def create(self, document: Document, *, later: float = 0.0, scheduled: bool = False) -> Any:
         """Create one document, then its status; then delete it where it has a deletionTimestamp."""
-        body = copy.deepcopy(document)
+        body = moved(copy.deepcopy(document), datetime.now(UTC) + timedelta(seconds=later) - NOW)
         metadata, status = body["metadata"], body.pop("status", None)
         fake, deleted = metadata.pop("uid", ""), metadata.pop("deletionTimestamp", None)
         for key in ("creationTimestamp", "managedFields"):
@@ -163,3 +173,14 @@ class Maker:
             yield from self.core.list_namespaced_pod(namespace).items
             for plural in _ARC_PLURALS:
                 yield from self._names(plural, namespace)
+
+
+def moved(document: Any, by: timedelta) -> Any:
+    """A document with every time in it moved; what only has the look of text stays."""
+    if isinstance(document, dict):
+        return {key: moved(value, by) for key, value in document.items()}
+    if isinstance(document, list):
+        return [moved(value, by) for value in document]
+    if isinstance(document, str) and _TIME.fullmatch(document):
+        return written(datetime.fromisoformat(document) + by)
+    return document

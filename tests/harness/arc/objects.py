@@ -25,7 +25,12 @@ REQUESTS = {"cpu": "2", "memory": "4Gi", "ephemeral-storage": "8Gi"}
 
 def ago(seconds: float) -> str:
     """A time of the API, so many seconds before NOW."""
-    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(NOW - timedelta(seconds=seconds))
+
+
+def written(time: datetime) -> str:
+    """A time as the API writes one."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def pod_spec(requests: Mapping[str, str] = REQUESTS, **more: Any) -> Document:
