@@ -120,7 +120,7 @@ def ask_attachment(home: Home, record: Attachment, context: Context, run: Run) -
 
         nix = NixClient(session, substituter)
         _ask(nix)
-        if record.nix_conf is not None:
+        if record.nix_conf is not None and nix.name not in record.left_out:
             nix.ask_memory()
     if agent is not None and _cut_off(record, run):
         agent = _ask_again(record, home, run)

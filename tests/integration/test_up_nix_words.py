@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
 from gfattach.trial.nix_server import NixCacheServer
+from tests.harness.machine.fake_nix import fake_nix
 
 QUICK = ("--no-bazel", "--no-nix")
 
@@ -51,3 +55,18 @@ def test_a_workspace_and_a_state_directory_that_nix_can_include_nothing_from(mac
         machine.json("down", "--workspace", str(place))
     finally:
         server.stop()
+
+
+@pytest.mark.skipif(shutil.which("nix-store") is None, reason="apt-get install nix-bin")
+@pytest.mark.parametrize(
+    ("given", "failed"), [(QUICK, []), (("--no-bazel",), ["nix"])], ids=["left out", "proved"]
+)
+def test_a_nix_that_broke_is_said_by_status_unless_it_was_left_out(machine, tmp_path, given, failed):
+    """Given a Nix that ends with an error whatever it is asked, since the attach."""
+    machine.json("up", "--trial", *given)
+    fake_nix(tmp_path, "echo broken >&2; exit 1")
+    machine.variables["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    status = machine.json("status", code=1 if failed else 0)
+    assert status["result"]["healthy"] is (not failed)
+    assert [each["name"] for each in status["stages"] if each["status"] == "fail"] == failed
+    machine.json("down")

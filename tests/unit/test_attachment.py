@@ -72,6 +72,7 @@ def at(home):
         trial=home.trial,
         agent=state_directory() / "agents" / "0badcafe",
         trusted=(Trusted("nix.public_keys", "main:AAAA=", "the ConfigMap nix-cache/gfattach-site"),),
+        left_out=("nix",),
     )
 
 

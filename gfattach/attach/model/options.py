@@ -23,6 +23,11 @@ class ClientOptions:
     use_bazel: bool = True
     use_nix: bool = True
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The programs, by name, that are not to be proved with."""
+        return tuple(name for name, used in (("bazel", self.use_bazel), ("nix", self.use_nix)) if not used)
+
 
 @dataclass(frozen=True)
 class TrialOptions:

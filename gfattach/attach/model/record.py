@@ -43,7 +43,7 @@ class Attachment:
     `created` is a moment in UTC; `links` are the files that import a fragment; `agent` is the directory
     of the process that holds the forwards and guards the Nix fragment, `cluster` the cluster that the
     forwards lead into; `first_hit` is the proof's summary, JSON-able, as `up` reported it; `trusted` is what
-    the site had this machine trust.
+    the site had this machine trust; `left_out` are the clients, by name, that `up` was told to leave alone.
     """
 
     kind: str
@@ -59,6 +59,7 @@ class Attachment:
     cluster: ClusterRef | None = None
     first_hit: Mapping[str, Any] | None = None
     trusted: tuple[Trusted, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def cache_by_agent(self) -> bool:
@@ -144,6 +145,7 @@ def _encode(attachment: Attachment) -> dict[str, Any]:
         "cluster": None if attachment.cluster is None else attachment.cluster.as_json(),
         "first_hit": None if attachment.first_hit is None else dict(attachment.first_hit),
         "trusted": trust.as_json(attachment.trusted),
+        "left_out": list(attachment.left_out),
     }
 
 
@@ -166,6 +168,7 @@ def _decode(document: Mapping[str, Any]) -> Attachment:
         cluster=None if document["cluster"] is None else ClusterRef.from_json(document["cluster"]),
         first_hit=None if first_hit is None else dict(first_hit),
         trusted=trust.from_json(document.get("trusted", [])),
+        left_out=tuple(_string(each) for each in document.get("left_out", ())),
     )
 
 

@@ -9,7 +9,7 @@ that ends early and found nothing attached leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gfattach.attach.bazel import ahead
@@ -101,7 +101,7 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
             if options.clients.use_bazel and _may_have_cache(options, site, context):
                 kept = ahead.begin(Session(context=context, home=home, run=run, clients=options.clients))
             route = find_route(options, site, context, home, run)
-            begun = before or Attachment.begin(route.kind)
+            begun = replace(before or Attachment.begin(route.kind), left_out=options.clients.left_out)
             agent = agents.directory_for(route) if route.listens else begun.agent
             up = UpSession(
                 context=context,
