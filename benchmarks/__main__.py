@@ -41,6 +41,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "inputs": ["benchmarks/inputs.py"],
     "queue": ["benchmarks/queue.py"],
     "rbe_verify": ["benchmarks/rbe_verify.py"],
+    "doctor": ["benchmarks/doctor.py"],
     "kills": ["-m", "tests.harness.kills"],
     "soak": ["benchmarks/soak.py"],
 }

@@ -22,11 +22,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from timing import in_turn, ratio, rounds_asked, seconds_of, verdict
+from timing import in_turn, rounds_asked, seconds_of
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import Figure, Results  # noqa: E402
 from tests.harness.cluster.cluster import Cluster  # noqa: E402
 from tests.harness.cluster.developer import developer_machine, fill, nix_cache  # noqa: E402
 from tests.harness.cluster.kubeconfig_files import kubeconfig  # noqa: E402
@@ -57,10 +58,11 @@ def main() -> int:
         sys.exit("no kubectl; install it: apt-get install kubernetes-client")
     rounds = rounds_asked(5)
     with tempfile.TemporaryDirectory(prefix="gfattach-bench.") as place:
-        return max(_healthy(Path(place), rounds), _silent(Path(place)))
+        figures = [*_healthy(Path(place), rounds), _silent(Path(place))]
+    return Results(figures).show()
 
 
-def _healthy(place: Path, rounds: int) -> int:
+def _healthy(place: Path, rounds: int) -> list[Figure]:
     with Cluster() as cluster, nix_cache(place / "nix", cluster) as nix:
         fill(place / "fill", cluster, "--no-bazel")
         machine = developer_machine(place / "developer", cluster)
@@ -73,9 +75,11 @@ def _healthy(place: Path, rounds: int) -> int:
     by_hand = [sum(taken) for taken in zip(*(times[name] for name in times if name != "doctor"), strict=True)]
     for name, taken in {**times, "by hand, in all": by_hand}.items():
         print(f"{name:<18} {statistics.median(taken):6.2f} s")
-    part, took = ratio(times["doctor"], by_hand), statistics.median(times["doctor"])
-    kept = verdict(part, RATIO, f"doctor is {part:.2f} of that (limit {RATIO}, {rounds} rounds)")
-    return max(kept, verdict(took, SECONDS, f"a healthy run takes {took:.2f} s (limit {SECONDS:g} s)"))
+    took = times["doctor"]
+    return [
+        Figure("a healthy doctor, beside the three commands by hand", took, "s", by_hand, RATIO),
+        Figure("a healthy doctor, in all", took, "s", limit=SECONDS),
+    ]
 
 
 def _commands(machine: Machine) -> dict[str, object]:
@@ -90,7 +94,7 @@ def _commands(machine: Machine) -> dict[str, object]:
     return {name: lambda words=words: seconds_of(words, **there) for name, words in commands.items()}
 
 
-def _silent(place: Path) -> int:
+def _silent(place: Path) -> Figure:
     with ExitStack() as stack:
         api, cache, nix = (
             stack.enter_context(faulty_servers.talking(faulty_servers.silent)) for _ in range(3)
@@ -101,7 +105,7 @@ def _silent(place: Path) -> int:
         direct = ["--cache", f"grpc://127.0.0.1:{cache}", "--substituter", f"http://127.0.0.1:{nix}"]
         key = ["--public-key", "a:" + "A" * 43 + "="]
         worst = max(_took(machine, *direct, *key), _took(machine))
-    return verdict(worst, SILENT_SECONDS, f"with all silent it ends after {worst:.1f} s (limit 30 s)")
+    return Figure("a doctor where every endpoint is silent", [worst], "s", limit=SILENT_SECONDS)
 
 
 def _took(machine: Machine, *options: str) -> float:
