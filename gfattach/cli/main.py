@@ -16,8 +16,6 @@ import click
 from gfattach import __version__
 from gfattach.cli.registry import COMMANDS
 from gfattach.cli.sections import SectionedCommand
-from gfattach.core.built import built_from
-from gfattach.core.context import Context
 from gfattach.core.errors import ExitCode, GfattachError, UsageError
 from gfattach.core.redact import redact
 
@@ -74,6 +72,8 @@ class LazyGroup(Group):
 def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> None:
     """The version, and what it was built from."""
     if asked and not ctx.resilient_parsing:
+        from gfattach.core.built import built_from
+
         click.echo(f"gfattach {__version__} ({built_from()})")
         ctx.exit()
 
@@ -87,12 +87,16 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -
     callback=_show_version,
     help="Show the version and exit.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Attach this machine to a shared Bazel cache and a shared Nix cache.
 
     Begin with `gfattach up --trial`, which needs no cluster; `gfattach down` undoes it. How a
     command is used: gfattach help COMMAND.
     """
+    from gfattach.core.context import Context  # `--version` and `--help` ask nothing of the process
+
+    ctx.obj = Context.of_process()
 
 
 def _unknown_command(word: str) -> Iterator[str]:
@@ -171,9 +175,7 @@ def _stdout_failed(error: Exception) -> bool:
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code. Nothing escapes as a traceback."""
     try:
-        outcome: Any = cli.main(
-            args=args, prog_name="gfattach", standalone_mode=False, obj=Context.of_process()
-        )
+        outcome: Any = cli.main(args=args, prog_name="gfattach", standalone_mode=False)
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code

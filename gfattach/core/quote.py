@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: C0 without tab and line feed, DEL and C1; marks of direction and isolates; what is invisible between
 #: letters; line and paragraph separators; surrogates, which no terminal is sent; tag characters.
@@ -31,6 +33,8 @@ def command(*words: str | Path) -> str:
 
 def word(text: str | Path) -> str:
     """One word of a command line."""
+    import shlex  # what starts and shows no command does without
+
     said = os.fspath(text)
     if not steering(said) and "\n" not in said and "\t" not in said:
         return shlex.quote(said)
