@@ -178,7 +178,7 @@ class Run:
     ) -> None:
         self.terminal = terminal
         self.observer: Observer = observer or SilentObserver()
-        self._deadline = deadline
+        self.deadline = deadline
         self._select = select
         self.origin = time.monotonic() if origin is None else origin
         self._mark = self.origin
@@ -207,7 +207,7 @@ class Run:
         """
         probes = stage.probes if self._select is None else tuple(self._select(stage))
         known = dict(self._findings)
-        self._begun[stage.name] = _Begun(lambda: ask_all(probes, subject, known, self._deadline))
+        self._begun[stage.name] = _Begun(lambda: ask_all(probes, subject, known, self.deadline))
 
     def stage(self, stage: Stage[Subject], subject: Subject) -> StageResult:
         """Ask every probe of `stage` that is selected, each as soon as what it needs is known.
@@ -222,7 +222,7 @@ class Run:
             found[probe.name] = finding
             self.observer.probe_finished(stage.name, probe.name, finding)
         left = [probe for probe in probes if probe.name not in found]
-        for probe, finding in ask_all(left, subject, {**self._findings, **found}, self._deadline):
+        for probe, finding in ask_all(left, subject, {**self._findings, **found}, self.deadline):
             found[probe.name] = finding
             self.observer.probe_finished(stage.name, probe.name, finding)
         ordered = {probe.name: found[probe.name] for probe in probes}

@@ -18,6 +18,7 @@ from gfattach.attach.model import record as records
 from gfattach.attach.model.options import ClientOptions, UpOptions
 from gfattach.attach.model.record import Attachment
 from gfattach.core.context import Context
+from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode, GfattachError
 from gfattach.core.finding import Finding, Status, fail, ok, warn
@@ -93,6 +94,8 @@ def diagnose(options: DoctorOptions, context: Context, run: Run) -> Diagnosis:
         _suppressed(lambda: _attachment(options, home, record, site, context, run))
         for program in programs:
             _suppressed(program)
+        if options.deep and options.selection.wants("workspace"):
+            _suppressed(lambda: _rc_flags(home, context, run))
         if home.workspace is not None:
             _files_of_further_stages(options, home.workspace, run)
     return Diagnosis(verdict(run.report(), strict=options.strict), facts, record, site)
@@ -283,6 +286,23 @@ def _programs(
             asked = client.subject()
             run.begin(nix.STAGE, asked)
             yield partial(run.stage, nix.STAGE, asked)
+
+
+def _rc_flags(home: Home, context: Context, run: Run) -> None:
+    """Ask the Bazel that was found, if one was, for the flags of the workspace's rc files."""
+    program = run.findings.get("bazel.program")
+    if program is None or program.status is not Status.OK or home.workspace is None:
+        return
+    from gfattach.bazel.program.binary import Bazel
+    from gfattach.doctor.rc_flags import rc_flags
+
+    deadline = run.deadline or Deadline.after(SECONDS)
+    bazel, where, work = Bazel.from_json(program.data), home.workspace, home.work / "bazel"
+    run.step(
+        "rc flags",
+        "ask Bazel for the flags of the rc files",
+        lambda progress: rc_flags(bazel, where, context.environ, work, deadline),
+    )
 
 
 def _targets(record: Attachment | None, site: Site | None) -> tuple[Any, Any]:

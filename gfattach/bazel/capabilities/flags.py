@@ -1,12 +1,12 @@
 """Which flags the Bazel at hand knows: asked of the program, never guessed from its version.
 
-`bazel canonicalize-flags --for_command=build -- FLAG...` exits with 0 when it knows all of
+`bazel canonicalize-flags --for_command=COMMAND -- FLAG...` exits with 0 when it knows all of
 them, and with 2 at the first that it does not, which its message names. So a set of flags
 costs one start of a server and, on the warm server, 0.05 s for each unknown one. The answer
 is kept on disk for as long as the program does not change.
 
 The command loads what a query would: a Bazel with modules reads its registry for it, unless
-it is told to do without. Where it fails for such a reason, the names in `bazel help build
+it is told to do without. Where it fails for such a reason, the names in `bazel help COMMAND
 --long` decide, which is exact but for values and for undocumented flags.
 """
 
@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from gfattach.bazel.capabilities.answers import Answers
@@ -27,9 +29,6 @@ from gfattach.core.files import make_private_directory
 #: Seconds that all questions together may take where nobody sets a deadline: a cold server on a small
 #: machine, with room to spare.
 PROBE_SECONDS = 60.0
-
-#: The command whose flags are asked about: the others inherit them.
-_COMMAND = "build"
 
 #: Keeps a command off the network; Bazels that do not know these need none of them.
 WITHOUT_MODULES = ("--noenable_bzlmod", "--enable_workspace")
@@ -47,61 +46,66 @@ def accepted_flags(
     cache: Path | None = None,
     deadline: Deadline | None = None,
     server: Server | None = None,
+    command: str = "build",
 ) -> frozenset[str]:
-    """Those of `flags` (as they would stand on a command line, values included) that `bazel` accepts.
+    """Those of `flags` (as they would stand on a command line, values included) that `bazel` accepts for
+    `command`; most others inherit those of `build`.
 
     `work` is a directory for a private server, used when `server` is not given and the answer
     is not in the file `cache`. Raises BazelError when Bazel crashes, hangs or says what cannot
     be understood, and StorageError when `work` cannot be used.
     """
     asked = tuple(dict.fromkeys(flags))
-    keys = {flag: _key(flag) for flag in asked}
+    keys = {flag: _key(flag, command) for flag in asked}
     known = Answers(cache, bazel.identity())
     missing = [flag for flag in asked if keys[flag] not in known.flags]
     if missing:
         deadline = deadline or Deadline.after(PROBE_SECONDS)
         if server is None:
-            accepted = _ask_new_server(bazel, missing, deadline, work)
+            with flag_server(bazel, work) as started:
+                accepted = _ask(started, missing, command, deadline)
         else:
-            accepted = _ask(server, missing, deadline)
+            accepted = _ask(server, missing, command, deadline)
         known.learn({keys[flag]: flag in accepted for flag in missing})
     return frozenset(flag for flag in asked if known.flags[keys[flag]])
 
 
 def all_known(bazel: Bazel, flags: Sequence[str], cache: Path) -> bool:
-    """Whether the file `cache` answers for all of `flags`: this very program was asked before.
+    """Whether the file `cache` answers for all of `flags` of `build`: this very program was asked before.
 
     Raises BazelError when the program is gone.
     """
     known = Answers(cache, bazel.identity()).flags
-    return all(_key(flag) in known for flag in flags)
+    return all(_key(flag, "build") in known for flag in flags)
 
 
-def _key(flag: str) -> str:
+def _key(flag: str, command: str) -> str:
     """What is remembered of a flag: its name, and a digest of a value, which may be long or private."""
     name, sign, value = flag.partition("=")
-    return f"{_COMMAND} {name}{sign}" + (hashlib.sha256(value.encode()).hexdigest()[:12] if value else "")
+    return f"{command} {name}{sign}" + (hashlib.sha256(value.encode()).hexdigest()[:12] if value else "")
 
 
-def _ask_new_server(bazel: Bazel, flags: Sequence[str], deadline: Deadline, work: Path) -> frozenset[str]:
+@contextmanager
+def flag_server(bazel: Bazel, work: Path) -> Iterator[Server]:
+    """A private server in the directory `work`, for questions about flags. Raises StorageError."""
     # Outside a workspace every command would start, and end, a server of its own.
     workspace = make_private_directory(work / "flags")
     for marker in ("WORKSPACE", "MODULE.bazel"):
         (workspace / marker).touch()
     with Server(bazel, workspace, work, "flags") as server:
-        return _ask(server, flags, deadline)
+        yield server
 
 
-def _ask(server: Server, flags: Sequence[str], deadline: Deadline) -> frozenset[str]:
+def _ask(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
     own = list(WITHOUT_MODULES)
     left = list(flags)
     while left:
-        line = [*own, f"--for_command={_COMMAND}", "--", *left]
+        line = [*own, f"--for_command={command}", "--", *left]
         answer = server.run("canonicalize-flags", line, deadline)
         if answer.good:
             return frozenset(left)
         if answer.returncode != EXIT_USAGE:
-            return _ask_help(server, left, deadline)
+            return _ask_help(server, left, command, deadline)
         unknown = _named_unknown(answer.stderr, [*own, *left])
         if unknown is not None:
             own = [flag for flag in own if flag != unknown]
@@ -111,12 +115,12 @@ def _ask(server: Server, flags: Sequence[str], deadline: Deadline) -> frozenset[
         else:  # a message that names none of them: halve, and ask for each half
             middle = len(left) // 2
             halves = (left[:middle], left[middle:])
-            return frozenset().union(*(_ask(server, half, deadline) for half in halves))
+            return frozenset().union(*(_ask(server, half, command, deadline) for half in halves))
     return frozenset()
 
 
-def _ask_help(server: Server, flags: Sequence[str], deadline: Deadline) -> frozenset[str]:
-    answer = server.run("help", [_COMMAND, "--long"], deadline)
+def _ask_help(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
+    answer = server.run("help", [command, "--long"], deadline)
     documented = {match["name"]: bool(match["negatable"]) for match in _DOCUMENTED.finditer(answer.stdout)}
     if not answer.good or not documented:
         raise BazelError(
@@ -133,10 +137,11 @@ def _is_documented(flag: str, documented: Mapping[str, bool]) -> bool:
 
 
 def _named_unknown(stderr: str, flags: Sequence[str]) -> str | None:
-    """The one of `flags` that an error line names, whole or by its name."""
+    """The one of `flags` that an error line names: whole, or by its name."""
     for match in _UNKNOWN.finditer(stderr):
         named = match["flag"].rstrip(".,:;'\"")
-        for flag in flags:
-            if flag in (named, match["flag"]) or flag.partition("=")[0] == named.partition("=")[0]:
-                return flag
+        whole = (flag for flag in flags if flag in (named, match["flag"]))
+        by_name = (flag for flag in flags if flag.partition("=")[0] == named.partition("=")[0])
+        if (found := next(chain(whole, by_name), None)) is not None:
+            return found
     return None

@@ -62,7 +62,7 @@ class Option:
     """One option where it stands: `name` is without dashes, `value` None where none is given.
 
     `config` is "" for what counts always. `command` is the one that the line is for: it counts for those
-    that inherit from it too, behind their own.
+    that inherit from it too, behind their own. `word` is the option as it is written, as one word.
     """
 
     file: RcFile
@@ -71,6 +71,7 @@ class Option:
     name: str
     value: str | None
     command: str = "build"
+    word: str = ""
 
     @property
     def on(self) -> bool:
@@ -120,13 +121,13 @@ def read_options(file: RcFile) -> Iterator[Option]:
         if command in _IMPORTS or command.startswith("-"):
             continue
         word, _, config = command.partition(":")
-        for name, value in _named(rest):
-            yield Option(file, number, config, name, value, word)
+        for name, value, written in _named(rest):
+            yield Option(file, number, config, name, value, word, written)
 
 
-def _named(rest: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Options by their present name; `--noX` of a boolean is X with `false`; a word behind an option is its
-    value.
+def _named(rest: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
+    """Options by their present name, and as one word as they are written; `--noX` of a boolean is X with
+    `false`; a word behind an option is its value.
     """
     words = iter(enumerate(rest))
     for place, word in words:
@@ -135,14 +136,15 @@ def _named(rest: Sequence[str]) -> Iterator[tuple[str, str | None]]:
             continue
         name = _OLD_NAMES.get(name, name)
         if name.removeprefix("no") in _BOOLEANS and not equals:
-            yield name.removeprefix("no"), "false" if name.startswith("no") else None
+            yield name.removeprefix("no"), "false" if name.startswith("no") else None, word
         elif equals:
-            yield name, value
+            yield name, value, word
         elif name in _FREE_VALUES:
-            yield name, next(words, (0, None))[1]
+            after = next(words, (0, None))[1]
+            yield name, after, word if after is None else f"{word}={after}"
         else:
             after = rest[place + 1] if place + 1 < len(rest) else "-"
-            yield name, None if after.startswith("-") else after
+            yield (name, None, word) if after.startswith("-") else (name, after, f"{word}={after}")
 
 
 def own_platform() -> str:

@@ -7,8 +7,8 @@ With the machine's Bazel, or with that of a label of `tests.harness.machine.baze
 Each run: a build that takes a while is under way, connections carry numbered requests, something
 breaks and comes back; the build under way has to succeed, and the next build, started at the moment of
 the return with nothing changed, has to be served from the cache within 3 s; where the machine is too busy
-for that, within 3 s more than such a build takes with nothing broken, or twice as long as one. It prints a line a run and ends with
-1 when any of that did not hold.
+for that, within 3 s more than such a build takes with nothing broken, or twice as long as one. It prints a
+line a run and ends with 1 when any of that did not hold.
 """
 
 from __future__ import annotations
