@@ -50,6 +50,8 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "state.site.ok": "what is said of the site can be read",
         "state.agent.version": "the agent is of another version of gfattach",
         "state.files.ok": "no file of the workspace and no variable is in the way",
+        "state.flags.known": "the Bazel at hand takes every flag of the rc files",
+        "state.flags.unknown": "an rc file has a flag that the Bazel at hand does not take",
         "rbe.manifest.none": "the workspace has no eligibility manifest",
         "inputs.contract.none": "the workspace has no contract of inputs",
         "inputs.contract.read": "the contract of inputs can be read",

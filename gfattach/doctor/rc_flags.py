@@ -47,7 +47,7 @@ def rc_flags(
         f"rc.flags {number}": _finding(option, bazel, always=option.config in always)
         for number, option in enumerate(refused, 1)
     }
-    return found or {"rc.flags": ok("hazard.rc.flags-known", f"{bazel.label} takes all {len(options)} flags")}
+    return found or {"rc.flags": ok("state.flags.known", f"{bazel.label} takes all {len(options)} flags")}
 
 
 def _taken(
@@ -78,12 +78,10 @@ def _is_taken(option: Option, taken: Mapping[str, frozenset[str]]) -> bool:
 
 def _finding(option: Option, bazel: Bazel, *, always: bool) -> Finding:
     name = option.word.partition("=")[0]
-    made = fail if always else warn
-    ends = "every build" if always else f"a build with --config={option.config}"
-    return made(
-        "hazard.rc.flag-unknown",
-        f"{bazel.label} does not take {name} as {option.where} has it{option.for_command}",
-        f"{ends} ends with exit 2 before it begins",
-        "take it out" if option.config else "take it out, or put it under a config that is asked for by name",
-        **option.place,
-    )
+    seen = f"{bazel.label} does not take {name} as {option.where} has it{option.for_command}"
+    if always:
+        why = "every build ends with exit 2 before it begins"
+        hint = "take it out, or put it under a config that is asked for by name"
+        return fail("state.flags.unknown", seen, why, hint, **option.place)
+    why = f"a build with --config={option.config} ends with exit 2 before it begins"
+    return warn("state.flags.unknown", seen, why, "take it out", **option.place)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness.machine.bazels import BAZELS, offline_rc
 
-UNKNOWN = "hazard.rc.flag-unknown"
+UNKNOWN = "state.flags.unknown"
 
 RC = """\
 # what every Bazel here takes
@@ -64,5 +64,5 @@ def test_each_flag_that_this_bazel_does_not_take_is_named_where_it_stands(deep):
 def test_an_rc_whose_flags_are_all_taken_is_said_to_be_so(deep):
     _, findings = deep("".join(RC.splitlines(keepends=True)[:4]), 0)
     assert [each["code"] for each in findings if each["probe"].startswith("rc.flags")] == [
-        "hazard.rc.flags-known"
+        "state.flags.known"
     ]

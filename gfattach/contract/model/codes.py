@@ -112,8 +112,6 @@ HAZARDS: Mapping[str, str] = {
     "hazard.rc.import": "an rc file imports a file that is not there",
     "hazard.rc.outranks": "an rc file gives a command of its own what the fragment says for build",
     "hazard.rc.action-env": "an rc file takes a machine's own values into the keys of actions",
-    "hazard.rc.flags-known": "the Bazel at hand takes every flag of the rc files",
-    "hazard.rc.flag-unknown": "an rc file has a flag that the Bazel at hand does not take",
     "hazard.stale-host": "a file names a retired host",
     "hazard.tracked.endpoint": "a tracked file names a host inside the cluster or a private address",
     "hazard.wrapper.uploads": "a wrapper uploads unless it is told not to",
