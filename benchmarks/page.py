@@ -26,6 +26,7 @@ TITLES = {
     "startup": "Starting",
     "forward": "Forwards beside kubectl port-forward",
     "growth": "Growth",
+    "doctor": "The doctor beside the questions by hand",
     "bazel_wrapper": "gfattach bazel beside bazel",
     "credential_get": "Bazel's credential helper",
     "inputs": "Fetching external inputs",

@@ -8,6 +8,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from gfattach.trial.nix_server import NixCacheServer
+from tests.harness.machine.developer import make_machine
+
 ROOT = Path(__file__).parents[2]
 QUESTIONS = json.loads((ROOT / "docs/schema/questions-v1.json").read_text())
 
@@ -156,3 +159,31 @@ def test_what_people_open_goes_into_a_file(machine, output):
     file = machine.root / f"out.{output}"
     machine.run("doctor", "--no-nix", "--output", output, str(file))
     assert file.read_text().startswith(("<!doctype", "<?xml"))
+
+
+def test_a_note_of_up_has_the_digest_of_the_site_whatever_file_says_it(machine, tmp_path):
+    """Two machines say one site in a file and as options; a third one says another."""
+    servers = [NixCacheServer(tmp_path / name) for name in ("one", "another")]
+    for server in servers:
+        server.start()
+    try:
+        one, another = ((f"http://127.0.0.1:{each.port}", each.public_key) for each in servers)
+
+        def noted(name, *words, text=""):
+            made = make_machine(tmp_path / name)
+            if text:
+                made.write_site(text)
+            made.json("up", *words, "--no-bazel", "--no-nix", "--note", "a look")
+            made.json("down")
+            [note] = (made.workspace / "docs/field-notes").glob("*.json")
+            return json.loads(note.read_text())["result"]["note"]["site"]
+
+        said = [
+            noted("file", text=f'[nix]\nsubstituter = "{one[0]}"\npublic_keys = ["{one[1]}"]\n'),
+            noted("options", "--substituter", one[0], "--public-key", one[1]),
+            noted("other", "--substituter", another[0], "--public-key", another[1]),
+        ]
+    finally:
+        for server in servers:
+            server.stop()
+    assert said[0] == said[1] != said[2]

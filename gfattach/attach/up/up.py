@@ -45,7 +45,8 @@ class Attached:
     """What `up` came to. `attachment` is None when nothing could be attached.
 
     `not_proved` are the reasons why a client was not proved, `skipped` why one was not asked, each with the
-    client's name before it; `use` are the lines that tell a person how to use each client's fragment.
+    client's name before it; `use` are the lines that tell a person how to use each client's fragment. `site`
+    are the settings that it went by, as `Site.as_json` has them.
     """
 
     exit_code: ExitCode
@@ -54,6 +55,7 @@ class Attached:
     not_proved: Sequence[str] = ()
     skipped: Sequence[str] = ()
     use: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    site: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The command's part of the document."""
@@ -68,6 +70,7 @@ class Attached:
             "not_proved": list(self.not_proved),
             "skipped": list(self.skipped),
             "cluster": None if self.cluster is None else self.cluster.as_json(),
+            "site": {"settings": dict(self.site)},
         }
 
     @property
@@ -115,7 +118,7 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
                 stale=begun.kind == "direct" and begun.cache_by_agent,
                 kept=kept,
             )
-            attached = _attach(up)
+            attached = replace(_attach(up), site=site.as_json())
         except BaseException as error:
             if kept is not None:
                 kept.end()  # before what it stands on is undone

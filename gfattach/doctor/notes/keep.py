@@ -42,7 +42,8 @@ def keep_note(
 
 def _note(document: Mapping[str, Any], title: str, remarks: Sequence[str], replay: str) -> dict[str, Any]:
     settings = document["result"].get("site", {}).get("settings", {})
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+    values = {key: entry["value"] for key, entry in settings.items()}
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     machine = document["result"].get("machine")
     if not isinstance(machine, str):  # a proof's record has it in parts
         machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
