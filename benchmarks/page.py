@@ -26,12 +26,12 @@ TITLES = {
     "startup": "Starting",
     "forward": "Forwards beside kubectl port-forward",
     "growth": "Growth",
-    "doctor": "The doctor beside the questions by hand",
     "bazel_wrapper": "gfattach bazel beside bazel",
     "credential_get": "Bazel's credential helper",
     "inputs": "Fetching external inputs",
     "queue": "Why a CI job is queued",
     "rbe_verify": "Verifying evidence of remote execution",
+    "doctor": "The doctor beside the questions by hand",
     "kills": "Kills",
     "soak": "Soak",
 }
