@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from gfattach.core.finding import Finding, fail, ok, skip, unknown
 
 if TYPE_CHECKING:
     from gfattach.cluster.api.client import Api
+    from gfattach.queue.answer import Answer
     from gfattach.queue.model.snapshot import Snapshot
 
 #: Seconds for the look at the runners' cluster.
@@ -120,6 +122,11 @@ def _answers(snapshot: Snapshot) -> Mapping[str, Finding]:
     from gfattach.queue.run import finding_of
 
     answers = diagnose(World(snapshot), Question())
-    found = {f"queue.{each.label}": finding_of(each) for each in answers}
+    found = {f"queue.{each.label}": _with_commands(finding_of(each), each) for each in answers}
     wrong = {name: finding for name, finding in found.items() if finding.status is not Status.OK}
     return wrong or {"queue": ok("queue.well", f"none of {len(found)} labels is blocked")}
+
+
+def _with_commands(finding: Finding, answer: Answer) -> Finding:
+    """The finding with what `gfattach queue` prints below its answer: what to run or to do."""
+    return finding if answer.cause is None else replace(finding, hints=answer.cause.next)

@@ -105,7 +105,7 @@ def _refused(view: SetView, case: Case) -> Hit | None:
 
 QUOTA = Cause(
     26, "queue.pods.quota", "a quota is used up", Verdict.BLOCKED, Certainty.SEEN, of_sets(_quota),
-    "{count} of {set} have no pod: the quota {quota} has {used} of {hard} {resource} used, and one"
+    "no pod for {count} of {set}: the quota {quota} has {used} of {hard} {resource} used, and one"
     " more runner needs"
     " {needed} ({by})",
     (

@@ -227,7 +227,7 @@ NO_NODE = _cause(
 )  # fmt: skip
 IMAGE = _cause(
     30, "queue.pods.image", "an image cannot be pulled", _image,
-    "{count} of {set} wait for the image of {container}: {reason}: {message}",
+    "{count} of {set} without the image of {container}: {reason}: {message}",
     (_POD, "have the operator correct the image, or the pull secret, of {set}"),
     "images are pulled",
 )  # fmt: skip
@@ -251,7 +251,7 @@ JOB_POD = _cause(
 )  # fmt: skip
 BOOTING = _cause(
     34, "queue.runner.booting", "a runner is starting", _booting,
-    "{count} of {set} run and their runners are not ready yet, for {age}: wait",
+    "{count} of {set} running and not ready yet, for {age}: wait",
     ("kubectl -n {namespace} logs {pod} -c runner",),
     "no runner is starting",
     verdict=Verdict.STARTING,

@@ -195,25 +195,25 @@ ALL_BUSY = Cause(
 )  # fmt: skip
 FAILED = _cause(
     19, "queue.slots.failed", "failed runners hold slots", _failed,
-    "{count} of {set} failed ({reason}) and hold slots, {current} of {maximum}: {names}",
+    "{count} of {set} failed ({reason}), holding slots, {current} of {maximum}: {names}",
     (_RUNNER, _DELETE),
     "no failed runner holds a slot",
 )  # fmt: skip
 PODLESS = _cause(
     20, "queue.slots.podless", "runners without a pod hold slots", _podless,
-    "{count} of {set} have no pod (its node was drained or lost, as a rule) and hold slots: {names}",
+    "{count} of {set} without a pod (its node was drained or lost, as a rule), holding slots: {names}",
     (_RUNNER, _DELETE),
     "every runner has its pod",
 )  # fmt: skip
 EVICTED = _cause(
     21, "queue.slots.evicted", "runners whose pod was evicted hold slots", _evicted,
-    "the pods of {count} of {set} were ended ({reason}), and the runners hold slots: {names}",
+    "{count} of {set} whose pod was ended ({reason}), holding slots: {names}",
     ("kubectl -n {namespace} describe pod {runner}", _DELETE),
     "no runner's pod was evicted",
 )  # fmt: skip
 STUCK = _cause(
     22, "queue.slots.stuck", "runners that are being deleted do not go", _stuck,
-    "{count} of {set} are being deleted and do not go (finalizer {finalizer}: {why}): {names}",
+    "{count} of {set} deleted, and still there (finalizer {finalizer}: {why}): {names}",
     (_RUNNER, "gh api orgs/{owner}/actions/runners --jq '.runners[]|{{id,name,status,busy}}'"),
     "no deletion is stuck",
 )  # fmt: skip
@@ -221,7 +221,7 @@ ZOMBIE = Cause(
     23, "queue.slots.zombie", "a runner may wait for a job that has ended",
     Verdict.BLOCKED, Certainty.POSSIBLE,
     of_sets(_zombie),
-    "{count} of {set} lost the pod in which the job began, and have a later one: the job may be"
+    "{count} of {set} lost the pod in which the job began, and got a later one: the job may be"
     " over: {names}",
     (_JOBS, _DELETE),
     "no runner with a job lost its pod",

@@ -17,6 +17,7 @@ def ask(arc_cluster, tmp_path):
     def asked():
         done = machine.run("doctor", "--no-nix", "--no-bazel", "--output", "json")
         [stage] = [each for each in json.loads(done.stdout)["stages"] if each["name"] == "queue"]
+        assert all(each["hints"] for each in stage["findings"] if each["status"] == "warn"), stage
         return [(each["code"], each["status"]) for each in stage["findings"]]
 
     return asked
