@@ -39,7 +39,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "bazel_wrapper": ["benchmarks/bazel_wrapper.py"],
     "credential_get": ["benchmarks/credential_get.py"],
     "inputs": ["benchmarks/inputs.py"],
-    "queue": ["benchmarks/queue.py"],
+    "queue": ["benchmarks/ci_queue.py"],
     "rbe_verify": ["benchmarks/rbe_verify.py"],
     "doctor": ["benchmarks/doctor.py"],
     "kills": ["-m", "tests.harness.kills"],

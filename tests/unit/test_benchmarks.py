@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -90,6 +91,12 @@ def test_every_benchmark_has_a_title_and_a_file():
     for words in BENCHMARKS.values():
         file = words[-1].replace(".", "/") + "/__main__.py" if words[0] == "-m" else words[0]
         assert (ROOT / file).is_file()
+
+
+def test_no_benchmark_hides_a_module_of_the_standard_library():
+    """Each is run as a script, whose directory is the first that imports are looked for in."""
+    names = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert names & sys.stdlib_module_names == set()
 
 
 def test_the_page_of_the_repository_is_what_its_record_says():

@@ -1,6 +1,6 @@
 """`gfattach queue` beside `kubectl get ephemeralrunners,pods -A -o name` for the same objects, in one run.
 
-    python benchmarks/queue.py [ROUNDS]
+    python benchmarks/ci_queue.py [ROUNDS]
 
 Needs kubectl and the programs of the test cluster (`python -m tests.harness.cluster.bed build`). It is
 filled to three sizes, up to 2,000 runners, 5,000 pods and 200 nodes; at each, both are run in turn. Three
@@ -11,23 +11,21 @@ on 127.0.0.1.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
-# This file is called as a module of the standard library is: that one has to be found first.
-sys.path[:] = [*(each for each in sys.path if Path(each).resolve() != ROOT / "benchmarks"), str(ROOT)]
-
 import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
 RUNNERS, PODS, NODES = 2000, 5000, 200
 
