@@ -26,7 +26,7 @@ def field(arc_cluster, maker):
     fleet = Fleet()
     fleet.node()
     nix = fleet.scale_set(LABEL, maximum=3)
-    scenarios._busy(fleet, nix, REPOSITORY, REPOSITORY, "tinyland-inc/other")
+    scenarios.busy(fleet, nix, REPOSITORY, REPOSITORY, "tinyland-inc/other")
     for name in ("tinyland-nix-heavy", "tinyland-nix-kvm", "tinyland-nix-compute-expansion"):
         fleet.runner(fleet.scale_set(name), repository="tinyland-inc/kernel")
     bus = fleet.scale_set(

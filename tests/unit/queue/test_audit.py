@@ -10,19 +10,19 @@ from tests.unit.queue.conftest import document
 
 
 def orphan_listener():
-    fleet, found = scenarios._fleet()
+    fleet, found = scenarios.fleet_of()
     fleet.remove(found.scale_set, found.runner_set)
     return fleet
 
 
 def missing():
-    fleet, found = scenarios._fleet()
+    fleet, found = scenarios.fleet_of()
     fleet.remove(found.listener, found.listener_pod)
     return fleet
 
 
 def orphan_runner():
-    fleet, found = scenarios._fleet()
+    fleet, found = scenarios.fleet_of()
     fleet.runner(found)
     fleet.remove(found.runner_set)
     found.listener["spec"].pop("ephemeralRunnerSetName")
@@ -30,21 +30,21 @@ def orphan_runner():
 
 
 def of_a_pending_parent():
-    fleet, found = scenarios._fleet(chart="0.14.2")
+    fleet, found = scenarios.fleet_of(chart="0.14.2")
     fleet.runner(found, age=3600)
     found.scale_set["status"]["phase"] = "Pending"
     return fleet
 
 
 def orphan_runner_set():
-    fleet, _ = scenarios._fleet()
+    fleet, _ = scenarios.fleet_of()
     gone = {"apiVersion": ARC, "kind": "AutoscalingRunnerSet", "metadata": {"name": "gone", "uid": "gone"}}
     fleet.add(ARC, "EphemeralRunnerSet", "gone-abcde", RUNNERS, 9000, owner=gone, spec={"replicas": 0})
     return fleet
 
 
 def stuck():
-    fleet, found = scenarios._fleet()
+    fleet, found = scenarios.fleet_of()
     fleet.runner(found)
     delete(found.runners[0], 4000)
     return fleet
@@ -135,7 +135,7 @@ def test_a_right_that_is_missing_leaves_a_rule_open(ask):
 
 def test_two_owners_may_have_one_number_for_their_scale_sets(ask):
     """Ids are GitHub's, and each owner's begin anew: they are compared for one URL alone."""
-    fleet, first = scenarios._fleet()
+    fleet, first = scenarios.fleet_of()
     bus = fleet.scale_set("bus-nix", url="https://github.com/Great-Falls-Tool-Bus")
     number = first.scale_set["metadata"]["annotations"]["runner-scale-set-id"]
     bus.scale_set["metadata"]["annotations"]["runner-scale-set-id"] = number

@@ -50,8 +50,8 @@ def test_the_first_line_is_the_verdict_and_then_come_cause_holders_and_what_gith
 
 
 def test_a_label_of_two_owners_has_an_answer_for_each(ask):
-    fleet, first = scenarios._fleet(maximum=1)
-    scenarios._busy(fleet, first, REPOSITORY)
+    fleet, first = scenarios.fleet_of(maximum=1)
+    scenarios.busy(fleet, first, REPOSITORY)
     fleet.scale_set(
         "great-falls-tool-bus-nix", title=LABEL, url="https://github.com/Great-Falls-Tool-Bus", maximum=4
     )
@@ -63,7 +63,7 @@ def test_a_label_of_two_owners_has_an_answer_for_each(ask):
 
 
 def test_without_a_label_every_one_is_answered(ask):
-    fleet, _ = scenarios._fleet()
+    fleet, _ = scenarios.fleet_of()
     for name in ("tinyland-nix-heavy", "tinyland-nix-kvm"):
         fleet.scale_set(name)
     _, out, _ = ask(fleet, "--output", "json")
@@ -75,7 +75,7 @@ def test_without_a_label_every_one_is_answered(ask):
 
 
 def test_a_run_leads_to_the_labels_whose_runners_have_its_jobs(ask):
-    fleet, _ = scenarios._fleet()
+    fleet, _ = scenarios.fleet_of()
     heavy = fleet.scale_set("tinyland-nix-heavy")
     fleet.runner(heavy, repository=REPOSITORY, run=99)
     _, out, _ = ask(fleet, "--repo", REPOSITORY, "--run", "99", "--output", "json")
@@ -133,7 +133,7 @@ def test_a_cluster_without_the_controller_s_kinds_serves_nothing_and_says_so(ask
 
 
 def test_lists_are_paged_and_go_on_when_their_beginning_is_forgotten(ask):
-    fleet, found = scenarios._fleet(maximum=700)
+    fleet, found = scenarios.fleet_of(maximum=700)
     for number in range(600):
         fleet.runner(found, repository=f"tinyland-inc/{number % 7}", pod=number % 2 == 0)
     sizes = []
@@ -149,7 +149,7 @@ def test_lists_are_paged_and_go_on_when_their_beginning_is_forgotten(ask):
 
 
 def test_words_of_the_cluster_reach_no_terminal_and_no_page_unescaped(ask, tmp_path):
-    fleet, found = scenarios._fleet()
+    fleet, found = scenarios.fleet_of()
     fleet.runner(
         found, phase="Failed", reason="InvalidPod", message="bad \x1b[31m<script>alert(1)</script>", pod=False
     )

@@ -45,7 +45,7 @@ def watching(capsys, tmp_path, monkeypatch):
 
 
 def test_a_watch_says_what_changes_and_nothing_else(watching):
-    fleet, found = scenarios._fleet(maximum=1)
+    fleet, found = scenarios.fleet_of(maximum=1)
 
     def end():
         fleet.remove(found.runners[0])
@@ -57,7 +57,7 @@ def test_a_watch_says_what_changes_and_nothing_else(watching):
 
 
 def test_a_watch_is_a_document_a_line_for_programs(watching):
-    fleet, found = scenarios._fleet(maximum=1)
+    fleet, found = scenarios.fleet_of(maximum=1)
     lines = watching(fleet, [lambda: fleet.runner(found, repository=REPOSITORY)], "--output", "json")
     documents = [json.loads(line) for line in lines]
     for each in documents:
@@ -66,7 +66,7 @@ def test_a_watch_is_a_document_a_line_for_programs(watching):
 
 
 def test_a_watch_knows_what_two_looks_show(watching):
-    fleet, found = scenarios._fleet(replicas=2)
+    fleet, found = scenarios.fleet_of(replicas=2)
     for _ in range(2):
         fleet.runner(found)
 
@@ -80,7 +80,7 @@ def test_a_watch_knows_what_two_looks_show(watching):
 
 
 def test_a_listener_whose_pod_is_made_again_and_again_is_seen_by_a_second_look(ask, monkeypatch):
-    fleet, found = scenarios._fleet()
+    fleet, found = scenarios.fleet_of()
     found.listener_pod["metadata"]["creationTimestamp"] = ago(20)
 
     def sleep(seconds):
@@ -93,7 +93,7 @@ def test_a_listener_whose_pod_is_made_again_and_again_is_seen_by_a_second_look(a
 
 
 def test_nobody_waits_for_a_second_look_that_is_not_wanted(ask, monkeypatch):
-    fleet, found = scenarios._fleet()
+    fleet, found = scenarios.fleet_of()
     found.listener_pod["metadata"]["creationTimestamp"] = ago(20)
     monkeypatch.setattr(looks.time, "sleep", lambda seconds: pytest.fail("it waited"))  # type: ignore[attr-defined]
     _, out, _ = ask(fleet, LABEL, "--no-second-look")

@@ -40,7 +40,7 @@ jobs:
 
 @pytest.fixture
 def fleet():
-    made, _ = scenarios._fleet()
+    made, _ = scenarios.fleet_of()
     made.scale_set("tinyland-site-nix")
     made.scale_set("great-falls", url="https://github.com/Great-Falls-Tool-Bus")
     return made
