@@ -6,7 +6,7 @@ from gfattach.queue.causes.cause import Verdict
 from gfattach.queue.diagnose import diagnose
 from gfattach.queue.model.question import Question
 from tests.harness.arc import scenarios
-from tests.harness.arc.objects import Fleet, ago
+from tests.harness.arc.objects import Fleet, ago, pod_spec
 from tests.harness.arc.scenarios import LABEL, REPOSITORY
 from tests.harness.arc.snapshots import world
 
@@ -95,7 +95,7 @@ def test_runners_whose_set_is_named_alike_are_not_its_own():
 def test_a_pod_that_bears_a_runner_s_name_and_is_not_its_own_is_none_of_it():
     scenario = scenarios.podless()
     name = next(scenario.fleet.of("EphemeralRunner"))["metadata"]["name"]
-    scenario.fleet.pod(name, "arc-runners", 60, spec=scenarios.pod_spec())  # type: ignore[attr-defined]
+    scenario.fleet.pod(name, "arc-runners", 60, spec=pod_spec())
     (answer,) = diagnose(world(scenario.fleet), Question(LABEL))
     assert answer.cause.cause.code == "queue.slots.podless"
     assert "2 runners" in answer.summary
