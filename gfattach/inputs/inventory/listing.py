@@ -81,14 +81,15 @@ def _locked(workspace: Path, cache: Path | None) -> list[Mention]:
 
 def _findings(inventory: Inventory) -> Iterator[tuple[str, Finding]]:
     count = len(inventory.needed)
+    said = "1 input" if count == 1 else f"{count} inputs"
     if inventory.complete:
-        yield "inputs", ok("inputs.listed", f"{count} inputs are needed", inputs=count)
+        yield "inputs", ok("inputs.listed", f"needed: {said}", inputs=count)
     elif inventory.observed:
         yield (
             "inputs",
             warn(
                 "inputs.incomplete",
-                f"{count} inputs were seen before Bazel ended",
+                f"seen before Bazel ended: {said}",
                 "what could not be loaded may need more",
                 f"Bazel said: {inventory.said}",
                 inputs=count,
@@ -96,7 +97,7 @@ def _findings(inventory: Inventory) -> Iterator[tuple[str, Finding]]:
         )
     else:
         why = "nothing was observed: what macros, extensions and rules of their own ask for is not known"
-        yield "inputs", skip("inputs.declared", f"{count} inputs are declared; {why}")
+        yield "inputs", skip("inputs.declared", f"declared: {said}; {why}")
     for name, why in inventory.unreachable.items():
         yield (
             f"inputs.{name}",

@@ -35,6 +35,11 @@ _WITHOUT = ("--remote_cache=", "--remote_executor=", "--disk_cache=", "--bes_bac
 LOCKED = "--lockfile_mode=error"
 
 _ERROR = re.compile(r"\bERROR: |^Error in ")
+
+#: What Bazel says where a pattern matches nothing because the whole workspace has no package, and after that.
+_NONE_AT_ALL = "no targets found beneath ''"
+_FOLLOWS = ("errors parsing the target pattern", "Build did NOT complete successfully")
+
 _WANTED = re.compile(r"Checksum was [0-9a-fA-F]+ but wanted ([0-9a-fA-F]+)")
 
 
@@ -131,7 +136,7 @@ def observe(
             needed = {each: _below(bench, server, each, options, deadline) for each in targets}
             external = _external(bench, server, options, deadline)
         return Observation(
-            done.good,
+            done.good or _without_targets(done),
             cache,
             read_workspace_log(log),
             read_fetches(events),
@@ -160,12 +165,25 @@ def _external(bench: Workbench, server: Server, options: Sequence[str], deadline
 
 def _said(done: Completed) -> str:
     """Bazel's errors, or else its last words, on one line."""
+    return " | ".join(_errors(done)[:4]) or done.last_words()
+
+
+def _errors(done: Completed) -> list[str]:
+    """Bazel's errors, each once."""
     marked = (
         line.partition("ERROR: ")[2] or line for line in done.stderr.splitlines() if _ERROR.search(line)
     )
     # Where a rule failed, its lines of Starlark stand between what failed and why.
     errors = (line.strip() for line in marked if not line.rstrip().endswith(":") and "Traceback" not in line)
-    return " | ".join([*dict.fromkeys(errors)][:4]) or done.last_words()
+    return [*dict.fromkeys(errors)]
+
+
+def _without_targets(done: Completed) -> bool:
+    """Whether Bazel ended with an error for no other reason than that the workspace has no target at all."""
+    errors = _errors(done)
+    beneath = [error for error in errors if error.endswith(_NONE_AT_ALL)]
+    others = (error for error in errors if error not in beneath)
+    return bool(beneath) and all(any(said in error for said in _FOLLOWS) for error in others)
 
 
 def _mismatched(done: Completed) -> frozenset[str]:
