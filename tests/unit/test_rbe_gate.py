@@ -122,6 +122,17 @@ def test_a_directory_of_evidence_has_to_be_empty(explicit, workspace, capsys, tm
 
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence/x").touch()
-    with pytest.raises(UsageError) as refused:
-        new_directory(tmp_path / "evidence")
+    with pytest.raises(UsageError) as refused, new_directory(tmp_path / "evidence"):
+        pass
     assert refused.value.code == "rbe.evidence.exists"
+    assert (tmp_path / "evidence/x").exists()
+
+
+def test_what_comes_to_no_end_leaves_no_directory_of_evidence(tmp_path):
+    from gfattach.core.errors import BazelError
+    from gfattach.rbe.evidence.write import new_directory
+
+    with pytest.raises(BazelError), new_directory(tmp_path / "evidence") as directory:
+        (directory / "execution-log").touch()
+        raise BazelError("it crashed")
+    assert not (tmp_path / "evidence").exists()
