@@ -62,7 +62,8 @@ def read_build(files: Mapping[str, Path], label: str, nonce: str) -> BuildFacts:
     spawns = SpawnTally()
     if (path := files.get("execution-log")) is not None:
         try:
-            spawns = tally_spawns(read_spawns(path, nonce), label, PLATFORM_PROPERTY)
+            read = read_spawns(path, nonce, spellings_of(label))
+            spawns = tally_spawns(read, label, PLATFORM_PROPERTY)
         except TruncatedError:
             faults.append(fail("rbe.log.truncated", f"{path.name} ends inside a record", _CUT))
         except DelimitedError as error:

@@ -17,11 +17,6 @@ from gfattach.rbe.result.attestation import check_attestation, unattested
 from gfattach.rbe.result.rules import countable, outputs_agree, second
 
 
-def is_result(document: Mapping[str, Any]) -> bool:
-    """Whether a document is a proof result, of whichever version."""
-    return document.get("kind") == shapes.KIND or "countable_remote_execution" in document
-
-
 def verify_result(path: Path, now: Manifest | None = None) -> Verification:
     """Verify the proof result at `path`; `now` is the manifest of today, if known.
 

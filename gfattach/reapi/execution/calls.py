@@ -148,16 +148,19 @@ def _made(
     answer: Fields | None,
 ) -> Execution:
     """The call of its parts; `answer` are the fields of an ExecuteResponse, None for none."""
-    label = text(data, metadata, 6)
-    if label.encode() not in asked:
+    label = text(data, metadata, 6) if metadata else ""
+    if label and label.encode() not in asked:
         label = ""
     cached, exit_code, worker, begun = False, 0, "", 0
     if answer is not None:
+        # Most answers have a result alone, and most results no exit code.
         result = message(data, answer, 1)
-        executed = message(data, result, 9)
-        cached, exit_code = number(answer, 2) != 0, number(result, 4)
-        worker, begun = text(data, executed, 1), number(message(data, executed, 3), 1)
-        status = status or number(message(data, answer, 3), 1)
+        cached = 2 in answer and number(answer, 2) != 0
+        exit_code = number(result, 4) if 4 in result else 0
+        if executed := message(data, result, 9):
+            worker = text(data, executed, 1) if 1 in executed else ""
+            begun = number(message(data, executed, 3), 1) if 3 in executed else 0
+        status = status or (number(message(data, answer, 3), 1) if 3 in answer else 0)
     return Execution(
         invocation,
         label,
