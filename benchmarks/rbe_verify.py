@@ -5,7 +5,7 @@ python benchmarks/rbe_verify.py [ROUNDS]
 The logs are as large as Bazel's. Measured with 7.7.1 and gcc: a C++ compilation has 32 arguments (900 bytes
 of a compact log), and four more for each external repository that it includes from. So 50 is one that has
 some dependencies, 300 one with very many; a genrule has 3, and scripts have about 10. Around each spawn stand
-the entries of 4 files (100 bytes, most of them a digest) and 3 of sets of inputs; a record of the JSON log has
+the entries of 4 files (100 bytes, most of them a digest) and 3 of sets of inputs; a record of a JSON log has
 40 inputs. A directory of evidence holds each log twice, the proof's and that of the control with its cache
 accepted, so the readers beside read both. Needs zstd and jq.
 

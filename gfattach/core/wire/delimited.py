@@ -27,6 +27,16 @@ def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator
     """
     buffer, position, length = b"", 0, 0
     while True:
+        try:
+            while (size := buffer[position]) <= 0x7F:  # most lengths have one byte, and most are passed over
+                end = position + 1 + size
+                if end > length:
+                    break
+                if size and (first is None or buffer[position + 1] == first):
+                    yield buffer, position + 1, end
+                position = end
+        except IndexError:
+            pass
         start, size, shift = position, 0, 0
         try:
             size = buffer[position]

@@ -151,22 +151,22 @@ def tally_calls(executions: Iterable[Execution], label: str, began: float | None
     What `executions` raises passes through.
     """
     found = CallTally()
-    own = spellings_of(label)
+    own, ran, targets = spellings_of(label), found.executed, found.target
+    # Whole seconds: the event file has milliseconds, and an executor a clock of its own.
+    earliest = None if began is None else began - 1
     for each in executions:
         found.calls += 1
         found.invocations.add(each.invocation)
         key, of_target = key_of(each.digest), each.label in own
         if each.executed:
-            if of_target and key not in found.target:
-                found.target.add(key)
+            if of_target and key not in targets:
+                targets.add(key)
                 found.target_mnemonics[each.mnemonic] += 1
-            found.executed.add(key)
+            ran.add(key)
             if each.worker:
                 found.workers[each.worker] += 1
-            # Whole seconds: the event file has milliseconds, and an executor a clock of its own.
-            found.early += (
-                began is not None and each.worker_start is not None and each.worker_start < began - 1
-            )
+            begun = each.worker_start
+            found.early += earliest is not None and begun is not None and begun < earliest
         elif each.done and each.cached:
             found.cached.add(key)
             if of_target:

@@ -30,6 +30,9 @@ _ANSWER = bytes((0x0A, len(_TYPE))) + _TYPE + b"\x12"
 #: name of the method follows (field 3, 49 or more bytes long).
 _GOOD_END = frozenset((b"\x12\x00", *(bytes((0x1A, size)) for size in range(len(_SERVICE), 0x80))))
 
+#: The result of an answer, and the metadata of an execution in a result: fields 1 and 9, with lengths.
+_RESULT, _METADATA = 0x0A, 0x4A
+
 #: What a hash of 64 digits, field 2 of the metadata, and the id of an invocation, field 3, begin with.
 _HASH, _UUID = b"\x12\x40", b"\x1a\x24"
 
@@ -114,11 +117,39 @@ def _usual(data: bytes, at: int, end: int, method: int, asked: Sequence[bytes]) 
             target = fields(data, metadata, metadata + size)
             break
     length, begins = varint(data, answer + len(_ANSWER))
-    if begins + length > end:
+    stop = begins + length
+    if stop > end:
         return None
-    invocation = data[ids + 68 : ids + 104].decode("ascii", "replace")
-    found = fields(data, begins, begins + length)
-    return _made(data, target, asked, invocation, digest.decode("ascii", "replace"), 0, found)
+    invocation, action = (
+        data[ids + 68 : ids + 104].decode("ascii", "replace"),
+        digest.decode("ascii", "replace"),
+    )
+    if not target and (ran := _ran(data, begins, stop)) is not None:
+        return Execution(invocation, "", "", action, True, False, 0, 0, *ran)
+    return _made(data, target, asked, invocation, action, 0, fields(data, begins, stop))
+
+
+def _ran(data: bytes, at: int, stop: int) -> tuple[str, int | None] | None:
+    """Worker and start of an answer that has nothing but a result, which has no exit code: of an action that
+    was executed now, and ended well. None for any other.
+    """
+    if data[at] != _RESULT:
+        return None
+    size, at = varint(data, at + 1)
+    if at + size != stop:
+        return None
+    worker, begun = "", None
+    while at < stop:
+        tag = data[at]
+        size, content = varint(data, at + 1)
+        at = content + size
+        if tag == _METADATA:
+            executed = fields(data, content, at)
+            worker = text(data, executed, 1) if 1 in executed else ""
+            begun = number(message(data, executed, 3), 1) or None if 3 in executed else None
+        elif tag & 7 != 2 or tag > 0x7F:
+            return None
+    return (worker, begun) if at == stop else None
 
 
 def _any(data: bytes, at: int, end: int, asked: Sequence[bytes]) -> Execution:
