@@ -55,6 +55,7 @@ DOCUMENTS: Mapping[str, str] = MappingProxyType(
         "rbe.evidence.statement-subject": "the statement is about another document",
         "rbe.verify.unsigned": "the statement is not signed, and no signature was checked",
         "rbe.verify.signature": "the attestation's signature was not checked",
+        "rbe.verify.not-beside": "what a proof result names is not beside it, and was not checked",
         "rbe.verify.unattested": "no attestation lies beside the proof result",
         "rbe.verify.required": "good evidence, and not of what was required",
     }
@@ -168,7 +169,7 @@ RESULT: Mapping[str, str] = MappingProxyType(
         "rbe.result.outputs": "the list of exported outputs is another",
         "rbe.result.outputs-order": "the exported outputs are not sorted",
         "rbe.result.outputs-digest": "the list of exported outputs was changed",
-        "rbe.result.output-link": "an exported output is a link",
+        "rbe.result.output-link": "an exported output is a link, lies behind one, or is no file",
         "rbe.result.output-digest": "an exported output was changed",
         "rbe.result.attestation": "the attestation is none",
         "rbe.result.predicate": "the attestation has another predicate",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gfattach.bazel.logs.call_excerpt import keep_calls
 from gfattach.bazel.logs.execution_log import compact_log
 from gfattach.bazel.logs.execution_log.compact_log import read_compact_log
 from gfattach.bazel.logs.execution_log.record import OTHER
@@ -218,3 +219,25 @@ def test_a_verification_loads_no_protobuf_and_nothing_else_that_is_heavy(tmp_pat
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_of_a_log_of_calls_all_is_kept_but_the_transfers(tmp_path):
+    log, kept = tmp_path / "log", tmp_path / "kept"
+    actions = [Action("//:a", digest="ab" * 32), Action("//:b", digest="cd" * 32)]
+    write_calls(log, actions)
+    keep_calls(log, kept)
+    assert b"ByteStream" in log.read_bytes() and b"ByteStream" not in kept.read_bytes()
+    assert [*read_executions(kept, ["//:a"])] == [*read_executions(log, ["//:a"])]
+    assert b"Capabilities/GetCapabilities" in kept.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 40, call_entry(Action())[:90]])
+def test_a_log_of_calls_that_is_cut_off_or_none_is_kept_for_the_verifier(tmp_path, content):
+    (tmp_path / "log").write_bytes(content)
+    keep_calls(tmp_path / "log", tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == content
+
+
+def test_no_log_of_calls_leaves_none(tmp_path):
+    keep_calls(tmp_path / "log", tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

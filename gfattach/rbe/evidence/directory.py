@@ -94,6 +94,26 @@ def listed_files(directory: Path, document: Mapping[str, Any]) -> tuple[dict[str
     return found, faults
 
 
+def file_fault(directory: Path, name: str) -> str | None:
+    """Why `name` below `directory` is no file, where it is there: a link, itself or on the path to it, or
+    something else. None for a real file and for nothing at all.
+    """
+    path = directory
+    parts = Path(name).parts
+    for depth, part in enumerate(parts, 1):
+        path /= part
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise storage_error("read", path, error) from error
+        whole = depth == len(parts)
+        if not (stat.S_ISREG(mode) if whole else stat.S_ISDIR(mode)):
+            return f"{'/'.join(parts[:depth])} is no {'file' if whole else 'directory'}: it is {_kind(mode)}"
+    return None
+
+
 def digest_of(path: Path) -> tuple[str, int]:
     """The SHA-256 of a file in hexadecimal, and its bytes. Raises OSError."""
     hashed, size = hashlib.sha256(), 0
@@ -149,6 +169,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _kind(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a symbolic link"
+    if stat.S_ISREG(mode):
+        return "a file"
     return "a directory" if stat.S_ISDIR(mode) else "a pipe or a device"
 
 

@@ -39,7 +39,7 @@ VERSION_1: Shape = {
 
 OUTPUT: Shape = {
     "label": str,
-    "path": re.compile(r"exported-outputs/(?!.*\.\./).+"),
+    "path": re.compile(r"exported-outputs/(?!(?:.*/)?\.{1,2}(?:/|$))[^\0]+"),
     "sha256": SHA256,
     "size_bytes": int,
     "executable": bool,
