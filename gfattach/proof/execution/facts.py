@@ -24,7 +24,7 @@ _CUT = "what happened after the cut is not known"
 
 @dataclass(frozen=True)
 class Asked:
-    """What a proof was to prove: the target, the nonce in the action's key, the platform, and when."""
+    """What a proof was to prove: the target, the nonce in the action's key, the platform, when and where."""
 
     label: str
     nonce: str
@@ -34,6 +34,7 @@ class Asked:
     started: datetime
     ended: datetime
     executor: str
+    cache: str
 
 
 @dataclass(frozen=True)

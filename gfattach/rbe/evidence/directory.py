@@ -22,6 +22,9 @@ from gfattach.rbe.evidence.document import DOCUMENT_NAME, STATEMENT_NAME
 #: Bytes that a document may have: logs stand beside it, and not in it.
 DOCUMENT_BYTES = 16 * 1024 * 1024
 
+#: The organisation's own result, which is verified by its name and may lie in the directory too.
+_BESIDE = ("proof-result.json", "proof-result.attestation.json")
+
 _PIECE = 1024 * 1024
 
 
@@ -77,7 +80,7 @@ def listed_files(directory: Path, document: Mapping[str, Any]) -> tuple[dict[str
     """The files that `document` lists and that are there as listed, by role; and a finding for each fault."""
     found: dict[str, Path] = {}
     faults: list[Finding] = []
-    names = {DOCUMENT_NAME, STATEMENT_NAME}
+    names = {DOCUMENT_NAME, STATEMENT_NAME, *_BESIDE}
     for entry in document["files"]:
         name, role = entry["name"], entry["role"]
         names.add(name)
@@ -152,7 +155,7 @@ def _unlisted(directory: Path, names: set[str]) -> Iterator[Finding]:
     except OSError as error:
         raise storage_error("read", directory, error) from error
     for name in there:
-        if name not in names and not name.startswith("proof-result"):
+        if name not in names:
             said = f"{name} lies in the directory, and the evidence does not list it"
             yield fail("rbe.evidence.file-unlisted", said, "nothing says what it is, or who put it there")
 

@@ -52,11 +52,14 @@ def listing(files: Iterable[tuple[str, Path]]) -> list[dict[str, Any]]:
     return sorted(listed, key=lambda each: str(each["name"]))
 
 
-def write_document(directory: Path, document: Mapping[str, Any]) -> Path:
-    """Write the document and the statement about it; where the document is. Raises StorageError."""
+def write_document(directory: Path, document: Mapping[str, Any], *, proved: bool = True) -> Path:
+    """Write the document, and the statement that it proves, or does not; where the document is.
+
+    Raises StorageError.
+    """
     path = directory / DOCUMENT_NAME
     content = (json.dumps(document, indent=2) + "\n").encode()
     write_atomic(path, content)
-    said = (json.dumps(statement(content, document), indent=2) + "\n").encode()
+    said = (json.dumps(statement(content, document, proved=proved), indent=2) + "\n").encode()
     write_atomic(directory / STATEMENT_NAME, said)
     return path

@@ -127,8 +127,12 @@ class _Session:
         with new_directory(self.options.evidence or evidence_home(self.home) / nonce) as directory:
             builder = self._builder(directory, chosen, deadline)
             proved = self._proved(builder, manifest, found, started, run_id, nonce)
-            path = write_document(directory, document_of(proved))
-        return self._verified(path)
+            document = document_of(proved)
+            path = write_document(directory, document)
+        done = self._verified(path)
+        if not done.verification.proved:  # what could be signed may not say that it passed
+            write_document(directory, document, proved=False)
+        return done
 
     def _proved(
         self, builder: Builder, manifest: Any, found: Any, started: datetime, run_id: RunOf, nonce: str

@@ -31,6 +31,7 @@ IMAGE = "sha256:" + "ab" * 32
 EXECUTOR = "grpc://127.0.0.1:8980"
 OPTIONS = [
     f"--remote_executor={EXECUTOR}",
+    f"--remote_cache={EXECUTOR}",
     "--noremote_accept_cached",
     "--noremote_local_fallback",
     "--disk_cache=",
