@@ -25,29 +25,40 @@ def demand_explicit(environment: Mapping[str, str]) -> None:
     `contract.*`). The first thing that is missing is the fact, and the others stand behind it.
     """
     if lacking := list(_lacking(environment)):
-        (fact, hints, code), *others = lacking
-        also = [f"also: {other}: {more[-1]}" for other, more, _ in others]
-        raise RefusedError(fact, *hints, *also, code=code)
+        first, *others = lacking
+        also = [f"also: {other.fact}: {other.hints[-1]}" for other in others]
+        raise RefusedError(first.fact, *first.hints, *also, code=first.code)
     classify(environment).demand()
 
 
-def _lacking(environment: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """What the environment does not say: the fact, what to do about it, and the code."""
+def _lacking(environment: Mapping[str, str]) -> Iterator[RefusedError]:
+    """What the environment does not say, each as the refusal of it."""
     if value_of(environment, "GF_RBE_PROOF_MODE") != "explicit":
-        why = "an execution proof runs only where it was asked for: in the shell of a cache it has no place"
-        ask = "ask for it: export GF_RBE_PROOF_MODE=explicit"
-        yield "GF_RBE_PROOF_MODE is not explicit", (why, ask), "rbe.prove.mode"
+        yield RefusedError(
+            "GF_RBE_PROOF_MODE is not explicit",
+            "an execution proof runs only where it was asked for: in the shell of a cache it has no place",
+            "ask for it: export GF_RBE_PROOF_MODE=explicit",
+            code="rbe.prove.mode",
+        )
     if not value_of(environment, "BAZEL_REMOTE_EXECUTOR"):
-        name = "name the executor: export BAZEL_REMOTE_EXECUTOR=grpc://HOST:PORT"
-        yield "BAZEL_REMOTE_EXECUTOR is unset", (name,), "rbe.prove.executor"
+        yield RefusedError(
+            "BAZEL_REMOTE_EXECUTOR is unset",
+            "name the executor: export BAZEL_REMOTE_EXECUTOR=grpc://HOST:PORT",
+            code="rbe.prove.executor",
+        )
     if not value_of(environment, "BAZEL_REMOTE_CACHE"):
-        name = "an executor takes inputs from a cache: export BAZEL_REMOTE_CACHE=grpc://HOST:PORT"
-        yield "BAZEL_REMOTE_CACHE is unset", (name,), "rbe.prove.cache"
+        yield RefusedError(
+            "BAZEL_REMOTE_CACHE is unset",
+            "an executor takes inputs from a cache: export BAZEL_REMOTE_CACHE=grpc://HOST:PORT",
+            code="rbe.prove.cache",
+        )
     mode = value_of(environment, "GF_BAZEL_SUBSTRATE_MODE")
     if mode != Substrate.EXECUTOR:
-        declare = f"declare what is meant: export GF_BAZEL_SUBSTRATE_MODE={Substrate.EXECUTOR}"
-        said = f"GF_BAZEL_SUBSTRATE_MODE is {mode or 'unset'}, and not {Substrate.EXECUTOR}"
-        yield said, (declare,), "rbe.prove.substrate"
+        yield RefusedError(
+            f"GF_BAZEL_SUBSTRATE_MODE is {mode or 'unset'}, and not {Substrate.EXECUTOR}",
+            f"declare what is meant: export GF_BAZEL_SUBSTRATE_MODE={Substrate.EXECUTOR}",
+            code="rbe.prove.substrate",
+        )
 
 
 def demand_eligible(manifest: Manifest, label: str, *, allow_candidate: bool) -> TargetClass:
