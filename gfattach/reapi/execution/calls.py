@@ -70,12 +70,14 @@ def read_executions(path: Path, labels: Iterable[str]) -> Iterator[Execution]:
     Raises TruncatedError where it ends inside an entry, BazelError (`bazel.log`) for what is no such log, and
     StorageError.
     """
-    asked = [each.encode() for each in labels]
+    asked = sorted((each.encode() for each in labels), key=len)
+    # The spellings of one label have the shortest of them in common.
+    signs = asked[:1] if all(asked[0] in each for each in asked) else asked
     try:
         with path.open("rb", buffering=0) as file:
             for data, at, end in messages(file.read):
                 if (method := data.find(_SERVICE, at, end)) >= 0:
-                    yield _usual(data, at, end, method, asked) or _any(data, at, end, asked)
+                    yield _usual(data, at, end, method, asked, signs) or _any(data, at, end, asked)
     except TruncatedError:
         raise
     except (WireError, IndexError, DelimitedError) as error:
@@ -92,7 +94,9 @@ def _not_a_log(path: Path) -> BazelError:
     )
 
 
-def _usual(data: bytes, at: int, end: int, method: int, asked: Sequence[bytes]) -> Execution | None:
+def _usual(
+    data: bytes, at: int, end: int, method: int, asked: Sequence[bytes], signs: Sequence[bytes]
+) -> Execution | None:
     """The call of the entry from `at` to `end`, whose method's name is at `method`; None for an unusual one.
 
     An entry is deep, and most that is in it is not asked for. Of one that has its fields in the order of
@@ -112,7 +116,7 @@ def _usual(data: bytes, at: int, end: int, method: int, asked: Sequence[bytes]) 
     if data.find(digest, method, answer) < 0:  # not what was asked for
         return None
     target: Fields = {}
-    for each in asked:
+    for each in signs:
         if data.find(each, ids, metadata + size) >= 0:
             target = fields(data, metadata, metadata + size)
             break
