@@ -10,9 +10,9 @@ the entries of 4 files (100 bytes, most of them a digest) and 3 of sets of input
 accepted, so the readers beside read both. Needs zstd and jq.
 
 zstd reads a compact log in less time than a Python starts in. What is there before anything is verified is
-therefore measured in the same rounds, as what is installed starts, with its modules compiled: `python -c pass`
-and `gfattach --version`. What a verification takes beyond that start has the limit for itself; the whole has
-it too, but where the start alone is more than that: there a note says so.
+therefore measured in the same rounds, as what is installed starts, with its modules compiled: `python -c
+pass` and `gfattach --version`. What a verification takes beyond that start has the limit for itself; the
+whole has it too, but where the start alone is more than that: there a note says so.
 """
 
 from __future__ import annotations
