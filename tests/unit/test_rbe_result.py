@@ -176,7 +176,7 @@ def test_what_is_not_beside_it_is_said_and_no_fault(tmp_path, capsys):
     assert (code, failed) == (0, []) and "rbe.verify.not-beside" in said
     assert run(["rbe", "verify", str(directory), "-v"]) == 0
     shown = capsys.readouterr().err
-    assert "exported-outputs.json, exported-outputs/a.txt, and the worker's own logs are named" in shown
+    assert "exported-outputs.json, exported-outputs/a.txt and the worker's own logs are named" in shown
 
 
 def test_every_code_of_a_result_is_asked_for():

@@ -89,12 +89,11 @@ def _outputs(document: Mapping[str, Any], directory: Path) -> Iterator[Finding]:
         elif digest_of(output) != (each["sha256"], each["size_bytes"]):
             said = f"{each['path']} is not the file that the result names"
             yield fail("rbe.result.output-digest", said, "it was changed after the result was written")
-    shown = "".join(f"{name}, " for name in absent[:_SHOWN])
-    shown += f"{len(absent) - _SHOWN} more outputs, " if len(absent) > _SHOWN else ""
-    said = f"{shown}and the worker's own logs are named by their digests alone: nothing here checks them"
-    yield skip(
-        "rbe.verify.not-beside", said, "lay the exported outputs beside the result to have them checked"
-    )
+    names = [*absent[:_SHOWN], *([f"{len(absent) - _SHOWN} more outputs"] if len(absent) > _SHOWN else [])]
+    shown = f"{', '.join(names)} and " if names else ""
+    said = f"{shown}the worker's own logs are named by digests alone: nothing here checks them"
+    hints = ["lay the exported outputs beside the result to have them checked"] if names else []
+    yield skip("rbe.verify.not-beside", said, *hints)
 
 
 def _attested(path: Path, content: bytes) -> Iterator[Finding]:
