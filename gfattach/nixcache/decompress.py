@@ -7,10 +7,8 @@ brotli is in a package. What else Nix knows (lz4, lzip, compress) is not undone 
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import importlib
-import lzma
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -209,10 +207,16 @@ def _zstd() -> Any:
     return importlib.import_module(module).ZstdDecompressor()
 
 
+def _lzma(form: str) -> Any:
+    import lzma
+
+    return lzma.LZMADecompressor(format=getattr(lzma, form), memlimit=XZ_MEMORY)
+
+
 _DECODERS: Mapping[str, Callable[[], Any]] = {
-    "xz": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
-    "lzma": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_ALONE, memlimit=XZ_MEMORY),
-    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: _lzma("FORMAT_XZ"),
+    "lzma": lambda: _lzma("FORMAT_ALONE"),
+    "bzip2": lambda: importlib.import_module("bz2").BZ2Decompressor(),
     "gzip": _Gzip,
     "x-gzip": _Gzip,
     "deflate": _Deflate,

@@ -94,7 +94,7 @@ def _latest(options: TargetOptions, home: Home, said: Answer) -> Mapping[str, An
     places = options.evidence or ([own] if own.exists() else [])
     labels = said.found.labels if said.is_class and said.found is not None else (said.asked,)
     kept = [each for each in find_evidence(places) if each.document.get("target") in labels]
-    for each in sorted(kept, key=lambda kept: str(kept.document["written"]), reverse=True):
+    for each in sorted(kept, key=lambda kept: kept.proved_at, reverse=True):
         if verify_evidence(each.path).proved:
             return each.document
     return None

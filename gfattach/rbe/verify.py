@@ -13,8 +13,7 @@ from gfattach.rbe.evidence import document as documents
 from gfattach.rbe.evidence.directory import read_json_document
 from gfattach.rbe.evidence.verify import Verification, verify_evidence
 from gfattach.rbe.manifest.read import load_manifest
-from gfattach.rbe.result.shapes import NAME
-from gfattach.rbe.result.verify import is_result, verify_result
+from gfattach.rbe.result.kind import NAME, is_result
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,12 @@ def verify(options: VerifyOptions, run: Run) -> Verification:
         now = None if options.manifest is None else load_manifest(options.manifest)
         path = _place(options.path)
         document, _ = read_json_document(path)
-        result = is_result(document)
-        verified = verify_result(path, now) if result else verify_evidence(path, now)
+        if result := is_result(document):
+            from gfattach.rbe.result.verify import verify_result
+
+            verified = verify_result(path, now)
+        else:
+            verified = verify_evidence(path, now)
         verified = replace(verified, findings=(*verified.findings, *_required(options, verified, result)))
         found.append(verified)
         return verified.named()

@@ -4,18 +4,14 @@ The server takes what it knows out of its cache whatever it is asked, so a nonce
 that accepts cached results and one without an executor are controls that nature provides.
 """
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from gfattach.rbe.evidence.verify import verify_evidence
 from tests.harness.execution.justbuild import justbuild
-from tests.harness.execution.workspaces import BAZELS, environment, make_workspace
-from tests.harness.machine.budget import budget
+from tests.harness.execution.prover import Prover
+from tests.harness.execution.workspaces import BAZELS, make_workspace
 
 pytestmark = pytest.mark.bazel
 
@@ -36,30 +32,9 @@ def workspace(tmp_path_factory):
     return make_workspace(tmp_path_factory.mktemp("letters"))
 
 
-class Prover:
-    """Proves targets of one workspace by the command, each with evidence of its own."""
-
-    def __init__(self, workspace, executor, bazel, tmp_path):
-        self.workspace, self.executor, self.bazel, self.tmp_path = workspace, executor, bazel, tmp_path
-
-    def __call__(self, label, *options, url=None, flags=(), **variables):
-        """The exit code, the document on stdout, the codes of what failed, and where the evidence is."""
-        program, own = self.bazel
-        evidence = self.tmp_path / f"evidence-{len(list(self.tmp_path.iterdir()))}"
-        command = [sys.executable, "-m", "gfattach", "rbe", "prove", label, "--allow-candidate"]
-        command += ["--workspace", str(self.workspace), "--bazel", program, "--evidence", str(evidence)]
-        command += ["--output", "json", *options, "--", *own, *flags]
-        env = {**os.environ, **environment(url or self.executor.url), **variables}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=budget(900))
-        document = json.loads(done.stdout)
-        findings = [each for stage in document["stages"] for each in stage["findings"]]
-        failed = {each["code"] for each in findings if each["status"] == "fail"}
-        return done.returncode, document, failed, evidence
-
-
 @pytest.fixture
 def prove(workspace, executor, bazel, tmp_path):
-    return Prover(workspace, executor, bazel, tmp_path)
+    return Prover(workspace, executor.url, bazel, tmp_path)
 
 
 def test_an_execution_is_proved_and_its_evidence_verifies_anywhere(prove, tmp_path):

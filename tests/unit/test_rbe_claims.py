@@ -133,6 +133,19 @@ def test_a_proved_class_that_no_document_names(workspace, capsys):
     assert code == 0 and found == [("rbe.claim.undocumented", 8)]
 
 
+def test_annotations_count_paths_from_the_top_of_the_checkout(workspace, capsys):
+    """As GitHub does, wherever in it the workspace is."""
+    (workspace.parent / ".git").mkdir(exist_ok=True)
+    (workspace / "README.md").write_text("//:b is remotely executed.\n")
+    try:
+        assert run(["rbe", "claims", "--workspace", str(workspace), "--output", "github"]) == 1
+    finally:
+        (workspace.parent / ".git").rmdir()
+    shown = capsys.readouterr()
+    assert f"::error file={workspace.name}/README.md,line=1," in shown.out
+    assert "README.md:1: //:b is candidate" in shown.err
+
+
 def test_annotations_have_file_and_line(workspace, capsys):
     (workspace / "docs").mkdir()
     (workspace / "docs/rbe.md").write_text("\n//:b is remotely executed.\n")

@@ -2,13 +2,14 @@
 
 import html.parser
 import json
-from datetime import UTC, datetime
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from gfattach.cli.main import run
 from gfattach.rbe.coverage.languages import LANGUAGES, OTHER, language_of
-from tests.harness.execution.evidence import NONCE, Evidence
+from tests.harness.execution.evidence import NONCE, STARTED, Evidence
 from tests.harness.execution.logs import Action
 
 COMPILE = Action(
@@ -76,18 +77,25 @@ def test_what_does_not_hold_is_left_out_and_said(evidence, capsys, tmp_path):
     assert not rows["C and C++"]["known"] and "rbe.coverage.unusable" in codes
 
 
-def test_evidence_goes_stale_by_its_age(evidence, capsys, tmp_path):
+def test_evidence_goes_stale_by_the_age_of_its_run(evidence, capsys, tmp_path, monkeypatch):
+    """Not of the document, which says of itself when it was written: the run's moment is in the nonce."""
     evidence.actions = [COMPILE]
     evidence.write()
-    written = datetime(2026, 11, 30, 6, 5, tzinfo=UTC)
-    days = (datetime.now(UTC) - written).total_seconds() / 86400
-    assert coverage(capsys, tmp_path, "--days", str(abs(days) + 1))[1]["C and C++"]["stale"] is False
-    evidence.document["written"] = "2020-01-01T00:00:00Z"
+    evidence.document["written"] = "2099-01-01T00:00:00Z"
     evidence.rewrite()
+
+    def in_days(days):
+        clock = SimpleNamespace(now=lambda zone: STARTED + timedelta(days=days))
+        monkeypatch.setattr("gfattach.rbe.coverage.make.datetime", clock)
+
+    in_days(89)
+    assert coverage(capsys, tmp_path)[1]["C and C++"]["stale"] is False
+    in_days(91)
     _, rows, codes = coverage(capsys, tmp_path)
     assert rows["C and C++"]["stale"] is True and "rbe.coverage.stale" in codes
     assert run(["rbe", "coverage", str(tmp_path)]) == 0
-    assert "(2020-01-01, stale; `one/evidence.json`)" in capsys.readouterr().out
+    assert "(2026-11-30, stale; `one/evidence.json`)" in capsys.readouterr().out
+    assert coverage(capsys, tmp_path, "--days", "92")[1]["C and C++"]["stale"] is False
 
 
 def test_the_latest_of_a_target_counts(evidence, capsys, tmp_path):
@@ -95,7 +103,7 @@ def test_the_latest_of_a_target_counts(evidence, capsys, tmp_path):
     evidence.write()
     older = Evidence(tmp_path / "proofs/old", before=None, actions=[COMPILE.but(mnemonic="GoLink")])
     older.write()
-    older.document["written"] = "2026-01-01T00:00:00Z"
+    older.document["run"]["started"] = "2026-11-30T06:00:00Z"
     older.rewrite()
     _, rows, _ = coverage(capsys, tmp_path)
     assert (rows["C and C++"]["known"], rows["Go"]["known"]) == (True, False)

@@ -112,6 +112,20 @@ def test_an_execution_proof_has_no_place_in_the_environment_of_a_cache(monkeypat
     assert prove(capsys, workspace, "//:b", "--allow-candidate") == (3, "rbe.prove.mode")
 
 
+def test_all_that_is_missing_is_said_at_once(monkeypatch, workspace, capsys):
+    for name in EXPLICIT:
+        monkeypatch.delenv(name, raising=False)
+    assert run(["rbe", "prove", "//:b", "--workspace", str(workspace)]) == 3
+    said = capsys.readouterr().err
+    for line in (
+        "GF_RBE_PROOF_MODE is not explicit",
+        "also: BAZEL_REMOTE_EXECUTOR is unset: name the executor: export BAZEL_REMOTE_EXECUTOR=",
+        "also: BAZEL_REMOTE_CACHE is unset: an executor takes inputs from a cache: export ",
+        "also: GF_BAZEL_SUBSTRATE_MODE is unset, and not executor-backed: declare what is meant: export ",
+    ):
+        assert line in said
+
+
 def test_nothing_listens_at_the_executor(explicit, workspace, capsys):
     assert prove(capsys, workspace, "//:b", "--allow-candidate") == (4, "rbe.prove.executor-probes")
 
@@ -122,6 +136,17 @@ def test_a_directory_of_evidence_has_to_be_empty(explicit, workspace, capsys, tm
 
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence/x").touch()
-    with pytest.raises(UsageError) as refused:
-        new_directory(tmp_path / "evidence")
+    with pytest.raises(UsageError) as refused, new_directory(tmp_path / "evidence"):
+        pass
     assert refused.value.code == "rbe.evidence.exists"
+    assert (tmp_path / "evidence/x").exists()
+
+
+def test_what_comes_to_no_end_leaves_no_directory_of_evidence(tmp_path):
+    from gfattach.core.errors import BazelError
+    from gfattach.rbe.evidence.write import new_directory
+
+    with pytest.raises(BazelError), new_directory(tmp_path / "evidence") as directory:
+        (directory / "execution-log").touch()
+        raise BazelError("it crashed")
+    assert not (tmp_path / "evidence").exists()

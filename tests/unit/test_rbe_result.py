@@ -1,6 +1,7 @@
 """`gfattach rbe verify` on the organisation's proof results: both versions, and each way to falsify them."""
 
 import json
+import os
 
 import pytest
 
@@ -99,6 +100,22 @@ def linked(directory):
     output.symlink_to("b.txt")
 
 
+def behind_a_link(directory):
+    (directory / "exported-outputs").rename(directory.parent / "elsewhere")
+    (directory / "exported-outputs").symlink_to("../elsewhere")
+
+
+def a_pipe(directory):
+    """That nobody writes into: who opens it waits for ever."""
+    (directory / "exported-outputs/a.txt").unlink()
+    os.mkfifo(directory / "exported-outputs/a.txt")
+
+
+def of_another_kind(directory):
+    listed = json.loads((directory / "exported-outputs.json").read_text())
+    (directory / "exported-outputs.json").write_text(json.dumps({**listed, "kind": "list"}))
+
+
 def relisted(directory):
     listed = json.loads((directory / "exported-outputs.json").read_text())
     listed["exported_outputs"].pop()
@@ -130,13 +147,45 @@ def test_what_lies_beside_it_and_was_changed(tmp_path, capsys, code):
     assert exit_code == 4 and code in failed
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (behind_a_link, "rbe.result.output-link"),
+        (a_pipe, "rbe.result.output-link"),
+        (of_another_kind, "rbe.result.outputs"),
+    ],
+)
+def test_an_output_that_is_no_file_of_the_directory_is_not_read(tmp_path, capsys, change, code):
+    change(write(tmp_path / "result", version_2()))
+    exit_code, failed, _ = verify(capsys, tmp_path / "result")
+    assert exit_code == 4 and code in failed
+
+
+@pytest.mark.parametrize("name", ["..", "a/../../b", "./a", "a/.."])
+def test_an_output_that_leads_out_of_its_directory_is_refused(tmp_path, capsys, name):
+    result = version_2()
+    result["exported_outputs"][0]["path"] = f"exported-outputs/{name}"
+    assert verify(capsys, write(tmp_path, result))[:2] == (4, ["rbe.document.value"])
+
+
+def test_what_is_not_beside_it_is_said_and_no_fault(tmp_path, capsys):
+    directory = write(tmp_path, version_2())
+    (directory / "exported-outputs.json").unlink()
+    (directory / "exported-outputs/a.txt").unlink()
+    code, failed, said = verify(capsys, directory)
+    assert (code, failed) == (0, []) and "rbe.verify.not-beside" in said
+    assert run(["rbe", "verify", str(directory), "-v"]) == 0
+    shown = capsys.readouterr().err
+    assert "exported-outputs.json, exported-outputs/a.txt and the worker's own logs are named" in shown
+
+
 def test_every_code_of_a_result_is_asked_for():
     assert {*RESULT} == {code for code in (*CHANGED, *BESIDE) if code.startswith("rbe.result.")} | {
         "rbe.result.countable"
     }
 
 
-def test_a_target_that_the_manifest_of_today_does_not_list(tmp_path, capsys):
+def test_a_target_that_the_manifest_of_today_does_not_list_or_blocks(tmp_path, capsys):
     manifest = json.loads(json.dumps(MANIFEST))
     manifest["candidate_target_classes"][0]["labels"] = ["//:c"]
     path = tmp_path / "manifest.json"
@@ -144,6 +193,10 @@ def test_a_target_that_the_manifest_of_today_does_not_list(tmp_path, capsys):
     write(tmp_path / "result", version_2())
     found = verify(capsys, tmp_path / "result", "--manifest", str(path))
     assert found[:2] == (4, ["rbe.proof.target-unlisted"])
+    manifest["blocked_target_classes"][0]["labels"] = ["//:b"]
+    path.write_text(json.dumps(manifest))
+    found = verify(capsys, tmp_path / "result", "--manifest", str(path))
+    assert found[:2] == (4, ["rbe.proof.target-blocked"])
 
 
 @pytest.mark.parametrize(

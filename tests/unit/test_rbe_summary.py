@@ -9,6 +9,7 @@ import pytest
 from gfattach.bazel.logs.execution_log.compact_log import read_compact_log
 from gfattach.bazel.logs.execution_log.json_log import read_json_log
 from gfattach.bazel.logs.execution_log.read import read_spawns
+from gfattach.bazel.logs.execution_log.record import OTHER
 from gfattach.bazel.logs.summary import read_summary
 from gfattach.core.wire.delimited import DelimitedError, TruncatedError, messages
 from gfattach.proof.execution.tally import spellings_of, tally_spawns
@@ -79,14 +80,15 @@ ACTIONS = [
 @pytest.mark.parametrize("write", [write_json_log, write_compact_log])
 def test_both_formats_tell_the_same(tmp_path, write):
     write(tmp_path / "log", ACTIONS)
-    found = list(read_spawns(tmp_path / "log", "nonce-1"))
-    assert [each.label for each in found] == ["//:a", "//:b", "//:c", "//:d"]
+    read = list(read_spawns(tmp_path / "log", "nonce-1", {"//:a", "//:c"}))
+    found = [spawn for spawn, _ in read]
+    assert [each.label for each in found] == ["//:a", OTHER, "//:c", OTHER]
     assert [each.kind.executed for each in found] == [True, True, False, False]
     # In the environment, in the arguments; a platform property is no part of every server's key.
     assert [each.carries for each in found] == [True, True, False, True]
-    assert [each.program for each in found] == ["/bin/bash", "external/t/cc", "/bin/bash", ""]
+    assert [each.program for each in found] == ["/bin/bash", "", "/bin/bash", ""]
     assert [dict(each.kind.platform)["gf.platform"] for each in found][2] == "nonce-1"
-    assert (found[3].kind.status, found[3].kind.exit_code, found[0].digest) == (
+    assert (found[3].kind.status, found[3].kind.exit_code, read[0][1]) == (
         "NON_ZERO_EXIT",
         3,
         NEW.digest,
@@ -95,7 +97,10 @@ def test_both_formats_tell_the_same(tmp_path, write):
 
 def test_a_log_that_a_real_bazel_wrote():
     """By 7.7.1, of two genrules that it ran itself and of one that failed; PATH was made another."""
-    failed, first, second = read_spawns(DATA / "7.7.1-execution.log.zst", "n-123")
+    labels = {"//:wrong", "//:a", "//:b"}
+    failed, first, second = (
+        each for each, _ in read_spawns(DATA / "7.7.1-execution.log.zst", "n-123", labels)
+    )
     assert [each.label for each in (failed, first, second)] == ["//:wrong", "//:a", "//:b"]
     kind = ("Genrule", "local", False, "", 0, True, True, (("gf.platform", "p"),))
     assert tuple(first.kind) == kind and second.kind is first.kind
@@ -105,7 +110,7 @@ def test_a_log_that_a_real_bazel_wrote():
 
 def test_an_old_log_names_its_target_in_the_progress_message_alone():
     text = json.dumps(json_record(NEW.but(old=True, cache_hit=True))).encode()
-    (found,) = read_json_log(io.BytesIO(text).read, "")
+    ((found, _),) = read_json_log(io.BytesIO(text).read, "", {"//:a"})
     assert (found.label, found.kind.cache_hit, found.kind.executed) == ("//:a", True, False)
 
 
@@ -164,7 +169,7 @@ def test_spawns_are_counted_by_what_became_of_them(tmp_path):
         NEW.but(status="NON_ZERO_EXIT", exit_code=1),
     ]
     write_json_log(tmp_path / "log", kinds)
-    found = tally_spawns(read_spawns(tmp_path / "log", "nonce-1"), "//:a", "gf.platform").target
+    found = tally_spawns(read_spawns(tmp_path / "log", "nonce-1", {"//:a"}), "//:a", "gf.platform").target
     counted = (found.executed, found.local, found.disk_hits, found.remote_hits)
     assert counted == (1, 1, 1, 1)
     assert (found.claimed, found.unfinished, found.failed, found.forced) == (1, 1, 1, 1)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gfattach.cli.main import run
+from gfattach.rbe.evidence.write import write_document
 from tests.harness.execution.evidence import A, B, Evidence, pod
 
 OTHER_IMAGE = "sha256:" + "cd" * 32
@@ -95,6 +96,7 @@ OBSERVED: dict[str, Callable[[Evidence], object]] = {
     "rbe.proof.fallback-allowed": lambda e: e.options.append("--remote_local_fallback"),
     "rbe.proof.no-executor": lambda e: e.options.append("--remote_executor="),
     "rbe.proof.executor-other": lambda e: e.options.append("--remote_executor=grpc://10.0.0.9:8980"),
+    "rbe.proof.cache-other": lambda e: e.options.append("--remote_cache=grpc://10.0.0.9:8980"),
     "rbe.proof.summary-disagrees": lambda e: setattr(e, "summary", "4 processes: 1 internal, 3 remote."),
     "rbe.proof.summary-sum": lambda e: setattr(e, "summary", "9 processes: 1 internal, 2 remote."),
     "rbe.proof.events-disagree": lambda e: setattr(e, "runners", {"remote": 1, "remote cache hit": 1}),
@@ -114,6 +116,9 @@ OBSERVED: dict[str, Callable[[Evidence], object]] = {
     ),
     "rbe.proof.image-unknown": lambda e: setattr(e, "after", [pod(), pod("worker-1", image_digest=None)]),
     "rbe.proof.control-executed": lambda e: setattr(e, "cached", [A, B]),
+    "rbe.proof.control-other": lambda e: setattr(
+        e, "cached", [A.but(runner="remote cache hit", cache_hit=True, environment={})]
+    ),
     "rbe.proof.control-failed": lambda e: setattr(e, "cached_exit", 1),
     "rbe.proof.control-built": lambda e: setattr(e, "alone_exit", 0),
     "rbe.proof.target-unlisted": lambda e: e.manifest["candidate_target_classes"][0].update(labels=["//:c"]),
@@ -162,6 +167,9 @@ TOLD = {
     "rbe.proof.mnemonics-told": changed("mnemonics", value=[]),
     "rbe.proof.invocation-told": changed("bazel", "invocation_id", value="another"),
     "rbe.proof.exit-told": changed("exit_code", value=3),
+    "rbe.proof.command-told": changed("command", value="test"),
+    "rbe.proof.remote-workers-told": changed("remote_workers", value=["worker-9"]),
+    "rbe.proof.times": changed("written", value="2026-11-30T06:03:00Z"),
     "rbe.proof.unforced": changed("forced", value=False),
     "rbe.proof.nonce-run": changed("run", "id", value="25984827371"),
     "rbe.proof.nonce-time": changed("run", "started", value="2026-11-30T06:01:00Z"),
@@ -234,6 +242,11 @@ def without(role):
     return change
 
 
+def edited(evidence, name, old, new):
+    path = evidence.directory / name
+    path.write_text(path.read_text().replace(old, new))
+
+
 def listed_twice(evidence):
     (entry,) = (each for each in evidence.document["files"] if each["role"] == "console")
     evidence.document["files"].append(entry)
@@ -258,6 +271,8 @@ FILES = {
         e.document.update(gfattach="0.2"),
         (e.directory / "evidence.json").write_text(json.dumps(e.document)),
     ),
+    "rbe.evidence.statement-told": lambda e: edited(e, "statement.json", "remote execution of //:b", "x"),
+    "rbe.evidence.statement-failed": lambda e: write_document(e.directory, e.document, proved=False),
     "rbe.evidence.statement-type": lambda e: (e.directory / "statement.json").write_text('{"_type": "x"}'),
     "rbe.proof.no-options": written("build-events.json", b'{"started": {}}\n'),
     "rbe.proof.no-calls": without("remote-calls"),
@@ -281,6 +296,43 @@ def test_a_compact_log_that_is_cut_off(evidence, capsys):
     cut("execution-log", 8)(evidence)
     code, codes = verify(capsys, evidence.directory)
     assert code == 4 and "rbe.log.truncated" in codes
+
+
+#: What is told otherwise in another place, by the code that says so there too.
+ALSO_TOLD = [
+    ("rbe.document.value", changed("run", "started", value="2026-13-40T06:00:00Z")),
+    ("rbe.document.value", changed("run", "ended", value="2026-11-30T25:00:00Z")),
+    ("rbe.document.value", changed("written", value="2026-99-30T06:05:00Z")),
+    ("rbe.document.value", changed("run", "url", value="javascript:alert(1)")),
+    ("rbe.document.value", changed("files", 0, "role", value="something")),
+    ("rbe.document.value", changed("files", 0, "name", value="../console.txt")),
+    ("rbe.proof.manifest-other", changed("manifest", "updated", value="2030-01-01")),
+    ("rbe.proof.control-told", changed("controls", 1, "exit_code", value=1)),
+    ("rbe.proof.control-told", lambda document: document["controls"].append(document["controls"][0])),
+    ("rbe.proof.cache-other", changed("endpoints", "cache", value="grpc://10.0.0.9:8980")),
+]
+
+
+@pytest.mark.parametrize(("code", "change"), ALSO_TOLD)
+def test_what_the_document_tells_otherwise_elsewhere(evidence, capsys, code, change):
+    evidence.write()
+    change(evidence.document)
+    evidence.rewrite()
+    assert verify(capsys, evidence.directory) == (4, [code])
+
+
+def test_a_forward_that_was_told_without_the_pods_behind_it(evidence, capsys):
+    evidence.before = None
+    evidence.write()
+    evidence.document["endpoints"]["through"] = "Service rbe/executor:grpc"
+    evidence.rewrite()
+    assert verify(capsys, evidence.directory) == (4, ["rbe.proof.workers-missing"])
+
+
+def test_what_nothing_beside_the_document_shows_is_said(evidence, capsys):
+    assert run(["rbe", "verify", str(evidence.write()), "-v"]) == 0
+    shown = capsys.readouterr().err
+    assert "rbe.verify.as-told" in shown and "who allowed the checkout" in shown
 
 
 def test_no_worker_before_the_build(evidence, capsys):

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gfattach.bazel.logs.call_excerpt import keep_calls
 from gfattach.bazel.logs.execution_log import compact_log
 from gfattach.bazel.logs.execution_log.compact_log import read_compact_log
+from gfattach.bazel.logs.execution_log.record import OTHER
 from gfattach.core.wire.message import WireError, fields, number, varint
 from gfattach.reapi.execution.calls import read_executions
 from tests.harness.execution import compact_pb2, execution_pb2
@@ -27,11 +29,25 @@ HEAVY = ("grpc", "httpx", "keyring", "rich", "cryptography", "google.protobuf", 
 
 NONCE = "20261130T060000Z-25983800544-1"
 
+#: Those that are asked for.
+LABELS = frozenset({"//:a", "x" * 127, "y" * 128})
+
 #: Short and long, with what begins a field in the middle of them.
 TEXTS = st.one_of(
     st.text(max_size=8),
     st.sampled_from(
-        ["//:a", "//B:B", "\x42\x03abc", "\x1a\x02", "\u0082\u0001", "x" * 127, "y" * 128, NONCE]
+        [
+            "//:a",
+            "//B:B",
+            "/bin/cc",
+            "bin/cc",
+            "\x42\x03abc",
+            "\x1a\x02",
+            "\u0082\u0001",
+            "x" * 127,
+            "y" * 128,
+            NONCE,
+        ]
     ),
 )
 
@@ -60,22 +76,23 @@ def by_protobuf(entry):
     spawn = compact_pb2.SpawnEntry.FromString(entry).spawn
     command = compact_pb2.CommandEntry.FromString(entry).spawn
     properties = compact_pb2.Platform.FromString(spawn.platform).properties
+    program = command.args[0].decode() if command.args else ""
     words = [*(each.decode() for each in command.args), *(each.value for each in command.env_vars)]
     kind = (spawn.mnemonic, spawn.runner, spawn.cache_hit, spawn.status, spawn.exit_code, spawn.remotable)
     return (
         (*kind, spawn.remote_cacheable, tuple((each.name, each.value) for each in properties)),
-        spawn.target_label,
-        spawn.digest.hash,
-        command.args[0].decode() if command.args else "",
+        spawn.target_label if spawn.target_label in LABELS else spawn.target_label and OTHER,
+        program if program.startswith("/") else "",
         any(NONCE in word for word in words),
-    )
+    ), spawn.digest.hash
 
 
 @settings(max_examples=60, deadline=None)
 @given(ACTIONS, st.integers(1, 400))
 def test_spawns_are_read_as_the_library_reads_them(actions, piece):
     stream = io.BytesIO(compact_entries(actions))
-    found = [tuple(each) for each in read_compact_log(lambda size: stream.read(piece), NONCE)]
+    found = [*read_compact_log(lambda size: stream.read(piece), NONCE, LABELS)]
+    assert len({*found}) == len({(id(spawn), digest) for spawn, digest in found})
     assert found == [by_protobuf(compact_entry(each)) for each in actions]
 
 
@@ -202,3 +219,25 @@ def test_a_verification_loads_no_protobuf_and_nothing_else_that_is_heavy(tmp_pat
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_of_a_log_of_calls_all_is_kept_but_the_transfers(tmp_path):
+    log, kept = tmp_path / "log", tmp_path / "kept"
+    actions = [Action("//:a", digest="ab" * 32), Action("//:b", digest="cd" * 32)]
+    write_calls(log, actions)
+    keep_calls(log, kept)
+    assert b"ByteStream" in log.read_bytes() and b"ByteStream" not in kept.read_bytes()
+    assert [*read_executions(kept, ["//:a"])] == [*read_executions(log, ["//:a"])]
+    assert b"Capabilities/GetCapabilities" in kept.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 40, call_entry(Action())[:90]])
+def test_a_log_of_calls_that_is_cut_off_or_none_is_kept_for_the_verifier(tmp_path, content):
+    (tmp_path / "log").write_bytes(content)
+    keep_calls(tmp_path / "log", tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == content
+
+
+def test_no_log_of_calls_leaves_none(tmp_path):
+    keep_calls(tmp_path / "log", tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

@@ -93,7 +93,8 @@ class BuildEvents:
     """What an event file says. `options` is None when it has no such event (the build did not start).
 
     `started` is seconds of the wall clock; `spawns` is None for a Bazel that does not count
-    them there (before 5). `invocation` is the command's id, `exit_code` None for one that did not finish.
+    them there (before 5). `invocation` is the command's id, `command` its name, `exit_code` None for one that
+    did not finish.
     """
 
     started: float | None = None
@@ -101,6 +102,7 @@ class BuildEvents:
     spawns: Spawns | None = None
     invocation: str = ""
     exit_code: int | None = None
+    command: str = ""
 
 
 @contextlib.contextmanager
@@ -128,11 +130,11 @@ def read_events(path: Path) -> BuildEvents:
     started: float | None = None
     options: Options | None = None
     spawns: Spawns | None = None
-    invocation, exit_code = "", None
+    invocation, exit_code, command = "", None, ""
     for event in _events(path):
         if isinstance(said := event.get("started"), dict):
             started = _milliseconds(said.get("startTimeMillis"))
-            invocation = str(said.get("uuid", ""))
+            invocation, command = str(said.get("uuid", "")), str(said.get("command", ""))
         elif isinstance(said := event.get("finished"), dict):
             code = said.get("exitCode")
             exit_code = code.get("code", 0) if isinstance(code, dict) else None
@@ -142,7 +144,7 @@ def read_events(path: Path) -> BuildEvents:
             summary = said.get("actionSummary")
             if isinstance(summary, dict) and isinstance(summary.get("runnerCount"), list):
                 spawns = _spawns_of_metrics(summary["runnerCount"])
-    return BuildEvents(started, options, spawns, invocation, exit_code)
+    return BuildEvents(started, options, spawns, invocation, exit_code, command)
 
 
 def parse_summary(text: str) -> tuple[Spawns, str] | None:

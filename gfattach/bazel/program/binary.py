@@ -25,6 +25,12 @@ from gfattach.core.errors import BazelError, ProgramMissingError
 #: How to get a Bazel.
 INSTALL_HINT = "install Bazel: apt-get install bazel-bootstrap"
 
+#: How to give Debian's Bazel the native library of zstd, which its build looks for outside of itself.
+ZSTD_HINT = (
+    "Debian's needs zstd's library: apt-get install libzstd-jni1; then, in an rc file: "
+    "startup --host_jvm_args=-Djava.library.path=/usr/lib/x86_64-linux-gnu"
+)
+
 #: The variable of the environment contract that names the program.
 PROGRAM_VARIABLE = "BAZEL_BIN"
 

@@ -117,7 +117,7 @@ def prove(
         manifest=manifest,
         command=bazel_command,
         allow_candidate=allow_candidate,
-        evidence=evidence,
+        evidence=None if evidence is None else evidence.absolute(),
         bazel=bazel,
         log_format=log_format,
         authority=checkout_authority,

@@ -95,5 +95,6 @@ def _target_lines(report: TargetReport) -> Iterator[str]:
     for label, standing in report.listed.items():
         if label not in report.unnamed:
             yield f"{standing:<10} {label}"
-    yield f"{len(report.unnamed)} of {len(report.listed)} targets are in no class:"
+    counted = f"{len(report.unnamed)} of {len(report.listed)} targets are in no class"
+    yield f"{counted}:" if report.unnamed else counted
     yield from (f"  {label}" for label in report.unnamed)

@@ -25,8 +25,18 @@ def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator
     Of `first`, only those that begin with that byte. Memory is bounded by the largest message. Raises
     TruncatedError where the source ends inside one, and DelimitedError for a length that none has.
     """
-    buffer, position = b"", 0
+    buffer, position, length = b"", 0, 0
     while True:
+        try:
+            while (size := buffer[position]) <= 0x7F:  # most lengths have one byte, and most are passed over
+                end = position + 1 + size
+                if end > length:
+                    break
+                if size and (first is None or buffer[position + 1] == first):
+                    yield buffer, position + 1, end
+                position = end
+        except IndexError:
+            pass
         start, size, shift = position, 0, 0
         try:
             size = buffer[position]
@@ -43,18 +53,19 @@ def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator
                     if shift > 28:
                         raise DelimitedError("a length of more than five bytes")
             end = position + size
-            if end <= len(buffer):
+            if end <= length:
                 if size and (first is None or buffer[position] == first):
                     yield buffer, position, end
                 position = end
                 continue
         except IndexError:  # the buffer ends inside the length
-            end = len(buffer) + 1
+            end = length + 1
         if size > MESSAGE_LIMIT:
             raise DelimitedError(f"a message of {size} bytes")
-        more = read(max(PIECE, end - len(buffer)))
+        more = read(max(PIECE, end - length))
         if not more:
-            if start == len(buffer):
+            if start == length:
                 return
             raise TruncatedError("it ends inside a message")
         buffer, position = buffer[start:] + more, 0
+        length = len(buffer)

@@ -17,7 +17,7 @@ from typing import Any
 from gfattach.bazel.capabilities.answers import Answers
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
 from gfattach.bazel.messages import error_line
-from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.program.binary import ZSTD_HINT, Bazel
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, GfattachError
@@ -72,8 +72,7 @@ def judge_compression(bazel: Bazel, offered: bool, work: Path, cache: Path, dead
         "bazel.compression.lacking",
         f"{bazel.path}, {bazel.label}, knows {flag} and cannot do it{f' ({said})' if said else ''}",
         f"{why}: the fragment leaves it out",
-        "Debian's needs zstd's library: apt-get install libzstd-jni1; then, in an rc file: "
-        "startup --host_jvm_args=-Djava.library.path=/usr/lib/x86_64-linux-gnu",
+        ZSTD_HINT,
         compression=False,
     )
 

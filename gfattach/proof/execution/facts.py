@@ -24,7 +24,7 @@ _CUT = "what happened after the cut is not known"
 
 @dataclass(frozen=True)
 class Asked:
-    """What a proof was to prove: the target, the nonce in the action's key, the platform, and when."""
+    """What a proof was to prove: the target, the nonce in the action's key, the platform, when and where."""
 
     label: str
     nonce: str
@@ -34,6 +34,7 @@ class Asked:
     started: datetime
     ended: datetime
     executor: str
+    cache: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def read_build(files: Mapping[str, Path], label: str, nonce: str) -> BuildFacts:
     spawns = SpawnTally()
     if (path := files.get("execution-log")) is not None:
         try:
-            spawns = tally_spawns(read_spawns(path, nonce), label, PLATFORM_PROPERTY)
+            read = read_spawns(path, nonce, spellings_of(label))
+            spawns = tally_spawns(read, label, PLATFORM_PROPERTY)
         except TruncatedError:
             faults.append(fail("rbe.log.truncated", f"{path.name} ends inside a record", _CUT))
         except DelimitedError as error:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gfattach.bazel.logs.execution_log.record import Spawn
+from gfattach.bazel.logs.execution_log.record import Read, Spawn
 from gfattach.bazel.logs.summary import DISK_HIT, REMOTE, REMOTE_HIT
 from gfattach.reapi.execution.calls import Execution
 
@@ -90,7 +90,7 @@ class SpawnTally:
         self.mnemonics[kind.mnemonic] += count
         self.forced_mnemonics[kind.mnemonic] += count if spawn.carries else 0
         self.properties[dict(kind.platform).get(property_name, "")] += count
-        if spawn.program.startswith("/"):
+        if spawn.program:
             kept = self.programs.setdefault(kind.mnemonic, set())
             if len(kept) < PROGRAMS_KEPT:
                 kept.add(spawn.program)
@@ -98,28 +98,28 @@ class SpawnTally:
             self.declared[kind.mnemonic] += count
 
 
-def tally_spawns(spawns: Iterable[Spawn], label: str, property_name: str) -> SpawnTally:
-    """Sum up `spawns` for the target `label`. What `spawns` raises passes through."""
+def tally_spawns(read: Iterable[Read], label: str, property_name: str) -> SpawnTally:
+    """Sum up the spawns that were `read` for the target `label`. What `read` raises passes through."""
     found = SpawnTally()
     own, digests = spellings_of(label), found.digests
-    # Most spawns of a build differ in label and digest alone: one of those alike is looked at, and counted.
-    alike: dict[tuple[object, ...], list[int]] = {}
-    samples: list[tuple[Spawn, bool, list[int]]] = []
-    executed: dict[int, bool] = {}
-    for spawn in spawns:
-        kind, name, digest, program, carries = spawn
-        of_target, same = name in own, id(kind)  # a sample keeps the kind, and so its id
-        key = (same, of_target, not name, carries, program if program[:1] == "/" else "")
-        if (count := alike.get(key)) is None:
-            count = alike[key] = [0]
-            samples.append((spawn, of_target, count))
-            executed[same] = kind.executed
-        count[0] += 1
-        if digest and executed[same]:
+    # Those that are alike are one object: it is counted by its id, which lasts as long as the sample of it.
+    counts: dict[int, int] = {}
+    samples: list[Spawn] = []
+    executed: set[int] = set()
+    for spawn, digest in read:
+        same = id(spawn)
+        if same in counts:
+            counts[same] += 1
+        else:
+            counts[same] = 1
+            samples.append(spawn)
+            if spawn.kind.executed:
+                executed.add(same)
+        if digest and same in executed:
             digests.add(key_of(digest))
-    for spawn, of_target, count in samples:
+    for spawn in samples:
         found.labelled = found.labelled or spawn.label != ""
-        found.add(spawn, count[0], property_name, of_target=of_target)
+        found.add(spawn, counts[id(spawn)], property_name, of_target=spawn.label in own)
     return found
 
 
@@ -151,22 +151,22 @@ def tally_calls(executions: Iterable[Execution], label: str, began: float | None
     What `executions` raises passes through.
     """
     found = CallTally()
-    own = spellings_of(label)
+    own, ran, targets = spellings_of(label), found.executed, found.target
+    # Whole seconds: the event file has milliseconds, and an executor a clock of its own.
+    earliest = None if began is None else began - 1
     for each in executions:
         found.calls += 1
         found.invocations.add(each.invocation)
         key, of_target = key_of(each.digest), each.label in own
         if each.executed:
-            if of_target and key not in found.target:
-                found.target.add(key)
+            if of_target and key not in targets:
+                targets.add(key)
                 found.target_mnemonics[each.mnemonic] += 1
-            found.executed.add(key)
+            ran.add(key)
             if each.worker:
                 found.workers[each.worker] += 1
-            # Whole seconds: the event file has milliseconds, and an executor a clock of its own.
-            found.early += (
-                began is not None and each.worker_start is not None and each.worker_start < began - 1
-            )
+            begun = each.worker_start
+            found.early += earliest is not None and begun is not None and begun < earliest
         elif each.done and each.cached:
             found.cached.add(key)
             if of_target:

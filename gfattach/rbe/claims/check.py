@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfattach.core.context import Context
@@ -70,6 +70,7 @@ def check_claims(options: ClaimsOptions, context: Context, run: Run) -> Claims:
                     found.extend(judge(each, name, carried))
         shown = manifest.path.relative_to(root) if manifest.path.is_relative_to(root) else manifest.path
         found.extend(undocumented(manifest, texts, str(shown)))
+        found[:] = [_placed(finding, root, top_of(root)) for finding in found]
         if not found:
             seen = f"{len(documents)} documents claim no more than is carried"
             return {"rbe.claims": ok("rbe.claim.none", seen)}
@@ -78,6 +79,20 @@ def check_claims(options: ClaimsOptions, context: Context, run: Run) -> Claims:
     run.step("claims", "hold documents against manifest and evidence", work)
     refused = sum(finding.failed for finding in found)
     return Claims(len(documents), looked, refused, len(found) - refused)
+
+
+def top_of(directory: Path) -> Path:
+    """The top of the checkout around `directory`, which is where annotations count their paths from; the
+    directory itself where there is none.
+    """
+    return next((each for each in (directory, *directory.parents) if (each / ".git").exists()), directory)
+
+
+def _placed(finding: Finding, root: Path, top: Path) -> Finding:
+    """A finding with its file as it is called from `top`."""
+    path = root / str(finding.data["file"])
+    file = str(path.relative_to(top)) if path.is_relative_to(top) else str(path)
+    return replace(finding, data={**finding.data, "file": file})
 
 
 def _evidence(options: ClaimsOptions, home: Home) -> list[Mapping[str, object]]:

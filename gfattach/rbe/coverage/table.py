@@ -72,7 +72,7 @@ def make_table(evidence: Iterable[Kept], now: datetime, age: timedelta) -> tuple
     latest: dict[str, Kept] = {}
     for kept in evidence:
         label = str(kept.document["target"])
-        if label not in latest or latest[label].document["written"] < kept.document["written"]:
+        if label not in latest or latest[label].proved_at < kept.proved_at:
             latest[label] = kept
     seen: dict[str, _Seen] = {name: _Seen() for name, _ in LANGUAGES}
     for label in sorted(latest):
@@ -85,8 +85,7 @@ def make_table(evidence: Iterable[Kept], now: datetime, age: timedelta) -> tuple
 
 def _add(seen: dict[str, _Seen], kept: Kept, now: datetime, age: timedelta) -> None:
     document = kept.document
-    written = datetime.fromisoformat(str(document["written"]).replace("Z", "+00:00"))
-    date, stale = written.date().isoformat(), now - written > age
+    date, stale = kept.proved_at.date().isoformat(), now - kept.proved_at > age
     source = document["run"]["url"] or f"{kept.path.parent.name}/{kept.path.name}"
 
     def cell(text: str) -> Cell:

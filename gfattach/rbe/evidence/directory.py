@@ -22,6 +22,9 @@ from gfattach.rbe.evidence.document import DOCUMENT_NAME, STATEMENT_NAME
 #: Bytes that a document may have: logs stand beside it, and not in it.
 DOCUMENT_BYTES = 16 * 1024 * 1024
 
+#: The organisation's own result, which is verified by its name and may lie in the directory too.
+_BESIDE = ("proof-result.json", "proof-result.attestation.json")
+
 _PIECE = 1024 * 1024
 
 
@@ -77,7 +80,7 @@ def listed_files(directory: Path, document: Mapping[str, Any]) -> tuple[dict[str
     """The files that `document` lists and that are there as listed, by role; and a finding for each fault."""
     found: dict[str, Path] = {}
     faults: list[Finding] = []
-    names = {DOCUMENT_NAME, STATEMENT_NAME}
+    names = {DOCUMENT_NAME, STATEMENT_NAME, *_BESIDE}
     for entry in document["files"]:
         name, role = entry["name"], entry["role"]
         names.add(name)
@@ -92,6 +95,26 @@ def listed_files(directory: Path, document: Mapping[str, Any]) -> tuple[dict[str
             found[role] = path
     faults += _unlisted(directory, names)
     return found, faults
+
+
+def file_fault(directory: Path, name: str) -> str | None:
+    """Why `name` below `directory` is no file, where it is there: a link, itself or on the path to it, or
+    something else. None for a real file and for nothing at all.
+    """
+    path = directory
+    parts = Path(name).parts
+    for depth, part in enumerate(parts, 1):
+        path /= part
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise storage_error("read", path, error) from error
+        whole = depth == len(parts)
+        if not (stat.S_ISREG(mode) if whole else stat.S_ISDIR(mode)):
+            return f"{'/'.join(parts[:depth])} is no {'file' if whole else 'directory'}: it is {_kind(mode)}"
+    return None
 
 
 def digest_of(path: Path) -> tuple[str, int]:
@@ -132,7 +155,7 @@ def _unlisted(directory: Path, names: set[str]) -> Iterator[Finding]:
     except OSError as error:
         raise storage_error("read", directory, error) from error
     for name in there:
-        if name not in names and not name.startswith("proof-result"):
+        if name not in names:
             said = f"{name} lies in the directory, and the evidence does not list it"
             yield fail("rbe.evidence.file-unlisted", said, "nothing says what it is, or who put it there")
 
@@ -149,6 +172,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _kind(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a symbolic link"
+    if stat.S_ISREG(mode):
+        return "a file"
     return "a directory" if stat.S_ISDIR(mode) else "a pipe or a device"
 
 

@@ -31,6 +31,8 @@ WORKERS = "workers"
 #: One line, or nothing: a build that did not get far leaves neither a summary nor an id.
 _LINE = re.compile(r"[^\n]*")
 
+_URL = re.compile(r"https?://\S+")
+
 _COUNTS: Shape = {
     "executed": int,
     "forced": int,
@@ -59,6 +61,12 @@ _WORKER: Shape = {
     "restart_count": int,
 }
 
+#: All roles, the controls' too.
+ROLES = (
+    *(EXECUTION_LOG, CALLS, EVENTS, CONSOLE, MANIFEST, WORKERS),
+    *(f"{name}:{role}" for name in (CACHED, UNREACHABLE) for role in (EXECUTION_LOG, CALLS, EVENTS, CONSOLE)),
+)
+
 SHAPE: Shape = {
     "schema": SCHEMA,
     "gfattach": str,
@@ -71,7 +79,7 @@ SHAPE: Shape = {
     "run": {
         "id": str,
         "attempt": int,
-        "url": (str, None),
+        "url": (_URL, None),
         "source": ("github-actions", "local"),
         "started": MOMENT,
         "ended": MOMENT,
@@ -94,7 +102,9 @@ SHAPE: Shape = {
     "expected_image_digest": (IMAGE_DIGEST, None),
     "restarts": (int, None),
     "controls": [_CONTROL],
-    "files": [{"name": re.compile(r"[a-z0-9][a-z0-9.-]{0,80}"), "role": str, "sha256": SHA256, "size": int}],
+    "files": [
+        {"name": re.compile(r"[a-z0-9][a-z0-9.-]{0,80}"), "role": ROLES, "sha256": SHA256, "size": int}
+    ],
     "not_proved": str,
 }
 

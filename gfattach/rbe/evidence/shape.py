@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from gfattach.core.finding import Finding, fail
@@ -78,6 +79,8 @@ def _scalar(value: Any, shape: Shape, where: str) -> Iterator[Finding]:
             yield _type(value, "a text", where)
         elif shape.fullmatch(value) is None:
             yield _value(value, f"does not fit {shape.pattern}", where)
+        elif shape is MOMENT and not _is_moment(value):
+            yield _value(value, "is on no calendar", where)
     elif isinstance(shape, type):
         if isinstance(value, bool) is not (shape is bool):
             yield _boolean(value, shape, where)
@@ -92,6 +95,19 @@ def _scalar(value: Any, shape: Shape, where: str) -> Iterator[Finding]:
             yield _type(value, repr(shape), where)
     elif value != shape:
         yield _value(value, f"is not {shape!r}", where)
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that a text of the pattern `MOMENT` means. Raises ValueError for one on no calendar."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        moment_of(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _boolean(value: Any, wanted: type, where: str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from gfattach.core.errors import GfattachError, UsageError
 from gfattach.core.paths import Home, state_directory
 from gfattach.rbe.evidence.directory import read_json_document
 from gfattach.rbe.evidence.document import DOCUMENT_NAME, SCHEMA, SHAPE
-from gfattach.rbe.evidence.shape import check
+from gfattach.rbe.evidence.shape import check, moment_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,13 @@ class Kept:
     path: Path
     document: Mapping[str, Any]
     fault: str = ""
+
+    @property
+    def proved_at(self) -> datetime:
+        """When the run began, which the nonce in its logs holds too; not when the document says that it was
+        written. Of one without a fault alone.
+        """
+        return moment_of(self.document["run"]["started"])
 
 
 def evidence_home(home: Home) -> Path:

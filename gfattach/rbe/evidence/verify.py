@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from gfattach.rbe.evidence.rules.controls import controls
 from gfattach.rbe.evidence.rules.eligibility import eligibility, still
 from gfattach.rbe.evidence.rules.told import told
 from gfattach.rbe.evidence.rules.workers import workers
-from gfattach.rbe.evidence.shape import check
+from gfattach.rbe.evidence.shape import check, moment_of
 from gfattach.rbe.evidence.statement import check_statement
 from gfattach.rbe.manifest.model import Manifest
 from gfattach.rbe.manifest.read import load_manifest
@@ -63,7 +62,8 @@ def verify_evidence(path: Path, now: Manifest | None = None) -> Verification:
         return Verification(tuple(faults), document)
     files, faults = listed_files(place.parent, document)
     evidence = Evidence(place, content, document, files)
-    return Verification((*faults, *_findings(evidence, now)), document)
+    found = (*faults, *_findings(evidence, now))
+    return Verification((*found, *_statement(evidence), _as_told()), document)
 
 
 def refuse_other_schema(document: Mapping[str, Any], path: Path) -> None:
@@ -89,7 +89,6 @@ def _findings(evidence: Evidence, now: Manifest | None) -> Iterator[Finding]:
     yield from workers(document, _workers_seen(files))
     yield from _manifest(document, files, now)
     yield from controls(document, _control_builds(evidence))
-    yield from _statement(evidence)
 
 
 def _judged(document: Mapping[str, Any], build: BuildFacts) -> Iterator[Finding]:
@@ -99,9 +98,10 @@ def _judged(document: Mapping[str, Any], build: BuildFacts) -> Iterator[Finding]
         platform=document["manifest"]["platform"],
         run_id=document["run"]["id"],
         attempt=document["run"]["attempt"],
-        started=_moment(document["run"]["started"]),
-        ended=_moment(document["run"]["ended"]),
+        started=moment_of(document["run"]["started"]),
+        ended=moment_of(document["run"]["ended"]),
         executor=document["endpoints"]["executor"],
+        cache=document["endpoints"]["cache"],
     )
     against = [
         *executed(asked, build),
@@ -157,7 +157,7 @@ def _control_builds(evidence: Evidence) -> dict[str, BuildFacts]:
 def _statement(evidence: Evidence) -> Iterator[Finding]:
     path = evidence.directory / documents.STATEMENT_NAME
     try:
-        yield from check_statement(read_json_document(path)[0], evidence.content)
+        yield from check_statement(read_json_document(path)[0], evidence.content, evidence.document)
     except UsageError as error:
         yield fail("rbe.evidence.statement-missing", error.fact, "there is nothing that could be signed")
         return
@@ -166,9 +166,12 @@ def _statement(evidence: Evidence) -> Iterator[Finding]:
     yield skip("rbe.verify.unsigned", said, hint)
 
 
+def _as_told() -> Finding:
+    """What a document says that nothing beside it shows."""
+    said = "as the document tells it, and not checked: the repository, its commit and path, who allowed the "
+    said += "checkout, how private inputs were verified, Bazel's version, and the run's address"
+    return skip("rbe.verify.as-told", said, "whoever signs the statement answers for them")
+
+
 def _failed(findings: Iterable[Finding]) -> bool:
     return any(finding.status is Status.FAIL for finding in findings)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))

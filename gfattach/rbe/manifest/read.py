@@ -36,13 +36,13 @@ def find_manifest(file: Path | None, workspace: Path | None) -> Path:
     if len(found) > 1:
         raise UsageError(
             f"{place} has two eligibility manifests: {' and '.join(FILE_NAMES)}",
-            "name the one that counts: gfattach rbe --manifest FILE",
+            "name the one that counts: --manifest FILE, or rbe lint FILE",
             code="rbe.manifest.several",
         )
     if not found:
         raise UsageError(
             f"{place} has no eligibility manifest: neither {' nor '.join(FILE_NAMES)}",
-            "name it: --manifest FILE",
+            "name it: --manifest FILE, or rbe lint FILE",
             code="rbe.manifest.missing",
         )
     return found[0]
@@ -56,7 +56,9 @@ def read_document(path: Path) -> tuple[Positions, bytes]:
     content = read_bytes(path)
     if content is None:
         raise UsageError(
-            f"there is no file {path}", "name the manifest: --manifest FILE", code="rbe.manifest.missing"
+            f"there is no file {path}",
+            "name the manifest: --manifest FILE, or rbe lint FILE",
+            code="rbe.manifest.missing",
         )
     if len(content) > MANIFEST_BYTES:
         raise _unreadable(f"{path} is {len(content)} bytes long, and may have {MANIFEST_BYTES}")

@@ -6,15 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gfattach.bazel.logs.call_excerpt import keep_calls
 from gfattach.bazel.logs.event_excerpt import keep_excerpt
-from gfattach.bazel.program.binary import Bazel
+from gfattach.bazel.messages import error_line
+from gfattach.bazel.program.binary import ZSTD_HINT, Bazel
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
+from gfattach.core.errors import BazelError
 from gfattach.core.files import read_bytes, remove, write_atomic
 from gfattach.core.redact import redact
 from gfattach.proof.execution.facts import BuildFacts, read_build
 from gfattach.rbe.evidence import document as documents
 from gfattach.rbe.prove.options import BuildOptions
+
+#: What to do about a Bazel that crashes where it would write the compact log.
+_WITHOUT_ZSTD = (ZSTD_HINT, "or have the other log written: --execution-log json")
 
 #: What a module-aware Bazel writes into a workspace that it builds in.
 _LOCK_FILE = "MODULE.bazel.lock"
@@ -58,11 +64,11 @@ class Builder:
         `executor` is another one than the proof's. Raises BazelError and StorageError.
         """
         files = {role: self.directory / f"{prefix}{name}" for role, name in NAMES.items()}
-        raw = self.work / f"{prefix}events.json"
+        raw = {role: self.work / f"{prefix}{NAMES[role]}" for role in (documents.EVENTS, documents.CALLS)}
         arguments = self.options.arguments(
             self.command,
             nonce,
-            {**files, documents.EVENTS: raw},
+            {**files, **raw},
             self.executor if executor is None else executor,
             accept_cached=accept_cached,
         )
@@ -76,24 +82,36 @@ class Builder:
                     self.deadline,
                     on_stderr_line=lambda line, moment: _tell(line, progress),
                 )
+            except BazelError as error:
+                if self.options.log_format == "compact" and _lacks_zstd(error):
+                    raise BazelError(error.fact, *error.hints, *_WITHOUT_ZSTD, code=error.code) from error
+                raise
             finally:
                 _put_back(self.workspace / _LOCK_FILE, kept)
         write_atomic(files[documents.CONSOLE], redact(answer.stderr).encode())
-        keep_excerpt(raw, files[documents.EVENTS])
-        remove(raw)
+        keep_excerpt(raw[documents.EVENTS], files[documents.EVENTS])
+        keep_calls(raw[documents.CALLS], files[documents.CALLS])
+        for path in raw.values():
+            remove(path)
         written = {role: path for role, path in files.items() if path.exists()}
         for path in written.values():
             path.chmod(0o600)
-        return Built(answer.returncode or 0, written, read_build(written, self.label, nonce))
+        complaint = redact(error_line(answer.stderr)) if answer.returncode else ""
+        return Built(answer.returncode or 0, written, read_build(written, self.label, nonce), complaint)
 
 
 @dataclass(frozen=True)
 class Built:
-    """A build that ended: its exit code, its files by role, and what they say."""
+    """A build that ended: its exit code, its files by role, what they say, and Bazel's first error."""
 
     exit_code: int
     files: Mapping[str, Path]
     facts: BuildFacts
+    complaint: str = ""
+
+
+def _lacks_zstd(error: BazelError) -> bool:
+    return error.code == "bazel.crashed" and any("zstd" in hint for hint in error.hints)
 
 
 def _tell(line: str, progress: Callable[[str], None]) -> None:

@@ -6,12 +6,13 @@ two never run in one environment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from gfattach.contract.model.terms import Substrate
 from gfattach.contract.model.variables import value_of
 from gfattach.contract.substrate import classify
 from gfattach.core.errors import RefusedError
+from gfattach.core.quote import word
 from gfattach.rbe.manifest.answer import Answer, answer
 from gfattach.rbe.manifest.model import Manifest, Standing, TargetClass
 
@@ -21,35 +22,43 @@ MODE = "explicit-proof"
 
 def demand_explicit(environment: Mapping[str, str]) -> None:
     """Raise RefusedError unless the environment asks for an execution proof, whole (`rbe.prove.*`,
-    `contract.*`).
+    `contract.*`). The first thing that is missing is the fact, and the others stand behind it.
     """
+    if lacking := list(_lacking(environment)):
+        first, *others = lacking
+        also = [f"also: {other.fact}: {other.hints[-1]}" for other in others]
+        raise RefusedError(first.fact, *first.hints, *also, code=first.code)
+    classify(environment).demand()
+
+
+def _lacking(environment: Mapping[str, str]) -> Iterator[RefusedError]:
+    """What the environment does not say, each as the refusal of it."""
     if value_of(environment, "GF_RBE_PROOF_MODE") != "explicit":
-        raise RefusedError(
+        yield RefusedError(
             "GF_RBE_PROOF_MODE is not explicit",
             "an execution proof runs only where it was asked for: in the shell of a cache it has no place",
             "ask for it: export GF_RBE_PROOF_MODE=explicit",
             code="rbe.prove.mode",
         )
     if not value_of(environment, "BAZEL_REMOTE_EXECUTOR"):
-        raise RefusedError(
+        yield RefusedError(
             "BAZEL_REMOTE_EXECUTOR is unset",
             "name the executor: export BAZEL_REMOTE_EXECUTOR=grpc://HOST:PORT",
             code="rbe.prove.executor",
         )
     if not value_of(environment, "BAZEL_REMOTE_CACHE"):
-        raise RefusedError(
+        yield RefusedError(
             "BAZEL_REMOTE_CACHE is unset",
             "an executor takes inputs from a cache: export BAZEL_REMOTE_CACHE=grpc://HOST:PORT",
             code="rbe.prove.cache",
         )
     mode = value_of(environment, "GF_BAZEL_SUBSTRATE_MODE")
     if mode != Substrate.EXECUTOR:
-        raise RefusedError(
+        yield RefusedError(
             f"GF_BAZEL_SUBSTRATE_MODE is {mode or 'unset'}, and not {Substrate.EXECUTOR}",
             f"declare what is meant: export GF_BAZEL_SUBSTRATE_MODE={Substrate.EXECUTOR}",
             code="rbe.prove.substrate",
         )
-    classify(environment).demand()
 
 
 def demand_eligible(manifest: Manifest, label: str, *, allow_candidate: bool) -> TargetClass:
@@ -71,7 +80,7 @@ def demand_eligible(manifest: Manifest, label: str, *, allow_candidate: bool) ->
     if said.standing is Standing.CANDIDATE and not allow_candidate:
         raise RefusedError(
             f"{label} is a candidate in {manifest.path}, and not proved",
-            "to prove it as one: gfattach rbe prove --allow-candidate",
+            f"to prove it as one: gfattach rbe prove {word(label)} --allow-candidate",
             code="rbe.prove.candidate",
         )
     if MODE not in found.allowed_modes:

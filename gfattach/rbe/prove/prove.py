@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gfattach.bazel.capabilities.flags import accepted_flags
 from gfattach.bazel.program.binary import Bazel
 from gfattach.contract.bazel.arguments import header_rc
 from gfattach.contract.bazel.rc import joined_rc
@@ -21,7 +20,7 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import UnprovedError, UsageError
 from gfattach.core.files import make_private_directory, read_bytes, remove_tree, write_atomic, write_json
 from gfattach.core.finding import Finding, Status, ok
-from gfattach.core.paths import Home, cache_directory
+from gfattach.core.paths import Home
 from gfattach.probes.execution import stage as execution_probes
 from gfattach.proof.bazel.options import endpoint_options
 from gfattach.proof.execution.nonce import make_nonce
@@ -36,6 +35,8 @@ from gfattach.rbe.prove.evidence import Proved, document_of
 from gfattach.rbe.prove.gate import demand_eligible, demand_explicit
 from gfattach.rbe.prove.options import BuildOptions, ProveOptions
 from gfattach.rbe.prove.pods import Workers
+from gfattach.rbe.prove.preflight import build_options
+from gfattach.rbe.prove.provenance import Run as RunOf
 from gfattach.rbe.prove.provenance import repository_of, run_of
 from gfattach.rbe.prove.route import Executor, reached
 from gfattach.rbe.target import find_bazel
@@ -120,15 +121,29 @@ class _Session:
         started = datetime.now(UTC)
         run_id = run_of(self.environ)
         nonce = str(make_nonce(started, run_id.id, run_id.attempt))
-        directory = new_directory(self.options.evidence or evidence_home(self.home) / nonce)
         make_private_directory(self.work)
-        builder = self._builder(directory, manifest.platform)
+        deadline = Deadline.after(self.options.seconds)
+        chosen = self._build_options(manifest.platform, deadline)
+        with new_directory(self.options.evidence or evidence_home(self.home) / nonce) as directory:
+            builder = self._builder(directory, chosen, deadline)
+            proved = self._proved(builder, manifest, found, started, run_id, nonce)
+            document = document_of(proved)
+            path = write_document(directory, document)
+        done = self._verified(path)
+        if not done.verification.proved:  # what could be signed may not say that it passed
+            write_document(directory, document, proved=False)
+        return done
+
+    def _proved(
+        self, builder: Builder, manifest: Any, found: Any, started: datetime, run_id: RunOf, nonce: str
+    ) -> Proved:
+        """Build, and build the controls; all that came of it."""
         before = self._look()
         built = self._build(builder, nonce)
         pods = None if before is None else {"before": before, "after": self._look() or []}
         controls = make_controls(builder, nonce, self.run) if built.exit_code == 0 else []
         repository, place = repository_of(builder.workspace, self.environ)
-        proved = Proved(
+        return Proved(
             options=self.options,
             manifest=manifest,
             found=found,
@@ -146,9 +161,8 @@ class _Session:
             controls=controls,
             pods=pods,
             expected_image=value_of(self.environ, _IMAGE) or None,
-            files=self._files(directory, manifest.path, pods),
+            files=self._files(builder.directory, manifest.path, pods),
         )
-        return self._written(directory, proved)
 
     def _cache_url(self) -> str:
         """Where the cache is: behind the executor's own address where both are one, else as it is named."""
@@ -157,38 +171,19 @@ class _Session:
         )
         return self.executor.url if named == value_of(self.environ, "BAZEL_REMOTE_EXECUTOR") else named
 
-    def _builder(self, directory: Path, platform: str) -> Builder:
-        options = self.options
-        deadline = Deadline.after(options.seconds)
-        accepted = accepted_flags(
-            self.bazel,
-            BuildOptions.candidates(options.log_format),
-            work=self.work,
-            cache=cache_directory() / "bazel-flags.json",
-            deadline=deadline,
-        )
+    def _build_options(self, platform: str, deadline: Deadline) -> BuildOptions:
         endpoint = [
-            option
-            for option in endpoint_options(self.executor.target, self.bazel)
-            if not option.startswith("--remote_cache=")
+            f"--remote_cache={self._cache_url()}",
+            *(
+                option
+                for option in endpoint_options(self.executor.target, self.bazel)
+                if not option.startswith("--remote_cache=")
+            ),
         ]
-        build_options = BuildOptions(
-            accepted,
-            options.log_format,
-            value_of(self.environ, _PLATFORM) or platform or BY_NAME[_PLATFORM].default,
-            [f"--remote_cache={self._cache_url()}", *endpoint],
-            options.bazel_arguments,
-            options.nonce_flags,
-        )
-        if build_options.log_flag is None or build_options.calls_flag is None:
-            missing = (
-                "execution log of that format" if build_options.log_flag is None else "log of remote calls"
-            )
-            raise UsageError(
-                f"this Bazel ({self.bazel.label}) writes no {missing}",
-                "ask for the other: --execution-log json",
-                code="rbe.prove.log-format",
-            )
+        named = value_of(self.environ, _PLATFORM) or platform or BY_NAME[_PLATFORM].default
+        return build_options(self.options, self.bazel, endpoint, named, self.work, deadline)
+
+    def _builder(self, directory: Path, chosen: BuildOptions, deadline: Deadline) -> Builder:
         assert self.home.workspace is not None
         return Builder(
             self.bazel,
@@ -196,9 +191,9 @@ class _Session:
             self.work,
             {name: value for name, value in self.environ.items() if name not in WITHHELD},
             self._header_rc(),
-            build_options,
-            options.command,
-            options.label,
+            chosen,
+            self.options.command,
+            self.options.label,
             directory,
             self.executor.url,
             deadline,
@@ -233,8 +228,9 @@ class _Session:
         def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
             progress(f"building {self.options.label} with the nonce {nonce}")
             found.append(builder.build("", nonce, progress))
-            summary = found[0].facts.summary
+            summary, complaint = found[0].facts.summary, found[0].complaint
             said = "no processes were counted" if summary is None else summary.text
+            said += f" ({complaint})" if complaint else ""
             return {"rbe.build": ok("rbe.build.ended", f"ended with {found[0].exit_code}: {said}")}
 
         self.run.step("rbe-build", "force the execution", work)
@@ -250,8 +246,7 @@ class _Session:
             write_json(kept[documents.WORKERS], pods)
         return kept
 
-    def _written(self, directory: Path, proved: Proved) -> ProofDone:
-        path = write_document(directory, document_of(proved))
+    def _verified(self, path: Path) -> ProofDone:
         verified: list[Verification] = []
 
         def work(progress: Callable[[str], None]) -> Mapping[str, Finding]:
@@ -259,4 +254,4 @@ class _Session:
             return verified[0].named()
 
         self.run.step("verify", "verify the evidence", work)
-        return ProofDone(directory, replace(verified[0]))
+        return ProofDone(path.parent, verified[0])

@@ -51,7 +51,11 @@ def check_attestation(bundle: Mapping[str, Any], content: bytes, name: str) -> I
 def unattested() -> Finding:
     """That there is no attestation to check."""
     said = "there is no proof-result.attestation.json beside it: who made it is not attested"
-    return skip("rbe.verify.unattested", said, "fetch it: gh attestation download proof-result.json")
+    return skip(
+        "rbe.verify.unattested",
+        said,
+        "fetch it: gh attestation download proof-result.json --repo tinyland-inc/GloriousFlywheel",
+    )
 
 
 def _payload(bundle: Mapping[str, Any]) -> Mapping[str, Any] | None:

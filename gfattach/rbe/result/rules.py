@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gfattach.core.finding import Finding, fail
+from gfattach.rbe.result.shapes import OUTPUTS_KIND
 
 _HAS_TO_HOLD = (
     ("countable_remote_execution", "rbe.result.uncountable", "the authority itself does not count it"),
@@ -69,6 +70,9 @@ def second(result: Mapping[str, Any]) -> Iterator[Finding]:
 
 def outputs_agree(result: Mapping[str, Any], exported: Mapping[str, Any]) -> Iterator[Finding]:
     """Whether `exported-outputs.json` has what the result says of the outputs."""
+    if exported.get("kind") != OUTPUTS_KIND:
+        said = f"exported-outputs.json is of the kind {exported.get('kind')!r}, and not {OUTPUTS_KIND}"
+        yield fail("rbe.result.outputs", said, "it is another document")
     listed = exported.get("exported_outputs", exported.get("outputs"))
     if listed != result["exported_outputs"]:
         said = "exported-outputs.json lists other outputs than the proof result"

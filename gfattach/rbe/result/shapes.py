@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 from gfattach.rbe.evidence.shape import IMAGE_DIGEST, SHA256, Shape
+from gfattach.rbe.result.kind import KIND
 
-KIND = "gf-reapi-proof-result"
 OUTPUTS_KIND = "gf-reapi-exported-outputs"
 AUTHORITY = "tinyland-inc/GloriousFlywheel"
 
-#: The file, what is attested of it, and what it exports, in a directory.
-NAME = "proof-result.json"
-ATTESTATION_NAME = "proof-result.attestation.json"
+#: What a result exports, in its directory.
 OUTPUTS_NAME = "exported-outputs.json"
 
 _COUNTABLE: Shape = {
@@ -41,7 +39,7 @@ VERSION_1: Shape = {
 
 OUTPUT: Shape = {
     "label": str,
-    "path": re.compile(r"exported-outputs/(?!.*\.\./).+"),
+    "path": re.compile(r"exported-outputs/(?!(?:.*/)?\.{1,2}(?:/|$))[^\0]+"),
     "sha256": SHA256,
     "size_bytes": int,
     "executable": bool,

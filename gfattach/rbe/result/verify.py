@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from gfattach.core.errors import UsageError
-from gfattach.core.finding import Finding, Status, fail, ok
-from gfattach.rbe.evidence.directory import digest_of, read_json_document
+from gfattach.core.finding import Finding, Status, fail, ok, skip
+from gfattach.rbe.evidence.directory import digest_of, file_fault, read_json_document
 from gfattach.rbe.evidence.shape import check
 from gfattach.rbe.evidence.verify import Verification
-from gfattach.rbe.manifest.model import Manifest
+from gfattach.rbe.manifest.model import Manifest, Standing
 from gfattach.rbe.result import shapes
 from gfattach.rbe.result.attestation import check_attestation, unattested
 from gfattach.rbe.result.rules import countable, outputs_agree, second
 
-
-def is_result(document: Mapping[str, Any]) -> bool:
-    """Whether a document is a proof result, of whichever version."""
-    return document.get("kind") == shapes.KIND or "countable_remote_execution" in document
+#: Outputs that are not there, and are named.
+_SHOWN = 5
 
 
 def verify_result(path: Path, now: Manifest | None = None) -> Verification:
@@ -55,14 +53,24 @@ def _findings(
     yield from second(document)
     yield from _outputs(document, path.parent)
     target = document["request"]["target"]
-    if now is not None and target not in now.labels():
-        yield fail(
-            "rbe.proof.target-unlisted", f"{now.path} does not list {target}", "labels are compared exactly"
-        )
+    if now is not None:
+        yield from _eligible(target, now)
+
+
+def _eligible(target: str, now: Manifest) -> Iterator[Finding]:
+    """What the manifest of today says of the target."""
+    found = now.labels().get(target)
+    if found is None:
+        said = f"{now.path} does not list {target}"
+        yield fail("rbe.proof.target-unlisted", said, "labels are compared exactly")
+    elif found.standing is Standing.BLOCKED:
+        said = f"{now.path} blocks {target}: {'; '.join(found.blockers)}"
+        yield fail("rbe.proof.target-blocked", said, "nothing that was run makes it eligible")
 
 
 def _outputs(document: Mapping[str, Any], directory: Path) -> Iterator[Finding]:
-    """The exported outputs, as far as they lie there."""
+    """The exported outputs, as far as they lie there; and what does not, of which nothing can be checked."""
+    absent = []
     place = directory / shapes.OUTPUTS_NAME
     if place.exists() or place.is_symlink():
         exported, _ = read_json_document(place)
@@ -71,15 +79,21 @@ def _outputs(document: Mapping[str, Any], directory: Path) -> Iterator[Finding]:
             said = f"{place.name} is not the file that the result names"
             yield fail("rbe.result.outputs-digest", said, "it was changed after the result was written")
         yield from outputs_agree(document, exported)
+    else:
+        absent.append(place.name)
     for each in document["exported_outputs"]:
-        output = directory / each["path"]
-        if output.is_symlink():
-            yield fail(
-                "rbe.result.output-link", f"{each['path']} is a link", "what it leads to can be exchanged"
-            )
-        elif output.exists() and digest_of(output) != (each["sha256"], each["size_bytes"]):
+        if fault := file_fault(directory, each["path"]):
+            yield fail("rbe.result.output-link", fault, "what it leads to can be exchanged")
+        elif not (output := directory / each["path"]).exists():
+            absent.append(each["path"])
+        elif digest_of(output) != (each["sha256"], each["size_bytes"]):
             said = f"{each['path']} is not the file that the result names"
             yield fail("rbe.result.output-digest", said, "it was changed after the result was written")
+    names = [*absent[:_SHOWN], *([f"{len(absent) - _SHOWN} more outputs"] if len(absent) > _SHOWN else [])]
+    shown = f"{', '.join(names)} and " if names else ""
+    said = f"{shown}the worker's own logs are named by digests alone: nothing here checks them"
+    hints = ["lay the exported outputs beside the result to have them checked"] if names else []
+    yield skip("rbe.verify.not-beside", said, *hints)
 
 
 def _attested(path: Path, content: bytes) -> Iterator[Finding]:

@@ -30,6 +30,9 @@ _ANSWER = bytes((0x0A, len(_TYPE))) + _TYPE + b"\x12"
 #: name of the method follows (field 3, 49 or more bytes long).
 _GOOD_END = frozenset((b"\x12\x00", *(bytes((0x1A, size)) for size in range(len(_SERVICE), 0x80))))
 
+#: The result of an answer, and the metadata of an execution in a result: fields 1 and 9, with lengths.
+_RESULT, _METADATA = 0x0A, 0x4A
+
 #: What a hash of 64 digits, field 2 of the metadata, and the id of an invocation, field 3, begin with.
 _HASH, _UUID = b"\x12\x40", b"\x1a\x24"
 
@@ -67,12 +70,14 @@ def read_executions(path: Path, labels: Iterable[str]) -> Iterator[Execution]:
     Raises TruncatedError where it ends inside an entry, BazelError (`bazel.log`) for what is no such log, and
     StorageError.
     """
-    asked = [each.encode() for each in labels]
+    asked = sorted((each.encode() for each in labels), key=len)
+    # The spellings of one label have the shortest of them in common.
+    signs = asked[:1] if all(asked[0] in each for each in asked) else asked
     try:
         with path.open("rb", buffering=0) as file:
             for data, at, end in messages(file.read):
                 if (method := data.find(_SERVICE, at, end)) >= 0:
-                    yield _usual(data, at, end, method, asked) or _any(data, at, end, asked)
+                    yield _usual(data, at, end, method, asked, signs) or _any(data, at, end, asked)
     except TruncatedError:
         raise
     except (WireError, IndexError, DelimitedError) as error:
@@ -89,7 +94,9 @@ def _not_a_log(path: Path) -> BazelError:
     )
 
 
-def _usual(data: bytes, at: int, end: int, method: int, asked: Sequence[bytes]) -> Execution | None:
+def _usual(
+    data: bytes, at: int, end: int, method: int, asked: Sequence[bytes], signs: Sequence[bytes]
+) -> Execution | None:
     """The call of the entry from `at` to `end`, whose method's name is at `method`; None for an unusual one.
 
     An entry is deep, and most that is in it is not asked for. Of one that has its fields in the order of
@@ -109,16 +116,44 @@ def _usual(data: bytes, at: int, end: int, method: int, asked: Sequence[bytes]) 
     if data.find(digest, method, answer) < 0:  # not what was asked for
         return None
     target: Fields = {}
-    for each in asked:
+    for each in signs:
         if data.find(each, ids, metadata + size) >= 0:
             target = fields(data, metadata, metadata + size)
             break
     length, begins = varint(data, answer + len(_ANSWER))
-    if begins + length > end:
+    stop = begins + length
+    if stop > end:
         return None
-    invocation = data[ids + 68 : ids + 104].decode("ascii", "replace")
-    found = fields(data, begins, begins + length)
-    return _made(data, target, asked, invocation, digest.decode("ascii", "replace"), 0, found)
+    invocation, action = (
+        data[ids + 68 : ids + 104].decode("ascii", "replace"),
+        digest.decode("ascii", "replace"),
+    )
+    if not target and (ran := _ran(data, begins, stop)) is not None:
+        return Execution(invocation, "", "", action, True, False, 0, 0, *ran)
+    return _made(data, target, asked, invocation, action, 0, fields(data, begins, stop))
+
+
+def _ran(data: bytes, at: int, stop: int) -> tuple[str, int | None] | None:
+    """Worker and start of an answer that has nothing but a result, which has no exit code: of an action that
+    was executed now, and ended well. None for any other.
+    """
+    if data[at] != _RESULT:
+        return None
+    size, at = varint(data, at + 1)
+    if at + size != stop:
+        return None
+    worker, begun = "", None
+    while at < stop:
+        tag = data[at]
+        size, content = varint(data, at + 1)
+        at = content + size
+        if tag == _METADATA:
+            executed = fields(data, content, at)
+            worker = text(data, executed, 1) if 1 in executed else ""
+            begun = number(message(data, executed, 3), 1) or None if 3 in executed else None
+        elif tag & 7 != 2 or tag > 0x7F:
+            return None
+    return (worker, begun) if at == stop else None
 
 
 def _any(data: bytes, at: int, end: int, asked: Sequence[bytes]) -> Execution:
@@ -148,16 +183,19 @@ def _made(
     answer: Fields | None,
 ) -> Execution:
     """The call of its parts; `answer` are the fields of an ExecuteResponse, None for none."""
-    label = text(data, metadata, 6)
-    if label.encode() not in asked:
+    label = text(data, metadata, 6) if metadata else ""
+    if label and label.encode() not in asked:
         label = ""
     cached, exit_code, worker, begun = False, 0, "", 0
     if answer is not None:
+        # Most answers have a result alone, and most results no exit code.
         result = message(data, answer, 1)
-        executed = message(data, result, 9)
-        cached, exit_code = number(answer, 2) != 0, number(result, 4)
-        worker, begun = text(data, executed, 1), number(message(data, executed, 3), 1)
-        status = status or number(message(data, answer, 3), 1)
+        cached = 2 in answer and number(answer, 2) != 0
+        exit_code = number(result, 4) if 4 in result else 0
+        if executed := message(data, result, 9):
+            worker = text(data, executed, 1) if 1 in executed else ""
+            begun = number(message(data, executed, 3), 1) if 3 in executed else 0
+        status = status or (number(message(data, answer, 3), 1) if 3 in answer else 0)
     return Execution(
         invocation,
         label,

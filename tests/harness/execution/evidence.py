@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ IMAGE = "sha256:" + "ab" * 32
 EXECUTOR = "grpc://127.0.0.1:8980"
 OPTIONS = [
     f"--remote_executor={EXECUTOR}",
+    f"--remote_cache={EXECUTOR}",
     "--noremote_accept_cached",
     "--noremote_local_fallback",
     "--disk_cache=",
@@ -102,6 +104,7 @@ class Evidence:
     nonce: str = NONCE
     label: str = LABEL
     compact: bool = False
+    write_log: Callable[[Path, list[Action]], None] | None = None
     before: list[dict[str, Any]] | None = field(default_factory=lambda: [pod()])
     after: list[dict[str, Any]] = field(default_factory=lambda: [pod()])
     cached: list[Action] = field(default_factory=list)
@@ -164,7 +167,8 @@ class Evidence:
             "console": "console.txt",
         }
         files = {role: self.directory / f"{prefix}{name}" for role, name in names.items()}
-        (write_compact_log if self.compact else write_json_log)(files["execution-log"], actions)
+        write_log = self.write_log or (write_compact_log if self.compact else write_json_log)
+        write_log(files["execution-log"], actions)
         asked = [each.but(cached_result=each.cached_result or each.cache_hit) for each in actions]
         write_calls(files["remote-calls"], asked if calls is None else calls)
         write_events(

@@ -186,7 +186,7 @@ def write_events(
             for name, count in runners.items()
         ]
     events = [
-        {"started": {"uuid": invocation, "startTimeMillis": str(int(started * 1000))}},
+        {"started": {"uuid": invocation, "startTimeMillis": str(int(started * 1000)), "command": "build"}},
         {"optionsParsed": {"cmdLine": options, "explicitCmdLine": options}},
         {"finished": {"exitCode": {"name": "X", "code": exit_code} if exit_code else {"name": "SUCCESS"}}},
         {"buildMetrics": {"actionSummary": summary}},

@@ -10,9 +10,9 @@ Field numbers: spawn.proto of Bazel 7.1 and later, ExecLogEntry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
-from gfattach.bazel.logs.execution_log.record import Kind, Spawn
+from gfattach.bazel.logs.execution_log.record import OTHER, Kind, Read, Spawn
 from gfattach.core.wire.delimited import DelimitedError, messages
 from gfattach.core.wire.message import Fields, WireError, fields, message, number, part, text, varint
 
@@ -28,6 +28,9 @@ _INPUTS, _TOOLS, _OUTPUT = 4 << 3, 5 << 3, 6 << 3 | 2
 #: The beginning of the digest, field 16 with a length.
 _DIGEST = b"\x82\x01"
 
+#: What an absolute path begins with.
+_SLASH = ord("/")
+
 #: What a digest begins with: its hash, field 1, of 64 digits.
 _HASH = b"\x0a\x40"
 
@@ -35,12 +38,15 @@ _HASH = b"\x0a\x40"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-def read_compact_log(read: Callable[[int], bytes], looked_for: str) -> Iterator[Spawn]:
-    """Every spawn of the decompressed log that `read` gives; `looked_for` is what `Spawn.carries` is about.
+def read_compact_log(
+    read: Callable[[int], bytes], looked_for: str, labels: Set[str] = frozenset()
+) -> Iterator[Read]:
+    """Every spawn of the decompressed log that `read` gives, those for `labels` with their own; `looked_for`
+    is what `Spawn.carries` is about.
 
     Raises TruncatedError where the log ends inside an entry, and DelimitedError for what is no such log.
     """
-    reader = _Reader(looked_for.encode())
+    reader = _Reader(looked_for.encode(), labels)
     try:
         for data, at, end in messages(read, _SPAWN):
             size, at = varint(data, at + 1)
@@ -54,53 +60,58 @@ def read_compact_log(read: Callable[[int], bytes], looked_for: str) -> Iterator[
 class _Reader:
     """Reads spawns, and remembers what many have in common, as bytes."""
 
-    def __init__(self, looked_for: bytes) -> None:
+    def __init__(self, looked_for: bytes, labels: Set[str]) -> None:
         self._looked_for = looked_for
+        self._labels = {label.encode(): label for label in ("", *labels)}
         self._kinds: dict[Kind, Kind] = {}
+        self._spawns: dict[Spawn, Spawn] = {}
         self._platform = b""
-        #: By the bytes from mnemonic to cacheability, for spawns of the platform `_platform`.
+        #: By the bytes from mnemonic to cacheability, for spawns of the platform `_platform`; and the spawns
+        #: of each, by label, program and whether they carry what is looked for.
         self._known: dict[bytes, Kind] = {}
+        self._alike: dict[tuple[bytes, str, bytes, bool], Spawn] = {}
 
-    def remembered(self, data: bytes, at: int, end: int) -> Spawn | None:
+    def remembered(self, data: bytes, at: int, end: int) -> Read | None:
         """The spawn from `at` to `end`, by what is remembered; None where that does not do."""
+        platform = self._platform
+        if not platform or (split := data.rfind(platform, at, end)) < 0:
+            return None
         try:
-            return self._remembered(data, at, end)
+            position = split + len(platform)
+            while (tag := data[position]) != _LABEL:
+                if tag == _OUTPUT:
+                    position += 2 + data[position + 1]
+                elif tag in (_INPUTS, _TOOLS):
+                    position += 2
+                    while data[position - 1] > 0x7F:
+                        position += 1
+                else:
+                    return None
+            size, label = data[at + 1], data[position + 1]
+            middle = position + 2 + label
+            digest = data.find(_DIGEST, middle, end)
+            if digest < 0 or label > 0x7F or size > 0x7F or data[at] != _ARGUMENT:
+                return None
+            if data[digest + 3 : digest + 5] != _HASH:
+                return None
+            alike = (
+                data[middle:digest],
+                self._labels.get(data[position + 2 : middle], OTHER),
+                data[at + 2 : at + 2 + size] if data[at + 2] == _SLASH else b"",
+                data.rfind(self._looked_for, at, split) >= 0,
+            )
         except IndexError:  # it has nothing behind its platform
             return None
-
-    def _remembered(self, data: bytes, at: int, end: int) -> Spawn | None:
-        platform = self._platform
-        split = data.rfind(platform, at, end) if platform else -1
-        if split < 0:
-            return None
-        position = split + len(platform)
-        tag = data[position]
-        while tag != _LABEL:
-            if tag == _OUTPUT:
-                position += 2 + data[position + 1]
-            elif tag in (_INPUTS, _TOOLS):
-                position += 2
-                while data[position - 1] > 0x7F:
-                    position += 1
-            else:
+        spawn = self._alike.get(alike)
+        if spawn is None:
+            kind = self._known.get(alike[0])
+            if kind is None:
                 return None
-            tag = data[position]
-        label_at, middle = position + 2, position + 2 + data[position + 1]
-        digest_at = data.find(_DIGEST, middle, end)
-        if digest_at < 0 or data[position + 1] > 0x7F or data[at + 1] > 0x7F or data[at] != _ARGUMENT:
-            return None
-        kind = self._known.get(data[middle:digest_at])
-        if kind is None or data[digest_at + 3 : digest_at + 5] != _HASH:
-            return None
-        return Spawn(
-            kind,
-            data[label_at:middle].decode("utf-8", "replace"),
-            data[digest_at + 5 : digest_at + 69].decode("ascii", "replace"),
-            data[at + 2 : at + 2 + data[at + 1]].decode("utf-8", "replace"),
-            data.rfind(self._looked_for, at, split) >= 0,
-        )
+            spawn = self._same(Spawn(kind, alike[1], alike[2].decode("utf-8", "replace"), alike[3]))
+            self._alike[alike] = spawn
+        return spawn, data[digest + 5 : digest + 69].decode("ascii", "replace")
 
-    def any(self, data: bytes, at: int, end: int) -> Spawn:
+    def any(self, data: bytes, at: int, end: int) -> Read:
         """The spawn from `at` to `end`, whatever it is like. Raises WireError."""
         program, split = _command(data, at, end)
         found = fields(data, split, end)
@@ -116,13 +127,14 @@ class _Reader:
         )
         kind = self._kinds.setdefault(kind, kind)
         self._remember(kind, data, split, found)
-        return Spawn(
-            kind,
-            text(data, found, 7),
-            text(data, message(data, found, 16), 1),
-            program,
-            data.find(self._looked_for, at, split) >= 0,
-        )
+        start, stop = part(found, 7)
+        label = self._labels.get(data[start:stop], OTHER)
+        carries = data.find(self._looked_for, at, split) >= 0
+        spawn = Spawn(kind, label, program if program.startswith("/") else "", carries)
+        return self._same(spawn), text(data, message(data, found, 16), 1)
+
+    def _same(self, spawn: Spawn) -> Spawn:
+        return self._spawns.setdefault(spawn, spawn)
 
     def _remember(self, kind: Kind, data: bytes, split: int, found: Fields) -> None:
         """Remember the bytes of a platform and of a kind, where there are both, and label and digest."""
@@ -130,7 +142,7 @@ class _Reader:
         if not (kind.platform and middle and digest) or data[split] != _PLATFORM:
             return
         if (platform := data[split:platform_end]) != self._platform:
-            self._platform, self._known = platform, {}
+            self._platform, self._known, self._alike = platform, {}, {}
         shared = data[middle : data.find(_DIGEST, middle)]
         # No text of it may hold what the digest begins with.
         if middle + len(shared) + 3 == digest and start < middle:

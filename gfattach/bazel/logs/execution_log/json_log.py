@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
-from gfattach.bazel.logs.execution_log.record import Kind, Spawn, label_in
+from gfattach.bazel.logs.execution_log.record import OTHER, Kind, Read, Spawn, label_in
 from gfattach.core.wire.delimited import MESSAGE_LIMIT, PIECE, DelimitedError, TruncatedError
 
 _SPACE = " \t\r\n"
 
 
-def read_json_log(read: Callable[[int], bytes], text: str) -> Iterator[Spawn]:
-    """Every spawn of the log that `read` (as a file's) gives; `text` is what `Spawn.carries` is about.
+def read_json_log(read: Callable[[int], bytes], text: str, labels: Set[str] = frozenset()) -> Iterator[Read]:
+    """Every spawn of the log that `read` (as a file's) gives, those for `labels` with their own;
+    `text` is what `Spawn.carries` is about.
 
     Memory is bounded by the largest record. Raises TruncatedError where the log ends inside a record, and
     DelimitedError for what is no such log.
     """
-    kinds: dict[Kind, Kind] = {}
+    known: dict[Spawn, Spawn] = {}
     for record in _objects(read):
         try:
-            kind = _kind(record)
-            yield _spawn(record, kinds.setdefault(kind, kind), text)
+            spawn = _spawn(record, text, labels)
+            digest = str(record.get("digest", {}).get("hash", ""))
         except (AttributeError, TypeError, ValueError) as error:
             raise DelimitedError(f"a record is not as Bazel writes it: {error}") from error
+        yield known.setdefault(spawn, spawn), digest
 
 
 def _objects(read: Callable[[int], bytes]) -> Iterator[dict[str, Any]]:
@@ -76,18 +78,19 @@ def _kind(record: dict[str, Any]) -> Kind:
     )
 
 
-def _spawn(record: dict[str, Any], kind: Kind, text: str) -> Spawn:
+def _spawn(record: dict[str, Any], text: str, labels: Set[str]) -> Spawn:
     arguments = record.get("commandArgs", ())
     environment = record.get("environmentVariables", ())
     carries = any(text in variable.get("value", "") for variable in environment) or any(
         text in argument for argument in arguments
     )
+    label = str(record.get("targetLabel") or label_in(str(record.get("progressMessage", ""))))
+    program = str(arguments[0]) if arguments else ""
     return Spawn(
-        kind,
-        label=str(record.get("targetLabel") or label_in(str(record.get("progressMessage", "")))),
-        digest=str(record.get("digest", {}).get("hash", "")),
-        program=str(arguments[0]) if arguments else "",
-        carries=carries,
+        _kind(record),
+        label if not label or label in labels else OTHER,
+        program if program.startswith("/") else "",
+        carries,
     )
 
 

@@ -33,18 +33,25 @@ class Kind(NamedTuple):
 
 
 class Spawn(NamedTuple):
-    """One spawn: its kind, and what is its own.
+    """What is asked of one spawn, but for its action. A reader gives the same object to all that are alike.
 
-    `label` is "" where the log does not tell it (before Bazel 5, unless the progress message does); `digest`
-    is the hash of the action, "" where the log has none. `program` is the first word of its command.
-    `carries` says that its environment or its arguments hold the text that was looked for.
+    `label` is "" where the log does not tell it (before Bazel 5, unless the progress message does), and
+    `OTHER` for one that was not asked for. `program` is the program of the worker's own that it ran, by its
+    absolute path, "" for one that is an input of the build. `carries` says that its environment or its
+    arguments hold the text that was looked for.
     """
 
     kind: Kind
     label: str
-    digest: str
     program: str
     carries: bool
+
+
+#: The label of a spawn of a target that was not asked for. No label of Bazel's is like it.
+OTHER = "another"
+
+#: A spawn of a log, and the hash of its action, "" where the log has none.
+Read = tuple[Spawn, str]
 
 
 def label_in(progress: str) -> str:

@@ -83,3 +83,7 @@ def _options(asked: Asked, options: Options) -> Iterator[Finding]:
     elif executor != asked.executor:
         said = f"the build went to {executor}, and the evidence names {asked.executor}"
         yield fail("rbe.proof.executor-other", said, "what was proved is of another executor")
+    cache = options.effective("remote_cache") or executor
+    if executor and cache != asked.cache:
+        said = f"the build had the cache {cache}, and the evidence names {asked.cache}"
+        yield fail("rbe.proof.cache-other", said, "what was proved is of another cache")

@@ -18,6 +18,9 @@ def held(name: str, exit_code: int, build: BuildFacts) -> bool:
 def controls(document: Mapping[str, Any], builds: Mapping[str, BuildFacts]) -> Iterator[Finding]:
     """What the controls say against the proof; `builds` are their builds by name."""
     told = {each["name"]: each for each in document["controls"]}
+    if len(told) != len(document["controls"]):
+        said = "the evidence tells of one control twice"
+        yield fail("rbe.proof.control-told", said, "nothing says which of them counts")
     for name in (CACHED, UNREACHABLE):
         if name not in told:
             said = f"the control {name} was not made"
@@ -30,8 +33,11 @@ def controls(document: Mapping[str, Any], builds: Mapping[str, BuildFacts]) -> I
         yield from _broken(name, control["exit_code"], build)
         summary = None if build.summary is None else build.summary.text
         counts = (control["executed"], control["remote_hits"], control["process_summary"])
-        if counts != (build.spawns.all.executed, build.spawns.all.remote_hits, summary):
-            said = f"the evidence tells other counts of the control {name} than its log has"
+        ended = build.events.exit_code
+        if counts != (build.spawns.all.executed, build.spawns.all.remote_hits, summary) or (
+            ended not in (None, control["exit_code"])
+        ):
+            said = f"the evidence tells other counts or another end of the control {name} than its files"
             yield fail(
                 "rbe.proof.control-told", said, "the document does not follow from what it was made from"
             )
@@ -49,6 +55,9 @@ def _broken(name: str, exit_code: int, build: BuildFacts) -> Iterator[Finding]:
             yield fail(
                 "rbe.proof.control-executed", said, "an execution cannot be told from a cache hit here"
             )
+        elif every.spawns and not every.carrying:
+            said = "no action of the build with its cache accepted has the nonce of the proof"
+            yield fail("rbe.proof.control-other", said, "it is another build, and shows nothing of this one")
         elif exit_code != 0 or not every.spawns:
             said = (
                 f"the same build with its cache accepted ended with {exit_code}, after {every.spawns} spawns"

@@ -14,7 +14,8 @@ def eligibility(document: Mapping[str, Any], manifest: Manifest) -> Iterator[Fin
     """What `manifest`, which lay beside the evidence, says against the target of `document`."""
     label = document["target"]
     found = manifest.labels().get(label)
-    if document["manifest"]["sha256"] != manifest.sha256:
+    named = (document["manifest"]["sha256"], document["manifest"]["updated"])
+    if named != (manifest.sha256, manifest.updated):
         said = "the manifest in the directory is not the one that the evidence names"
         yield fail("rbe.proof.manifest-other", said, "eligibility was judged by another")
     if found is None:

@@ -8,6 +8,7 @@ from typing import Any
 from gfattach.core.finding import Finding, fail, warn
 from gfattach.proof.execution.facts import BuildFacts
 from gfattach.rbe.evidence.compose import counts, mnemonics
+from gfattach.rbe.evidence.shape import moment_of
 
 
 def told(document: Mapping[str, Any], build: BuildFacts) -> Iterator[Finding]:
@@ -36,6 +37,17 @@ def told(document: Mapping[str, Any], build: BuildFacts) -> Iterator[Finding]:
     if document["exit_code"] != build.events.exit_code:
         said = f"the evidence says that Bazel ended with {document['exit_code']}, and its event file "
         yield fail("rbe.proof.exit-told", f"{said}{build.events.exit_code}", _UNFOUNDED)
+    if build.events.command not in ("", document["command"]):
+        said = f"the evidence says bazel {document['command']}, and its event file {build.events.command}"
+        yield fail("rbe.proof.command-told", said, _UNFOUNDED)
+    workers = [] if build.calls is None else sorted(build.calls.workers)
+    if document["remote_workers"] != workers and not build.faults:
+        said = f"the evidence names the workers {document['remote_workers']}, and the server {workers}"
+        yield fail("rbe.proof.remote-workers-told", said, _UNFOUNDED)
+    run = document["run"]
+    if not moment_of(run["started"]) <= moment_of(run["ended"]) <= moment_of(document["written"]):
+        said = f"the run began {run['started']}, ended {run['ended']}, and was written {document['written']}"
+        yield fail("rbe.proof.times", said, "that is no order: a clock was set, or the document changed")
     if not document["forced"]:
         yield fail(
             "rbe.proof.unforced", "the evidence says that nothing was forced", "a cache may have served it"

@@ -27,7 +27,8 @@ Pods = dict[str, Mapping[str, Any]]
 def workers(document: Mapping[str, Any], seen: Mapping[str, Any] | None) -> Iterator[Finding]:
     """What the pods, as they were seen before and after, say against `document`."""
     if seen is None:
-        if document["workers"] or document["restarts"] is not None or document["image_digest"] is not None:
+        told = (document["workers"] or None, document["restarts"], document["image_digest"])
+        if told != (None, None, None) or document["endpoints"]["through"] is not None:
             said = "the evidence speaks of worker pods, and what was seen of them is not there"
             yield fail("rbe.proof.workers-missing", said, "nothing says that they were looked at")
         else:
