@@ -1,4 +1,4 @@
-"""What `up` speaks to a cache behind a Service's port: its appProtocol, what it answers, its name, in this order."""
+"""What `up` speaks to a cache behind a port of a Service: by appProtocol, else its answer, else its name."""
 
 import pytest
 
