@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -45,7 +44,7 @@ def attach(machine, url: str) -> dict:
 def build(machine, nix, path: str) -> subprocess.CompletedProcess[str]:
     """Have the user's Nix, in an attached shell, take a path and build nothing, in a store of its own."""
     include = nixconf.include_line(machine.workspace / ".gfattach/nix.conf")
-    command = [nix_store(nix), "--store", f"local?root={machine.root / 'store'}", "--realise", path]
+    command = [str(nix_store(nix)), "--store", f"local?root={machine.root / 'store'}", "--realise", path]
     return subprocess.run(
         [*command, "--max-jobs", "0"],
         env={**machine.environment, "NIX_CONFIG": include},
@@ -64,7 +63,7 @@ def build(machine, nix, path: str) -> subprocess.CompletedProcess[str]:
         ('{ nixConfig.substituters = [ "https://a.example" ]; outputs = _: { }; }', "substituters"),
         ('{ "nixConfig" = { "substituters" = [ ]; }; }', "substituters"),
         (
-            '{\n  # ours\n  nixConfig = {\n    substituters = [\n      "https://a.example" /* all */\n    ];\n'
+            '{\n  # ours\n  nixConfig = {\n    substituters = [\n      "https://a.b" /* all */\n    ];\n'
             '    trusted-public-keys = [ "a:b" ];\n  };\n}',
             "substituters and trusted-public-keys",
         ),
@@ -183,7 +182,7 @@ def test_a_netrc_that_changes_after_up_reaches_a_build(machine, write, proxied):
 
 
 def test_a_cache_that_limits_requests_is_asked_once_where_nix_would_wait_a_minute(machine, each_nix):
-    """By a proof and by a build in an attached shell: of each request of Nix's for a narinfo, there is one."""
+    """By a proof and by a build in an attached shell: of each request for a narinfo, there is one."""
     asked, limits = Heads(), []
     routes = nix_caches.publishing(*INFOS)
 
