@@ -1,4 +1,4 @@
-"""Two clusters whose caches have the same names: what is forwarded from the one is never where the other is."""
+"""Two clusters whose caches have the same names: forwards from the one are never where the other's are."""
 
 from __future__ import annotations
 

@@ -316,8 +316,8 @@ def _in_cluster(chosen: Chosen) -> str:
 
 
 def _reference(asked: StageResult, identity: str) -> ClusterRef:
-    """The cluster by the files and the context that were found and by its `identity`, so that a later change of the current
-    context does not lead what is attached elsewhere.
+    """The cluster by the files and the context that were found and by its `identity`, so that a later
+    change of the current context does not lead what is attached elsewhere.
     """
     files = [Path(name).absolute() for name in asked.findings["cluster.kubeconfig"].data["files"]]
     context = asked.findings["cluster.context"].data["context"] or None
