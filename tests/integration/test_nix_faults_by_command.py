@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from gfattach.fragments import nixconf
+from gfattach.nix.flake import nix_config, replacing
 from gfattach.nix.program import nix_store, waits_when_limited
 from tests.harness.machine.budget import budget
 from tests.harness.machine.developer import findings
+from tests.harness.machine.nix_failures import EXPRESSION
 from tests.harness.machine.nixes import NIX_SECONDS, daemon, private_environment, real_nix
 from tests.harness.substituters import binary_caches as nix_caches
 from tests.harness.substituters.attic import Heads, attic, sent, token
@@ -68,6 +70,10 @@ def build(machine, nix, path: str) -> subprocess.CompletedProcess[str]:
             "substituters and trusted-public-keys",
         ),
         ('{ nixConfig.trusted-public-keys = [ "a:b" ]; }', "trusted-public-keys"),
+        (
+            '{ nixConfig = { binary-caches = "https://a.b"; substitute = false; }; }',
+            "binary-caches and substitute",
+        ),
         ('{ nixConfig.extra-substituters = [ "https://a.example" ]; }', ""),
     ],
 )
@@ -207,3 +213,39 @@ def test_a_cache_that_limits_requests_is_asked_once_where_nix_would_wait_a_minut
 
 def by_nix(head: bytes) -> bool:
     return b" Nix/" in head
+
+
+@pytest.mark.parametrize(
+    ("setting", "asks"),
+    [
+        ("", True),
+        ("binary-caches = [ ]", False),
+        ("substitute = false", False),
+        ("build-use-substitutes = false", False),
+        ("extra-binary-caches = [ ]", True),
+    ],
+)
+def test_what_is_said_to_leave_a_cache_out_does_so_in_a_build_of_each_nix(each_nix, tmp_path, setting, asks):
+    nix, asked = real_nix(), []
+    (tmp_path / "flake").mkdir()
+    text = f"{{ {f'nixConfig.{setting};' if setting else ''} outputs = _: {{ x = {EXPRESSION}; }}; }}"
+    (tmp_path / "flake/flake.nix").write_text(text)
+    with nix_caches.serving(nix_caches.publishing(), requests=asked) as port:
+        url = f"http://127.0.0.1:{port}"
+        settings = {"substituters": url, "experimental_features": "nix-command flakes"}
+        subprocess.run(
+            [
+                nix.path,
+                "build",
+                "--no-link",
+                "--accept-flake-config",
+                "--store",
+                f"local?root={tmp_path}/store",
+            ]
+            + [f"path:{tmp_path}/flake#x"],
+            env=private_environment(tmp_path / "nix", **settings),
+            capture_output=True,
+            check=True,
+            timeout=budget(NIX_SECONDS),
+        )
+    assert bool(asked) == asks == (not replacing(nix_config(text), url))
