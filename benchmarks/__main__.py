@@ -42,6 +42,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "queue": ["benchmarks/ci_queue.py"],
     "rbe_verify": ["benchmarks/rbe_verify.py"],
     "doctor": ["benchmarks/doctor.py"],
+    "dead_cache": ["-m", "benchmarks.dead_cache"],
     "kills": ["-m", "tests.harness.kills"],
     "soak": ["benchmarks/soak.py"],
 }

@@ -32,6 +32,7 @@ TITLES = {
     "queue": "Why a CI job is queued",
     "rbe_verify": "Verifying evidence of remote execution",
     "doctor": "The doctor beside the questions by hand",
+    "dead_cache": "A build beside a cache that is dead",
     "kills": "Kills",
     "soak": "Soak",
 }

@@ -20,17 +20,21 @@ class ClusterRef:
 
     `kubeconfigs` are files in the order in which the first wins; None stands for what kubectl would
     take: KUBECONFIG, or `~/.kube/config`, or the service account of the pod that this runs in.
-    `context` None stands for the current one, `namespace` None for the context's own.
+    `context` None stands for the current one, `namespace` None for the context's own. `identity` is that of
+    the cluster which they led to, "" where nobody has looked yet: a kubeconfig is written anew for another
+    one, and every k3s calls its context `default`.
     """
 
     kubeconfigs: tuple[Path, ...] | None = None
     context: str | None = None
     namespace: str | None = None
+    identity: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """For a record on disk."""
         files = None if self.kubeconfigs is None else [str(path) for path in self.kubeconfigs]
-        return {"kubeconfigs": files, "context": self.context, "namespace": self.namespace}
+        found = {"kubeconfigs": files, "context": self.context, "namespace": self.namespace}
+        return {**found, "identity": self.identity}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ClusterRef:
@@ -40,6 +44,7 @@ class ClusterRef:
             None if files is None else tuple(Path(text) for text in files),
             document["context"],
             document["namespace"],
+            str(document.get("identity", "")),
         )
 
 
@@ -87,6 +92,18 @@ class ClusterConnection:
     def server(self) -> str:
         """The API server's address, as a kubeconfig has it."""
         return f"{'http' if self.tls is None else 'https'}://{self.authority}{self.path}"
+
+    @property
+    def identity(self) -> str:
+        """What tells this cluster from others: a digest of its address, and of the authorities that the
+        kubeconfig names for it, by which clusters behind one tunnel differ.
+        """
+        import hashlib
+
+        digest = hashlib.sha256(f"{self.server} {self.server_name}".encode())
+        for authority in sorted(getattr(self.tls, "authorities", ())):
+            digest.update(hashlib.sha256(authority).digest())
+        return digest.hexdigest()[:16]
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:

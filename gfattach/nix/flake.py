@@ -1,7 +1,7 @@
 """What a flake.nix says in `nixConfig`, as far as it stands there: Nix wants that part to be plain text as
 well.
 
-Nothing is evaluated. Of a value only the words of its strings are taken.
+Nothing is evaluated. Of a value only the words of its strings are taken, and `true` and `false`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,16 @@ LIMIT = 1024 * 1024
 
 #: Settings that replace what all others have said, once the flake is accepted.
 REPLACING = ("substituters", "trusted-public-keys")
+
+#: The one by which Nix asks no cache at all, where it is false.
+_ASKS = "substitute"
+
+#: Names of old that Nix takes for them (measured with 2.8.0, 2.26.3 and 2.34.8).
+_ALIASES = {
+    "binary-caches": "substituters",
+    "binary-cache-public-keys": "trusted-public-keys",
+    "build-use-substitutes": _ASKS,
+}
 
 _TOKENS = re.compile(
     r"""(?P<comment>\#[^\n]*|/\*.*?\*/)
@@ -49,11 +59,29 @@ def nix_config(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def replacing(settings: Mapping[str, tuple[str, ...]], url: str) -> tuple[str, ...]:
-    """Which of REPLACING are among `settings` of a flake and leave out the cache at `url`."""
-    names = [name for name in REPLACING if name in settings]
-    if url and url in (word.rstrip("/") for word in settings.get("substituters", ())):
-        names = [name for name in names if name != "substituters"]
-    return tuple(names)
+    """Which `settings` of a flake leave out the cache at `url`, by the names that stand there: REPLACING, and
+    the one by which no cache is asked.
+    """
+
+    def leaves_out(name: str, words: tuple[str, ...]) -> bool:
+        meant = _ALIASES.get(name, name)
+        if meant == _ASKS:
+            return words == ("false",)
+        names_it = bool(url) and meant == "substituters" and url in (word.rstrip("/") for word in words)
+        return meant in REPLACING and not names_it
+
+    return tuple(name for name, words in settings.items() if leaves_out(name, words))
+
+
+def cures(names: tuple[str, ...]) -> tuple[str, ...]:
+    """What to do about a flake in which `names` leave a cache out."""
+    adding = [f"extra-{name}" for name in names if _ALIASES.get(name, name) != _ASKS]
+    asks = [f"take {name} = false out of {NAME}" for name in names if _ALIASES.get(name, name) == _ASKS]
+    return (
+        *([f"write in {NAME}: {', '.join(adding)}, which add"] if adding else []),
+        *asks,
+        "or run Nix without it: nix build --no-accept-flake-config",
+    )
 
 
 def _attributes(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -90,6 +118,7 @@ def _attributes(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
             value = True
         elif value:
             words += (match["quoted"] or (match["indented"] or "")[2:-2]).split()
+            words += [match["name"]] if match["name"] in ("true", "false") else []
         elif match["name"] == "inherit" and not path:
             inherits = True
         elif (name := match["name"] or match["quoted"]) is not None:

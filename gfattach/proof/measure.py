@@ -53,6 +53,8 @@ def describe(phase: Phase) -> Finding:
 def _describe(phase: Phase) -> Finding:
     who = phase.client.value
     served = f"{phase.hits} of {phase.asked}"
+    never = phase.detail.get("never_asked", 0) if phase.asked else 0
+    apart = f"; {never} that may not be cached ran here besides" if never else ""
     if phase.violations:
         return fail(
             "firsthit.void",
@@ -71,7 +73,7 @@ def _describe(phase: Phase) -> Finding:
     if phase.hits == 0:
         return warn(
             "firsthit.nothing",
-            f"{who}: none of {phase.asked} came from the cache",
+            f"{who}: none of {phase.asked} came from the cache{apart}",
             phase.detail.get("reason")
             or "the cache answers, and nobody has filled it with what this asks for",
             *phase.remedies,
@@ -82,5 +84,5 @@ def _describe(phase: Phase) -> Finding:
     if phase.hits < phase.asked:
         why = phase.detail.get("reason") or "what is missing was built here: evicted, or never stored"
         remedies = phase.detail.get("remedies", ())
-        return warn("firsthit.partial", f"{who}: {served} came from the cache{first}", why, *remedies)
-    return ok("firsthit.hit", f"{who}: {served} came from the cache{first}", hits=phase.hits)
+        return warn("firsthit.partial", f"{who}: {served} came from the cache{first}{apart}", why, *remedies)
+    return ok("firsthit.hit", f"{who}: {served} came from the cache{first}{apart}", hits=phase.hits)

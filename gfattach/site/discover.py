@@ -171,7 +171,7 @@ def protocol_of(section: Section, port: ServicePort, heard: str = "") -> WirePro
     said = _PROTOCOLS.get(port.app_protocol.lower()) or _HEARD.get(heard)
     if said is not None:
         return said
-    if port.name.startswith("http") and not port.name.startswith("http2"):
+    if port.name.startswith(("http", "grpc-web")) and not _named_grpc(port.name):
         return "http"
     return "http" if not port.name and port.port in _HTTP_PORTS else "grpc"
 
@@ -232,6 +232,7 @@ def _port(section: Section, service: Service) -> ServicePort | None:
         lambda port: _PROTOCOLS.get(port.app_protocol.lower()) == "grpc",
         lambda port: port.name == "grpc",
         lambda port: port.port == _GRPC_PORT,
+        lambda port: _named_grpc(port.name),
     )
     http: tuple[Callable[[ServicePort], bool], ...] = (
         lambda port: port.name == "http",
@@ -242,6 +243,14 @@ def _port(section: Section, service: Service) -> ServicePort | None:
             if fits(port):
                 return port
     return None
+
+
+def _named_grpc(name: str) -> bool:
+    """Whether a port's name begins with gRPC's protocol, as service meshes read names: `http2-cache`.
+
+    What is named grpc-web speaks HTTP/1.1, which no Bazel takes for gRPC.
+    """
+    return name.partition("-")[0] in ("grpc", "http2", "h2c") and not name.startswith("grpc-web")
 
 
 def _no_port(section: Section, service: Service, wanted: str | None = None) -> str:

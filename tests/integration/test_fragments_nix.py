@@ -27,7 +27,7 @@ from tests.harness.machine.nixes import (
 )
 from tests.harness.substituters import binary_caches as nix_caches
 
-pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("untouched")]
+pytestmark = [pytest.mark.nix, pytest.mark.usefixtures("each_nix", "untouched")]
 
 USER_KEY = "user-1:" + "A" * 43 + "="
 USER_CONF = f"extra-substituters = http://user.invalid\nextra-trusted-public-keys = {USER_KEY}\ncores = 3\n"
@@ -62,7 +62,10 @@ class User:
         return {name: item["value"] for name, item in json.loads(done.stdout).items()}
 
     def store(self, program: str, *args: str, config: str) -> subprocess.CompletedProcess[str]:
-        return self.run(program, "--store", f"local?root={self.root / 'store'}", *args, config=config)
+        # A place without the letters of `root`: a Nix of today reads the store's address as a URL.
+        return self.run(
+            program, "--store", f"local?root={self.root.with_name('store')}", *args, config=config
+        )
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def user(tmp_path: Path) -> User:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> BinaryCache:
+def cache(each_nix: str, tmp_path_factory: pytest.TempPathFactory) -> BinaryCache:
     return make_cache(real_nix(), tmp_path_factory.mktemp("cache"))
 
 
@@ -239,7 +242,7 @@ def test_without_an_entry_for_its_name_the_cache_is_no_cache_to_nix(user: User, 
         file = None if host is None else written(user, (host, netrc.TOKEN_USER, TOKEN))
         done = realise(user, port, file)
     assert done.returncode != 0
-    assert "does not appear to be a binary cache" in done.stderr
+    assert any(words in done.stderr for words in ("not appear to be a binary cache", "HTTP error 401"))
 
 
 def test_a_token_stays_with_the_name_that_it_is_for(user: User) -> None:

@@ -17,7 +17,7 @@ from gfattach.nixcache.target import SubstituterTarget
 from gfattach.probes.nix.stage import STAGE, NixSubject
 from tests.harness.machine.nixes import NIX_SECONDS, NOBODY, daemon, real_nix, untouched  # noqa: F401
 from tests.harness.substituters.attic import KEY, SIGNED, attic, sent, token
-from tests.integration.test_nix_trust import as_somebody, place, somebody
+from tests.integration.test_nix_trust import as_somebody, other, place, somebody
 
 __all__ = ["place"]
 
@@ -34,7 +34,7 @@ def readable(path: Path, text: str, mode: int = 0o644) -> Path:
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "listed"])
-def test_a_token_of_the_users_goes_along_for_one_whom_the_daemon_trusts(place, trusted):
+def test_a_token_of_the_users_goes_along_for_one_whom_the_daemon_trusts(each_nix, place, trusted):
     nix, good = real_nix(), token()
     with attic({good}) as (port, asked):
         headers = (("authorization", f"Bearer {good}"),)
@@ -43,9 +43,9 @@ def test_a_token_of_the_users_goes_along_for_one_whom_the_daemon_trusts(place, t
         own = readable(place / "netrc", netrc.entry("localhost", netrc.TOKEN_USER, good), 0o600)
         fragment = readable(place / "nix.conf", nixconf.render(target, None, netrc_file=own))
         listed = {"trusted_substituters": nixconf.substituter_url(endpoint), "trusted_public_keys": KEY}
-        settings = {"trusted_users": somebody()} if trusted else listed
+        settings = {"trusted_users": somebody(nix)} if trusted else {**listed, "trusted_users": ""}
         with daemon(nix, place / "daemon", **settings) as served:
-            if os.getuid() == 0:
+            if other(nix):
                 os.chown(served.directory / "user", NOBODY, NOBODY)
             environ = {**served.environment, "NIX_CONFIG": nixconf.include_line(fragment)}
             program = as_somebody(nix, place)

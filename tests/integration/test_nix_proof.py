@@ -50,6 +50,12 @@ def nix() -> Nix:
 
 
 @pytest.fixture(scope="module")
+def each(each_nix) -> Nix:
+    """Every Nix in turn, for what may depend on its version."""
+    return real_nix()
+
+
+@pytest.fixture(scope="module")
 def made(nix, tmp_path_factory) -> BinaryCache:
     return make_cache(nix, tmp_path_factory.mktemp("made"))
 
@@ -109,11 +115,11 @@ def test_a_second_leg_finds_as_little_as_the_first(nix, served, tmp_path):
     assert first.hits == second.hits == 2
 
 
-def test_the_trials_cache_is_proved_with_its_key(nix, tmp_path):
+def test_the_trials_cache_is_proved_with_its_key(each, tmp_path):
     with NixCacheServer(tmp_path / "trial") as server:
         trial = target(server.port, server.public_key, server.signed_path)
-        phase = hit(nix, trial, tmp_path / "work", deadline=late(), environ=os.environ)
-        withheld = control(nix, trial, tmp_path / "work", deadline=late(), environ=os.environ)
+        phase = hit(each, trial, tmp_path / "work", deadline=late(), environ=os.environ)
+        withheld = control(each, trial, tmp_path / "work", deadline=late(), environ=os.environ)
     assert (phase.hits, phase.asked, phase.detail["key_proved"]) == (2, 2, True)
     assert (withheld.hits, withheld.first_hit, withheld.violations) == (0, None, ())
     assert judge(Client.NIX, [phase, withheld]).verdict is Verdict.PROVED
@@ -238,9 +244,9 @@ def routes_of(name: str) -> nix_caches.Routes:
         ("nar truncated", {"nix.nar"}),
     ],
 )
-def test_a_cache_that_is_wrong_is_an_error_that_says_how(nix, tmp_path, name, codes):
+def test_a_cache_that_is_wrong_is_an_error_that_says_how(each, tmp_path, name, codes):
     with nix_caches.serving(routes_of(name)) as port, pytest.raises(UnprovedError) as caught:
-        hit(nix, target(port), tmp_path, deadline=late(), environ=os.environ)
+        hit(each, target(port), tmp_path, deadline=late(), environ=os.environ)
     assert caught.value.code in codes
     assert str(port) in caught.value.fact
     assert "\n" not in caught.value.fact and "<" not in caught.value.fact
@@ -261,12 +267,12 @@ def test_a_cache_that_stays_silent_is_given_up_at_the_deadline(nix, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_token_goes_to_the_cache_by_a_private_netrc_and_not_by_the_command_line(nix, tmp_path):
+def test_a_token_goes_to_the_cache_by_a_private_netrc_and_not_by_the_command_line(each, tmp_path):
     info = nix_caches.signed(nix_caches.probe_info(), nix_caches.KEY)
     requests: list[bytes] = []
     headers = (("Authorization", "Bearer s3cret"), ("X-Other", "y"))
     with nix_caches.serving(nix_caches.publishing(info), requests=requests) as port:
-        phase = hit(nix, target(port, headers=headers), tmp_path, deadline=late(), environ=os.environ)
+        phase = hit(each, target(port, headers=headers), tmp_path, deadline=late(), environ=os.environ)
     expected = base64.b64encode(b"gfattach:s3cret")
     assert phase.hits == 1
     assert all(b"Basic " + expected in request for request in requests)
@@ -372,19 +378,11 @@ def test_a_user_without_rights_proves_as_much_as_root(nix, made, served):
     try:
         os.chown(work, NOBODY, NOBODY)
         become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        if (
-            subprocess.run([*become, sys.executable, "-c", "import json"], capture_output=True).returncode
-            != 0
-        ):
+        python = [*become, sys.executable, "-c", "import json"]
+        if subprocess.run(python, capture_output=True).returncode != 0:
             pytest.skip("needs a Python that other users can run: apt-get install python3")
-        asked = [
-            str(nix.path),
-            nix.version,
-            served.endpoint.url,
-            made.public_key,
-            made.signed_path,
-            str(work),
-        ]
+        cache = (served.endpoint.url, made.public_key, made.signed_path)
+        asked = [str(nix.path), nix.version, *cache, str(work)]
         done = subprocess.run(
             [*become, sys.executable, "-c", _AS_SOMEBODY, *asked],
             capture_output=True,

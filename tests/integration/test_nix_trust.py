@@ -29,6 +29,7 @@ from tests.harness.machine.nixes import (
     NOBODY,
     BinaryCache,
     daemon,
+    for_others,
     make_cache,
     real_nix,
     serving_files,
@@ -50,6 +51,17 @@ def nix() -> Nix:
     return real_nix()
 
 
+@pytest.fixture(scope="module")
+def each(each_nix) -> Nix:
+    """Every Nix in turn, for what may depend on its version."""
+    return real_nix()
+
+
+@pytest.fixture(scope="module")
+def made(each, tmp_path_factory) -> BinaryCache:
+    return make_cache(each, tmp_path_factory.mktemp("made"))
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory with a short path that everybody can enter: a socket goes into it."""
@@ -59,14 +71,19 @@ def place() -> Iterator[Path]:
     remove_tree(directory)
 
 
-def somebody() -> str:
+def other(nix: Nix) -> bool:
+    """Whether the client is another user than this one: where this is root, and others can run `nix`."""
+    return os.getuid() == 0 and for_others(nix)
+
+
+def somebody(nix: Nix) -> str:
     """The name of the client's user."""
-    return pwd.getpwuid(NOBODY if os.getuid() == 0 else os.getuid()).pw_name
+    return pwd.getpwuid(NOBODY if other(nix) else os.getuid()).pw_name
 
 
 def as_somebody(nix: Nix, place: Path) -> Path:
     """A program that is `nix`, run by a user who is not root; it is itself where that is so already."""
-    if os.getuid() != 0:
+    if not other(nix):
         return nix.path
     if shutil.which("setpriv") is None:
         pytest.skip("needs setpriv: apt-get install util-linux")
@@ -80,9 +97,9 @@ def as_somebody(nix: Nix, place: Path) -> Path:
 def ask(
     nix: Nix, place: Path, target: SubstituterTarget | None = TARGET, **settings: Any
 ) -> dict[str, Finding]:
-    """What the probes find for a user of a daemon with `settings`."""
-    with daemon(nix, place / "daemon", **settings) as served:
-        if os.getuid() == 0:
+    """What the probes find for a user of a daemon with `settings`, which trusts nobody unless they say so."""
+    with daemon(nix, place / "daemon", **{"trusted_users": "", **settings}) as served:
+        if other(nix):
             os.chown(served.directory / "user", NOBODY, NOBODY)
         subject = NixSubject(str(as_somebody(nix, place)), target, environ=served.environment)
         return dict(Run().stage(STAGE, subject).findings)
@@ -99,8 +116,8 @@ def test_the_mode_is_a_daemon_that_answers(nix, place):
     assert found["nix.program"].data["version"] == nix.version
 
 
-def test_an_untrusted_user_is_given_the_lines_for_the_administrator(nix, place):
-    finding = ask(nix, place)["nix.trust"]
+def test_an_untrusted_user_is_given_the_lines_for_the_administrator(each, place):
+    finding = ask(each, place)["nix.trust"]
     assert (finding.code, finding.status) == ("nix.trust.untrusted", Status.WARN)
     assert f"extra-trusted-substituters = {URL}" in finding.hints
     assert f"extra-trusted-public-keys = {KEY}" in finding.hints
@@ -118,7 +135,7 @@ def test_the_lines_for_the_administrator_are_all_it_takes(nix, place):
 
 
 def test_a_user_whom_the_daemon_trusts_needs_nothing(nix, place):
-    finding = ask(nix, place, trusted_users=f"root {somebody()}")["nix.trust"]
+    finding = ask(nix, place, trusted_users=f"daemon {somebody(nix)}")["nix.trust"]
     assert (finding.code, finding.status) == ("nix.trust.ok", Status.OK)
 
 
@@ -161,12 +178,12 @@ def test_a_daemon_that_is_dead_fails_with_what_starts_it(nix, place):
     assert found["nix.trust"].status is Status.SKIP
 
 
-def test_a_user_whom_the_daemon_does_not_let_in_is_told_so(nix, place):
+def test_a_user_whom_the_daemon_does_not_let_in_is_told_so(each, place):
     """The daemon itself only hangs up."""
-    with daemon(nix, place / "daemon", allowed_users="daemon", trusted_users="daemon") as served:
-        if os.getuid() == 0:
+    with daemon(each, place / "daemon", allowed_users="daemon", trusted_users="daemon") as served:
+        if other(each):
             os.chown(served.directory / "user", NOBODY, NOBODY)
-        program = as_somebody(nix, place)
+        program = as_somebody(each, place)
         found = Run().stage(STAGE, NixSubject(str(program), TARGET, environ=served.environment)).findings
         args = ("--extra-experimental-features", "nix-command", "store", "ping")
         done = run(program, args, Deadline.after(NIX_SECONDS), served.environment)
@@ -187,14 +204,13 @@ LISTINGS = [
         "nix.trust.untrusted",
         "ignoring untrusted substituter '{url}'",
     ),
-    ({"trusted_substituters": "{url}"}, "nix.trust.key", "is not signed by any of the keys"),
+    ({"trusted_substituters": "{url}"}, "nix.trust.key", "not signed by any of the keys"),
 ]
 
 
 @pytest.mark.parametrize(("listing", "code", "says"), LISTINGS)
-def test_what_the_probe_says_is_what_the_daemon_does(nix, place, listing, code, says):
+def test_what_the_probe_says_is_what_the_daemon_does(each, made, place, listing, code, says):
     """The fragment is read by the user's own Nix, and the daemon substitutes, or does not and says why."""
-    made: BinaryCache = make_cache(nix, place / "made")
     with serving_files(made.directory) as port:
         target = replace(
             TARGET, endpoint=parse_endpoint(f"http://127.0.0.1:{port}"), public_keys=(made.public_key,)
@@ -204,10 +220,10 @@ def test_what_the_probe_says_is_what_the_daemon_does(nix, place, listing, code, 
         fragment.write_text(nixconf.render(target, None))
         fragment.chmod(0o644)
         settings = {name: value.format(url=url, key=made.public_key) for name, value in listing.items()}
-        with daemon(nix, place / "daemon", **settings) as served:
-            if os.getuid() == 0:
+        with daemon(each, place / "daemon", trusted_users="", **settings) as served:
+            if other(each):
                 os.chown(served.directory / "user", NOBODY, NOBODY)
-            program = as_somebody(nix, place)
+            program = as_somebody(each, place)
             environ = {**served.environment, "NIX_CONFIG": nixconf.include_line(fragment)}
             found = Run().stage(STAGE, NixSubject(str(program), target, fragment, environ=environ)).findings
             args = ("--option", "extra-experimental-features", "nix-command", "build", "--no-link")

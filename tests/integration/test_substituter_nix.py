@@ -33,9 +33,10 @@ def test_the_command_that_an_operator_is_given_makes_the_probe_path(rig, tmp_pat
 
 #: What Nix makes of a failure: it goes on without the cache and says so, or says nothing, or ends.
 WITHOUT_THE_CACHE = "don't know how to build"
+#: Its words are those of one Nix or another, parted by a bar.
 NIX_DOES = [
-    ("resolve", "unknown", "Couldn't resolve host name"),
-    ("port", "refused", "Couldn't connect to server"),
+    ("resolve", "unknown", "resolve host"),
+    ("port", "refused", "connect to server"),
     ("port", "silent", "Timeout was reached"),
     ("protocol", "tls-for-plain", "warning: unable to download"),
     ("protocol", "closed", "warning: unable to download"),
@@ -43,8 +44,8 @@ NIX_DOES = [
     ("protocol", "unknown", "warning: unable to download"),
     ("info", "absent", "does not appear to be a binary cache"),
     ("info", "store", "is for Nix stores with prefix '/gnu/store', not '/nix/store'"),
-    ("info", "unauthorised", "does not appear to be a binary cache"),
-    ("info", "forbidden", "does not appear to be a binary cache"),
+    ("info", "unauthorised", "does not appear to be a binary cache|HTTP error 401"),
+    ("info", "forbidden", "does not appear to be a binary cache|HTTP error 403"),
     ("info", "error", "warning: unable to download"),
     ("info", "status", "warning: unable to download"),
     ("info", "bad-host", "warning: unable to download"),
@@ -75,11 +76,43 @@ NIX_DOES = [
     ("nar", "hash", "error: "),
 ]
 
+#: Those of which the answer may depend on the Nix and on its curl.
+OF_EACH_NIX = [
+    row
+    for row in NIX_DOES
+    if row[:2]
+    in {
+        ("resolve", "unknown"),
+        ("port", "refused"),
+        ("info", "absent"),
+        ("info", "store"),
+        ("info", "unauthorised"),
+        ("info", "error"),
+        ("narinfo", "unauthorised"),
+        ("narinfo", "error"),
+        ("narinfo", "login"),
+        ("nar", "absent"),
+        ("nar", "corrupt"),
+    }
+]
+
 
 @pytest.mark.skipif(shutil.which("nix-store") is None, reason="Nix is missing: apt-get install nix-bin")
 @pytest.mark.nix
-@pytest.mark.parametrize(("name", "end", "says"), NIX_DOES)
+@pytest.mark.parametrize(("name", "end", "says"), [row for row in NIX_DOES if row not in OF_EACH_NIX])
 def test_what_a_finding_says_of_nix_is_what_nix_does(rig, tmp_path, name, end, says):
+    hold_to_nix(rig, tmp_path, name, end, says)
+
+
+@pytest.mark.skipif(shutil.which("nix-store") is None, reason="Nix is missing: apt-get install nix-bin")
+@pytest.mark.nix
+@pytest.mark.parametrize(("name", "end", "says"), OF_EACH_NIX)
+def test_what_a_finding_says_of_nix_is_what_each_nix_does(each_nix, rig, tmp_path, name, end, says):
+    hold_to_nix(rig, tmp_path, name, end, says)
+
+
+def hold_to_nix(rig, tmp_path, name, end, says):
+    """Have the Nix at hand ask a cache that fails so, and compare."""
     target = CASES[f"substituter.{name}.{end}"](rig)
     finding = ask(target, rig.seconds)[f"substituter.{name}"]
     assert finding.code == f"substituter.{name}.{end}"
@@ -100,7 +133,7 @@ def test_what_a_finding_says_of_nix_is_what_nix_does(rig, tmp_path, name, end, s
             timeout=60,
         )
     assert done.returncode != 0
-    assert says in done.stderr
+    assert any(words in done.stderr for words in says.split("|")), done.stderr
     # A Nix that goes on without the cache comes to say that there is nothing to build the path of.
     ends = "ends the build" in finding.why
     assert (WITHOUT_THE_CACHE in done.stderr) == (not ends)
@@ -115,7 +148,7 @@ EXPRESSION = (
 )
 
 #: What Nix says of a signature, and whether it goes on and builds what it could have fetched.
-NOT_SIGNED = "is not signed by any of the keys in 'trusted-public-keys'"
+NOT_SIGNED = "not signed by any of the keys in 'trusted-public-keys'"
 NIX_SAYS_OF_A_SIGNATURE = [
     ("unsigned", NOT_SIGNED, True),
     ("wrong-key", NOT_SIGNED, True),
@@ -131,7 +164,7 @@ NIX_SAYS_OF_A_SIGNATURE = [
 @pytest.mark.skipif(shutil.which("nix-build") is None, reason="Nix is missing: apt-get install nix-bin")
 @pytest.mark.nix
 @pytest.mark.parametrize(("end", "says", "builds"), NIX_SAYS_OF_A_SIGNATURE)
-def test_what_a_finding_says_of_a_signature_is_what_nix_does(rig, tmp_path, end, says, builds):
+def test_what_a_finding_says_of_a_signature_is_what_nix_does(each_nix, rig, tmp_path, end, says, builds):
     """Asked for a derivation that it could build as well, whose output the cache offers."""
     rig.path = DERIVATION.output_path
     target = SIGNATURE[f"substituter.signature.{end}"](rig)
@@ -141,6 +174,7 @@ def test_what_a_finding_says_of_a_signature_is_what_nix_does(rig, tmp_path, end,
         "substituters": target.endpoint.url,
         "trusted-public-keys": " ".join(target.public_keys),
         "max-jobs": "1",
+        "sandbox-paths": "",  # a store of its own has a sandbox, with a shell that may be missing
     }
     with IsolatedStore(tmp_path / "nix", settings, environ=dict(os.environ)) as store:
         args = ["nix-build", "--no-out-link", "-E", EXPRESSION]
@@ -151,11 +185,12 @@ def test_what_a_finding_says_of_a_signature_is_what_nix_does(rig, tmp_path, end,
 
 @pytest.mark.skipif(shutil.which("nix-build") is None, reason="Nix is missing: apt-get install nix-bin")
 @pytest.mark.nix
-def test_a_narinfo_that_fails_ends_even_a_build_that_needs_no_cache(rig, tmp_path):
+def test_a_narinfo_that_fails_ends_even_a_build_that_needs_no_cache(each_nix, rig, tmp_path):
     codes = {}
     for status in (403, 404, 503):
         target = rig.cache({"/nix-cache-info": answer(INFO), "*": answer(b"", status)})
-        settings = {"substituters": target.endpoint.url, "download-attempts": "1", "max-jobs": "1"}
+        own = {"download-attempts": "1", "max-jobs": "1", "sandbox-paths": ""}
+        settings = {"substituters": target.endpoint.url, **own}
         with IsolatedStore(tmp_path / str(status), settings, environ=dict(os.environ)) as store:
             args = ["nix-build", "--no-out-link", "-E", EXPRESSION]
             done = subprocess.run(args, env=store.environment, capture_output=True, text=True, timeout=60)
@@ -194,7 +229,7 @@ def test_nix_asks_a_proxy_for_this_machine_until_it_is_told_not_to(rig, tmp_path
     [("test-1:AAAA", "malformed", False), ("stranger-1:AAAA", "ok", True)],
     ids=["a name that is known", "a name that is not"],
 )
-def test_beside_a_good_signature_a_bad_one_matters_by_its_name(rig, tmp_path, bad, code, comes):
+def test_beside_a_good_signature_a_bad_one_matters_by_its_name(each_nix, rig, tmp_path, bad, code, comes):
     info = signed(signed_info(), KEY)
     target = rig.published(replace(info, signatures=(*info.signatures, bad)))
     assert ask(target)["substituter.signature"].code == f"substituter.signature.{code}"

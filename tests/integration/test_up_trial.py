@@ -143,16 +143,24 @@ def test_prove_fills_hits_and_sees_the_hits_vanish(attached):
 
 @BAZEL
 def test_prove_measures_a_target_of_the_workspace_and_only_reads(attached):
-    """The first time nothing of it is in the cache: nothing to hit, exit code 4, and still nothing stored."""
+    """The first time nothing of it is in the cache: nothing to hit, exit code 4, and still nothing stored.
+
+    What a tag keeps from caches is counted apart, and that is said.
+    """
     machine, _, _ = attached
     build = machine.workspace / "BUILD.bazel"
-    build.write_text('genrule(name = "own", outs = ["own.txt"], cmd = "echo own > $@")\n')
+    build.write_text(
+        'genrule(name = "own", outs = ["own.txt"], cmd = "echo own > $@")\n'
+        'genrule(name = "kept", outs = ["kept.txt"], cmd = "echo kept > $@", tags = ["no-cache"])\n'
+        'filegroup(name = "both", srcs = ["own", "kept"])\n'
+    )
     try:
-        document = machine.json("prove", "--target", "//:own", code=4)
+        document = machine.json("prove", "--target", "//:both", code=4)
     finally:
         build.unlink()
     [phase] = document["result"]["phases"]
-    assert (phase["hits"], phase["local"]) == (0, phase["asked"])
+    assert (phase["hits"], phase["asked"], phase["never_asked"], phase["local"]) == (0, 1, 1, 2)
+    assert findings(document)["target"]["seen"].endswith("; 1 that may not be cached ran here besides")
     assert "UpdateActionResult OK" not in phase["rpcs"]
     assert document["result"]["verdict"] == "nothing-to-hit"
 

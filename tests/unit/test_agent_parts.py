@@ -175,6 +175,13 @@ class TestDirectories:
         ref = ClusterRef((tmp_path / "a",), "x")
         assert agent_directory(ref) == agent_directory(ClusterRef((tmp_path / "a",), "x", "other"))
 
+    def test_a_cluster_of_another_identity_has_another(self, tmp_path):
+        refs = [ClusterRef((tmp_path / "a",), "x", identity=identity) for identity in ("", "one", "two")]
+        assert len({agent_directory(ref) for ref in refs}) == 3
+        assert [ClusterRef.from_json(ref.as_json()) for ref in refs] == refs
+        kept = {name: value for name, value in refs[0].as_json().items() if name != "identity"}
+        assert ClusterRef.from_json(kept) == refs[0]
+
     def test_a_long_path_has_a_short_stand_in(self, monkeypatch, tmp_path):
         monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
         short, long = Path("/home/jo/.local/state/gfattach/agents/0badcafe"), Path("/" + "long/" * 20)

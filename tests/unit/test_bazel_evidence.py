@@ -6,9 +6,10 @@ import pytest
 
 from gfattach.bazel.logs.events import BuildEvents, Options, Spawns
 from gfattach.bazel.logs.grpc_log import CallLog
-from gfattach.proof.bazel.evidence import Build, clock_offset, phase_of
+from gfattach.proof.bazel.evidence import Build, clock_offset, phase_of, without_actions
 from gfattach.proof.bazel.options import Access
 from gfattach.proof.evidence import Client, PhaseName
+from gfattach.proof.measure import describe
 
 ENDPOINT = "grpc://127.0.0.1:9092"
 
@@ -160,3 +161,27 @@ def test_an_action_that_was_never_looked_up_was_not_asked_for():
     """Actions that are not to be cached run here, and are no misses."""
     phase = phase_of(replace(GOOD, events=spawned(remote_cache_hit=20, local=7)))
     assert (phase.asked, phase.hits, phase.local, phase.violations) == (20, 20, 7, ())
+
+
+@pytest.mark.parametrize(
+    ("asked", "hits", "runners", "says"),
+    [
+        (20, 20, {"remote_cache_hit": 20, "local": 7}, "20 of 20 came from the cache, the first after"),
+        (20, 0, {"local": 27}, "none of 20 came from the cache; 7 that may not be cached ran here besides"),
+        (20, 0, {"local": 20}, "none of 20 came from the cache"),
+        (0, 0, {"local": 2}, "none of 0 came from the cache"),
+        (0, 0, {}, "none of 0 came from the cache"),
+    ],
+)
+def test_what_never_asks_a_cache_is_counted_apart_and_said(asked, hits, runners, says):
+    """Tags keep actions from caches, and a filegroup or a source file has none."""
+    log = replace(GOOD.log, asked=asked, hits=hits)
+    build = replace(GOOD, events=spawned(**runners), log=log)
+    phase = without_actions(build, phase_of(build))
+    never = sum(runners.values()) - asked
+    assert phase.detail["never_asked"] == never
+    seen = describe(phase)
+    assert says in seen.seen and seen.seen.endswith("besides") == bool(asked and never)
+    if not asked:
+        assert "no action" in seen.why
+        assert ("tag" if never else "filegroup") in seen.hints[0]

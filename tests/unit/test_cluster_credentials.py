@@ -194,6 +194,21 @@ class TestTrust:
         assert found.tls.cert_store_stats()["x509"] == 1
         assert (found.server_name, found.insecure) == ("api.example", False)
 
+    def test_what_identifies_a_cluster_is_its_address_and_its_own_authorities(self, tmp_path):
+        """Not who asks it, and not what the platform trusts, which changes with every update of it."""
+        one, two = (encoded(certificate()[0]) for _ in range(2))
+        clusters = (
+            {},
+            {"certificate-authority-data": one},
+            {"certificate-authority-data": two},
+            {"server": "https://other.example"},
+            {"tls-server-name": "other"},
+        )
+        found = [resolved(kubeconfig(tmp_path / "c", cluster=cluster)).identity for cluster in clusters]
+        assert len(set(found)) == len(clusters)
+        again = kubeconfig(tmp_path / "c", {"token": "another"}, cluster=clusters[1])
+        assert resolved(again).identity == found[1]
+
     def test_names_and_chains_count_as_they_do_for_kubectl(self, tmp_path):
         """No common names; and any certificate that is given as an authority ends a chain."""
         made = resolved(kubeconfig(tmp_path / "c")).tls

@@ -42,6 +42,10 @@ SHAPES = {
         'nixConfig = { trusted-public-keys = [ "a:b" ]; substituters = [ ]; }; }',
         {"trusted-public-keys", "substituters"},
     ),
+    "names of old": (
+        '{ nixConfig = { binary-caches = [ "https://a" ]; binary-cache-public-keys = "a:b"; }; }',
+        {"binary-caches", "binary-cache-public-keys"},
+    ),
     "none": ("{ outputs = { self }: { }; }", set()),
 }
 
@@ -84,6 +88,31 @@ def test_what_is_inherited_counts():
 )
 def test_what_is_no_flake_says_nothing(text):
     assert replacing(nix_config(text), "http://a") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('nixConfig.binary-caches = [ "https://a" ];', ("binary-caches",)),
+        ('nixConfig.binary-caches = "https://a http://b/main";', ()),
+        ("nixConfig.substitute = false;", ("substitute",)),
+        ('nixConfig = { build-use-substitutes = "false"; };', ("build-use-substitutes",)),
+        ("nixConfig.substitute = true;", ()),
+        ('nixConfig.extra-binary-caches = [ "https://a" ];', ()),
+        (
+            'nixConfig = { binary-cache-public-keys = "a:b"; substitute = false; };',
+            ("binary-cache-public-keys", "substitute"),
+        ),
+    ],
+)
+def test_names_of_old_and_what_asks_no_cache_at_all_count(text, names):
+    text = f"{{ {text} }}"
+    assert replacing(nix_config(text), "http://b/main") == names
+    [*found] = flake_hazards(text, "http://b/main")
+    assert bool(found) == bool(names)
+    if found:
+        assert all(any(name in hint for hint in found[0].hints) for name in names)
+        assert "extra-substitute," not in str(found[0].hints)
 
 
 def test_a_flake_that_names_the_cache_itself_replaces_nothing_of_it():

@@ -44,6 +44,8 @@ def service(
         (ServicePort("http", 8080, 8080), "TLS", "http"),
         (ServicePort("", 8080, 8080), "", "http"),
         (ServicePort("cache", 9092, 9092), "", "grpc"),
+        (ServicePort("grpc-web", 9092, 9092), "", "http"),
+        (ServicePort("https", 443, 443), "", "http"),
     ],
 )
 def test_what_a_port_of_a_bazel_cache_speaks(port, heard, protocol):
@@ -55,6 +57,18 @@ def test_a_port_that_says_that_it_is_grpc_goes_before_one_of_the_name():
     ports = (ServicePort("http", 8080, 8080), ServicePort("store", 7000, 7000, "grpc"))
     chosen = select_endpoint("cache", replace(service("bazel-cache"), ports=ports), None)
     assert (str(chosen.service), chosen.protocol) == ("nix-cache/bazel-cache:store", "grpc")
+
+
+@pytest.mark.parametrize("name", ["http2", "http2-cache", "grpc-cache", "h2c"])
+def test_a_port_is_found_by_a_name_that_begins_with_its_protocol(name):
+    found = discover("cache", [service("bazel-cache", ports={"http": 8080, name: 7000}, labels=BAZEL)])
+    assert (str(found.chosen.service), found.chosen.protocol) == (f"nix-cache/bazel-cache:{name}", "grpc")
+
+
+@pytest.mark.parametrize("name", ["grpc-web", "http2x", "http-metrics", "grpcx"])
+def test_a_name_that_only_resembles_one_goes_after_http(name):
+    found = discover("cache", [service("bazel-cache", ports={name: 7000, "http": 8080}, labels=BAZEL)])
+    assert (str(found.chosen.service), found.chosen.protocol) == ("nix-cache/bazel-cache:http", "http")
 
 
 ATTIC = service("attic", ports={"http": 80})

@@ -177,6 +177,11 @@ class Registration:
     home: Path | None = None
     netrcs: tuple[FollowedNetrc, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it leaves the agent with nothing to do."""
+        return not self.forwards and not self.netrcs
+
     def as_json(self) -> dict[str, Any]:
         """For a record on disk and for the control socket."""
         return {

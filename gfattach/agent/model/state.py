@@ -45,7 +45,8 @@ def agent_directory(ref: ClusterRef | None) -> Path:
     """The directory of the agent that reaches this cluster as this user; None: of the one without a cluster.
 
     A reference without a context stands for whatever the kubeconfig has at the time: give one with the
-    context's name, or a change of it would redirect what is attached.
+    context's name, or a change of it would redirect what is attached. One with the cluster's identity keeps
+    ports and addresses apart from those of a cluster that the same file led to before.
     """
     from gfattach.core import paths
 
@@ -59,7 +60,7 @@ def _key(ref: ClusterRef | None) -> str:
         from gfattach.cluster.kubeconfig.resolve import find_files
 
         found = [str(path.absolute()) for path in find_files(ref)]
-        identity = json.dumps([found, ref.context])
+        identity = json.dumps([found, ref.context, *([ref.identity] if ref.identity else [])])
     return _digest(identity.encode())
 
 

@@ -83,7 +83,7 @@ class UpSession(Session):
             self._save(plan)
             return ()
         directory = agents.directory_for(plan.route)
-        if not wanted.forwards:
+        if wanted.is_empty:
             agents.release(directory, record)
             self._save(plan if plan.route.listens else replace(plan, agent=None))
             return ()

@@ -73,7 +73,7 @@ def cluster_route(options: UpOptions, site: Site, context: Context, home: Home, 
         "find the caches among the Services",
         lambda progress: _choose(site, subject, user, use_nix=options.clients.use_nix),
     )
-    chosen, reference = dict(found), _reference(asked)
+    chosen, reference = dict(found), _reference(asked, subject.connection.identity)
 
     def planned() -> Route:
         cache, cache_forward = _cache(site, chosen.get("cache"))
@@ -315,9 +315,10 @@ def _in_cluster(chosen: Chosen) -> str:
     return f"{chosen.service.name}.{chosen.service.namespace}.svc"
 
 
-def _reference(asked: StageResult) -> ClusterRef:
-    """The cluster by the files and the context that were found, so that a later change of the current
-    context does not lead what is attached elsewhere.
+def _reference(asked: StageResult, identity: str) -> ClusterRef:
+    """The cluster by the files and the context that were found and by its `identity`, so that a later
+    change of the current context does not lead what is attached elsewhere.
     """
     files = [Path(name).absolute() for name in asked.findings["cluster.kubeconfig"].data["files"]]
-    return ClusterRef(tuple(files) or None, asked.findings["cluster.context"].data["context"] or None)
+    context = asked.findings["cluster.context"].data["context"] or None
+    return ClusterRef(tuple(files) or None, context, identity=identity)

@@ -41,7 +41,8 @@ def findings(record: Attachment, status: AgentStatus | None) -> dict[str, Findin
         why = "nothing holds the forwards, and nothing keeps Nix from a cache that is down"
         again = ("start it again: gfattach up", "see why it ended: gfattach logs")
         return {"agent": fail("agent.ended", "the agent has ended", why, *again)}
-    found = {"agent": ok("agent.running", f"process {status.pid} holds the forwards", pid=status.pid)}
+    does = "holds the forwards" if status.forwards else "keeps the netrc as the user's is"
+    found = {"agent": ok("agent.running", f"process {status.pid} {does}", pid=status.pid)}
     for forward in status.forwards:
         found[f"forward.{forward.name}"] = _finding(
             forward,

@@ -119,6 +119,8 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
                 kept=kept,
             )
             attached = replace(_attach(up), site=site.as_json())
+            if before is not None and before.agent not in (None, up.plan.agent):
+                agents.release(before.agent, home.record)  # that of another cluster, as it led to then
         except BaseException as error:
             if kept is not None:
                 kept.end()  # before what it stands on is undone

@@ -149,8 +149,7 @@ def flake_hazards(text: str, substituter: str) -> tuple[Finding, ...]:
             "hazard.flake.replaces",
             f"{flake.NAME} sets {' and '.join(names)} in nixConfig",
             "once accepted it replaces all that is set elsewhere: Nix asks an attached cache nothing",
-            f"write {', '.join(f'extra-{name}' for name in names)}, which add",
-            "or run Nix without it: nix build --no-accept-flake-config",
+            *flake.cures(names),
             file=flake.NAME,
         ),
     )

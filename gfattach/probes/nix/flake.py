@@ -18,18 +18,10 @@ def _ask_flake(inquiry: Inquiry[NixSubject]) -> Finding:
             "nix.flake.replaces",
             f"{flake.NAME} sets {' and '.join(names)} in nixConfig, in place of all that is set elsewhere",
             f"who accepts its configuration builds without {subject.url}: Nix asks it nothing",
-            *flake_hints(names),
+            *flake.cures(names),
             names=list(names),
         )
     return ok("nix.flake.ok", f"what {flake.NAME} sets leaves the substituter where it is")
-
-
-def flake_hints(names: tuple[str, ...]) -> tuple[str, ...]:
-    """What to do about a flake that sets `names`."""
-    return (
-        f"write in {flake.NAME}: {', '.join(f'extra-{name}' for name in names)}, which add",
-        "or run Nix without it: nix build --no-accept-flake-config",
-    )
 
 
 FLAKE: Probe[NixSubject] = Probe(

@@ -48,7 +48,8 @@ def _ask_netrc(inquiry: Inquiry[NixSubject]) -> Finding:
         return warn(
             "nix.netrc.broken",
             f"{attached} cannot be read to its end: {reading.problems[-1]}",
-            "Nix then fetches nothing at all, from whatever cache: Failed to open/read local data from file",
+            "what stands behind it counts for nothing, and a Nix with a curl before 8 fetches nothing at all "
+            "then: Failed to open/read local data from file",
             f"close the quotation in line {reading.broken}, or take it out: {attached}",
         )
     if host and (port := next((n for n in names if n.startswith(f"{host}:")), None)):
@@ -113,7 +114,7 @@ NETRC: Probe[NixSubject] = Probe(
         "nix.netrc.none": "there is no netrc, and none is needed",
         "nix.netrc.system": "the netrc is the daemon's, which alone may read it",
         "nix.netrc.unreadable": "this user cannot read the netrc that Nix is told to read",
-        "nix.netrc.broken": "the netrc opens a quotation that it does not close, and Nix fetches nothing",
+        "nix.netrc.broken": "the netrc opens a quotation that it does not close, and Nix reads no further",
         "nix.netrc.port": "an entry names a port, and so never matches",
         "nix.netrc.no-entry": "a token is needed, and the netrc has no entry for the host",
         "nix.netrc.open": "the netrc holds credentials and is readable by others",

@@ -27,7 +27,7 @@ def _info(inquiry: Inquiry[SubstituterTarget]) -> Finding:
             return fail(
                 "substituter.info.absent",
                 f"there is no binary cache at {endpoint.url}",
-                "Nix says that it does not appear to be a binary cache, and goes on without it",
+                "Nix takes it for no binary cache, and goes on without it",
                 "the path may lack the name of the cache (/main): gfattach site show",
                 f"look at it: curl -i {endpoint.url}/nix-cache-info",
             )

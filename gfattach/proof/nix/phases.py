@@ -21,7 +21,7 @@ from gfattach.fragments.nixconf import substituter_url
 from gfattach.nix import narinfo_cache, netrc
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
 from gfattach.nix.isolated import IsolatedStore
-from gfattach.nix.program import Nix, nix_store, run, unusable
+from gfattach.nix.program import Nix, nix_store, run, unusable, waits_when_limited
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.storepath import STORE_DIRECTORY, parse_base_name
 from gfattach.nixcache.target import SubstituterTarget
@@ -149,7 +149,7 @@ def _phase(
         "substituters": uri,
         "trusted-public-keys": " ".join(target.public_keys),
         "connect-timeout": str(CONNECT_SECONDS),
-        "download-attempts": "2" if name is PhaseName.HIT else "1",
+        "download-attempts": "2" if name is PhaseName.HIT and not waits_when_limited(nix) else "1",
         "stalled-download-timeout": str(STALLED_SECONDS),
     }
     with IsolatedStore(

@@ -72,7 +72,7 @@ def reached(
     upstream = service_of(service, ref.namespace or connection.namespace)
     workers = Workers(Api(connection), upstream.namespace, upstream.service, selector)
     workers.look()
-    ref = replace(ref, context=connection.context or ref.context)
+    ref = replace(ref, context=connection.context or ref.context, identity=connection.identity)
     with _forward(target, upstream, ref, record) as local:
         shown = f"Service {upstream.namespace}/{upstream.service}:{upstream.port}"
         yield Executor(local, shown, workers)

@@ -150,7 +150,7 @@ def endpoint_slice(service: Manifest, pods: Iterable[Manifest]) -> Manifest:
         "addressType": "IPv4",
         "endpoints": [_endpoint(p) for p in placed],
         "ports": [
-            {"name": p["name"], "port": _target_port(p["targetPort"], placed), "protocol": "TCP"}
+            {"name": p.get("name", ""), "port": _target_port(p["targetPort"], placed), "protocol": "TCP"}
             for p in service["spec"]["ports"]
         ] if placed else [],
     }  # fmt: skip

@@ -16,13 +16,15 @@ import grpc
 
 
 @contextlib.contextmanager
-def talking(handle: Callable[[socket.socket], None], path: Path | None = None) -> Iterator[int]:
-    """A TCP server that hands every connection to `handle` and then closes it; yields its port.
+def talking(
+    handle: Callable[[socket.socket], None], path: Path | None = None, address: str = "127.0.0.1"
+) -> Iterator[int]:
+    """A TCP server at `address` that hands every connection to `handle` and then closes it; yields its port.
 
     With a `path` it is a unix socket there, and the port is 0.
     """
     if path is None:
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server((address, 0))
     else:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))

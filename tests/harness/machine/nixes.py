@@ -82,6 +82,11 @@ def real_nix() -> Nix:
     return identify(Path(found), Deadline.after(NIX_SECONDS), dict(os.environ))
 
 
+def for_others(nix: Nix) -> bool:
+    """Whether other users than this one can run it: one that was fetched lies in this user's home."""
+    return all(place.stat().st_mode & stat.S_IXOTH for place in nix.path.resolve().parents)
+
+
 @functools.cache
 def watched_places() -> tuple[Path, ...]:
     """Where a Nix that is left to itself would write, for this user and for root."""

@@ -33,7 +33,7 @@ def sent(head: bytes) -> str:
     return base64.b64decode(rest).decode().partition(":")[2] if scheme == "Basic" else rest
 
 
-class _Heads(list[bytes]):
+class Heads(list[bytes]):
     """Heads of requests, and of them the one that the current thread serves."""
 
     def __init__(self) -> None:
@@ -50,7 +50,9 @@ class _Heads(list[bytes]):
 
 
 @contextlib.contextmanager
-def attic(good: set[str], instead: Mapping[str, bytes] | None = None) -> Iterator[tuple[int, list[bytes]]]:
+def attic(
+    good: set[str], instead: Mapping[str, bytes] | None = None, address: str = "127.0.0.1"
+) -> Iterator[tuple[int, list[bytes]]]:
     """A private cache `main` of an Attic, which answers 401 to whoever has none of the tokens `good`.
 
     `instead` are answers in place of its own, by path below `/main`, looked at anew for each request. Yields
@@ -61,7 +63,7 @@ def attic(good: set[str], instead: Mapping[str, bytes] | None = None) -> Iterato
     config = {"public_key": KEY, "is_public": False, "store_dir": "/nix/store", "priority": 41}
     routes["/_api/v1/cache-config/main"] = nix_caches.answer(json.dumps(config).encode())
     refusal = nix_caches.answer(b'{"code":401,"error":"Unauthorized","message":"Unauthorized."}', 401)
-    asked = _Heads()
+    asked = Heads()
 
     def guarded(path: str, right: Any) -> nix_caches.Reply:
         def reply(connection: socket.socket) -> None:
@@ -72,5 +74,5 @@ def attic(good: set[str], instead: Mapping[str, bytes] | None = None) -> Iterato
 
     answers = {path: guarded(path, reply) for path, reply in routes.items()}
     answers["*"] = guarded("*", nix_caches.answer(b"", 404))
-    with nix_caches.serving(answers, requests=asked) as port:
+    with nix_caches.serving(answers, requests=asked, address=address) as port:
         yield port, asked

@@ -128,6 +128,7 @@ def serving(
     routes: Mapping[str, Reply],
     context: ssl.SSLContext | Callable[[int], ssl.SSLContext] | None = None,
     requests: list[bytes] | None = None,
+    address: str = "127.0.0.1",
 ) -> Iterator[int]:
     """A server of `routes`, "*" for the rest; yields its port.
 
@@ -165,5 +166,5 @@ def serving(
         else:
             connection.sendall(reply)
 
-    with faults.talking(handle) as port:
+    with faults.talking(handle, address=address) as port:
         yield port
