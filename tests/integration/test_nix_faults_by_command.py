@@ -233,16 +233,9 @@ def test_what_is_said_to_leave_a_cache_out_does_so_in_a_build_of_each_nix(each_n
     with nix_caches.serving(nix_caches.publishing(), requests=asked) as port:
         url = f"http://127.0.0.1:{port}"
         settings = {"substituters": url, "experimental_features": "nix-command flakes"}
+        flake, store = f"path:{tmp_path}/flake#x", f"local?root={tmp_path}/store"
         subprocess.run(
-            [
-                nix.path,
-                "build",
-                "--no-link",
-                "--accept-flake-config",
-                "--store",
-                f"local?root={tmp_path}/store",
-            ]
-            + [f"path:{tmp_path}/flake#x"],
+            [str(nix.path), "build", "--no-link", "--accept-flake-config", "--store", store, flake],
             env=private_environment(tmp_path / "nix", **settings),
             capture_output=True,
             check=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.harness.machine.developer import ROOT, make_machine
+from tests.harness.machine.developer import ROOT, findings, make_machine
 
 SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
 BAZEL = pytest.mark.skipif(shutil.which("bazel") is None, reason="apt-get install bazel-bootstrap")

@@ -175,6 +175,7 @@ def test_an_action_that_was_never_looked_up_was_not_asked_for():
 )
 def test_what_never_asks_a_cache_is_counted_apart_and_said(asked, hits, runners, says):
     """Tags keep actions from caches, and a filegroup or a source file has none."""
+    assert GOOD.log is not None
     log = replace(GOOD.log, asked=asked, hits=hits)
     build = replace(GOOD, events=spawned(**runners), log=log)
     phase = without_actions(build, phase_of(build))
