@@ -6,6 +6,7 @@ import ipaddress
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -123,9 +124,12 @@ def test_the_netrc_of_the_other_way_is_the_leak_that_is_kept_out(private):
     with nix_caches.serving({ARCHIVE_PATH: archive}, requests=(others := [])) as port:
         private.login(HOST, private.good)
         private.instead[ARCHIVE_PATH] = nix_caches.redirect(f"http://127.0.0.1:{port}{ARCHIVE_PATH}")
+        # In the user's own, whose lines stand behind the attachment's: the agent keeps it so.
+        own = private.root / "netrc"
+        own.write_text(f"machine 127.0.0.1 login gfattach password {private.good}\n")
+        own.chmod(0o600)
+        Path(private.variables["NIX_USER_CONF_FILES"]).write_text(f"netrc-file = {own}\n")
         private.json(*private.up)
-        netrc = private.workspace / ".gfattach/netrc"
-        netrc.write_text(netrc.read_text() + f"machine 127.0.0.1 login gfattach password {private.good}\n")
         others.clear()
         assert realise(private).returncode == 0
     assert {sent(head) for head in others} == {private.good}
