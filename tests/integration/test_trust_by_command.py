@@ -137,6 +137,7 @@ def hostile(tmp_path, monkeypatch):
         monkeypatch.chdir(made.workspace)
         git("init", "--quiet")
         yield made
+        main.run(["down"])  # what could be attached all the same
 
 
 def git(*args):
