@@ -21,7 +21,7 @@ class ClusterRef:
     `kubeconfigs` are files in the order in which the first wins; None stands for what kubectl would
     take: KUBECONFIG, or `~/.kube/config`, or the service account of the pod that this runs in.
     `context` None stands for the current one, `namespace` None for the context's own. `identity` is that of
-    the cluster which they led to, "" where nobody has looked yet: a kubeconfig is written anew for another
+    the cluster which they led to, "" before the first look: a kubeconfig is written anew for another
     one, and every k3s calls its context `default`.
     """
 
