@@ -12,6 +12,7 @@ from gfattach.bazel.logs.execution_log.read import read_spawns
 from gfattach.bazel.logs.execution_log.record import OTHER
 from gfattach.bazel.logs.summary import read_summary
 from gfattach.core.wire.delimited import DelimitedError, TruncatedError, messages
+from gfattach.core.wire.digest import key_of
 from gfattach.proof.execution.tally import spellings_of, tally_spawns
 from tests.harness.execution.logs import (
     Action,
@@ -80,55 +81,52 @@ ACTIONS = [
 @pytest.mark.parametrize("write", [write_json_log, write_compact_log])
 def test_both_formats_tell_the_same(tmp_path, write):
     write(tmp_path / "log", ACTIONS)
-    read = list(read_spawns(tmp_path / "log", "nonce-1", {"//:a", "//:c"}))
-    found = [spawn for spawn, _ in read]
+    read = read_spawns(tmp_path / "log", "nonce-1", {"//:a", "//:c"})
+    found = [*read]
     assert [each.label for each in found] == ["//:a", OTHER, "//:c", OTHER]
     assert [each.kind.executed for each in found] == [True, True, False, False]
     # In the environment, in the arguments; a platform property is no part of every server's key.
     assert [each.carries for each in found] == [True, True, False, True]
     assert [each.program for each in found] == ["/bin/bash", "", "/bin/bash", ""]
     assert [dict(each.kind.platform)["gf.platform"] for each in found][2] == "nonce-1"
-    assert (found[3].kind.status, found[3].kind.exit_code, read[0][1]) == (
-        "NON_ZERO_EXIT",
-        3,
-        NEW.digest,
-    )
+    assert (found[3].kind.status, found[3].kind.exit_code) == ("NON_ZERO_EXIT", 3)
+    assert {each.count for each in read.values()} == {1}
+    assert read[found[0]].actions == {key_of(NEW.digest.encode())}
 
 
 def test_a_log_that_a_real_bazel_wrote():
     """By 7.7.1, of two genrules that it ran itself and of one that failed; PATH was made another."""
     labels = {"//:wrong", "//:a", "//:b"}
-    failed, first, second = (
-        each for each, _ in read_spawns(DATA / "7.7.1-execution.log.zst", "n-123", labels)
-    )
+    failed, first, second = read_spawns(DATA / "7.7.1-execution.log.zst", "n-123", labels)
     assert [each.label for each in (failed, first, second)] == ["//:wrong", "//:a", "//:b"]
     kind = ("Genrule", "local", False, "", 0, True, True, (("gf.platform", "p"),))
-    assert tuple(first.kind) == kind and second.kind is first.kind
+    assert tuple(first.kind) == tuple(second.kind) == kind
     assert (failed.kind.status, failed.kind.exit_code) == ("NON_ZERO_EXIT", 3)
     assert {(each.program, each.carries) for each in (failed, first, second)} == {("/bin/bash", True)}
 
 
 def test_an_old_log_names_its_target_in_the_progress_message_alone():
     text = json.dumps(json_record(NEW.but(old=True, cache_hit=True))).encode()
-    ((found, _),) = read_json_log(io.BytesIO(text).read, "", {"//:a"})
+    (found,) = read_json_log(io.BytesIO(text).read, "", {"//:a"})
     assert (found.label, found.kind.cache_hit, found.kind.executed) == ("//:a", True, False)
 
 
 def test_records_are_read_across_pieces_of_any_size():
     text = json.dumps(json_record(NEW.but(arguments=("é" * 999,))), ensure_ascii=False).encode()
     stream = io.BytesIO(text * 9)
-    assert len(list(read_json_log(lambda size: stream.read(7), ""))) == 9
+    (group,) = read_json_log(lambda size: stream.read(7), "").values()
+    assert group.count == 9
     stream = io.BytesIO(compact_entries(ACTIONS))
-    assert len(list(read_compact_log(lambda size: stream.read(3), ""))) == 4
+    assert len(read_compact_log(lambda size: stream.read(3), "")) == 4
 
 
 @pytest.mark.parametrize("kept", range(1, 60, 7))
 def test_a_log_that_is_cut_off_is_told_from_one_that_ends(kept):
     text = json.dumps(json_record(NEW)).encode()
     with pytest.raises(TruncatedError):
-        list(read_json_log(io.BytesIO(text + text[:-kept]).read, ""))
+        read_json_log(io.BytesIO(text + text[:-kept]).read, "")
     with pytest.raises(TruncatedError):
-        list(read_compact_log(io.BytesIO(compact_entries([NEW])[:-kept]).read, ""))
+        read_compact_log(io.BytesIO(compact_entries([NEW])[:-kept]).read, "")
 
 
 @pytest.mark.parametrize(
@@ -137,17 +135,17 @@ def test_a_log_that_is_cut_off_is_told_from_one_that_ends(kept):
 )
 def test_what_is_no_json_log(content):
     with pytest.raises(DelimitedError):
-        list(read_json_log(io.BytesIO(content).read, ""))
+        read_json_log(io.BytesIO(content).read, "")
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 8, varint(1 << 34), varint(3) + b"\x3a\x05\x01"])
 def test_what_is_no_compact_log(content):
     with pytest.raises(DelimitedError):
-        list(read_compact_log(io.BytesIO(content).read, ""))
+        read_compact_log(io.BytesIO(content).read, "")
 
 
 def test_an_empty_log_has_no_spawn():
-    assert list(read_json_log(io.BytesIO(b"\n").read, "")) == []
+    assert read_json_log(io.BytesIO(b"\n").read, "") == {}
     assert list(messages(io.BytesIO(b"").read)) == []
     assert list(messages(io.BytesIO(b"\x00\x00").read)) == []
 

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -91,9 +92,13 @@ def by_protobuf(entry):
 @given(ACTIONS, st.integers(1, 400))
 def test_spawns_are_read_as_the_library_reads_them(actions, piece):
     stream = io.BytesIO(compact_entries(actions))
-    found = [*read_compact_log(lambda size: stream.read(piece), NONCE, LABELS)]
-    assert len({*found}) == len({(id(spawn), digest) for spawn, digest in found})
-    assert found == [by_protobuf(compact_entry(each)) for each in actions]
+    found = read_compact_log(lambda size: stream.read(piece), NONCE, LABELS)
+    expected: dict = {}
+    for spawn, digest in map(by_protobuf, map(compact_entry, actions)):
+        count, keys = expected.get(spawn, (0, set()))
+        expected[spawn] = (count + 1, keys | ({digest.encode()[:16]} if digest else set()))
+    assert {spawn: (group.count, group.actions) for spawn, group in found.items()} == expected
+    assert [*found] == [*expected]  # in the order of the log
 
 
 def test_what_spawns_share_is_read_once(monkeypatch):
@@ -102,9 +107,9 @@ def test_what_spawns_share_is_read_once(monkeypatch):
     monkeypatch.setattr(
         compact_log._Reader, "any", lambda self, *place: read.append(place) or whole(self, *place)
     )
-    actions = [Action(f"//:{number}", digest=f"{number:064x}") for number in range(50)]
-    assert len(list(read_compact_log(io.BytesIO(compact_entries(actions)).read, NONCE))) == 50
-    assert len(read) == 1
+    actions = [Action(f"//:{number}", digest=f"{number:016x}" * 4) for number in range(50)]
+    (group,) = read_compact_log(io.BytesIO(compact_entries(actions)).read, NONCE).values()
+    assert (group.count, len(group.actions), len(read)) == (50, 50, 1)
 
 
 CALLS = st.lists(
@@ -133,21 +138,26 @@ def test_calls_are_read_as_the_library_reads_them(tmp_path_factory, actions, inv
         answer = entry.details.execute.responses[-1].response.value
         executed = answer.result.execution_metadata
         ours = entry.metadata.target_id in ("//:a", "@@//:a")
-        expected.append(
-            (
-                entry.metadata.tool_invocation_id,
-                entry.metadata.target_id if ours else "",
-                entry.metadata.action_mnemonic if ours else "",
-                entry.details.execute.request.action_digest.hash,
-                True,
-                answer.cached_result,
-                0,
-                answer.result.exit_code,
-                executed.worker,
-                executed.worker_start_timestamp.seconds or None,
-            )
+        call = (
+            entry.metadata.tool_invocation_id,
+            entry.metadata.target_id if ours else "",
+            entry.metadata.action_mnemonic if ours else "",
+            True,
+            answer.cached_result,
+            0,
+            answer.result.exit_code,
+            executed.worker,
         )
-    assert [tuple(each) for each in read_executions(path, ["//:a", "@@//:a"])] == expected
+        digest = entry.details.execute.request.action_digest.hash.encode()[:16]
+        expected.append((call, digest, executed.worker_start_timestamp.seconds))
+    found = read_executions(path, ["//:a", "@@//:a"])
+    assert {tuple(call): group.count for call, group in found.items()} == Counter(
+        call for call, _, _ in expected
+    )
+    for call, group in found.items():
+        alike = [(digest, begun) for own, digest, begun in expected if own == tuple(call)]
+        assert group.actions == {digest for digest, _ in alike}
+        assert group.begun == Counter(begun for _, begun in alike if begun)
 
 
 def entry_of(**changes):
@@ -185,14 +195,15 @@ def waited(details):
 def test_a_call_that_is_not_as_most_are(tmp_path, changes, expected):
     entry = entry_of(**changes)
     (tmp_path / "calls").write_bytes(bytes((0x80 | len(entry) & 0x7F, len(entry) >> 7)) + entry)
-    (found,) = read_executions(tmp_path / "calls", ["//:a"])
-    assert (found.digest, found.done, found.status) == expected
+    ((found, group),) = read_executions(tmp_path / "calls", ["//:a"]).items()
+    digest, *end = expected
+    assert ([found.done, found.status], group.actions) == (end, {digest.encode()[:16]})
 
 
 def test_other_calls_are_passed_over(tmp_path):
     entry = other_call("build.bazel.remote.execution.v2.ActionCache/GetActionResult")
     (tmp_path / "calls").write_bytes(bytes((len(entry),)) + entry)
-    assert list(read_executions(tmp_path / "calls", ["//:a"])) == []
+    assert read_executions(tmp_path / "calls", ["//:a"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +238,7 @@ def test_of_a_log_of_calls_all_is_kept_but_the_transfers(tmp_path):
     write_calls(log, actions)
     keep_calls(log, kept)
     assert b"ByteStream" in log.read_bytes() and b"ByteStream" not in kept.read_bytes()
-    assert [*read_executions(kept, ["//:a"])] == [*read_executions(log, ["//:a"])]
+    assert read_executions(kept, ["//:a"]) == read_executions(log, ["//:a"]) != {}
     assert b"Capabilities/GetCapabilities" in kept.read_bytes()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 #: Bytes that are asked of a source at a time: what stays in a processor's cache.
@@ -27,45 +28,46 @@ def messages(read: Callable[[int], bytes], first: int | None = None) -> Iterator
     """
     buffer, position, length = b"", 0, 0
     while True:
-        try:
-            while (size := buffer[position]) <= 0x7F:  # most lengths have one byte, and most are passed over
-                end = position + 1 + size
+        with contextlib.suppress(IndexError):  # the buffer ends inside a length
+            while True:  # most lengths have one byte or two
+                start = position + 1
+                if (size := buffer[position]) > 0x7F:
+                    if (high := buffer[start]) > 0x7F:
+                        break
+                    start += 1
+                    size += (high << 7) - 0x80
+                end = start + size
                 if end > length:
                     break
-                if size and (first is None or buffer[position + 1] == first):
-                    yield buffer, position + 1, end
+                if size and (first is None or buffer[start] == first):
+                    yield buffer, start, end
                 position = end
-        except IndexError:
-            pass
-        start, size, shift = position, 0, 0
-        try:
-            size = buffer[position]
-            position += 1
-            if size > 0x7F:  # most lengths have one byte
-                size &= 0x7F
-                while True:
-                    shift += 7
-                    byte = buffer[position]
-                    position += 1
-                    size |= (byte & 0x7F) << shift
-                    if byte < 0x80:
-                        break
-                    if shift > 28:
-                        raise DelimitedError("a length of more than five bytes")
-            end = position + size
-            if end <= length:
-                if size and (first is None or buffer[position] == first):
-                    yield buffer, position, end
-                position = end
-                continue
-        except IndexError:  # the buffer ends inside the length
-            end = length + 1
+        size, start = _length(buffer, position)
         if size > MESSAGE_LIMIT:
             raise DelimitedError(f"a message of {size} bytes")
+        end = start + size
+        if end <= length:
+            if size and (first is None or buffer[start] == first):
+                yield buffer, start, end
+            position = end
+            continue
         more = read(max(PIECE, end - length))
         if not more:
-            if start == length:
+            if position == length:
                 return
             raise TruncatedError("it ends inside a message")
-        buffer, position = buffer[start:] + more, 0
+        buffer, position = buffer[position:] + more, 0
         length = len(buffer)
+
+
+def _length(buffer: bytes, position: int) -> tuple[int, int]:
+    """The length at `position`, and where it ends: beyond the buffer if that ends inside it."""
+    size, shift = 0, 0
+    for at in range(position, len(buffer)):
+        size |= (buffer[at] & 0x7F) << shift
+        if buffer[at] < 0x80:
+            return size, at + 1
+        shift += 7
+        if shift > 28:
+            raise DelimitedError("a length of more than five bytes")
+    return 0, len(buffer) + 1

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gfattach.bazel.logs.execution_log.record import Read, Spawn
+from gfattach.bazel.logs.execution_log.record import Groups, Spawn
 from gfattach.bazel.logs.summary import DISK_HIT, REMOTE, REMOTE_HIT
-from gfattach.reapi.execution.calls import Execution
+from gfattach.reapi.execution.calls import CallGroups
 
 #: Programs that are kept for each mnemonic.
 PROGRAMS_KEPT = 16
@@ -66,7 +65,7 @@ class SpawnTally:
     `labelled` says that the log names targets. `mnemonics` counts what was executed, `programs` are the
     absolute paths among what was run, by mnemonic, `declared` those whose program is an input. `properties`
     are the values of the platform property that was looked for, over what was executed: "" for none.
-    `digests` are the actions that were executed, where the log names them.
+    `actions` are those that were executed, where the log names them, as `key_of` has them.
     """
 
     all: Tally = field(default_factory=Tally)
@@ -77,7 +76,7 @@ class SpawnTally:
     programs: dict[str, set[str]] = field(default_factory=dict)
     declared: Counter[str] = field(default_factory=Counter)
     properties: Counter[str] = field(default_factory=Counter)
-    digests: set[int] = field(default_factory=set)
+    actions: set[bytes] = field(default_factory=set)
 
     def add(self, spawn: Spawn, count: int, property_name: str, *, of_target: bool) -> None:
         """Count `count` spawns that are like this one."""
@@ -98,28 +97,14 @@ class SpawnTally:
             self.declared[kind.mnemonic] += count
 
 
-def tally_spawns(read: Iterable[Read], label: str, property_name: str) -> SpawnTally:
-    """Sum up the spawns that were `read` for the target `label`. What `read` raises passes through."""
-    found = SpawnTally()
-    own, digests = spellings_of(label), found.digests
-    # Those that are alike are one object: it is counted by its id, which lasts as long as the sample of it.
-    counts: dict[int, int] = {}
-    samples: list[Spawn] = []
-    executed: set[int] = set()
-    for spawn, digest in read:
-        same = id(spawn)
-        if same in counts:
-            counts[same] += 1
-        else:
-            counts[same] = 1
-            samples.append(spawn)
-            if spawn.kind.executed:
-                executed.add(same)
-        if digest and same in executed:
-            digests.add(key_of(digest))
-    for spawn in samples:
+def tally_spawns(groups: Groups, label: str, property_name: str) -> SpawnTally:
+    """Sum up the spawns of a log for the target `label`."""
+    found, own = SpawnTally(), spellings_of(label)
+    for spawn, group in groups.items():
         found.labelled = found.labelled or spawn.label != ""
-        found.add(spawn, counts[id(spawn)], property_name, of_target=spawn.label in own)
+        found.add(spawn, group.count, property_name, of_target=spawn.label in own)
+        if spawn.kind.executed:
+            found.actions |= group.actions
     return found
 
 
@@ -134,54 +119,42 @@ class CallTally:
     """
 
     calls: int = 0
-    executed: set[int] = field(default_factory=set)
-    cached: set[int] = field(default_factory=set)
-    failed: set[int] = field(default_factory=set)
-    target: set[int] = field(default_factory=set)
-    target_cached: set[int] = field(default_factory=set)
+    executed: set[bytes] = field(default_factory=set)
+    cached: set[bytes] = field(default_factory=set)
+    failed: set[bytes] = field(default_factory=set)
+    target: set[bytes] = field(default_factory=set)
+    target_cached: set[bytes] = field(default_factory=set)
     target_mnemonics: Counter[str] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)
     invocations: set[str] = field(default_factory=set)
     early: int = 0
 
 
-def tally_calls(executions: Iterable[Execution], label: str, began: float | None) -> CallTally:
-    """Sum up `executions` for the target `label`; `began` is the build's start on the wall clock.
-
-    What `executions` raises passes through.
-    """
-    found = CallTally()
-    own, ran, targets = spellings_of(label), found.executed, found.target
+def tally_calls(groups: CallGroups, label: str, began: float | None) -> CallTally:
+    """Sum up the calls of a log for the target `label`; `began` is the build's start on the wall clock."""
+    found, own = CallTally(), spellings_of(label)
     # Whole seconds: the event file has milliseconds, and an executor a clock of its own.
     earliest = None if began is None else began - 1
-    for each in executions:
-        found.calls += 1
-        found.invocations.add(each.invocation)
-        key, of_target = key_of(each.digest), each.label in own
-        if each.executed:
-            if of_target and key not in targets:
-                targets.add(key)
-                found.target_mnemonics[each.mnemonic] += 1
-            ran.add(key)
-            if each.worker:
-                found.workers[each.worker] += 1
-            begun = each.worker_start
-            found.early += earliest is not None and begun is not None and begun < earliest
-        elif each.done and each.cached:
-            found.cached.add(key)
+    for call, group in groups.items():
+        found.calls += group.count
+        found.invocations.add(call.invocation)
+        of_target = call.label in own
+        if call.executed:
             if of_target:
-                found.target_cached.add(key)
-        elif each.done:
-            found.failed.add(key)
+                found.target_mnemonics[call.mnemonic] += len(group.actions - found.target)
+                found.target |= group.actions
+            found.executed |= group.actions
+            if call.worker:
+                found.workers[call.worker] += group.count
+            if earliest is not None:
+                found.early += sum(count for begun, count in group.begun.items() if begun < earliest)
+        elif call.done and call.cached:
+            found.cached |= group.actions
+            if of_target:
+                found.target_cached |= group.actions
+        elif call.done:
+            found.failed |= group.actions
     return found
-
-
-def key_of(digest: str) -> int:
-    """An action's digest in little memory: its first 60 bits, which no two actions of a build share."""
-    try:
-        return int(digest[:15], 16)
-    except ValueError:
-        return hash(digest)
 
 
 def spellings_of(label: str) -> frozenset[str]:

@@ -10,10 +10,12 @@ Field numbers: spawn.proto of Bazel 7.1 and later, ExecLogEntry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Set
 
-from gfattach.bazel.logs.execution_log.record import OTHER, Kind, Read, Spawn
+from gfattach.bazel.logs.execution_log.record import OTHER, Group, Groups, Kind, Spawn
 from gfattach.core.wire.delimited import DelimitedError, messages
+from gfattach.core.wire.digest import KEY_DIGITS, key_of
 from gfattach.core.wire.message import Fields, WireError, fields, message, number, part, text, varint
 
 #: The first byte of an entry that is a spawn, which has no number: field 7, with a length.
@@ -22,97 +24,87 @@ _SPAWN = 7 << 3 | 2
 #: Fields of a spawn, with a length: arguments, variables, platform, label.
 _ARGUMENT, _VARIABLE, _PLATFORM, _LABEL = (number << 3 | 2 for number in (1, 2, 3, 7))
 
-#: What stands between platform and label: two numbers of sets of inputs, and outputs.
-_INPUTS, _TOOLS, _OUTPUT = 4 << 3, 5 << 3, 6 << 3 | 2
-
 #: The beginning of the digest, field 16 with a length.
 _DIGEST = b"\x82\x01"
 
 #: What an absolute path begins with.
 _SLASH = ord("/")
 
-#: What a digest begins with: its hash, field 1, of 64 digits.
-_HASH = b"\x0a\x40"
+#: What stands behind a platform, given the bytes from mnemonic to cacheability, of which there are several:
+#: the numbers of two sets of inputs (fields 4 and 5), outputs (6, each a small message), the label (7) behind
+#: its length, those bytes, and a digest (16) that begins with its hash, field 1, of 64 digits. Groups: the
+#: label's length and the label, those bytes, the hash as `key_of` has it.
+_BEHIND_PLATFORM = (
+    rb"(?:[\x20\x28][\x80-\xff]*[\x00-\x7f]|\x32(?:"
+    + b"|".join(rb"\x%02x.{%d}" % (size, size) for size in range(1, 16))
+    + rb"))*+\x3a(.)(.{1,127}?)(%%b)\x82\x01.\x0a\x40(.{%d}).{%d}" % (KEY_DIGITS, 64 - KEY_DIGITS)
+)
 
 #: What a zstd stream begins with (RFC 8878, 3.1.1).
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-def read_compact_log(
-    read: Callable[[int], bytes], looked_for: str, labels: Set[str] = frozenset()
-) -> Iterator[Read]:
-    """Every spawn of the decompressed log that `read` gives, those for `labels` with their own; `looked_for`
+def read_compact_log(read: Callable[[int], bytes], looked_for: str, labels: Set[str] = frozenset()) -> Groups:
+    """The spawns of the decompressed log that `read` gives, those for `labels` with their own; `looked_for`
     is what `Spawn.carries` is about.
 
     Raises TruncatedError where the log ends inside an entry, and DelimitedError for what is no such log.
     """
     reader = _Reader(looked_for.encode(), labels)
+    usual, read_any = reader.usual, reader.any
     try:
         for data, at, end in messages(read, _SPAWN):
             size, at = varint(data, at + 1)
             if at + size != end:
                 raise WireError("a spawn that does not fill its entry")
-            yield reader.remembered(data, at, end) or reader.any(data, at, end)
+            if not usual(data, at, end):
+                read_any(data, at, end)
     except (WireError, IndexError) as error:
         raise DelimitedError("an entry is not as Bazel writes it") from error
+    return reader.groups
 
 
 class _Reader:
-    """Reads spawns, and remembers what many have in common, as bytes."""
+    """Groups spawns, and remembers what many have in common, as bytes."""
 
     def __init__(self, looked_for: bytes, labels: Set[str]) -> None:
+        self.groups: Groups = {}
         self._looked_for = looked_for
         self._labels = {label.encode(): label for label in ("", *labels)}
-        self._kinds: dict[Kind, Kind] = {}
-        self._spawns: dict[Spawn, Spawn] = {}
         self._platform = b""
-        #: By the bytes from mnemonic to cacheability, for spawns of the platform `_platform`; and the spawns
-        #: of each, by label, program and whether they carry what is looked for.
+        #: By the bytes from mnemonic to cacheability, for spawns of the platform `_platform`; and the pattern
+        #: of what stands behind that.
         self._known: dict[bytes, Kind] = {}
-        self._alike: dict[tuple[bytes, str, bytes, bool], Spawn] = {}
+        self._behind: re.Pattern[bytes] | None = None
+        #: The groups by those bytes, label, program and whether they carry what is looked for.
+        self._alike: dict[tuple[bytes, str, bytes, bool], Group] = {}
 
-    def remembered(self, data: bytes, at: int, end: int) -> Read | None:
-        """The spawn from `at` to `end`, by what is remembered; None where that does not do."""
-        platform = self._platform
-        if not platform or (split := data.rfind(platform, at, end)) < 0:
-            return None
-        try:
-            position = split + len(platform)
-            while (tag := data[position]) != _LABEL:
-                if tag == _OUTPUT:
-                    position += 2 + data[position + 1]
-                elif tag in (_INPUTS, _TOOLS):
-                    position += 2
-                    while data[position - 1] > 0x7F:
-                        position += 1
-                else:
-                    return None
-            size, label = data[at + 1], data[position + 1]
-            middle = position + 2 + label
-            digest = data.find(_DIGEST, middle, end)
-            if digest < 0 or label > 0x7F or size > 0x7F or data[at] != _ARGUMENT:
-                return None
-            if data[digest + 3 : digest + 5] != _HASH:
-                return None
-            alike = (
-                data[middle:digest],
-                self._labels.get(data[position + 2 : middle], OTHER),
-                data[at + 2 : at + 2 + size] if data[at + 2] == _SLASH else b"",
-                data.rfind(self._looked_for, at, split) >= 0,
-            )
-        except IndexError:  # it has nothing behind its platform
-            return None
-        spawn = self._alike.get(alike)
-        if spawn is None:
-            kind = self._known.get(alike[0])
-            if kind is None:
-                return None
-            spawn = self._same(Spawn(kind, alike[1], alike[2].decode("utf-8", "replace"), alike[3]))
-            self._alike[alike] = spawn
-        return spawn, data[digest + 5 : digest + 69].decode("ascii", "replace")
+    def usual(self, data: bytes, at: int, end: int) -> bool:
+        """Count the spawn from `at` to `end` by what is remembered; False where that does not do."""
+        if self._behind is None or (split := data.rfind(self._platform, at, end)) < 0:
+            return False
+        found = self._behind.match(data, split + len(self._platform), end)
+        if found is None or (size := data[at + 1]) > 0x7F or data[at] != _ARGUMENT:
+            return False
+        length, label, shared, key = found.groups()
+        if len(label) != length[0]:
+            return False
+        alike = (
+            shared,
+            self._labels.get(label, OTHER),
+            data[at + 2 : at + 2 + size] if data[at + 2] == _SLASH else b"",
+            data.rfind(self._looked_for, at, split) >= 0,
+        )
+        group = self._alike.get(alike)
+        if group is None:
+            program = alike[2].decode("utf-8", "replace")
+            group = self._alike[alike] = self._group(Spawn(self._known[shared], alike[1], program, alike[3]))
+        group.count += 1
+        group.actions.add(key)
+        return True
 
-    def any(self, data: bytes, at: int, end: int) -> Read:
-        """The spawn from `at` to `end`, whatever it is like. Raises WireError."""
+    def any(self, data: bytes, at: int, end: int) -> None:
+        """Count the spawn from `at` to `end`, whatever it is like. Raises WireError."""
         program, split = _command(data, at, end)
         found = fields(data, split, end)
         kind = Kind(
@@ -125,16 +117,18 @@ class _Reader:
             number(found, 15) != 0,
             tuple(_properties(data, *part(found, 3))),
         )
-        kind = self._kinds.setdefault(kind, kind)
         self._remember(kind, data, split, found)
         start, stop = part(found, 7)
         label = self._labels.get(data[start:stop], OTHER)
         carries = data.find(self._looked_for, at, split) >= 0
-        spawn = Spawn(kind, label, program if program.startswith("/") else "", carries)
-        return self._same(spawn), text(data, message(data, found, 16), 1)
+        group = self._group(Spawn(kind, label, program if program.startswith("/") else "", carries))
+        group.count += 1
+        start, stop = part(message(data, found, 16), 1)
+        if start < stop:
+            group.actions.add(key_of(data[start:stop]))
 
-    def _same(self, spawn: Spawn) -> Spawn:
-        return self._spawns.setdefault(spawn, spawn)
+    def _group(self, spawn: Spawn) -> Group:
+        return self.groups.setdefault(spawn, Group())
 
     def _remember(self, kind: Kind, data: bytes, split: int, found: Fields) -> None:
         """Remember the bytes of a platform and of a kind, where there are both, and label and digest."""
@@ -142,11 +136,12 @@ class _Reader:
         if not (kind.platform and middle and digest) or data[split] != _PLATFORM:
             return
         if (platform := data[split:platform_end]) != self._platform:
-            self._platform, self._known, self._alike = platform, {}, {}
+            self._platform, self._behind, self._known, self._alike = platform, None, {}, {}
         shared = data[middle : data.find(_DIGEST, middle)]
         # No text of it may hold what the digest begins with.
-        if middle + len(shared) + 3 == digest and start < middle:
+        if middle + len(shared) + 3 == digest and start < middle and shared not in self._known:
             self._known[shared] = kind
+            self._behind = re.compile(_BEHIND_PLATFORM % b"|".join(map(re.escape, self._known)), re.DOTALL)
 
 
 def _command(data: bytes, at: int, end: int) -> tuple[str, int]:

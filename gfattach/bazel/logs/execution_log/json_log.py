@@ -11,27 +11,33 @@ import json
 from collections.abc import Callable, Iterator, Set
 from typing import Any
 
-from gfattach.bazel.logs.execution_log.record import OTHER, Kind, Read, Spawn, label_in
+from gfattach.bazel.logs.execution_log.record import OTHER, Group, Groups, Kind, Spawn, label_in
 from gfattach.core.wire.delimited import MESSAGE_LIMIT, PIECE, DelimitedError, TruncatedError
+from gfattach.core.wire.digest import key_of
 
 _SPACE = " \t\r\n"
 
 
-def read_json_log(read: Callable[[int], bytes], text: str, labels: Set[str] = frozenset()) -> Iterator[Read]:
-    """Every spawn of the log that `read` (as a file's) gives, those for `labels` with their own;
+def read_json_log(read: Callable[[int], bytes], text: str, labels: Set[str] = frozenset()) -> Groups:
+    """The spawns of the log that `read` (as a file's) gives, those for `labels` with their own;
     `text` is what `Spawn.carries` is about.
 
     Memory is bounded by the largest record. Raises TruncatedError where the log ends inside a record, and
     DelimitedError for what is no such log.
     """
-    known: dict[Spawn, Spawn] = {}
+    found: Groups = {}
     for record in _objects(read):
         try:
             spawn = _spawn(record, text, labels)
             digest = str(record.get("digest", {}).get("hash", ""))
         except (AttributeError, TypeError, ValueError) as error:
             raise DelimitedError(f"a record is not as Bazel writes it: {error}") from error
-        yield known.setdefault(spawn, spawn), digest
+        if (group := found.get(spawn)) is None:
+            group = found[spawn] = Group()
+        group.count += 1
+        if digest:
+            group.actions.add(key_of(digest.encode()))
+    return found
 
 
 def _objects(read: Callable[[int], bytes]) -> Iterator[dict[str, Any]]:

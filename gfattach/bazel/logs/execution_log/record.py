@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gfattach.bazel.logs.summary import REMOTE
@@ -12,7 +13,7 @@ _LABEL = re.compile(r"(?:^| )(@{0,2}[^ ]*//[^ ]*)$")
 
 
 class Kind(NamedTuple):
-    """What many spawns of a build have in common. A reader gives the same object to all that are alike.
+    """What many spawns of a build have in common.
 
     `status` is "" for spawns that ended well. `platform` are the properties, each a name and a value.
     """
@@ -33,7 +34,7 @@ class Kind(NamedTuple):
 
 
 class Spawn(NamedTuple):
-    """What is asked of one spawn, but for its action. A reader gives the same object to all that are alike.
+    """What is asked of one spawn, but for its action.
 
     `label` is "" where the log does not tell it (before Bazel 5, unless the progress message does), and
     `OTHER` for one that was not asked for. `program` is the program of the worker's own that it ran, by its
@@ -50,8 +51,17 @@ class Spawn(NamedTuple):
 #: The label of a spawn of a target that was not asked for. No label of Bazel's is like it.
 OTHER = "another"
 
-#: A spawn of a log, and the hash of its action, "" where the log has none.
-Read = tuple[Spawn, str]
+
+@dataclass(slots=True)
+class Group:
+    """Spawns of a log that are alike: how many, and their actions where the log names them, by `key_of`."""
+
+    count: int = 0
+    actions: set[bytes] = field(default_factory=set)
+
+
+#: What a log amounts to: the spawns that are alike, in the order of the first of each.
+Groups = dict[Spawn, Group]
 
 
 def label_in(progress: str) -> str:

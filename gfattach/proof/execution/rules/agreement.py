@@ -57,8 +57,8 @@ def _calls(asked: Asked, build: BuildFacts) -> Iterator[Finding]:
     if spawns.target.spawns and spawns.target.executed and not calls.target and not calls.target_cached:
         said = f"no call of Execute was made for {asked.label}"
         yield fail("rbe.proof.target-not-called", said, _ONE_IS_OF_ANOTHER)
-    if spawns.digests:
-        if unknown := spawns.digests - calls.executed - calls.cached:
+    if spawns.actions:
+        if unknown := spawns.actions - calls.executed - calls.cached:
             said = f"{len(unknown)} actions were executed by the execution log, and no call was made for them"
             yield fail("rbe.proof.calls-disagree", said, _ONE_IS_OF_ANOTHER)
     elif spawns.all.executed > len(calls.executed | calls.cached):
