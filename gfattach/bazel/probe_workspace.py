@@ -23,6 +23,10 @@ ACTIONS = 20
 #: What the build asks for.
 LABEL = "//:probe"
 
+#: Labels of one action each, that nothing else builds: for questions that one action answers, with the server
+#: of a proof as it is.
+SINGLES = ("//:single", "//:single_too")
+
 #: Part of every key: change it with the actions, so that old entries are not mistaken for new ones.
 GENERATION = "gfattach probe 1"
 
@@ -68,6 +72,12 @@ probe(
     actions = {ACTIONS},
     srcs = ["input.txt"],
 )
+
+[probe(
+    name = label[len("//:"):],
+    actions = 1,
+    srcs = ["input.txt"],
+) for label in {list(SINGLES)}]
 """
 
 #: Both markers: Bazel before 8 wants the first, from 8 on the second.

@@ -56,7 +56,13 @@ def _taken(
     """What its Bazel takes, by command: of the flags that stand on lines of it, and of those for all."""
     return {
         command: accepted_flags(
-            server.bazel, words, work=work, deadline=deadline, server=server, command=command
+            server.bazel,
+            words,
+            work=work,
+            deadline=deadline,
+            server=server,
+            command=command,
+            old_names=True,
         )
         for command in _COMMANDS
         if (words := [*_words(options, command)])

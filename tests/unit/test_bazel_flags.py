@@ -1,11 +1,26 @@
 """Flags are asked of the program, in few runs, and the answers are kept while it stays the same."""
 
+import base64
+
 import pytest
 
 from gfattach.bazel.capabilities.answers import KEPT_PROGRAMS
 from gfattach.bazel.capabilities.flags import accepted_flags, all_known
 from gfattach.core.errors import BazelError
+from tests.harness.execution.logs import varint
 from tests.harness.machine.fake_bazel import fake_bazel
+
+
+def flag_list(**flags):
+    """What `help flags-as-proto` says of flags, each with its commands and whether it can be negated."""
+    out = b""
+    for name, (negatable, *commands) in flags.items():
+        info = b"\x0a" + varint(len(name)) + name.encode() + bytes((0x10, negatable)) + b"\x1a\x03doc"
+        for each in commands:
+            info += b"\x22" + varint(len(each)) + each.encode()
+        out += b"\x0a" + varint(len(info)) + info
+    return base64.b64encode(out).decode()
+
 
 #: Knows `--known*` and `--ok`, names the first other flag as Bazel does, and counts its runs.
 NAMING = """
@@ -19,6 +34,13 @@ for flag in "$@"; do
 done
 """
 
+#: The same, which lists what it knows too.
+LISTING = (
+    f"case $command in help) echo {flag_list(known=(1, 'build'), known2=(0, 'build'), ok=(1, 'build'))};"
+    + " echo run >> {runs}; exit 0;; esac\n"
+    + NAMING
+)
+
 #: The same, with a message that names nothing.
 MUTE = NAMING.replace('"ERROR: Unrecognized option: $flag"', '"ERROR: something is wrong"')
 
@@ -30,8 +52,8 @@ class Fake:
         self.cache = tmp_path / "cache" / "flags.json"
         self._work = tmp_path / "work"
 
-    def ask(self, *flags):
-        return accepted_flags(self.bazel, flags, work=self._work, cache=self.cache)
+    def ask(self, *flags, old_names=False):
+        return accepted_flags(self.bazel, flags, work=self._work, cache=self.cache, old_names=old_names)
 
     @property
     def runs(self):
@@ -49,13 +71,23 @@ def test_known_flags_cost_one_run(fake):
     assert fake.runs == 1
 
 
-def test_each_unknown_flag_costs_one_run_more(fake):
-    assert fake.ask("--known", "--new=1", "--ok", "--newer", "--known2=a b") == {
-        "--known",
-        "--ok",
-        "--known2=a b",
-    }
-    assert fake.runs == 3
+def test_unknown_flags_cost_two_runs_more_however_many_there_are(tmp_path):
+    fake = Fake(tmp_path, LISTING)
+    new = [f"--new{n}" for n in range(20)]
+    assert fake.ask("--known", *new, "--nook", "--newer", "--known2=a b") == {"--known", "--known2=a b"}
+    assert fake.runs == 4  # the list has --nook, which this fake does not take after all
+
+
+def test_where_none_is_listed_each_unknown_flag_costs_a_run(fake):
+    asked = ["--known", "--new=1", "--ok", "--newer", "--known2=a b"]
+    assert fake.ask(*asked) == {"--known", "--ok", "--known2=a b"}
+    assert fake.runs == 4
+
+
+def test_an_old_name_of_a_flag_is_listed_nowhere_and_known(tmp_path):
+    fake = Fake(tmp_path, LISTING)
+    assert fake.ask("--known-once", "--new") == set()
+    assert fake.ask("--known-before", "--new", old_names=True) == {"--known-before"}
 
 
 def test_a_value_that_is_not_taken_is_a_flag_that_is_not_accepted(fake):
@@ -120,21 +152,26 @@ OLD = NAMING.replace("|--noenable_bzlmod|--enable_workspace", "")
 def test_a_bazel_before_modules_is_asked_without_the_options_that_turn_them_off(tmp_path):
     fake = Fake(tmp_path, OLD)
     assert fake.ask("--known", "--noenable_bzlmod", "--ok") == {"--known", "--ok"}
-    assert fake.runs == 3
+    assert fake.runs == 4
 
 
-#: A Bazel that cannot reach its registry: what it documents decides.
-CUT_OFF = """
+#: A Bazel that cannot reach its registry: what it lists decides.
+CUT_OFF = (
+    """
 echo "$*" >> {runs}
 case "$command" in
-  help) printf '  --[no]known  (a boolean; default: "true")\n    --size (an integer)\n' ;;
+  help) echo """
+    + flag_list(known=(1, "build", "test"), size=(0, "build"), other=(1, "query"))
+    + """ ;;
   *) echo "ERROR: Error accessing registry https://bcr.bazel.build/" >&2; exit 48 ;;
 esac
 """
+)
 
 
-def test_a_bazel_that_cannot_load_its_modules_is_judged_by_what_it_documents(tmp_path):
+def test_a_bazel_that_cannot_load_its_modules_is_judged_by_what_it_lists(tmp_path):
     fake = Fake(tmp_path, CUT_OFF)
+    assert fake.ask("--other") == set()  # of another command
     assert fake.ask("--noknown", "--known", "--size=3", "--nosize", "--new", "--known=x") == {
         "--noknown",
         "--known",
@@ -148,5 +185,5 @@ def test_a_bazel_that_answers_otherwise_is_no_answer(tmp_path):
     with pytest.raises(BazelError) as caught:
         fake.ask("--known")
     assert caught.value.code == "bazel.rubbish"
-    assert "oops" in caught.value.hints[0]
+    assert "help flags-as-proto" in caught.value.hints[0]
     assert not fake.cache.exists()

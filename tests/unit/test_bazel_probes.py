@@ -157,11 +157,12 @@ def test_a_bazel_that_knows_every_flag_is_said_to(ask):
 
 
 def test_a_bazel_that_started_before_is_not_started_again_unless_that_is_asked_for(ask, tmp_path):
-    body = WELL.replace("help*)", f"help*) echo started >> {tmp_path}/starts;")
+    body = WELL.replace("help*)", f'help*) echo "$*" >> {tmp_path}/asked;')
     assert ask(body)["bazel.starts"].code == "bazel.starts.ok"
     assert ask(always_start=False)["bazel.starts"].code == "bazel.starts.before"
     assert ask()["bazel.starts"].code == "bazel.starts.ok"
-    assert len((tmp_path / "starts").read_text().split()) == 2
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["", "flags-as-proto", ""]  # the list is asked for once, for what it does not know
 
 
 def test_every_code_is_declared_once_and_says_what_it_means():

@@ -1,13 +1,12 @@
 """Which flags the Bazel at hand knows: asked of the program, never guessed from its version.
 
-`bazel canonicalize-flags --for_command=COMMAND -- FLAG...` exits with 0 when it knows all of
-them, and with 2 at the first that it does not, which its message names. So a set of flags
-costs one start of a server and, on the warm server, 0.05 s for each unknown one. The answer
-is kept on disk for as long as the program does not change.
+`bazel canonicalize-flags --for_command=COMMAND -- FLAG...` exits with 0 when it takes all of them, with
+their values, and with 2 at the first that it does not, which its message names. So those that it does not
+know by name are taken out at once, by its list of all flags, as soon as there is one. The answer is kept on
+disk for as long as the program does not change.
 
-The command loads what a query would: a Bazel with modules reads its registry for it, unless
-it is told to do without. Where it fails for such a reason, the names in `bazel help COMMAND
---long` decide, which is exact but for values and for undocumented flags.
+The command loads what a query would: a Bazel with modules reads its registry for it, unless it is told to do
+without. Where it fails for such a reason, the list alone decides, which is exact but for values.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from itertools import chain
 from pathlib import Path
 
 from gfattach.bazel.capabilities.answers import Answers
+from gfattach.bazel.capabilities.listed import ListedFlag, listed_flags, takes
 from gfattach.bazel.program.binary import Bazel
 from gfattach.bazel.server.run import EXIT_USAGE, Server
 from gfattach.core.deadline import Deadline
@@ -33,8 +33,6 @@ PROBE_SECONDS = 60.0
 #: Keeps a command off the network; Bazels that do not know these need none of them.
 WITHOUT_MODULES = ("--noenable_bzlmod", "--enable_workspace")
 
-_DOCUMENTED = re.compile(r"^\s+--(?P<negatable>\[no\])?(?P<name>[A-Za-z0-9_]+)", re.MULTILINE)
-
 _UNKNOWN = re.compile(r"ERROR: .*?(?P<flag>--?[A-Za-z0-9_]\S*)")
 
 
@@ -47,11 +45,13 @@ def accepted_flags(
     deadline: Deadline | None = None,
     server: Server | None = None,
     command: str = "build",
+    old_names: bool = False,
 ) -> frozenset[str]:
     """Those of `flags` (as they would stand on a command line, values included) that `bazel` accepts for
     `command`; most others inherit those of `build`.
 
-    `work` is a directory for a private server, used when `server` is not given and the answer
+    `old_names` says that some may stand under a name that a flag had once, which costs a call for each that
+    is not known. `work` is a directory for a private server, used when `server` is not given and the answer
     is not in the file `cache`. Raises BazelError when Bazel crashes, hangs or says what cannot
     be understood, and StorageError when `work` cannot be used.
     """
@@ -63,9 +63,9 @@ def accepted_flags(
         deadline = deadline or Deadline.after(PROBE_SECONDS)
         if server is None:
             with flag_server(bazel, work) as started:
-                accepted = _ask(started, missing, command, deadline)
+                accepted = _ask(started, missing, command, deadline, old_names=old_names)
         else:
-            accepted = _ask(server, missing, command, deadline)
+            accepted = _ask(server, missing, command, deadline, old_names=old_names)
         known.learn({keys[flag]: flag in accepted for flag in missing})
     return frozenset(flag for flag in asked if known.flags[keys[flag]])
 
@@ -96,44 +96,46 @@ def flag_server(bazel: Bazel, work: Path) -> Iterator[Server]:
         yield server
 
 
-def _ask(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
+def _ask(
+    server: Server, flags: Sequence[str], command: str, deadline: Deadline, *, old_names: bool
+) -> frozenset[str]:
     own = list(WITHOUT_MODULES)
     left = list(flags)
+    listed: Mapping[str, ListedFlag] | None = {} if old_names else None
     while left:
         line = [*own, f"--for_command={command}", "--", *left]
         answer = server.run("canonicalize-flags", line, deadline)
         if answer.good:
             return frozenset(left)
         if answer.returncode != EXIT_USAGE:
-            return _ask_help(server, left, command, deadline)
+            return _listed(server, left, command, deadline)
         unknown = _named_unknown(answer.stderr, [*own, *left])
         if unknown is not None:
             own = [flag for flag in own if flag != unknown]
             left = [flag for flag in left if flag != unknown]
+            if listed is None and (listed := listed_flags(server, deadline)):
+                own = [flag for flag in own if takes(listed, flag)]
+                left = [flag for flag in left if takes(listed, flag, command)]
         elif len(left) == 1:
             return frozenset()
         else:  # a message that names none of them: halve, and ask for each half
             middle = len(left) // 2
             halves = (left[:middle], left[middle:])
-            return frozenset().union(*(_ask(server, half, command, deadline) for half in halves))
+            return frozenset().union(
+                *(_ask(server, half, command, deadline, old_names=old_names) for half in halves)
+            )
     return frozenset()
 
 
-def _ask_help(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
-    answer = server.run("help", [command, "--long"], deadline)
-    documented = {match["name"]: bool(match["negatable"]) for match in _DOCUMENTED.finditer(answer.stdout)}
-    if not answer.good or not documented:
+def _listed(server: Server, flags: Sequence[str], command: str, deadline: Deadline) -> frozenset[str]:
+    listed = listed_flags(server, deadline)
+    if not listed:
         raise BazelError(
-            f"bazel does not say which flags it knows (it exited with {answer.returncode})",
-            f"it said: {answer.last_words()}",
+            "bazel does not say which flags it knows",
+            f"ask it yourself: {server.bazel.path} help flags-as-proto",
             code="bazel.rubbish",
         )
-    return frozenset(flag for flag in flags if _is_documented(flag, documented))
-
-
-def _is_documented(flag: str, documented: Mapping[str, bool]) -> bool:
-    name, sign, _ = flag.removeprefix("--").partition("=")
-    return name in documented or (not sign and documented.get(name.removeprefix("no"), False))
+    return frozenset(flag for flag in flags if takes(listed, flag, command))
 
 
 def _named_unknown(stderr: str, flags: Sequence[str]) -> str | None:

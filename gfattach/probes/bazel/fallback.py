@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from gfattach.bazel.capabilities.answers import Answers
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
-from gfattach.bazel.probe_workspace import LABEL, write_probe
+from gfattach.bazel.probe_workspace import SINGLES, write_probe
 from gfattach.bazel.program.binary import Bazel
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
@@ -29,7 +29,7 @@ FALLBACK_CODES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Seconds for two builds of the probe. One that hangs says nothing of a cache that is away.
+#: Seconds for two builds of an action. One that hangs says nothing of a cache that is away.
 TRY_SECONDS = 60.0
 
 _LOCAL = "fallback builds"
@@ -64,7 +64,7 @@ def judge_fallback(
             if server is None:
                 known = _try(bazel, work, cache, deadline)
             else:
-                known = _ask(server, LABEL, work, cache, deadline.within(TRY_SECONDS))
+                known = _ask(server, work, cache, deadline.within(TRY_SECONDS))
             Answers(cache, bazel.identity()).learn(known)
     except GfattachError as error:
         why = "an option of the fragment says what is wanted, and a Bazel may do otherwise"
@@ -78,14 +78,14 @@ def judge_fallback(
     return ok(code, seen, local=local, fail=fails)
 
 
-def learn(server: Server, label: str, work: Path, cache: Path, deadline: Deadline) -> None:
-    """Ask it of a server that runs, with a build of `label`, and remember the answer: another start is saved.
+def learn(server: Server, work: Path, cache: Path, deadline: Deadline) -> None:
+    """Ask it of a server that runs in the probe, and remember the answer: another start is saved.
 
     Raises BazelError and StorageError.
     """
     known = Answers(cache, server.bazel.identity())
     if not {_LOCAL, _FAIL} <= known.flags.keys():
-        known.learn(_ask(server, label, work, cache, deadline.within(TRY_SECONDS)))
+        known.learn(_ask(server, work, cache, deadline.within(TRY_SECONDS)))
 
 
 def _try(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
@@ -93,10 +93,10 @@ def _try(bazel: Bazel, work: Path, cache: Path, deadline: Deadline) -> dict[str,
     if deadline.expired:
         raise BazelError(f"no time is left to ask {bazel.label} what it does without its cache")
     with Server(bazel, probe.directory, work, "fallback") as server:
-        return _ask(server, LABEL, work, cache, deadline)
+        return _ask(server, work, cache, deadline)
 
 
-def _ask(server: Server, label: str, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
+def _ask(server: Server, work: Path, cache: Path, deadline: Deadline) -> dict[str, bool]:
     asked = (*WITHOUT_MODULES, *_WANTED[_LOCAL])
     accepted = accepted_flags(
         server.bazel, asked, work=work, cache=cache, deadline=deadline, server=server
@@ -113,9 +113,9 @@ def _ask(server: Server, label: str, work: Path, cache: Path, deadline: Deadline
             "--spawn_strategy=local",
         ]
 
-        def builds(question: str) -> bool:
-            server.run("clean", [], deadline)
+        def builds(question: str, label: str) -> bool:
             wanted = [option for option in _WANTED[question] if option in accepted]
             return server.run("build", [*options, *wanted, label], deadline).good
 
-        return {_LOCAL: builds(_LOCAL), _FAIL: not builds(_FAIL)}
+        local, fails = SINGLES
+        return {_LOCAL: builds(_LOCAL, local), _FAIL: not builds(_FAIL, fails)}

@@ -135,7 +135,7 @@ def _ask_starts(inquiry: Inquiry[BazelSubject]) -> Finding:
                 kept.start_seconds = answer.seconds
             else:
                 with contextlib.suppress(GfattachError):  # a probe of its own asks again, and says why
-                    learn(server, LABEL, subject.work, subject.flag_cache, _until(inquiry))
+                    learn(server, subject.work, subject.flag_cache, _until(inquiry))
                     _try_socket(server, subject, _until(inquiry))
     except GfattachError as error:
         name = error.code.rpartition(".")[2]
