@@ -131,9 +131,11 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     on_stderr_line: Callable[[str, float], None] | None = None,
+    executable: Path | None = None,
 ) -> Completed:
     """Run `args` to its end or to `deadline`, whichever is first, and return how it ended.
 
+    `executable` is the program, where the first of `args` is only the name that it is called by.
     `on_stderr_line` is called with each line of stderr and the moment of its arrival on
     `time.monotonic()`, from a thread of its own. Raises OSError when the program cannot be
     started. An interrupt ends the child before it is passed on.
@@ -146,6 +148,7 @@ def run(
         stderr=subprocess.PIPE,
         env=None if env is None else dict(env),
         cwd=cwd,
+        executable=executable,
         start_new_session=True,
     )
     out, err = bytearray(), bytearray()

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from gfattach.bazel.program.binary import Bazel, named_user, plain_environment
 from gfattach.bazel.server.crash import crash_cause
+from gfattach.bazel.server.launcher import became, is_launcher
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import BazelError, StorageError
@@ -71,6 +72,9 @@ class Server:
         self._busy, self._over = 0, False
         self._work = work
         self._sealed = environ is None
+        #: The Bazel that a launcher found for a sealed server, once it is known.
+        self._client: Path | None = None
+        self._is_launched = self._sealed and is_launcher(bazel.path)
         if environ is None:
             self.environment = {
                 **plain_environment(os.environ),
@@ -156,7 +160,8 @@ class Server:
                 deadline,
                 env=self.environment,
                 cwd=self.workspace,
-                on_stderr_line=on_stderr_line,
+                on_stderr_line=self._looking_for_client(on_stderr_line),
+                executable=self._client if program == self.bazel.path else None,
             )
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
@@ -181,6 +186,22 @@ class Server:
                 code="bazel.crashed",
             )
         return answer
+
+    def _looking_for_client(
+        self, then: Callable[[str, float], None] | None
+    ) -> Callable[[str, float], None] | None:
+        """What reads stderr: the first word is said by the client, before it has a server."""
+        if not self._is_launched or self._client is not None:
+            return then
+
+        def read(line: str, seconds: float) -> None:
+            if self._client is None:
+                clients = [found for found, base in _with_output_base() if base == self.output_base]
+                self._client = next(filter(None, (became(each.pid) for each in clients)), None)
+            if then is not None:
+                then(line, seconds)
+
+        return read
 
     def shutdown(self) -> None:
         """End the server. Never raises.
