@@ -32,12 +32,22 @@ from gfattach.core.errors import ClusterError, ExitCode, GfattachError, UsageErr
 from gfattach.core.files import locked, remove_tree, write_json
 from gfattach.core.finding import Status
 from gfattach.core.paths import Home
+from gfattach.core.preload import preload
 from gfattach.fragments.home import create_home
 from gfattach.proof.measure import Measurement
 from gfattach.proof.record import Proof, conclude
 from gfattach.site.allow import allow, allowed_home, demand_wrapper
 from gfattach.site.load import load_site
 from gfattach.site.site import Site
+
+#: What takes long to import of what an attach asks its caches with: read while the route is looked for.
+_CLIENTS = (
+    "gfattach.attach.bazel.client",
+    "gfattach.reapi.remote_cache_pb2",
+    "grpc",
+    "gfattach.attach.nix.client",
+)
+_OF_NIX = ("httpx", "httpcore", "cryptography.hazmat.primitives.asymmetric.ed25519")
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,7 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
             admit(options, site, context)
             if options.clients.use_bazel and _may_have_cache(options, site, context):
                 kept = ahead.begin(Session(context=context, home=home, run=run, clients=options.clients))
+            preload(_CLIENTS + (_OF_NIX if options.clients.use_nix else ()))
             route = find_route(options, site, context, home, run)
             begun = replace(before or Attachment.begin(route.kind), left_out=options.clients.left_out)
             agent = agents.directory_for(route) if route.listens else begun.agent
