@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     programs: list[str] = []
     run = process.run
 
-    def recording(args, *words, executable=None, **options):
-        programs.append(str(executable or args[0]))
-        return run(args, *words, executable=executable, **options)
+    def recording(args: list[str], deadline: Deadline, **options: Any) -> process.Completed:
+        programs.append(str(options.get("executable") or args[0]))
+        return run(args, deadline, **options)
 
     monkeypatch.setattr(process, "run", recording)
     return programs
@@ -37,7 +38,7 @@ def test_what_a_launcher_found_is_called_from_then_on(tmp_path: Path, ran: list[
     probe = write_probe(tmp_path / "probe")
     ran.clear()
     with Server(bazel, probe.directory, tmp_path / "work", "one") as server:
-        answers = [server.run(*words, Deadline.after(BUILD_SECONDS)) for words in _COMMANDS]
+        answers = [server.run(command, words, Deadline.after(BUILD_SECONDS)) for command, words in _COMMANDS]
         started = (server.output_base / "server" / "server.pid.txt").read_text()
     assert [each.good for each in answers] == [True, True, True]
     assert ran == [str(bazel.path), "/usr/bin/bazel-4", "/usr/bin/bazel-4"]
@@ -45,7 +46,11 @@ def test_what_a_launcher_found_is_called_from_then_on(tmp_path: Path, ran: list[
     assert "Starting" not in answers[1].stderr + answers[2].stderr and started  # the same server
 
 
-_COMMANDS = (("help", []), ("build", [SINGLES[0]]), ("info", ["release"]))
+_COMMANDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("help", ()),
+    ("build", (SINGLES[0],)),
+    ("info", ("release",)),
+)
 
 
 def test_a_server_that_reads_the_users_files_calls_the_launcher(tmp_path: Path, ran: list[str]) -> None:
@@ -55,8 +60,8 @@ def test_a_server_that_reads_the_users_files_calls_the_launcher(tmp_path: Path, 
     ran.clear()
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "USER": "dev"}
     with Server(bazel, probe.directory, tmp_path / "work", "one", environ=environ) as server:
-        for words in (_COMMANDS[0], _COMMANDS[2]):
-            server.run(*words, Deadline.after(BUILD_SECONDS))
+        for command, words in (_COMMANDS[0], _COMMANDS[2]):
+            server.run(command, words, Deadline.after(BUILD_SECONDS))
     assert ran[:2] == [str(bazel.path)] * 2
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gfattach.core.preload import preload
+from gfattach.core.parallel.preload import preload
 
 
 @pytest.fixture

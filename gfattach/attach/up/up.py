@@ -31,8 +31,8 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import ClusterError, ExitCode, GfattachError, UsageError
 from gfattach.core.files import locked, remove_tree, write_json
 from gfattach.core.finding import Status
+from gfattach.core.parallel.preload import preload
 from gfattach.core.paths import Home
-from gfattach.core.preload import preload
 from gfattach.fragments.home import create_home
 from gfattach.proof.measure import Measurement
 from gfattach.proof.record import Proof, conclude

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gfattach.core.errors import UsageError
 from gfattach.core.finding import Finding, Status, fail, ok, skip
+from gfattach.core.parallel.forked import forked
 from gfattach.proof.execution.facts import Asked, BuildFacts, read_build
 from gfattach.proof.execution.rules.agreement import agreement
 from gfattach.proof.execution.rules.executed import executed
@@ -79,6 +81,13 @@ def refuse_other_schema(document: Mapping[str, Any], path: Path) -> None:
 
 
 def _findings(evidence: Evidence, now: Manifest | None) -> Iterator[Finding]:
+    # The logs of a control are as large as those of the proof, and neither needs the other.
+    with forked(partial(_control_builds, evidence)) as control_builds:
+        yield from _proof_findings(evidence, now)
+        yield from controls(evidence.document, control_builds())
+
+
+def _proof_findings(evidence: Evidence, now: Manifest | None) -> Iterator[Finding]:
     document, files = evidence.document, evidence.files
     build = read_build(files, document["target"], document["nonce"])
     yield from build.faults
@@ -88,7 +97,6 @@ def _findings(evidence: Evidence, now: Manifest | None) -> Iterator[Finding]:
     yield from _judged(document, build)
     yield from workers(document, _workers_seen(files))
     yield from _manifest(document, files, now)
-    yield from controls(document, _control_builds(evidence))
 
 
 def _judged(document: Mapping[str, Any], build: BuildFacts) -> Iterator[Finding]:
