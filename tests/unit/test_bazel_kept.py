@@ -45,7 +45,8 @@ def test_all_of_its_commands_have_the_same_startup_options(bazel, tmp_path):
     kept.end()
 
 
-def test_it_ends_though_a_thread_is_asking_it_and_asks_nothing_any_more(bazel, tmp_path):
+@pytest.mark.parametrize("beside", [False, True], ids=["at the end", "beside what comes next"])
+def test_it_ends_though_a_thread_is_asking_it_and_asks_nothing_any_more(bazel, tmp_path, beside):
     kept = KeptServer(tmp_path / "work")
     server, said = kept.of(bazel), []
 
@@ -62,6 +63,8 @@ def test_it_ends_though_a_thread_is_asking_it_and_asks_nothing_any_more(bazel, t
     while not calls(tmp_path):
         assert time.monotonic() < limit
         time.sleep(0.01)
+    if beside:
+        kept.retire()
     kept.end()
     thread.join(60)
     assert not thread.is_alive() and len(said) == 1

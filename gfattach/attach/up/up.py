@@ -150,6 +150,7 @@ def attach(options: UpOptions, context: Context, run: Run) -> Attached:
             remove_tree(home.work)  # of use to this attach alone
         if attached.attachment is None and first:
             undo(home, context.environ)
+        run.account("record", "keep the evidence and the record")
         return attached
 
 
@@ -194,17 +195,15 @@ def _attach(up: UpSession) -> Attached:
     if up.route.listens:
         up.open_forwards(up.route, "forward", "open the forwards")
     route = up.route
-    outcomes = [
-        attach_client(up, BazelClient(up, route.cache)),
-        attach_client(
-            up, NixClient(up, route.substituter, earlier=up.plan.nix_conf, paths=options.nix_paths)
-        ),
-    ]
+    outcomes = [attach_client(up, BazelClient(up, route.cache))]
+    if up.kept is not None:
+        up.kept.retire()
+    nix = NixClient(up, route.substituter, earlier=up.plan.nix_conf, paths=options.nix_paths)
+    outcomes.append(attach_client(up, nix))
     proof = conclude(up.measurement.phases, run.report(), run.origin, route.endpoints)
     write_json(up.home.evidence, proof.as_json())
     up.change(first_hit=_summary(proof))
     kept = None if up.record.bazelrc is None and up.record.nix_conf is None else up.record
-    run.account("record", "keep the evidence and the record")
     failures = [error for outcome in outcomes for error in outcome.failures]
     return Attached(
         exit_code(run, proof, failures, require_hit=options.require_hit),

@@ -31,6 +31,7 @@ class KeptServer:
         self.start_seconds: float | None = None
         self._server: Server | None = None
         self._over = False
+        self._retiring: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def of(self, bazel: Bazel) -> Server:
@@ -52,8 +53,18 @@ class KeptServer:
         """Have the commands to come read `text` as their rc file (0600). Raises StorageError."""
         self._write(text)
 
+    def retire(self) -> None:
+        """Begin to end the server, beside what comes next: nothing is asked of it any more. Never raises."""
+        self._retiring = threading.Thread(target=self._end, name="ending a Bazel")
+        self._retiring.start()
+
     def end(self) -> None:
-        """End the server, and whoever is asking it. Never raises."""
+        """End the server, and whoever is asking it; or wait for that. Never raises."""
+        if self._retiring is not None:
+            self._retiring.join()
+        self._end()
+
+    def _end(self) -> None:
         with self._lock:
             self._over = True
             server, self._server = self._server, None
