@@ -55,6 +55,7 @@ def constants(node):
     return None
 
 
+@cache
 def kinds(name, position, where=""):
     """The texts at `position` in the calls of `name`. Each of them has to be spelt out there."""
     found = set()
@@ -152,6 +153,7 @@ def classes():
     }
 
 
+@cache
 def attribute(name, what):
     """The expression of a class's attribute, its own or inherited; None for no class of ours."""
     if (node := classes().get(name)) is None:
@@ -172,10 +174,15 @@ def raisers(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and exit_code_of(node.name) is not None:
             for call in ast.walk(node):
-                if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
+                if isinstance(call, ast.Call) and makes_its_base(call):
                     yield call, node.name
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) != "super().__init__":
+        elif isinstance(node, ast.Call) and not makes_its_base(node):
             yield node, called(node)
+
+
+def makes_its_base(call):
+    """Whether it is `super().__init__(...)`; only what is called that is put into words, which takes long."""
+    return called(call) == "__init__" and ast.unparse(call.func) == "super().__init__"
 
 
 @cache
@@ -207,7 +214,7 @@ def findings_given(*, probes):
         if path in NOT_GIVEN or path.startswith("probes/") is not probes:
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in FINDINGS and node.args:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in FINDINGS and node.args:
                 given |= (constants(node.args[0]) or set()) if probes else codes_of(node.args[0], path)
     return given
 
