@@ -58,17 +58,18 @@ def _build(launcher: Path, *options: str) -> float:
     """Build 20 genrules with a cold server, and end it; processor seconds of client and server."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory(prefix="gfattach-warm-") as name:
-        root = Path(name)
+        root, workspace = Path(name), Path(name, "workspace")
+        workspace.mkdir()
         for file in ("WORKSPACE", "MODULE.bazel"):
-            (root / file).touch()
-        (root / "BUILD.bazel").write_text(_BUILD)
+            (workspace / file).touch()
+        (workspace / "BUILD.bazel").write_text(_BUILD)
         own = ["--nohome_rc", f"--output_user_root={root / 'user'}", f"--output_base={root / 'base'}"]
         own += [f"--host_jvm_args={option}" for option in options]
         # With --batch client and server are one process: whoever waits for it has waited for all of it.
         command = [str(launcher), *own, "--batch", "build", "--noenable_bzlmod", "--enable_workspace"]
         subprocess.run(
             [*command, "--spawn_strategy=local", "//..."],
-            cwd=root,
+            cwd=workspace,
             env={"HOME": name, "PATH": os.environ.get("PATH", os.defpath)},
             check=True,
             capture_output=True,
