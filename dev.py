@@ -4,6 +4,7 @@
     python3 dev.py up --trial      any gfattach command, in an environment made for it
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest (-n 0: one after another)
     python3 dev.py test --fast     those that need no Bazel, no Nix and no cluster
+    python3 dev.py test --times    the same, with the seconds of each file, by which the next run is ordered
     python3 dev.py setup           only the environment
 
 The environment is `.venv/` beside this file; another Python that runs it has one of its own. System
@@ -79,7 +80,9 @@ def main(args: list[str]) -> int:
             fetch_programs()
         if not any(word in ("-n", "--numprocesses") or word.startswith("-n=") for word in words):
             words += ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
-        return subprocess.call([PYTHON, "-m", "pytest", *words], cwd=ROOT)
+        # Thousands of children import the same modules: they are compiled once.
+        environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return subprocess.call([PYTHON, "-m", "pytest", *words], cwd=ROOT, env=environment)
     return run([str(PYTHON), "-m", "gfattach", *args])
 
 

@@ -10,12 +10,17 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.harness.programs.short_lived import OPTIONS
+from tests.harness.times.kept import in_order
+from tests.harness.times.of_run import Times
 
 #: The directories of a user by their variables, and where they are below HOME without one.
 _BELOW_HOME = {
@@ -33,12 +38,21 @@ settings.register_profile("search", _UNHURRIED)
 settings.register_profile("same", _UNHURRIED, derandomize=True)
 settings.load_profile("same")  # before any module of tests is read: what they set builds on it
 
+#: A checker of one format of JSON Schema, which no schema here has. It reads 39 grammars when it is imported,
+#: 7 processor seconds in each process that validates anything; without it that format is unchecked.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 _REAL: dict[str, Path] = {}
 _MADE: list[Path] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option by which a run of the tests brings the examples of codes up to date."""
+    parser.addoption(
+        "--times",
+        action="store_true",
+        help="show the seconds of each file, and keep them in tests/times.json",
+    )
     parser.addoption(
         "--record-codes",
         action="store_true",
@@ -68,6 +82,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         merge(Path(os.environ[RECORD]))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have the workers begin with the files that take longest."""
+    if hasattr(config, "workerinput"):
+        in_order(items)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the fetched programs whose suite has moved on, below what failed."""
     from tests.harness.programs.held import moved_on
@@ -76,11 +97,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line, yellow=True)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take interrupts as usual, though whoever started the tests may ignore them: children inherit that.
 
     And have everything of the user's point into a temporary directory, for fixtures of a whole session too.
     """
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # by how many tests a file has says nothing of its seconds
+    if config.getoption("--times") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Times(), "times")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
@@ -127,7 +152,7 @@ def _places(environ: Mapping[str, str]) -> dict[str, Path]:
 
 
 def _of_the_tools(environ: Mapping[str, str]) -> dict[str, str]:
-    """Where the tests' own cache is, and those of the tools that fill it: there as before."""
+    """Where the tests' own cache is, and those of the tools that fill it: there as before. And for Java."""
     home, cache, config = (_REAL[name] for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"))
     wanted = {
         "GFATTACH_TEST_CACHE": home / ".cache" / _KEPT,
@@ -136,6 +161,8 @@ def _of_the_tools(environ: Mapping[str, str]) -> dict[str, str]:
         "GOENV": config / "go/env",
         "npm_config_cache": home / ".npm",
         "npm_config_userconfig": home / ".npmrc",
+        # Of every Bazel that a test starts by itself: it lives for a few commands. (7.7.1's takes none.)
+        "JDK_JAVA_OPTIONS": " ".join(OPTIONS),
     }
     return {name: str(path) for name, path in wanted.items() if not environ.get(name)}
 

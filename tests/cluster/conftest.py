@@ -30,7 +30,7 @@ def programs(request: pytest.FixtureRequest) -> build.Programs:
     return build.build(reporter.write_line if reporter else lambda line: None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(programs: build.Programs) -> Iterator[Cluster]:
     """A running cluster: namespace nix-cache, Service bazel-cache, one ready pod, a real bazel-remote."""
     with Cluster(programs=programs) as running:

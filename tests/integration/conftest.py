@@ -19,5 +19,6 @@ def machine(tmp_path):
     """A machine for one test; whatever it attached is detached at its end."""
     made = make_machine(tmp_path)
     yield made
-    made.run("down")
+    if made.kept_in_state() - {"key"} or made.processes():  # most attach nothing
+        made.run("down")
     assert made.processes() == []

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import gfattach
@@ -21,11 +22,14 @@ def name_of(path):
     return ".".join(part for part in parts if part != "__init__")
 
 
-SOURCES = {
-    name_of(path): ast.parse(path.read_text(encoding="utf-8"))
-    for path in ROOT.rglob("*.py")
-    if not path.name.endswith("_pb2.py") and path.parent.name != "_templates"
-}
+@cache
+def sources():
+    """Every module by its dotted name, parsed when a test first asks."""
+    return {
+        name_of(path): ast.parse(path.read_text(encoding="utf-8"))
+        for path in ROOT.rglob("*.py")
+        if not path.name.endswith("_pb2.py") and path.parent.name != "_templates"
+    }
 
 
 def imports(tree):
@@ -34,20 +38,23 @@ def imports(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "gfattach":
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}".partition(".")[2]
-                yield whole if whole in SOURCES else node.module.partition(".")[2]
+                yield whole if whole in sources() else node.module.partition(".")[2]
         elif isinstance(node, ast.Import):
             yield from (a.name.partition(".")[2] for a in node.names if a.name.startswith("gfattach."))
 
 
-ARROWS = {(name, target) for name, tree in SOURCES.items() for target in imports(tree) if name and target}
+@cache
+def arrows():
+    """What imports what."""
+    return {(name, target) for name, tree in sources().items() for target in imports(tree) if name and target}
 
 
 def test_every_package_has_its_row_and_imports_only_from_below():
-    packages = {name.split(".")[0] for name in SOURCES if name}
+    packages = {name.split(".")[0] for name in sources() if name}
     assert packages == set(FLOOR), "give a new package its row in docs/architecture.md"
     above = {
         f"{name} imports {target}"
-        for name, target in ARROWS
+        for name, target in arrows()
         if (own := name.split(".")[0]) != (other := target.split(".")[0]) and FLOOR[other] >= FLOOR[own]
     }
     assert above == set()
@@ -55,7 +62,7 @@ def test_every_package_has_its_row_and_imports_only_from_below():
 
 def test_no_two_sub_packages_of_a_package_depend_on_each_other():
     between = {}
-    for name, target in ARROWS:
+    for name, target in arrows():
         own, other = name.split("."), target.split(".")
         if len(own) > 1 and len(other) > 1 and own[0] == other[0] and own[1] != other[1]:
             between.setdefault((f"{own[0]}.{own[1]}", f"{other[0]}.{other[1]}"), f"{name} imports {target}")
@@ -109,7 +116,7 @@ def asks_the_process(tree):
 
 
 def test_nothing_below_the_command_line_asks_the_process_but_what_is_said_here():
-    found = {name for name, tree in SOURCES.items() if asks_the_process(tree)}
+    found = {name for name, tree in sources().items() if asks_the_process(tree)}
     assert {name for name in found if not name.startswith("cli") and name != "__main__"} == set(
         ASKS_THE_PROCESS
     )

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def arc_cluster(programs: build.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArcCluster]:
     """A running cluster with ARC's kinds, a scheduler and quotas that are counted."""
     with ArcCluster(tmp_path_factory.mktemp("arc") / "bed", programs) as running:
@@ -38,7 +38,7 @@ def arc_cluster(programs: build.Programs, tmp_path_factory: pytest.TempPathFacto
         yield running  # type: ignore[misc]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole_maker(arc_cluster: ArcCluster) -> Maker:
     return Maker(str(arc_cluster.admin_kubeconfig))
 

@@ -41,7 +41,8 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", RECORD) if name in os.environ}
+        passed = ("PATH", "LANG", "JDK_JAVA_OPTIONS", RECORD)
+        kept = {name: os.environ[name] for name in passed if name in os.environ}
         modules = f"{RECORDING}:{ROOT}" if RECORD in kept else str(ROOT)
         places = {
             "HOME": "home",

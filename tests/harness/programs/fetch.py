@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.harness.programs import apt, relocate, upstream
+from tests.harness.programs import apt, relocate, short_lived, upstream
 from tests.harness.programs.apt import AptError, AptRoot
 from tests.harness.programs.catalogue import PROGRAMS, Kind, Program
 from tests.harness.programs.held import moved_on
@@ -68,11 +68,21 @@ def ensure(program: Program) -> Installed:
         if not (kept / RECORD).exists():
             _say(f"fetching {program.package} {version} of Debian's {program.suite} for the tests")
             _make(program, root, version, kept)
+        if program.kind is Kind.BAZEL:
+            _hasten(kept / str(json.loads((kept / RECORD).read_text())["launcher"]))
         os.utime(kept / RECORD)
         _remove_unused(place)
     found = installed(program.name)
     assert found is not None
     return found
+
+
+def _hasten(launcher: Path) -> None:
+    """Its launcher for servers that live shortly; the tests do without, slower, where that cannot be made."""
+    try:
+        short_lived.hasten(launcher)
+    except (OSError, subprocess.SubprocessError) as error:
+        _say(f"{launcher} goes on as it is: {error}")
 
 
 def _make(program: Program, root: AptRoot, version: str, kept: Path) -> None:

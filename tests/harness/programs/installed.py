@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.harness.programs.catalogue import PROGRAMS, Kind
 from tests.harness.programs.place import programs_directory
+from tests.harness.programs.short_lived import short_lived
 
 #: What is known of a program, beside it.
 RECORD = "program.json"
@@ -45,7 +46,7 @@ def installed(name: str) -> Installed | None:
         suite=document["suite"],
         version=document["version"],
         package_version=document["package_version"],
-        launcher=directory / document["launcher"],
+        launcher=short_lived(directory / document["launcher"]),
         directory=directory,
     )
 

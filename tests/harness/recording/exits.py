@@ -21,17 +21,22 @@ from gfattach.nixcache.errors import Kind
 from gfattach.undo.journal import Undone
 
 ROOT = Path(gfattach.__file__).parent
-TREES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(ROOT.rglob("*.py"))
-    if not path.name.endswith("_pb2.py")
-}
 FINDINGS = {"ok", "warn", "fail", "skip", "unknown", "Finding"}
+
+
+@cache
+def trees():
+    """Every module by its path, parsed when it is first asked for: to import this file costs nothing."""
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(ROOT.rglob("*.py"))
+        if not path.name.endswith("_pb2.py")
+    }
 
 
 def calls(name, where=""):
     """The calls of `name` in the modules whose path begins with `where`."""
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             if path.startswith(where) and isinstance(node, ast.Call) and called(node) == name:
                 yield node
@@ -50,6 +55,7 @@ def constants(node):
     return None
 
 
+@cache
 def kinds(name, position, where=""):
     """The texts at `position` in the calls of `name`. Each of them has to be spelt out there."""
     found = set()
@@ -107,11 +113,11 @@ NOT_GIVEN = {"core/finding.py", "tls/part.py"}
 
 def spelt_out(path):
     """The codes that the module holds for a name: no keys of a table, none that an error is given."""
-    other = {id(key) for node in ast.walk(TREES[path]) if isinstance(node, ast.Dict) for key in node.keys}
-    other |= {id(n.value) for n in ast.walk(TREES[path]) if isinstance(n, ast.keyword) and n.arg == "code"}
+    other = {id(key) for node in ast.walk(trees()[path]) if isinstance(node, ast.Dict) for key in node.keys}
+    other |= {id(n.value) for n in ast.walk(trees()[path]) if isinstance(n, ast.keyword) and n.arg == "code"}
     return {
         node.value
-        for node in ast.walk(TREES[path])
+        for node in ast.walk(trees()[path])
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and node.value.startswith(THROUGH_A_NAME[path])
@@ -136,14 +142,21 @@ def codes_of(node, path):
     return set()
 
 
-CLASSES = {
-    node.name: node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
-}
+@cache
+def classes():
+    """Every class by its name."""
+    return {
+        node.name: node
+        for tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
 
 
+@cache
 def attribute(name, what):
     """The expression of a class's attribute, its own or inherited; None for no class of ours."""
-    if (node := CLASSES.get(name)) is None:
+    if (node := classes().get(name)) is None:
         return None
     for line in node.body:
         if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == what:
@@ -161,17 +174,22 @@ def raisers(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and exit_code_of(node.name) is not None:
             for call in ast.walk(node):
-                if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
+                if isinstance(call, ast.Call) and makes_its_base(call):
                     yield call, node.name
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) != "super().__init__":
+        elif isinstance(node, ast.Call) and not makes_its_base(node):
             yield node, called(node)
+
+
+def makes_its_base(call):
+    """Whether it is `super().__init__(...)`; only what is called that is put into words, which takes long."""
+    return called(call) == "__init__" and ast.unparse(call.func) == "super().__init__"
 
 
 @cache
 def errors_given():
     """Every code that an error can have, with the exit codes of the classes that carry it."""
     given = {}
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for call, name in raisers(tree):
             code = next((word.value for word in call.keywords if word.arg == "code"), None)
             if code is not None and (exit_code_of(name) is not None or ast.unparse(code) in HANDED_ON):
@@ -179,7 +197,7 @@ def errors_given():
                     given.setdefault(text, set()).add(exit_code_of(name))
             else:
                 assert code is None or name == "Status", f"{path}:{call.lineno}: what is {name}, with a code?"
-    for name, node in CLASSES.items():
+    for name, node in classes().items():
         for line in node.body:
             if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "default_code":
                 given.setdefault(line.value.value, set()).add(exit_code_of(name))  # type: ignore[attr-defined]
@@ -192,11 +210,11 @@ def errors_given():
 def findings_given(*, probes):
     """Every code that a finding has outside of the probes, or those that probes spell out."""
     given = set()
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if path in NOT_GIVEN or path.startswith("probes/") is not probes:
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in FINDINGS and node.args:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in FINDINGS and node.args:
                 given |= (constants(node.args[0]) or set()) if probes else codes_of(node.args[0], path)
     return given
 
