@@ -3,10 +3,11 @@
     .venv/bin/python -m tests.harness.kills [COUNT] [--seed N] [--only TEXT] [--no-builds]
 
 Each time: the machine is made ready, the command is begun and killed after a random part of the time that it
-takes, a plain `bazel build` and a plain `nix-build` run, and `down` has to give back every file byte for
-byte and leave no process. Then the four conditions: a full disk, a read-only one, an `up` that races
-another, a workspace that is moved. Ends with 1 where anything was lost. Needs Bazel, Nix and the programs of
-the test cluster.
+takes, and `down` has to give back every file byte for byte and leave no process. Plain `bazel build` and
+`nix-build` run one after another all the while: beside the command, after the kill, and beside the `down`. No
+scenario comes up again before each other has had its share. Then the four conditions: a full disk, a
+read-only one, an `up` that races another, a workspace that is moved. Ends with 1 where anything was lost.
+Needs Bazel, Nix and the programs of the test cluster.
 """
 
 from __future__ import annotations
@@ -46,35 +47,52 @@ class Killer:
         """One kill."""
         before = self.scene.snapshot()
         try:
-            scenario.ready(self.scene)
-            takes = self._takes.get(scenario.name, 5.0)
-            part = self.scene.chance.random()
-            began = time.monotonic()
-            child = self.scene.start(scenario.command, scenario.environ)
-            if self.scene.kill(child, part * takes):
-                self.killed[scenario.name] += 1
-                # One that is killed late and often takes longer than was thought.
-                self._takes[scenario.name] = takes * (1.05 if part > 0.9 else 1.0)
-            else:
-                self.late[scenario.name] += 1
-                self._takes[scenario.name] = time.monotonic() - began
-            self.scene.plain_builds()
-            self.scene.down(before)
+            with self.scene.building():
+                scenario.ready(self.scene)
+                self._kill(scenario)
+                self.scene.built_since(self.scene.number)
+                self.scene.down(before)
         except (Broken, AssertionError) as error:
             self.lost.append(f"{scenario.name}: {error}")
             self.scene.machine.run("down")
 
+    def _kill(self, scenario: Scenario) -> None:
+        takes = self._takes.get(scenario.name, 5.0)
+        part = self.scene.chance.random()
+        began = time.monotonic()
+        child = self.scene.start(scenario.command, scenario.environ)
+        if self.scene.kill(child, part * takes):
+            self.killed[scenario.name] += 1
+            # One that is killed late and often takes longer than was thought.
+            self._takes[scenario.name] = takes * (1.05 if part > 0.9 else 1.0)
+        else:
+            self.late[scenario.name] += 1
+            self._takes[scenario.name] = time.monotonic() - began
+
     def run(self, count: int) -> None:
-        """So many kills; what comes too late is no kill."""
-        weights = [each.weight for each in self.scenarios]
+        """So many kills; what comes too late is no kill, and is tried again."""
+        deck: list[Scenario] = []
         while self.killed.total() < count and self.late.total() < 3 * count:
-            [scenario] = self.scene.chance.choices(self.scenarios, weights)
-            lost = len(self.lost)
+            if not deck:
+                deck = [each for each in self.scenarios for _ in range(each.weight)]
+                self.scene.chance.shuffle(deck)
+            scenario = deck[-1]
+            lost, late = len(self.lost), self.late.total()
             self.once(scenario)
+            if self.late.total() == late:
+                deck.pop()
             if len(self.lost) > lost:
                 print(f"LOST  {self.lost[-1]}", flush=True)
             elif self.killed.total() % 20 == 0:
                 print(f"{self.killed.total()} kills, {len(self.lost)} lost", file=sys.stderr, flush=True)
+
+    @property
+    def counts(self) -> list[str]:
+        """How often each command was killed, and how often each program built meanwhile."""
+        kills = [
+            f"{name}: {self.killed[name]} kills" for name in sorted(each.name for each in self.scenarios)
+        ]
+        return [*kills, *(f"{name}: {number} runs beside" for name, number in self.scene.built.items())]
 
 
 @contextmanager
@@ -114,15 +132,12 @@ def main() -> int:
             if options.only in name:
                 conditions[name] = condition(killer.scene)
     lost = [*killer.lost, *(f"{name}: {said}" for name, said in conditions.items() if said)]
-    for name, count in sorted(killer.killed.items()):
-        print(f"{count:>5} kills  {name}")
-    print(f"{killer.killed.total()} kills and {len(conditions)} conditions, {len(lost)} lost")
     results = Results(
         [
             Figure("kills at random points", [killer.killed.total()], "kills", limit=COUNT, more=True),
             Figure("lost", [len(lost)], "kills", limit=0),
         ],
-        notes=[f"{name}: {count} kills" for name, count in sorted(killer.killed.items())]
+        notes=killer.counts
         + [f"{name}: {said or 'nothing lost'}" for name, said in conditions.items()]
         + lost,
     )

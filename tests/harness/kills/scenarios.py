@@ -52,10 +52,13 @@ def scenarios(scene: Scene, place: Path, cluster: Cluster | None) -> Iterator[li
     made = [
         Scenario("up --trial", trial, weight=4),
         Scenario("up --trial --link", ("up", "--trial", "--link", "--no-nix"), weight=2),
-        Scenario("up --trial, with Bazel and Nix", ("up", "--trial")),
-        Scenario("down", ("down",), attached("--trial", "--link", *BARE), weight=3),
-        Scenario("prove", ("prove", "--no-nix"), attached("--trial", *BARE)),
-        Scenario("doctor --note", ("doctor", "--note", "--no-nix"), attached("--trial", *BARE)),
+        Scenario("up --trial, with Bazel and Nix", ("up", "--trial"), weight=2),
+        Scenario(
+            "up --link, over a trial", ("up", "--trial", "--link", *BARE), attached(*trial[1:]), weight=2
+        ),
+        Scenario("down, trial", ("down",), attached("--trial", "--link", *BARE), weight=3),
+        Scenario("prove, trial", ("prove", "--no-nix"), attached("--trial", *BARE), weight=2),
+        Scenario("doctor --note", ("doctor", "--note", "--no-nix"), attached("--trial", *BARE), weight=2),
     ]
     scene.ignored |= {"docs/field-notes/", "distdir/", "evidence/", "gfattach-inputs.json", "config/"}
     with ExitStack() as stack:
@@ -83,11 +86,12 @@ def _through(scene: Scene, cluster: Cluster) -> list[Scenario]:
     bare = ("--no-bazel",)
     return [
         Scenario("up, direct", ("up", *cache, *bare), weight=3),
-        Scenario("up --link, direct", ("up", "--link", *cache)),
+        Scenario("up --link, direct", ("up", "--link", *cache), weight=2),
         Scenario("up, cluster", ("up", *into, *bare), weight=4),
         Scenario("up --link, cluster", ("up", "--link", *into), weight=2),
+        Scenario("down, direct", ("down",), attached("--link", *cache, *bare), weight=2),
         Scenario("down, cluster", ("down",), attached("--link", *into, *bare), weight=2),
-        Scenario("credential refresh", ("credential", "refresh"), attached(*into, *bare)),
+        Scenario("credential refresh", ("credential", "refresh"), attached(*into, *bare), weight=2),
         Scenario("prove, cluster", ("prove", "--no-nix"), attached(*into, *bare)),
     ]
 
@@ -105,4 +109,4 @@ def _execution(scene: Scene, url: str) -> Scenario:
     (config / "rbe-target-eligibility.json").write_text(json.dumps(manifest))
     evidence = str(scene.machine.workspace / "evidence")
     command = ("rbe", "prove", "//:plain", "--allow-candidate", "--evidence", evidence)
-    return Scenario("rbe prove", command, environ=execution_environment(url))
+    return Scenario("rbe prove", command, weight=2, environ=execution_environment(url))

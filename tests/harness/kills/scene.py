@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +57,8 @@ class Scene:
     builds: bool = True
     number: int = 0
     ignored: set[str] = field(default_factory=set)
+    built: collections.Counter[str] = field(default_factory=collections.Counter)
+    _building: concurrent.futures.Future[None] | None = None
 
     def start(self, words: Sequence[str], environ: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start gfattach as a person does."""
@@ -82,10 +87,35 @@ class Scene:
         """A plain `bazel build` and a plain `nix-build`, as whoever works here runs them meanwhile."""
         if self.builds:
             self.number += 1
-            if shutil.which("bazel"):
-                self.bazel_build()
-            if shutil.which("nix-build"):
-                self.nix_build()
+            for program, build in (("bazel", self.bazel_build), ("nix-build", self.nix_build)):
+                if shutil.which(program):
+                    build()
+                    self.built[program] += 1
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Plain builds, one after another, beside what is done meanwhile. Raises Broken for the first that
+        failed.
+        """
+        enough = threading.Event()
+
+        def build() -> None:
+            while not enough.is_set():
+                self.plain_builds()
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            self._building = pool.submit(build) if self.builds else None
+            try:
+                yield
+            finally:
+                enough.set()
+            if self._building is not None:
+                self._building.result()
+
+    def built_since(self, number: int) -> None:
+        """Wait for a build that began after the one of this number."""
+        while self._building is not None and not self._building.done() and self.number < number + 2:
+            time.sleep(0.05)
 
     def bazel_build(self) -> None:
         """With all that the workspace's rc files import by now, by a server that stays."""
