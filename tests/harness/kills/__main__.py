@@ -1,6 +1,6 @@
 """Kill commands at random points, and count what was lost.
 
-    .venv/bin/python -m tests.harness.kills [COUNT] [--seed N] [--only TEXT] [--no-builds]
+    .venv/bin/python -m tests.harness.kills [COUNT] [--seed N] [--jobs N] [--only TEXT] [--no-builds]
 
 Each time: the machine is made ready, the command is begun and killed after a random part of the time that it
 takes, and `down` has to give back every file byte for byte and leave no process. Plain `bazel build` and
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 import collections
+import concurrent.futures
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.figures import Figure, Results
@@ -83,32 +84,25 @@ class Killer:
                 deck.pop()
             if len(self.lost) > lost:
                 print(f"LOST  {self.lost[-1]}", flush=True)
-            elif self.killed.total() % 20 == 0:
+            elif self.killed.total() % 10 == 0:
                 print(f"{self.killed.total()} kills, {len(self.lost)} lost", file=sys.stderr, flush=True)
-
-    @property
-    def counts(self) -> list[str]:
-        """How often each command was killed, and how often each program built meanwhile."""
-        kills = [
-            f"{name}: {self.killed[name]} kills" for name in sorted(each.name for each in self.scenarios)
-        ]
-        return [*kills, *(f"{name}: {number} runs beside" for name, number in self.scene.built.items())]
 
 
 @contextmanager
-def a_killer(root: Path, seed: int, only: str, *, builds: bool, clustered: bool) -> Iterator[Killer]:
-    """One for the scenarios whose names hold `only`."""
+def killers(root: Path, options: argparse.Namespace) -> Iterator[list[Killer]]:
+    """As many as there are jobs, each with a machine of its own, on one cluster."""
     from tests.harness.cluster.cluster import Cluster
     from tests.harness.cluster.developer import fill
 
-    if not clustered:
-        with scene(root, seed, builds=builds) as made, scenarios(made, root, None) as found:
-            yield Killer(made, [each for each in found if only in each.name])
-        return
-    with Cluster() as cluster:
+    with Cluster() as cluster, ExitStack() as stack:
         fill(root / "operator", cluster)
-        with scene(root / "m", seed, builds=builds) as made, scenarios(made, root, cluster) as found:
-            yield Killer(made, [each for each in found if only in each.name])
+        made = []
+        for job in range(options.jobs):
+            place = root / f"job-{job}"
+            one = stack.enter_context(scene(place / "m", options.seed + job, builds=not options.no_builds))
+            found = stack.enter_context(scenarios(one, place, cluster))
+            made.append(Killer(one, [each for each in found if options.only in each.name]))
+        yield made
 
 
 def main() -> int:
@@ -119,29 +113,40 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="scenarios whose names hold this")
     parser.add_argument("--no-builds", action="store_true", help="no plain builds between")
+    parser.add_argument("--jobs", type=int, default=2, help="machines at once, each with kills of its own")
     options = parser.parse_args()
-    builds = not options.no_builds
     os.environ.setdefault("GFATTACH_TEST_CACHE", str(Path.home() / ".cache/gfattach-tests"))
     with (
         tempfile.TemporaryDirectory(prefix="gfk.") as directory,
-        a_killer(Path(directory), options.seed, options.only, builds=builds, clustered=True) as killer,
+        killers(Path(directory), options) as made,
     ):
-        killer.run(options.count)
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            each = -(-options.count // options.jobs)
+            for done in [pool.submit(killer.run, each) for killer in made]:
+                done.result()
         conditions = {}
         for name, condition in CONDITIONS.items():
             if options.only in name:
-                conditions[name] = condition(killer.scene)
-    lost = [*killer.lost, *(f"{name}: {said}" for name, said in conditions.items() if said)]
-    results = Results(
+                conditions[name] = condition(made[0].scene)
+    return report(made, conditions)
+
+
+def report(made: list[Killer], conditions: dict[str, str]) -> int:
+    """Print what was killed and what was lost; the exit code."""
+    lost = [said for killer in made for said in killer.lost]
+    lost += [f"{name}: {said}" for name, said in conditions.items() if said]
+    killed = sum((killer.killed for killer in made), collections.Counter[str]())
+    built = sum((killer.scene.built for killer in made), collections.Counter[str]())
+    return Results(
         [
-            Figure("kills at random points", [killer.killed.total()], "kills", limit=COUNT, more=True),
+            Figure("kills at random points", [killed.total()], "kills", limit=COUNT, more=True),
             Figure("lost", [len(lost)], "kills", limit=0),
         ],
-        notes=killer.counts
+        notes=[f"{each.name}: {killed[each.name]} kills" for each in made[0].scenarios]
+        + [f"{program}: {number} runs beside" for program, number in built.items()]
         + [f"{name}: {said or 'nothing lost'}" for name, said in conditions.items()]
         + lost,
-    )
-    return results.show()
+    ).show()
 
 
 if __name__ == "__main__":
