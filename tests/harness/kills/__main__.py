@@ -1,10 +1,10 @@
 """Kill commands at random points, and count what was lost.
 
-    .venv/bin/python -m tests.harness.kills [COUNT] [--seed N] [--jobs N] [--only TEXT] [--no-builds]
+    .venv/bin/python -m tests.harness.kills [COUNT] [--seed N] [--jobs N] [--minutes N] [--only TEXT]
 
 Each time: the machine is made ready, the command is begun and killed after a random part of the time that it
 takes, and `down` has to give back every file byte for byte and leave no process. Plain `bazel build` and
-`nix-build` run one after another all the while: beside the command, after the kill, and beside the `down`. No
+`nix-build` run at random moments all the while: beside the command, after the kill, and beside the `down`. No
 scenario comes up again before each other has had its share. Then the four conditions: a full disk, a
 read-only one, an `up` that races another, a workspace that is moved. Ends with 1 where anything was lost.
 Needs Bazel, Nix and the programs of the test cluster.
@@ -42,6 +42,7 @@ class Killer:
         self.killed: collections.Counter[str] = collections.Counter()
         self.late: collections.Counter[str] = collections.Counter()
         self.lost: list[str] = []
+        self.until = float("inf")
         self._takes: dict[str, float] = {}
 
     def once(self, scenario: Scenario) -> None:
@@ -86,6 +87,8 @@ class Killer:
                 print(f"LOST  {self.lost[-1]}", flush=True)
             elif self.killed.total() % 10 == 0:
                 print(f"{self.killed.total()} kills, {len(self.lost)} lost", file=sys.stderr, flush=True)
+            if time.monotonic() > self.until:
+                break
 
 
 @contextmanager
@@ -101,7 +104,9 @@ def killers(root: Path, options: argparse.Namespace) -> Iterator[list[Killer]]:
             place = root / f"job-{job}"
             one = stack.enter_context(scene(place / "m", options.seed + job, builds=not options.no_builds))
             found = stack.enter_context(scenarios(one, place, cluster))
-            made.append(Killer(one, [each for each in found if options.only in each.name]))
+            killer = Killer(one, [each for each in found if options.only in each.name])
+            killer.until = time.monotonic() + 60 * options.minutes
+            made.append(killer)
         yield made
 
 
@@ -114,6 +119,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="scenarios whose names hold this")
     parser.add_argument("--no-builds", action="store_true", help="no plain builds between")
     parser.add_argument("--jobs", type=int, default=2, help="machines at once, each with kills of its own")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="no kill begins after these")
     options = parser.parse_args()
     os.environ.setdefault("GFATTACH_TEST_CACHE", str(Path.home() / ".cache/gfattach-tests"))
     with (

@@ -23,6 +23,9 @@ from tests.harness.machine.nixes import private_environment
 #: Seconds for one command of Bazel or Nix on a machine that does other things too.
 BUILD_SECONDS = 300.0
 
+#: Seconds at most from one plain build to the next.
+PAUSE_SECONDS = 4.0
+
 #: Seconds for the processes of a killed command to be gone.
 GONE_SECONDS = 180.0
 
@@ -56,6 +59,7 @@ class Scene:
     chance: random.Random
     builds: bool = True
     number: int = 0
+    finished: int = 0
     ignored: set[str] = field(default_factory=set)
     built: collections.Counter[str] = field(default_factory=collections.Counter)
     _building: concurrent.futures.Future[None] | None = None
@@ -72,6 +76,11 @@ class Scene:
             start_new_session=True,
             text=True,
         )
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a record of an attachment."""
+        return (self.machine.state / "attachment.json").exists()
 
     def kill(self, child: subprocess.Popen[str], after: float) -> bool:
         """Kill the process itself after so many seconds; whether it was still at work."""
@@ -91,16 +100,17 @@ class Scene:
                 if shutil.which(program):
                     build()
                     self.built[program] += 1
+            self.finished = self.number
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        """Plain builds, one after another, beside what is done meanwhile. Raises Broken for the first that
+        """Plain builds beside what is done meanwhile, at random moments. Raises Broken for the first that
         failed.
         """
         enough = threading.Event()
 
         def build() -> None:
-            while not enough.is_set():
+            while not enough.wait(random.uniform(0, PAUSE_SECONDS)):
                 self.plain_builds()
 
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -113,8 +123,8 @@ class Scene:
                 self._building.result()
 
     def built_since(self, number: int) -> None:
-        """Wait for a build that began after the one of this number."""
-        while self._building is not None and not self._building.done() and self.number < number + 2:
+        """Wait for the end of a build that began after the one of this number."""
+        while self._building is not None and not self._building.done() and self.finished <= number:
             time.sleep(0.05)
 
     def bazel_build(self) -> None:
