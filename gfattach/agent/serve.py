@@ -57,14 +57,14 @@ def serve(options: ServeOptions) -> None:
     with AGENT.serving(options.directory):
         log_to(options.directory)
         _raise_limit()
-        reason = asyncio.run(_serve(options))
+        reason = asyncio.run(run(options))
     if reason == UNWANTED:
         # No command will: a workspace that was removed takes no part in `gfattach down`.
         discard(options.directory)
 
 
-async def _serve(options: ServeOptions) -> str:
-    """Serve; why it ended."""
+async def run(options: ServeOptions) -> str:
+    """Serve in a directory that is held; why it ended. Raises AgentError, StorageError and OSError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

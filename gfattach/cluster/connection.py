@@ -58,6 +58,7 @@ class ClusterConnection:
     credential has to be resolved anew, None for never. `context`, `user` and `namespace` are names, for
     people; `insecure` says that the kubeconfig switches verification off, `identified` that `tls` shows a
     certificate of the client's, `renewable` that an exec plugin can hand out another credential.
+    `authority_file` is the file whose certificates `tls` trusts, None where there is none.
     """
 
     host: str
@@ -75,6 +76,7 @@ class ClusterConnection:
     insecure: bool = False
     identified: bool = False
     renewable: bool = False
+    authority_file: Path | None = None
 
     @property
     def authority(self) -> str:

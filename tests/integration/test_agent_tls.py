@@ -170,6 +170,18 @@ def test_a_server_that_is_not_the_one_is_refused_with_the_reason(behind, desk, p
     assert not any(b"secret" in each for each in served)
 
 
+def test_an_authority_that_is_rotated_is_trusted_as_soon_as_its_file_holds_it(behind, desk, pki, tmp_path):
+    """By the agent that runs: it lives longer than many a certificate."""
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(Pki(tmp_path, "the root before").ca.read_bytes())
+    forward = behind(lambda connection, first: connection.sendall(first), ca=authorities, state="down")
+    authorities.write_bytes(pki.ca.read_bytes())
+    desk.wait("up", "ended")
+    with connect(forward, "tcp") as client:
+        client.sendall(b"go")
+        assert client.recv(2) == b"go"
+
+
 HEAD = struct.pack(">I", 1000)
 
 

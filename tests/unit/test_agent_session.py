@@ -257,3 +257,24 @@ class TestAdopting:
 
         asyncio.run(run())
         assert len(resolver.calls) == 1
+
+
+def test_everything_is_resolved_anew_when_the_file_of_the_authorities_was_written_anew(
+    resolver, file, tmp_path
+):
+    """As of a service account, or of a k3s: the kubeconfig that names it stays as it is."""
+    authority = tmp_path / "ca.crt"
+    authority.write_text("one")
+    resolver.answer = lambda: ClusterConnection("h", 6443, "ns", authority_file=authority)
+
+    async def run():
+        held = session(file)
+        first = await held.connection()
+        assert not held.failed(first, UNREACHABLE)
+        authority.write_text("another")
+        assert held.failed(first, UNREACHABLE)
+        second = await held.connection()
+        assert not held.failed(second, UNREACHABLE)
+
+    asyncio.run(run())
+    assert resolver.calls == [False, False]

@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gfattach.agent.health.grpc import GrpcQuestion
 from gfattach.agent.health.http import HttpQuestion
 from gfattach.agent.model.spec import Health
 from gfattach.agent.upstream.channel import Channel
-from gfattach.agent.upstream.tls import TlsChannel, context_for, server_name
+from gfattach.agent.upstream.tls import TlsChannel, Trust, server_name
 from gfattach.core.errors import GfattachError
 from gfattach.tls.fault import Fault, fault_of, words_of
-
-if TYPE_CHECKING:
-    import ssl
 
 #: Seconds in which a question has to be answered.
 ANSWER_SECONDS = 2.0
@@ -81,7 +78,7 @@ class HealthCheck:
         self._dial = dial
         self._broken = broken
         self._connection: _Connection | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._trust = Trust(health)
 
     async def ask(self) -> str:
         """Ask now: "" when it is well, else what is wrong. Connecting, where that is needed, comes first."""
@@ -136,9 +133,8 @@ class HealthCheck:
         channel = await self._dial()
         try:
             if self._health.tls:
-                if self._tls is None:
-                    self._tls = context_for(self._health)
-                over = TlsChannel(channel, self._tls, server_name(self._health, self._authority))
+                name = server_name(self._health, self._authority)
+                over = TlsChannel(channel, self._trust.context(), name)
                 await over.handshake()
                 channel = over
             connection = _Connection(channel, self._question(), self._broken)

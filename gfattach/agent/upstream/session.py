@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,9 @@ RESOLVE_SECONDS = 30.0
 #: Seconds between attempts to resolve while it fails or the credential is refused.
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 60.0
 
+#: A file as it was when it was looked at: where, which and of when.
+_Stamp = tuple[Path, int, int]
+
 #: How the codes of errors end that a refused credential comes to, and those of rights that it lacks.
 _UNAUTHORIZED = ".unauthorized"
 _FORBIDDEN = ".forbidden"
@@ -48,6 +51,7 @@ class ClusterSession:
         self._connection: ClusterConnection | None = None
         self._renew_at: float | None = None  # on time.time(): expiry is wall clock
         self._files: object = None
+        self._authority: tuple[_Stamp, ...] = ()
         self._resolving: asyncio.Task[ClusterConnection] | None = None
         self._pause = 0.0
         self._not_before = 0.0  # on time.monotonic()
@@ -117,7 +121,8 @@ class ClusterSession:
         return self._resolving
 
     async def _fetch(self) -> ClusterConnection:
-        adopted = self._adopted
+        adopted, before = self._adopted, self._authority
+        known = _stamps(path for path, _, _ in before)  # as it is before it is read
         try:
             found = await asyncio.to_thread(self._resolve)
         except GfattachError as error:
@@ -131,6 +136,8 @@ class ClusterSession:
         if adopted is self._adopted:
             self._anew = False
             self._connection, self._renew_at = found, _renewal(found.expires)
+            wanted = () if found.authority_file is None else (found.authority_file,)
+            self._authority = known if wanted == tuple(path for path, _, _ in known) else _stamps(wanted)
         return found
 
     def worked(self) -> None:
@@ -140,7 +147,8 @@ class ClusterSession:
     def failed(self, used: ClusterConnection, error: ClusterError) -> bool:
         """Note that the cluster could not be reached as `used` says; whether to try again at once.
 
-        A refused credential is fetched anew, and so is everything when the kubeconfig has changed. One that
+        A refused credential is fetched anew, and so is everything when the kubeconfig or the file of its
+        authorities has changed. One that
         lacks a right is fetched anew once: its user may have been given more since it was handed out.
         """
         if used is not self._connection:
@@ -150,7 +158,8 @@ class ClusterSession:
             self._asked_for_rights = self._anew = True
             self._connection = None
             return True
-        if not refused and self._stamp() == self._files:
+        authority = _stamps(path for path, _, _ in self._authority)
+        if not refused and self._stamp() == self._files and authority == self._authority:
             return False
         self._connection = None
         if refused:
@@ -176,22 +185,26 @@ class ClusterSession:
         seconds = max(RESOLVE_SECONDS, told_seconds(self._environ) or 0.0)
         return resolve(self._ref, Deadline.after(seconds), self._environ, options)
 
-    def _stamp(self) -> tuple[tuple[Path, int, int], ...]:
+    def _stamp(self) -> tuple[_Stamp, ...]:
         """What tells whether the kubeconfig files have changed."""
         from gfattach.cluster.kubeconfig.resolve import find_files
 
-        stamps = []
         try:
-            files = find_files(self._ref)
+            return _stamps(find_files(self._ref))
         except ClusterError:
-            files = ()
-        for path in files:
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            stamps.append((path, status.st_ino, status.st_mtime_ns))
-        return tuple(stamps)
+            return ()
+
+
+def _stamps(files: Iterable[Path]) -> tuple[_Stamp, ...]:
+    """What tells whether these have changed; of those that are there."""
+    stamps = []
+    for path in files:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        stamps.append((path, status.st_ino, status.st_mtime_ns))
+    return tuple(stamps)
 
 
 def _renewal(expires: datetime | None) -> float | None:

@@ -8,6 +8,7 @@ plaintext a client could not tell it from a clean shutdown.
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from gfattach.agent.model.spec import Health
 from gfattach.agent.upstream.channel import READ_BYTES, Channel
@@ -22,6 +23,34 @@ def context_for(health: Health) -> ssl.SSLContext:
     context = trusting(health.ca_file)
     context.set_alpn_protocols(["h2"] if health.kind == "grpc" else ["http/1.1"])
     return context
+
+
+class Trust:
+    """The context for an upstream, made anew when the file of its authorities is: they are rotated, and an
+    agent lives long.
+    """
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._file = health.ca_file or ssl.get_default_verify_paths().cafile
+        self._context: ssl.SSLContext | None = None
+        self._made_of: tuple[int, ...] | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """The context as the file is now. Raises OSError (ssl.SSLError is one)."""
+        stamp = self._stamp()
+        if self._context is None or stamp != self._made_of:
+            self._context, self._made_of = context_for(self._health), stamp
+        return self._context
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        if self._file is None:
+            return None
+        try:
+            status = Path(self._file).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def server_name(health: Health, authority: str) -> str:

@@ -17,13 +17,11 @@ from gfattach.agent.upstream.channel import Channel, DirectChannel
 from gfattach.agent.upstream.pods import Pods
 from gfattach.agent.upstream.prewarm import Opened, PrewarmedConnection
 from gfattach.agent.upstream.session import ClusterSession
-from gfattach.agent.upstream.tls import TlsChannel, context_for, server_name
+from gfattach.agent.upstream.tls import TlsChannel, Trust, server_name
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 
 if TYPE_CHECKING:
-    import ssl
-
     from gfattach.cluster.connection import ClusterConnection
 
 #: How the codes of errors end that another pod would not mend.
@@ -94,7 +92,7 @@ class TlsTerminationRoute:
     def __init__(self, below: Upstream, health: Health) -> None:
         self._below = below
         self._health = health
-        self._context: ssl.SSLContext | None = None
+        self._trust = Trust(health)
 
     @property
     def authority(self) -> str:
@@ -103,11 +101,10 @@ class TlsTerminationRoute:
 
     async def dial(self, deadline: Deadline, *, prewarm: bool = False) -> UpstreamConnection:
         """A connection, once its certificate is accepted. Raises ClusterError and OSError."""
-        if self._context is None:
-            self._context = context_for(self._health)
+        context = self._trust.context()
         connected = await self._below.dial(deadline, prewarm=prewarm)
         try:
-            channel = TlsChannel(connected.channel, self._context, server_name(self._health, self.authority))
+            channel = TlsChannel(connected.channel, context, server_name(self._health, self.authority))
             await channel.handshake()
         except BaseException:
             connected.channel.abort()

@@ -181,6 +181,7 @@ def connection(
         insecure=cluster.insecure,
         identified=context is not None and bool(credential.certificate),
         renewable=credential.exec_credential is not None,
+        authority_file=cluster.authority,
     )
 
 
