@@ -286,7 +286,7 @@ def test_a_status_is_read_again_as_it_was_written():
         "nix", "up", 1.5, "", "127.0.0.1", 4000, Path("/s/nix.sock"), 1, 2, 3, 4, 5, 6, 7, ("pod-0",)
     )
     watched = ForwardStatus("grpc", "down", 1.5, "no", None, None, None, 0, 0, 0, 0, 0, 0, 0, ())
-    status = AgentStatus(1, "0.1.0", 2.0, None, 3.0, True, "info", (held, watched), (Path("/r"),))
+    status = AgentStatus(1, "0.1.0", 2.0, None, 7, 3.0, True, "info", (held, watched), (Path("/r"),))
     assert AgentStatus.from_json(status.as_json()) == status
     assert status.forward("nix") == held
     assert status.forward("none") is None

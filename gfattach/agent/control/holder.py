@@ -116,6 +116,7 @@ class Holder:
             version=__version__,
             uptime_seconds=time.monotonic() - self._started,
             rss_bytes=_rss_bytes(),
+            tasks=len(asyncio.all_tasks()),
             lease_left_seconds=max(0.0, self.lease_left),
             tcp_peers_checked=peer.TCP_PEERS_KNOWN,
             log_level=log.level(),

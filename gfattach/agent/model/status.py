@@ -56,15 +56,17 @@ class ForwardStatus:
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """One agent. `rss_bytes` is None where the system does not say; `lease_left_seconds` is what is left
-    until it ends unless a client uses a forward. `tcp_peers_checked` says whether other users of this
-    machine are kept out of the TCP ports: the system has to tell who connects.
+    """One agent. `rss_bytes` is None where the system does not say; `tasks` is what goes on at once in its
+    event loop, and follows what is held; `lease_left_seconds` is what is left until it ends unless a client
+    uses a forward. `tcp_peers_checked` says whether other users of this machine are kept out of the TCP
+    ports: the system has to tell who connects.
     """
 
     pid: int
     version: str
     uptime_seconds: float
     rss_bytes: int | None
+    tasks: int
     lease_left_seconds: float
     tcp_peers_checked: bool
     log_level: str

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gfattach.agent.launch import supervisor
+from gfattach.agent.launch.client import AgentClient
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream, Registration
 from gfattach.bazel.program.binary import Bazel
 from gfattach.core.deadline import Deadline
@@ -94,6 +95,7 @@ class Field:
     server: Server
     client: Client
     agent: int
+    control: Path
     program: str = "bazel"
     runs: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
@@ -216,7 +218,8 @@ def attached_field(root: Path, cluster: Cluster, bazel: Bazel | None = None) -> 
     cluster.forward_target(PORTS["http"], "127.0.0.1", server.port)
     agent, port = _second_forward(machine)
     client = Client(port)
-    made = Field(cluster, machine, server, client, agent, program)
+    pid = agent.status(Deadline.after(5)).pid
+    made = Field(cluster, machine, server, client, pid, agent.control, program)
     try:
         for base, label in (("next", "//:hits"), ("slow", "//:hits")):
             made.finish(made.bazel(base, "build", label))
@@ -251,8 +254,8 @@ def _fill(machine: Machine, cluster: Cluster, program: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _second_forward(machine: Machine) -> tuple[int, int]:
-    """A forward for the numbered requests, held by the same agent: its process and its port."""
+def _second_forward(machine: Machine) -> tuple[AgentClient, int]:
+    """A forward for the numbered requests, held by the same agent: its client and its port."""
     [directory] = (machine.root / "home/.local/state/gfattach/agents").iterdir()
     client = supervisor.find(directory)
     assert client is not None
@@ -262,7 +265,7 @@ def _second_forward(machine: Machine) -> tuple[int, int]:
     forward = ForwardSpec("traffic", upstream, Health("http", "/"))
     [status] = client.register(Registration(record, (forward,)), Deadline.after(10))
     assert status.port is not None
-    return client.status(Deadline.after(5)).pid, status.port
+    return client, status.port
 
 
 def main() -> int:

@@ -1,0 +1,84 @@
+"""The soak: faults under real builds for a time, and what the agent holds after each."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure, Results
+from gfattach.agent.launch.client import AgentClient
+from gfattach.core.deadline import Deadline
+from tests.harness.cluster.chaos import Field
+
+FLAT = 1.1
+
+#: Connections of a fault that is just over are still being closed for a moment: the least of so many looks,
+#: a second apart, is what is held.
+_LOOKS = 4
+
+_ANSWER_SECONDS = 60.0
+
+
+def soak(field: Field, seconds: float) -> Results:
+    """Break things for `seconds`, two rounds of faults at least, and say what was held and what was lost."""
+    samples: list[dict[str, float]] = []
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends or len(samples) < 2 * len(field.faults):
+        name, act = field.faults[len(samples) % len(field.faults)]
+        print(field.run(name, act), file=sys.stderr, flush=True)
+        samples.append(held(field))
+    ours, theirs = field.tallies()
+    lost = [str(outcome) for outcome in field.outcomes if not outcome.kept]
+    counted = samples[len(field.faults) :]
+    third = max(1, len(counted) // 3)
+    figures = []
+    for name in counted[0]:
+        first, last = ([each[name] for each in part] for part in (counted[:third], counted[-third:]))
+        grown = statistics.median(last) / statistics.median(first)
+        figures.append(Figure(f"{name}: the last third beside the first", [grown], "times", limit=FLAT))
+    figures.append(Figure("builds that were not as they have to be", [len(lost)], "builds", limit=0))
+    faults = ours.faults + theirs.faults
+    figures.append(Figure("requests replayed, cut short or changed", [len(faults)], "requests", limit=0))
+    ends_with = ", ".join(f"{name} {value:.4g}" for name, value in samples[-1].items())
+    notes = [
+        f"{len(samples)} faults and {field.runs} runs of two builds in {seconds:.0f} s",
+        f"{ours.whole} numbered requests whole, ended with an error: {sum(ours.errors.values())}",
+        f"held at the end: {ends_with}",
+        *lost,
+        *faults,
+    ]
+    return Results(figures, notes=notes)
+
+
+def held(field: Field) -> dict[str, float]:
+    """What the agent holds: MiB of memory, descriptors, sockets among them, threads, tasks."""
+    looks = []
+    for _ in range(_LOOKS):
+        time.sleep(1.0)
+        looks.append({**_of_process(field.agent), "tasks": _tasks(field.control)})
+    return {name: min(each[name] for each in looks) for name in looks[0]}
+
+
+def _tasks(control: Path) -> int:
+    return AgentClient(control).status(Deadline.after(_ANSWER_SECONDS)).tasks
+
+
+def _of_process(pid: int) -> dict[str, float]:
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = {name: int(value) for name, value in re.findall(r"^(VmRSS|Threads):\s+(\d+)", status, re.M)}
+    links = []
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            links.append(str(Path(entry.path).readlink()))
+        except FileNotFoundError:
+            continue
+    return {
+        "memory (MiB)": found["VmRSS"] / 1024,
+        "descriptors": len(links),
+        "sockets": sum(link.startswith("socket:") for link in links),
+        "threads": found["Threads"],
+    }
