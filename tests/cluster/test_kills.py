@@ -9,8 +9,8 @@ import os
 import pytest
 
 from tests.harness.cluster.developer import fill
-from tests.harness.kills.__main__ import Killer
 from tests.harness.kills.conditions import CONDITIONS
+from tests.harness.kills.killer import Killer
 from tests.harness.kills.scenarios import scenarios
 from tests.harness.kills.scene import scene
 
@@ -22,13 +22,13 @@ def killer(cluster, tmp_path):
     fill(tmp_path / "operator", cluster)
     with scene(tmp_path / "m", seed=20261130, builds=False) as made:
         with scenarios(made, tmp_path, cluster) as found:
-            yield Killer(made, found)
+            yield Killer(made, found, made.tally)
 
 
 def test_a_killed_command_is_undone_byte_for_byte(killer):
     killer.run(COUNT)
-    assert killer.lost == []
-    assert killer.killed.total() == COUNT
+    assert killer.tally.lost == []
+    assert killer.tally.killed.total() == COUNT
 
 
 @pytest.mark.parametrize("name", CONDITIONS)

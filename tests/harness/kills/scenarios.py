@@ -22,28 +22,32 @@ if TYPE_CHECKING:
 BARE = ("--no-bazel", "--no-nix")
 
 
-def nothing(scene: Scene) -> None:
+def nothing(scene: Scene) -> bool:
     """Nothing has to be there."""
+    return True
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One command to kill. `ready` makes the machine ready for it; `weight` is how often it comes up."""
+    """One command to kill. `ready` makes the machine ready for it, and says whether it is; `weight` is how
+    often it comes up.
+    """
 
     name: str
     command: tuple[str, ...]
-    ready: Callable[[Scene], None] = nothing
+    ready: Callable[[Scene], bool] = nothing
     weight: int = 1
     environ: dict[str, str] = field(default_factory=dict)
 
 
-def attached(*words: str) -> Callable[[Scene], None]:
-    """A machine that is attached so. That a probe ran out of time on a busy machine is no loss."""
+def attached(*words: str) -> Callable[[Scene], bool]:
+    """A machine that is attached so; one that is too busy for a probe's time may not be."""
 
-    def ready(scene: Scene) -> None:
+    def ready(scene: Scene) -> bool:
         done = scene.machine.run("up", *words)
-        if done.returncode not in (0, 1, 4) or not scene.attached:
+        if done.returncode not in (0, 1, 4) or "Traceback" in done.stderr:
             raise Broken(f"up exited with {done.returncode}: {done.stdout}{done.stderr}")
+        return scene.attached
 
     return ready
 
@@ -80,8 +84,9 @@ def _inputs(scene: Scene, upstream: object) -> Scenario:
     inputs = [archive(name, files[name], url) for name, url in urls.items()]
     write(scene.machine.workspace / "gfattach-inputs.json", *inputs)
 
-    def ready(scene: Scene) -> None:
+    def ready(scene: Scene) -> bool:
         shutil.rmtree(scene.machine.workspace / "distdir", ignore_errors=True)
+        return True
 
     return Scenario("inputs fetch", ("inputs", "fetch", "--distdir", "distdir"), ready, weight=2)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import os
 import random
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness.kills.tally import Tally
 from tests.harness.machine.developer import Machine, make_machine
 from tests.harness.machine.nixes import private_environment
 
@@ -58,10 +58,10 @@ class Scene:
     machine: Machine
     chance: random.Random
     builds: bool = True
+    tally: Tally = field(default_factory=Tally)
     number: int = 0
     finished: int = 0
     ignored: set[str] = field(default_factory=set)
-    built: collections.Counter[str] = field(default_factory=collections.Counter)
     _building: concurrent.futures.Future[None] | None = None
 
     def start(self, words: Sequence[str], environ: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -99,7 +99,7 @@ class Scene:
             for program, build in (("bazel", self.bazel_build), ("nix-build", self.nix_build)):
                 if shutil.which(program):
                     build()
-                    self.built[program] += 1
+                    self.tally.count("built", program)
             self.finished = self.number
 
     @contextmanager
@@ -110,8 +110,11 @@ class Scene:
         enough = threading.Event()
 
         def build() -> None:
-            while not enough.wait(random.uniform(0, PAUSE_SECONDS)):
+            took = 0.0
+            while not enough.wait(took + random.uniform(0, PAUSE_SECONDS)):
+                began = time.monotonic()
                 self.plain_builds()
+                took = time.monotonic() - began  # on a busy machine what is killed gets its part, too
 
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             self._building = pool.submit(build) if self.builds else None
@@ -184,7 +187,7 @@ class Scene:
 
 
 @contextmanager
-def scene(root: Path, seed: int, *, builds: bool = True) -> Iterator[Scene]:
+def scene(root: Path, seed: int, *, builds: bool = True, tally: Tally | None = None) -> Iterator[Scene]:
     """A machine whose workspace builds something, and whose rc file imports what `--link` writes to."""
     root.mkdir(parents=True, exist_ok=True)
     machine = make_machine(root)
@@ -195,7 +198,7 @@ def scene(root: Path, seed: int, *, builds: bool = True) -> Iterator[Scene]:
     (machine.workspace / "user.bazelrc").write_text("# of the user's own\nbuild --keep_going\n")
     machine.git("add", ".")
     machine.git("commit", "--quiet", "--message", "something to build")
-    made = Scene(machine, random.Random(seed), builds)
+    made = Scene(machine, random.Random(seed), builds, tally or Tally())
     try:
         yield made
     finally:

@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Figure, Results
 from tests.harness.year.clock import DAY, Clock, install
@@ -61,6 +61,7 @@ class Year:
         from tests.harness.year.attached import BACK, Attached
         from tests.harness.year.events import EVENTS, sleep
 
+        asyncio.get_running_loop().set_exception_handler(self._unhandled)
         at = Attached(root, self.clock)
         await at.begin()
         await at.well(BACK)
@@ -78,6 +79,8 @@ class Year:
             self._look(day)
             await sleep(at, self.chance, max(0.0, ends - self.clock.boottime))
             await self._well(at, "night", day, BACK)
+            if day % 10 == 9:
+                print(f"{day + 1} days, {len(self.lost)} lost", file=sys.stderr, flush=True)
         await at.end()
         self.requests, self.agents, self.tokens = at.requests, at.agents, len(at.cluster.shown)
 
@@ -110,6 +113,9 @@ class Year:
     def _lose(self, name: str, day: int, said: str) -> None:
         self.lost.append(f"day {day + 1}, {name}: {said}")
         print(f"LOST  {self.lost[-1]}", file=sys.stderr, flush=True)
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._lose("the event loop", int(self.clock.boottime // DAY), f"{context['message']}: {context}")
 
     def _look(self, day: int) -> None:
         from tests.harness.year.attached import descriptors

@@ -14,6 +14,7 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -178,7 +179,7 @@ class SimulatedCluster:
                 for event in protocol.events_received():
                     if isinstance(event, Frame) and event.opcode is Opcode.BINARY:
                         answer = cache.feed(bytes(event.data[1:]))
-                        if answer:
+                        if answer and protocol.state is State.OPEN:
                             protocol.send_binary(b"\0" + answer)
                 if protocol.close_code is not None:
                     writer.writelines(protocol.data_to_send())

@@ -36,7 +36,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Seconds on the clock."""
         return self._clock.monotonic
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
         """As ever; time stands still while the thread is at work."""
         future = super().run_in_executor(executor, func, *args)
         self._threads += 1
