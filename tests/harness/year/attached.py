@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
 from gfattach.agent import serve
+from gfattach.agent.forward import clients
 from gfattach.agent.health import check as health
 from gfattach.agent.launch.client import AgentClient
 from gfattach.agent.launch.supervisor import DEFAULT_LEASE_SECONDS
@@ -50,6 +52,12 @@ NOTICED = (
     health.INTERVAL_SECONDS["http"] + health.ANSWER_SECONDS + health.CONNECT_SECONDS + serve.TICK_SECONDS
 )
 
+#: Seconds in which a client's connection whose other end is gone without a word has to end: a ping is sent,
+#: and not answered.
+ENDED = clients._PING_SECONDS + clients._PONG_SECONDS + serve.TICK_SECONDS
+
+_ANSWER_SECONDS = 10.0
+
 #: Seconds of a token from the identity provider.
 TOKEN_SECONDS = 3600.0
 
@@ -61,6 +69,14 @@ _PLUGIN = '#!/bin/sh\nexec cat "{file}"\n'
 
 class Lost(Exception):
     """Something that has to hold did not."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A connection to a forward."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
 
 
 class Errors(logging.Handler):
@@ -87,7 +103,7 @@ class Attached:
         self.direct_authority = self.authority
         self.direct = Connections(_converse)
         self.errors = Errors()
-        self.agents = self.requests = self.tokens = 0
+        self.agents = self.requests = self.cut = self.tokens = 0
         self._number = 0
         self._agent: asyncio.Task[str] | None = None
         self._direct_server: asyncio.Server | None = None
@@ -299,27 +315,50 @@ class Attached:
             raise Lost("the fragment is full, and its forward is down")
         return self.clock.monotonic - began
 
-    async def ask(self, port: int, seconds: float = 10.0) -> str:
+    async def ask(self, port: int) -> str:
         """What was wrong with one numbered request; "" for the answer, whole."""
-        self._number += 1
-        wanted = body(self._number)
         try:
-            async with asyncio.timeout(seconds):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                client = Client(*await asyncio.open_connection("127.0.0.1", port))
                 try:
-                    writer.write(b"GET /number/%d HTTP/1.1\r\nHost: x\r\n\r\n" % self._number)
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    answer = await reader.readexactly(int(head.partition(b"Length: ")[2]))
+                    await self.number(client)
                 finally:
-                    writer.transport.abort()
+                    client.writer.transport.abort()
         except TimeoutError:
-            return f"no answer within {seconds:g} s, and no end"
+            return f"no answer within {_ANSWER_SECONDS:g} s, and no end"
         except (OSError, EOFError) as error:
             return f"{type(error).__name__}: {error}"
-        self.requests += 1
-        if not head.startswith(b"HTTP/1.1 200") or answer != wanted:
-            raise Lost(f"the answer to request {self._number} is that of another, or changed")
         return ""
+
+    async def number(self, client: Client) -> None:
+        """One numbered request on an open connection. Raises OSError and EOFError where it has ended."""
+        self._number += 1
+        number = self._number
+        client.writer.write(b"GET /number/%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        answer = await client.reader.readexactly(int(head.partition(b"Length: ")[2]))
+        if not head.startswith(b"HTTP/1.1 200") or answer != body(number):
+            raise Lost(f"the answer to request {number} is that of another, or changed")
+        self.requests += 1
+
+    async def hold(self) -> Client:
+        """A client of a pod that keeps its connection, as Bazel does between builds."""
+        [forward] = [each for each in (await self.status()).forwards if each.name == "http"]
+        client = Client(*await asyncio.open_connection("127.0.0.1", forward.port))
+        await self.number(client)
+        return client
+
+    async def finish(self, client: Client) -> None:
+        """Ask once more on a kept connection: it is answered, or its end is known in time."""
+        try:
+            async with asyncio.timeout(ENDED):
+                await self.number(client)
+        except TimeoutError:
+            raise Lost(f"a kept connection says nothing, and did not end within {ENDED:g} s") from None
+        except (OSError, EOFError):
+            self.cut += 1
+        finally:
+            client.writer.transport.abort()
 
 
 async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ from tests.harness.year.clock import DAY
 #: Seconds in which a credential that was refused again and again is asked for anew.
 CREDENTIAL_BACK = session._LAST_PAUSE + BACK
 
-_LEASE = 1800.0
+_LEASE = 300.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ async def no_pods(at: Attached, chance: Random) -> float:
     for pod in list(at.cluster.pods.values()):
         at.cluster.remove_pod(pod)
     await at.down("nix", "http", seconds=NOTICED)
-    await asyncio.sleep(chance.uniform(0, 120))
+    await asyncio.sleep(chance.uniform(0, 30))
     for _ in range(2):
         at.cluster.add_pod()
     return BACK
@@ -78,7 +78,7 @@ async def cache_restarted(at: Attached, chance: Random) -> float:
         pod.listens = False
         at.cluster.end_connections(pod, politely=True)
     await at.down("nix", "http", seconds=NOTICED)
-    await asyncio.sleep(chance.uniform(0, 60))
+    await asyncio.sleep(chance.uniform(0, 30))
     for pod in at.cluster.pods.values():
         pod.listens = True
     return BACK
@@ -88,7 +88,7 @@ async def api_server_restarted(at: Attached, chance: Random) -> float:
     """The API server is away."""
     await at.cluster.stop()
     await at.down("nix", "http", seconds=NOTICED)
-    await asyncio.sleep(chance.uniform(0, 90))
+    await asyncio.sleep(chance.uniform(0, 30))
     await at.cluster.start()
     return BACK
 
@@ -117,7 +117,7 @@ async def network_gone(at: Attached, chance: Random) -> float:
         each.silent = True
         each.mute()
     await at.down("nix", "http", "direct", seconds=NOTICED)
-    await asyncio.sleep(chance.uniform(0, 300))
+    await asyncio.sleep(chance.uniform(0, 60))
     for each in (at.cluster.connections, at.direct):
         each.silent = False
     return BACK
@@ -145,7 +145,7 @@ async def clock_set(at: Attached, chance: Random) -> float:
     """Somebody sets the wall clock, by a second or by a day, and it is set right again."""
     at.clock.set_by = chance.choice((-1, 1)) * chance.choice((1.0, 60.0, 3700.0, DAY))
     took = await at.well(CREDENTIAL_BACK)
-    await asyncio.sleep(chance.uniform(0, 120))
+    await asyncio.sleep(chance.uniform(0, 20))
     await at.well(CREDENTIAL_BACK)
     at.clock.set_by = 0.0
     return CREDENTIAL_BACK if took else BACK
@@ -164,7 +164,7 @@ async def login_expired(at: Attached, chance: Random) -> float:
     at.log_out()
     at.cluster.connections.cut()
     await at.down("nix", "http", seconds=NOTICED)
-    await asyncio.sleep(chance.uniform(0, 300))
+    await asyncio.sleep(chance.uniform(0, 90))
     at.log_in()
     return CREDENTIAL_BACK
 
