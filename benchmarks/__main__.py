@@ -45,6 +45,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "dead_cache": ["-m", "benchmarks.dead_cache"],
     "kills": ["-m", "tests.harness.kills"],
     "soak": ["benchmarks/soak.py"],
+    "year": ["-m", "tests.harness.year"],
 }
 
 #: Programs whose version belongs to a figure, and how each is asked.

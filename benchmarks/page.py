@@ -35,6 +35,7 @@ TITLES = {
     "dead_cache": "A build beside a cache that is dead",
     "kills": "Kills",
     "soak": "Soak",
+    "year": "A simulated year",
 }
 
 

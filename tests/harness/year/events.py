@@ -263,7 +263,7 @@ async def netrc_rotated(at: Attached, chance: Random) -> float:
 
 
 EVENTS = (
-    Event("suspend", suspended, 8),
+    Event("suspend", suspended, 3),
     Event("pod replaced", pod_replaced, 4),
     Event("deployment rolled", deployment_rolled, 3),
     Event("node lost", node_lost, 2),
