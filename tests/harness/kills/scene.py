@@ -62,6 +62,7 @@ class Scene:
     number: int = 0
     finished: int = 0
     ignored: set[str] = field(default_factory=set)
+    _wanted: threading.Event = field(default_factory=threading.Event)
     _building: concurrent.futures.Future[None] | None = None
 
     def start(self, words: Sequence[str], environ: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -111,7 +112,11 @@ class Scene:
 
         def build() -> None:
             took = 0.0
-            while not enough.wait(took + random.uniform(0, PAUSE_SECONDS)):
+            while True:
+                self._wanted.wait(took + random.uniform(0, PAUSE_SECONDS))
+                self._wanted.clear()
+                if enough.is_set():
+                    return
                 began = time.monotonic()
                 self.plain_builds()
                 took = time.monotonic() - began  # on a busy machine what is killed gets its part, too
@@ -122,13 +127,16 @@ class Scene:
                 yield
             finally:
                 enough.set()
+                self._wanted.set()
             if self._building is not None:
                 self._building.result()
 
     def built_since(self, number: int) -> None:
         """Wait for the end of a build that began after the one of this number."""
         while self._building is not None and not self._building.done() and self.finished <= number:
+            self._wanted.set()
             time.sleep(0.05)
+        self._wanted.clear()
 
     def bazel_build(self) -> None:
         """With all that the workspace's rc files import by now, by a server that stays."""

@@ -175,7 +175,7 @@ def report(year: Year, days: int, took: float) -> int:
     ]
     return Results(
         [
-            Figure("days", [days], "days", limit=DAYS, more=True),
+            Figure("days", [days], "days"),
             Figure("events", [year.counts.total()], "events"),
             Figure("not well within the agent's own deadlines", [len(year.lost)], "events", limit=0),
             *(
