@@ -31,6 +31,7 @@ def soak(field: Field, seconds: float) -> Results:
         name, act = field.faults[len(samples) % len(field.faults)]
         print(field.run(name, act), file=sys.stderr, flush=True)
         samples.append(held(field))
+        print("      " + _said(samples[-1]), file=sys.stderr, flush=True)
     ours, theirs = field.tallies()
     lost = [str(outcome) for outcome in field.outcomes if not outcome.kept]
     counted = samples[len(field.faults) :]
@@ -43,11 +44,11 @@ def soak(field: Field, seconds: float) -> Results:
     figures.append(Figure("builds that were not as they have to be", [len(lost)], "builds", limit=0))
     faults = ours.faults + theirs.faults
     figures.append(Figure("requests replayed, cut short or changed", [len(faults)], "requests", limit=0))
-    ends_with = ", ".join(f"{name} {value:.4g}" for name, value in samples[-1].items())
     notes = [
         f"{len(samples)} faults and {field.runs} runs of two builds in {seconds:.0f} s",
         f"{ours.whole} numbered requests whole, ended with an error: {sum(ours.errors.values())}",
-        f"held at the end: {ends_with}",
+        f"held after the first fault: {_said(samples[0])}",
+        f"held after the last: {_said(samples[-1])}",
         *lost,
         *faults,
     ]
@@ -59,12 +60,14 @@ def held(field: Field) -> dict[str, float]:
     looks = []
     for _ in range(_LOOKS):
         time.sleep(1.0)
-        looks.append({**_of_process(field.agent), "tasks": _tasks(field.control)})
+        status = AgentClient(field.control).status(Deadline.after(_ANSWER_SECONDS))
+        clients = sum(each.open_connections for each in status.forwards)
+        looks.append({**_of_process(field.agent), "tasks": status.tasks, "clients": clients})
     return {name: min(each[name] for each in looks) for name in looks[0]}
 
 
-def _tasks(control: Path) -> int:
-    return AgentClient(control).status(Deadline.after(_ANSWER_SECONDS)).tasks
+def _said(sample: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in sample.items())
 
 
 def _of_process(pid: int) -> dict[str, float]:
