@@ -1,6 +1,6 @@
 """Real builds while things break, for GFATTACH_SOAK_SECONDS: what the agent holds stays what it is.
 
-`python benchmarks/soak.py` is the same for an hour. Without the variable it is no part of the suite, which has
+`python benchmarks/soak.py` is the same for an hour. Without the variable it is no part of the suite: that has
 no minute to spare.
 """
 
