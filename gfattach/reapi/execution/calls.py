@@ -33,26 +33,16 @@ _ANSWER = bytes((0x0A, len(_TYPE))) + _TYPE + b"\x12"
 #: name of the method follows (field 3, 49 or more bytes long).
 _GOOD_END = frozenset((b"\x12\x00", *(bytes((0x1A, size)) for size in range(len(_SERVICE), 0x80))))
 
-#: A field with a length of one byte, but for its tag: the length, and as much.
-_SHORT = b"(?:" + b"|".join(rb"\x%02x.{%d}" % (size, size) for size in range(128)) + b")"
-
-#: Any length or number.
-_VARINT = rb"([\x80-\xff]*[\x00-\x7f])"
-
-#: The beginning of an entry: its metadata (field 1) behind a length, in it the tool (1), a hash of 64 digits
-#: (2) and the id of an invocation (3). Groups: the length, the hash as `key_of` has it and its rest, the id.
-_HEAD = re.compile(
-    rb"\x0a%b(?:\x0a%b)?\x12\x40(.{%d})(.{%d})\x1a\x24(.{36})"
-    % (_VARINT, _SHORT, KEY_DIGITS, 64 - KEY_DIGITS),
-    re.DOTALL,
-)
+#: In the metadata of an entry, behind the tool (field 1): a hash of 64 digits (2), and the id of an
+#: invocation (3). Groups: the hash as `key_of` has it and its rest, the id.
+_IDS = re.compile(rb"\x12\x40(.{%d})(.{%d})\x1a\x24(.{36})" % (KEY_DIGITS, 64 - KEY_DIGITS), re.DOTALL).match
 
 #: The result of an answer, and the metadata of an execution in a result: fields 1 and 9, with lengths.
 _RESULT, _METADATA = 0x0A, 0x4A
 
-#: What such metadata begins with: worker (field 1), when it was queued (2), and when the worker began (3), a
-#: message with the seconds. Groups: the worker behind its length, the seconds.
-_WORKER = re.compile(rb"(?:\x0a(%b))?(?:\x12%b)?\x1a.\x08%b" % (_SHORT, _SHORT, _VARINT), re.DOTALL)
+#: Of such metadata: worker, when it was queued, and when the worker began, a message that begins with
+#: seconds.
+_WORKER, _QUEUED, _BEGAN, _SECONDS = 0x0A, 0x12, 0x1A, 0x08
 
 
 class Call(NamedTuple):
@@ -150,15 +140,15 @@ class _Reader:
         Usual is one that has its fields in the order of their numbers, that is of no target that was asked
         for, and whose answer is that the action was executed now and ended well.
         """
-        head = _HEAD.match(data, at, method)
         answer = data.find(_ANSWER, method, end)
-        if head is None or answer < 0:
+        if answer < 0 or data[at] != 0x0A:
             return False
-        length, key, rest, invocation = head.groups()
-        metadata = head.end(1)
-        size = length[0] if len(length) == 1 else length[0] & 0x7F | length[1] << 7
-        if len(length) > 2 or data[metadata + size : metadata + size + 2] not in _GOOD_END:
+        size, metadata = varint(data, at + 1)
+        named = data[metadata] == 0x0A  # the tool comes first
+        ids = _IDS(data, metadata + 2 + data[metadata + 1] if named else metadata, method)
+        if ids is None or data[metadata + size : metadata + size + 2] not in _GOOD_END:
             return False
+        key, rest, invocation = ids.groups()
         if data.find(key + rest, method, answer) < 0:  # not what was asked for
             return False
         for sign in self._signs:
@@ -228,11 +218,17 @@ def _ran(data: bytes, at: int, end: int) -> tuple[bytes, int] | None:
         size, content = varint(data, at + 1)
         at = content + size
         if tag == _METADATA and size:
-            found = _WORKER.match(data, content, at)
-            if found is None:
+            if data[content] == _WORKER:
+                size = data[content + 1]
+                worker = data[content + 2 : content + 2 + size]
+                content += 2 + size
+            if len(worker) > 0x7F or content + 1 >= at:
                 return None
-            worker = (found[1] or b"\0")[1:]
-            begun, _ = varint(data, found.start(2))
+            if data[content] == _QUEUED:
+                content += 2 + data[content + 1]
+            if content + 3 >= at or data[content] != _BEGAN or data[content + 2] != _SECONDS:
+                return None
+            begun, _ = varint(data, content + 3)
         elif tag & 7 != 2 or tag > 0x7F:
             return None
     return (worker, begun) if at == stop else None

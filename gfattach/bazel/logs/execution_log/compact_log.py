@@ -30,15 +30,17 @@ _DIGEST = b"\x82\x01"
 #: What an absolute path begins with.
 _SLASH = ord("/")
 
-#: What stands behind a platform, given the bytes from mnemonic to cacheability, of which there are several:
-#: the numbers of two sets of inputs (fields 4 and 5), outputs (6, each a small message), the label (7) behind
-#: its length, those bytes, and a digest (16) that begins with its hash, field 1, of 64 digits. Groups: the
-#: label's length and the label, those bytes, the hash as `key_of` has it.
-_BEHIND_PLATFORM = (
+#: What a digest begins with: its hash, field 1, of 64 digits.
+_HASH = b"\x0a\x40"
+
+#: What stands between platform and label: the numbers of two sets of inputs (fields 4 and 5) and outputs (6),
+#: each a small message; then the label's tag (7) and the byte of its length.
+_BEFORE_LABEL = re.compile(
     rb"(?:[\x20\x28][\x80-\xff]*[\x00-\x7f]|\x32(?:"
     + b"|".join(rb"\x%02x.{%d}" % (size, size) for size in range(1, 16))
-    + rb"))*+\x3a(.)(.{1,127}?)(%%b)\x82\x01.\x0a\x40(.{%d}).{%d}" % (KEY_DIGITS, 64 - KEY_DIGITS)
-)
+    + rb"))*+\x3a[\x00-\x7f]",
+    re.DOTALL,
+).match
 
 #: What a zstd stream begins with (RFC 8878, 3.1.1).
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -72,35 +74,38 @@ class _Reader:
         self._looked_for = looked_for
         self._labels = {label.encode(): label for label in ("", *labels)}
         self._platform = b""
-        #: By the bytes from mnemonic to cacheability, for spawns of the platform `_platform`; and the pattern
-        #: of what stands behind that.
+        #: By the bytes from mnemonic to cacheability, for spawns of the platform `_platform`.
         self._known: dict[bytes, Kind] = {}
-        self._behind: re.Pattern[bytes] | None = None
         #: The groups by those bytes, label, program and whether they carry what is looked for.
         self._alike: dict[tuple[bytes, str, bytes, bool], Group] = {}
 
     def usual(self, data: bytes, at: int, end: int) -> bool:
         """Count the spawn from `at` to `end` by what is remembered; False where that does not do."""
-        if self._behind is None or (split := data.rfind(self._platform, at, end)) < 0:
+        platform = self._platform
+        if not platform or (split := data.rfind(platform, at, end)) < 0:
             return False
-        found = self._behind.match(data, split + len(self._platform), end)
+        found = _BEFORE_LABEL(data, split + len(platform), end)
         if found is None or (size := data[at + 1]) > 0x7F or data[at] != _ARGUMENT:
             return False
-        length, label, shared, key = found.groups()
-        if len(label) != length[0]:
+        label = found.end()
+        middle = label + data[label - 1]
+        digest = data.find(_DIGEST, middle, end)
+        if digest < 0 or data[digest + 3 : digest + 5] != _HASH:
             return False
         alike = (
-            shared,
-            self._labels.get(label, OTHER),
+            data[middle:digest],
+            self._labels.get(data[label:middle], OTHER),
             data[at + 2 : at + 2 + size] if data[at + 2] == _SLASH else b"",
             data.rfind(self._looked_for, at, split) >= 0,
         )
         group = self._alike.get(alike)
         if group is None:
+            if (kind := self._known.get(alike[0])) is None:
+                return False
             program = alike[2].decode("utf-8", "replace")
-            group = self._alike[alike] = self._group(Spawn(self._known[shared], alike[1], program, alike[3]))
+            group = self._alike[alike] = self._group(Spawn(kind, alike[1], program, alike[3]))
         group.count += 1
-        group.actions.add(key)
+        group.actions.add(data[digest + 5 : digest + 5 + KEY_DIGITS])
         return True
 
     def any(self, data: bytes, at: int, end: int) -> None:
@@ -136,12 +141,11 @@ class _Reader:
         if not (kind.platform and middle and digest) or data[split] != _PLATFORM:
             return
         if (platform := data[split:platform_end]) != self._platform:
-            self._platform, self._behind, self._known, self._alike = platform, None, {}, {}
+            self._platform, self._known, self._alike = platform, {}, {}
         shared = data[middle : data.find(_DIGEST, middle)]
         # No text of it may hold what the digest begins with.
-        if middle + len(shared) + 3 == digest and start < middle and shared not in self._known:
+        if middle + len(shared) + 3 == digest and start < middle:
             self._known[shared] = kind
-            self._behind = re.compile(_BEHIND_PLATFORM % b"|".join(map(re.escape, self._known)), re.DOTALL)
 
 
 def _command(data: bytes, at: int, end: int) -> tuple[str, int]:
