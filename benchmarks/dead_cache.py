@@ -2,11 +2,12 @@
 
     python -m benchmarks.dead_cache [ROUNDS] [BAZEL]
 
-The token is one of no helper, one that the credential helper hands out and the cache refuses, and one that
-has run out by its own claims, which the helper hands out no more. With the fragment that `gfattach up` writes, on each Bazel of the tests, beside the same build without a
-cache. Each build is of the whole tree, by a server that runs. What Bazel needs once a build to see that the
-cache is away, as a build of one genrule shows it, is taken off: what is left is paid for each action. A Bazel
-that ends without its cache, whatever its options, is named: of it the agent empties the fragment.
+The token is one that is missing, one that the credential helper hands out and the cache refuses, and one that
+has run out by its own claims, which the helper hands out no more. With the fragment that `gfattach up`
+writes, on each Bazel of the tests, beside the same build without a cache. Each build is of the whole tree, by
+a server that runs. What Bazel needs once a build to see that the cache is away, as a build of one genrule
+shows it, is taken off: what is left is paid for each action. A Bazel that ends without its cache, whatever
+its options, is named: of it the agent empties the fragment.
 """
 
 from __future__ import annotations
@@ -126,7 +127,9 @@ def workspace(label: str, root: Path) -> Iterator[Workspace]:
     (place / "BUILD").write_text("".join(rules))
     with Server(bazel, place, root / "work", "dead-cache", rc=[place / "rc"]) as server:
         flags = (*bazelrc.CANDIDATE_FLAGS.values(), *WITHOUT_MODULES)
-        accepted = accepted_flags(bazel, flags, work=root / "work", server=server, deadline=Deadline.after(SECONDS))
+        accepted = accepted_flags(
+            bazel, flags, work=root / "work", server=server, deadline=Deadline.after(SECONDS)
+        )
         yield Workspace(server, offline_rc(bazel), accepted)
 
 

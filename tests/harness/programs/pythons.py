@@ -1,4 +1,4 @@
-"""The Pythons of other Debians: made to run where they lie, with the pip that they lay out environments with."""
+"""The Pythons of other Debians: they run where they lie, and make environments with their own pip."""
 
 from __future__ import annotations
 
@@ -22,5 +22,6 @@ def lay_out(root: Path, launcher: Path) -> None:
 def of_version(version: str) -> Program | None:
     """The Python of `version` (`3.14`) in the catalogue; None where there is none."""
     named = f"python{version}"
-    return next((each for each in PROGRAMS if each.kind is Kind.PYTHON and Path(each.path).name == named), None)
-
+    return next(
+        (each for each in PROGRAMS if each.kind is Kind.PYTHON and Path(each.path).name == named), None
+    )
