@@ -1,9 +1,9 @@
 """How the rc files of large public projects look: one shape for each kind of line, made for these tests.
 
 What each project does was read in its repository; the files here are reductions to that, with options that
-Bazels from 4.2.3 on have; `ends_2_1` is what 2.1.0 ends with where it has not. `effective` is what Bazel is to
-say of `build` where nobody asks for a config; `hazards` are the codes, and lines, that the texts of the files
-give where git tracks them all.
+Bazels from 4.2.3 on have; `ends_2_1` is what 2.1.0 ends with where it has not. `effective` is what Bazel is
+to say of `build` where nobody asks for a config; `hazards` are the codes, and lines, that the texts give
+where git tracks them all.
 """
 
 from __future__ import annotations

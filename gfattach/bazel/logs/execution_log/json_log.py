@@ -1,7 +1,7 @@
 """Reads the JSON execution log: `--execution_log_json_file`, one object behind another, no array.
 
 What proto3 leaves out has its default. The field of cache hits is `remoteCacheHit` in Bazel 4.2.3 and
-`cacheHit` from 5 on.
+`cacheHit` from 5 on; 2.1.0 has no `remoteCacheable`, and asks the cache for all that is `cacheable`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _kind(record: dict[str, Any]) -> Kind:
         status=str(record.get("status", "")),
         exit_code=_number(record.get("exitCode", 0)),
         remotable=_flag(record.get("remotable", False)),
-        remote_cacheable=_flag(record.get("remoteCacheable", False)),
+        remote_cacheable=_flag(record.get("remoteCacheable", record.get("cacheable", False))),
         platform=tuple((str(each.get("name", "")), str(each.get("value", ""))) for each in properties),
     )
 
