@@ -49,8 +49,15 @@ class Project:
         self.workspace = self.root / "workspace"
         for marker in ("WORKSPACE", "MODULE.bazel"):
             (self.workspace / marker).touch()
-        rules = [_RULE.format("plain", "")] + [_RULE.format(f"kept-{tag}", f'"{tag}"') for tag in TAGS]
+        rules = [_RULE.format("plain", "")] + [_RULE.format(f"kept-{tag}", f'"{tag}"') for tag in self.tags]
         (self.workspace / "BUILD").write_text("".join(rules))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Those of TAGS that this Bazel's execution log tells: 2.1.0's does not tell one of them."""
+        return tuple(
+            tag for tag in TAGS if self.bazel.version != UPSTREAM_VERSION or tag != "no-remote-cache"
+        )
 
     def fill(self) -> None:
         """Store what may be stored, as a lane that may write."""
@@ -89,12 +96,10 @@ def test_what_a_tag_keeps_from_caches_is_no_miss(project: Project) -> None:
     phase = project.measure("//:all")
     actions = {path for path in project.asked if path.startswith("/ac/")}
     assert phase.violations == ()
-    assert (phase.asked, phase.hits) == (len(actions), len(actions))
-    assert phase.detail["never_asked"] == len(TAGS) + 1 - len(actions)
-    if project.bazel.version != UPSTREAM_VERSION:  # which asks for what `no-remote` and the like name, too
-        assert len(actions) == 1
+    assert (phase.asked, phase.hits, len(actions)) == (1, 1, 1)
+    assert phase.detail["never_asked"] == len(project.tags)
     assert judge(phase.client, [phase]).verdict is Verdict.PROVED
-    assert f"{phase.detail['never_asked']} that may not be cached ran here" in describe(phase).seen
+    assert f"{len(project.tags)} that may not be cached ran here" in describe(phase).seen
 
 
 def test_targets_that_never_ask_a_cache_are_named_as_such(project: Project) -> None:
