@@ -15,7 +15,7 @@ from tests.harness.programs.place import kept_directory
 _TESTING = ("pytest", "hypothesis", "pytest-subprocess", "websockets")
 
 #: Seconds that one call of pip may take.
-_PIP_SECONDS = 900.0
+_PIP_SECONDS = 3600.0
 
 #: Written last: an environment without it is begun again.
 _STAMP = "made"
