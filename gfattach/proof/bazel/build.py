@@ -13,6 +13,7 @@ from gfattach.bazel.logs.grpc_log import read_calls
 from gfattach.bazel.messages import cache_warning, error_line
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
+from gfattach.core.wire.delimited import DelimitedError
 from gfattach.proof.bazel.evidence import Build, clock_offset
 from gfattach.proof.bazel.options import Access, ProofOptions
 from gfattach.proof.evidence import PhaseName
@@ -78,6 +79,10 @@ def run_build(
     )
 
 
-def _kept_from_caches(log: Path) -> int:
-    """How many spawns of the execution log at `log` no remote cache is asked for."""
-    return sum(not spawn.kind.remote_cacheable for spawn, _ in read_spawns(log))
+def _kept_from_caches(log: Path) -> int | None:
+    """How many spawns of the execution log at `log` no cache is asked for; None where it is not whole."""
+    try:
+        groups = read_spawns(log)
+    except DelimitedError:
+        return None
+    return sum(group.count for spawn, group in groups.items() if not spawn.kind.remote_cacheable)
