@@ -6,6 +6,8 @@
     python3 dev.py test --fast     those that need no Bazel, no Nix and no cluster
     python3 dev.py test --times    the same, with the seconds of each file, by which the next run is ordered
     python3 dev.py setup           only the environment
+    python3 dev.py --python 3.14 COMMAND   any of these with that Python: Debian's (3.13, 3.14), which is
+                                   fetched without root, or one on the PATH
 
 The environment is `.venv/` beside this file; another Python that runs it has one of its own. System
 packages (Debian: bazel-bootstrap, nix-bin, python3-venv) are installed when this user may (root,
@@ -66,6 +68,8 @@ def main(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         print(__doc__)
         return 0
+    if args[0] == "--python":
+        return with_python(args[1] if len(args) > 1 else "", args[2:])
     testing = args[0] == "test"
     install_programs(PROGRAMS | (TEST_PROGRAMS if testing else {}))
     if (code := make_environment(testing=testing)) != 0:
@@ -84,6 +88,27 @@ def main(args: list[str]) -> int:
         environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return subprocess.call([PYTHON, "-m", "pytest", *words], cwd=ROOT, env=environment)
     return run([str(PYTHON), "-m", "gfattach", *args])
+
+
+def with_python(version: str, args: list[str]) -> int:
+    """Start anew with the Python of `version`; its environment is its own. 2 where there is none."""
+    python = find_python(version)
+    if python is None:
+        say(f"there is no Python {version or 'named'}; --python takes 3.13, 3.14 or what is on the PATH")
+        return 2
+    return run([python, str(ROOT / "dev.py"), *args])
+
+
+def find_python(version: str) -> str | None:
+    """The path of the Python of `version` (`3.14`): Debian's in the tests' cache, or the PATH's."""
+    from tests.harness.programs import fetch, pythons
+
+    if (program := pythons.of_version(version)) is not None:
+        try:
+            return str(fetch.ensure(program).launcher)
+        except fetch.AptError as error:
+            say(f"{program.name} was not fetched: {error}")
+    return shutil.which(f"python{version}") if version else None
 
 
 def run(command: list[str]) -> int:

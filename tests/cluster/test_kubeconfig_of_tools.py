@@ -195,6 +195,71 @@ users:
         "pinniped",
         "login oidc --enable-concierge",
     ),
+    "rancher, everything in quotes": Tool(
+        ACCOUNT,
+        """apiVersion: v1
+kind: Config
+clusters:
+- name: "local"
+  cluster:
+    server: "{server}"
+    certificate-authority-data: "{ca}"
+
+users:
+- name: "local"
+  user:
+    token: "{token}"
+
+
+contexts:
+- name: "local"
+  context:
+    user: "local"
+    cluster: "local"
+
+current-context: "local"
+""",
+    ),
+    "rke, a field that nothing knows": Tool(
+        "admin", config("local", PAIR, cluster="    api-version: v1\n").replace("preferences: {{}}\n", "")
+    ),
+    "linode, extra fields of nobody's": Tool(
+        ACCOUNT, "---\n" + config("lke1-ctx", "as-user-extra: {{}}\ntoken: {token}")
+    ),
+    "oci, without a kind": Tool(
+        ACCOUNT,
+        config(
+            "context-c1",
+            executed("oci", "ce", "cluster", "generate-token", "--cluster-id", "ocid1.cluster.oc1",
+                     "--region", "eu-frankfurt-1", more="env: []"),
+        ).replace("kind: Config", 'kind: ""'),
+        "oci",
+        "ce cluster generate-token --cluster-id ocid1.cluster.oc1 --region eu-frankfurt-1",
+    ),
+    "yc": Tool(
+        ACCOUNT,
+        config(
+            "yc-dev",
+            executed("yc", "k8s", "create-token", "--profile=default",
+                     more="env: null\nprovideClusterInfo: false"),
+        ),
+        "yc",
+        "k8s create-token --profile=default",
+    ),
+    "kops with its plugin": Tool(
+        ACCOUNT,
+        config(
+            "dev.k8s.example.com",
+            executed(
+                "kops", "helpers", "kubectl-auth", "--cluster=dev.k8s.example.com", "--state=s3://state",
+                more="env: null\ninteractiveMode: IfAvailable\nprovideClusterInfo: false",
+            ),
+            cluster="    tls-server-name: localhost\n",
+        ),
+        "kops",
+        "helpers kubectl-auth --cluster=dev.k8s.example.com --state=s3://state",
+    ),
+    "clusterctl": Tool("admin", config("dev-admin@dev", PAIR)),
 }  # fmt: skip
 
 

@@ -12,15 +12,13 @@ from gfattach.bazel.options.preflight import QUIET_WHERE_KNOWN, effective_option
 from gfattach.bazel.server.run import Server
 from gfattach.contract.bazel.executor import read_rc_files
 from gfattach.core.deadline import Deadline
-from gfattach.core.errors import RefusedError
+from gfattach.core.errors import BazelError, RefusedError
 from gfattach.proof.bazel.no_executor import refuse_effective_executor
 from tests.harness.machine.bazels import BAZELS, BUILD_SECONDS
 from tests.harness.machine.projects import PROJECTS
+from tests.harness.programs.upstream import VERSION as UPSTREAM_VERSION
 
 pytestmark = pytest.mark.bazel
-
-#: Upstream's 2.1.0 lacks options that these projects have.
-NAMES = [name for name in BAZELS if not name.startswith("upstream")]
 
 CACHE_OPTIONS = ("remote_cache", "remote_executor", "remote_instance_name", "disk_cache")
 
@@ -32,7 +30,7 @@ class Place:
     accepted: frozenset[str]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=BAZELS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     bazel = BAZELS[request.param]()
     root = tmp_path_factory.mktemp("projects")
@@ -68,6 +66,11 @@ def project(request: pytest.FixtureRequest, place: Place) -> Iterator[str]:
 def test_bazel_takes_the_files_and_only_an_executor_is_refused(place: Place, project: str) -> None:
     shape = PROJECTS[project]
     until = Deadline.after(BUILD_SECONDS)
+    if shape.ends_2_1 and place.server.bazel.version == UPSTREAM_VERSION:
+        with pytest.raises(BazelError) as ended:
+            effective_options(place.server, place.root / "phase", until, accepted=place.accepted)
+        assert shape.ends_2_1 in " ".join((ended.value.fact, *ended.value.hints))
+        return
     options = effective_options(place.server, place.root / "phase", until, accepted=place.accepted)
     said = {name: options.effective(name) or "" for name in CACHE_OPTIONS}
     for name in CACHE_OPTIONS:

@@ -119,6 +119,35 @@ SHAPES = {
         "extra-substituters = s3://team-cache?region=eu-west-1&endpoint=minio.example&scheme=https\n"
         f"extra-trusted-public-keys = team-cache-1:{_K}\nconnect-timeout = 0\n"
     ),
+    "nixos/nix of Docker": f"build-users-group = nixbld\nsandbox = false\ntrusted-public-keys = {_NIXOS}\n",
+    "nix-direnv": "keep-derivations = true\nkeep-outputs = true\n",
+    "Hydra": (
+        "keep-outputs = true\nkeep-derivations = true\nallowed-users = * hydra hydra-www\n"
+        "trusted-users = root hydra hydra-www\nbuilders = @/etc/nix/machines\ngc-check-reachability = false\n"
+    ),
+    "hercules-ci-agent": (
+        "# A store path that was missing at first may well have finished building.\n"
+        "narinfo-cache-negative-ttl = 0\n"
+        "system-features = nixos-test benchmark big-parallel kvm recursive-nix\n"
+        "trusted-users = root hercules-ci-agent\n"
+    ),
+    "nixbuild.net": (
+        "builders-use-substitutes = true\nbuilders = ssh://eu.nixbuild.net x86_64-linux - 100 1\n"
+        "extra-substituters = ssh://eu.nixbuild.net?priority=100\n"
+        f"extra-trusted-public-keys = nixbuild.net/me-1:{_K}\n"
+    ),
+    "nix-on-droid": (
+        "sandbox = false\nsubstituters = https://cache.nixos.org https://nix-on-droid.cachix.org\n"
+        f"trusted-public-keys = {_NIXOS} nix-on-droid.cachix.org-1:{_K}\n"
+    ),
+    "flox": (
+        f"experimental-features = nix-command flakes\nextra-trusted-public-keys = flox-cache-public-1:{_K}\n"
+        "extra-substituters = https://cache.flox.dev\nextra-trusted-substituters = https://cache.flox.dev\n"
+    ),
+    "ncps, a proxy of the local network": (
+        "substituters = http://ncps.lan:8501 https://cache.nixos.org\n"
+        f"trusted-public-keys = ncps.lan:{_K} {_NIXOS}\nfallback = true\nstalled-download-timeout = 10\n"
+    ),
     "a mounted directory": (
         "extra-substituters = file:///srv/cache daemon ssh-ng://builder.example\nfallback = true\n"
     ),

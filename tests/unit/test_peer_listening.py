@@ -19,6 +19,9 @@ LISTEN = (
 )
 OTHER = 65534
 
+#: A Python that another user may start as well: not one below this user's home that a script starts.
+PYTHON = shutil.which("python3", path="/usr/bin") or sys.executable
+
 TWO_USERS = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None,
     reason="needs root and setpriv, to be two users: apt-get install util-linux",
@@ -41,7 +44,7 @@ def another_users_listener():
     """A port that another user of this machine listens on, and nothing else of that user's."""
     become = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups"]
     process = subprocess.Popen(
-        [*become, sys.executable, "-S", "-c", f"{LISTEN}sys.stdin.read()"],
+        [*become, PYTHON, "-S", "-c", f"{LISTEN}sys.stdin.read()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from tests.harness.programs import PROGRAMS, Kind, installed, of_kind, relocate
+from tests.harness.programs import PROGRAMS, Kind, installed, of_kind, pythons, relocate
 from tests.harness.programs.held import HELD, moved_on
 from tests.harness.programs.installed import RECORD
 
@@ -59,6 +59,33 @@ def test_a_suite_that_has_moved_on_is_named_with_both_versions(cache):
 
 def test_every_program_has_a_version_that_the_tests_were_brought_in_line_with():
     assert set(HELD) == {program.name for program in PROGRAMS}
+
+
+def test_a_python_is_found_by_its_minor_version():
+    found = {version: pythons.of_version(version) for version in ("3.13", "3.14", "3.1", "")}
+    assert [program and program.name for program in found.values()] == [
+        "python-trixie",
+        "python-sid",
+        None,
+        None,
+    ]
+
+
+def test_a_python_makes_environments_with_the_pip_of_its_own_tree(tmp_path):
+    library, launcher = tmp_path / "usr/lib/python3.14", tmp_path / "usr/bin/python3.14"
+    for directory in (library, launcher.parent, tmp_path / "usr/lib/x86_64-linux-gnu"):
+        directory.mkdir(parents=True)
+    data = library / "_sysconfigdata__linux_x86_64-linux-gnu.py"
+    data.write_text("build_time_vars = {'WHEEL_PKG_DIR': '/usr/share/python-wheels/'}\n")
+    (library / "_sysconfigdata__x86_64-linux-gnu.py").symlink_to(
+        data.name
+    )  # a second name is not a second file
+    loader = tmp_path / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+    loader.touch()
+    launcher.write_bytes(b"\x7fELF")
+    pythons.lay_out(tmp_path, launcher)
+    assert f"'{tmp_path}/usr/share/python-wheels/'" in data.read_text()
+    assert f"exec {loader} " in launcher.read_text() and launcher.stat().st_mode & 0o111
 
 
 def test_links_of_a_tree_lead_into_it_where_it_has_what_they_name(tmp_path):

@@ -70,6 +70,10 @@ class Registry:
         files.write_json(self._path, {"version": _VERSION, "registrations": items})
 
 
+#: What a file system says of what is not there; ENAMETOOLONG of what never was.
+_NEVER_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
+
+
 def place(registration: Registration) -> Path:
     """Where the attachment of `registration` is, for a user: its workspace, or its home outside of any."""
     return registration.record.parent if registration.home is None else registration.home.parent
@@ -85,9 +89,12 @@ def is_missing(registration: Registration) -> bool:
 
 def _missing(path: Path) -> bool:
     try:
-        return not path.exists()
+        path.stat()  # from Python 3.14 on, Path.exists says no to whatever error there is
     except OSError as error:
-        return error.errno == errno.ENAMETOOLONG  # there never was one
+        return error.errno in _NEVER_THERE
+    except ValueError:  # a NUL in it
+        return True
+    return False
 
 
 def _read(path: Path) -> list[Registration]:

@@ -29,7 +29,9 @@ class Build:
 
     `summary` is the line that counts processes, and what it counts; `summary_at` the moment of
     its arrival on `time.monotonic()`. `offsets` are the wall clock minus the monotonic one,
-    before and after. `log` is None where there can be none: an HTTP cache, a Bazel without it.
+    before and after. `log` is None where there can be none: an HTTP cache, a Bazel without it. There,
+    `kept_apart` are the spawns that ask no cache, None where nobody counted, and `cache_error` is what Bazel
+    said of the cache where it went on without.
     """
 
     name: PhaseName
@@ -46,6 +48,8 @@ class Build:
     summary_at: float | None
     offsets: tuple[float, float]
     detail: Mapping[str, Any] = field(default_factory=dict)
+    kept_apart: int | None = None
+    cache_error: str = ""
 
     @property
     def spawns(self) -> Spawns:
@@ -86,9 +90,15 @@ def without_actions(build: Build, phase: Phase) -> Phase:
     A target of no actions (a filegroup, a source file) and actions that are kept from caches by a tag
     (`no-cache`, `no-remote`, `local`) can hit nothing, whatever the cache holds.
     """
-    if build.log is None or build.exit_code != 0:
+    if build.exit_code != 0:
         return phase
-    never = max(0, build.spawns.total - build.log.asked)
+    if build.log is not None:
+        never = max(0, build.spawns.total - build.log.asked)
+    elif build.kept_apart is not None:
+        never = min(build.kept_apart, build.spawns.total)
+        phase = replace(phase, asked=build.spawns.total - never)
+    else:
+        return phase
     detail = {**phase.detail, "never_asked": never}
     if phase.asked == 0:
         if never:
@@ -147,6 +157,8 @@ def _failures(build: Build) -> Iterator[str]:
             yield f"not attached: Bazel never asked {build.endpoint} for its capabilities"
         elif status != "OK":
             yield f"not attached: {build.endpoint} answered Bazel with {status}"
+    if build.cache_error and build.access is Access.READ:
+        yield f"not attached: Bazel could not use {build.endpoint}: {build.cache_error}"
     if build.exit_code != 0:
         said = f": {build.last_words}" if build.last_words else ""
         yield f"bazel exited with {build.exit_code}{said}"

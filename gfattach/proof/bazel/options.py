@@ -56,6 +56,9 @@ _PROBE_ALWAYS = ("--spawn_strategy=local",)
 #: A user's workspace keeps its `bazel-*` links; the first one that is known is taken.
 _NO_LINKS = ("--experimental_convenience_symlinks=ignore", "--symlink_prefix=/")
 
+#: What of the user's own may be cached, where there is no log of calls: Bazel writes it of each spawn.
+_SPAWN_LOG = "--execution_log_json_file"
+
 
 class Access(enum.Enum):
     """What a phase may do with the cache."""
@@ -75,12 +78,17 @@ class ProofOptions:
     def candidates() -> tuple[str, ...]:
         """What has to be asked of a Bazel before its options can be chosen."""
         logs = tuple(f"{flag}=/dev/null" for flag in LOG_FLAGS)
+        logs += (f"{_SPAWN_LOG}=/dev/null",)
         return (*logs, *_WHERE_KNOWN, *_WITHHELD, *_PROBE, *_NO_LINKS, *QUIET_WHERE_KNOWN)
 
     @property
     def log_flag(self) -> str | None:
         """The flag that asks for the log of calls, under the name that this Bazel knows."""
         return next((flag for flag in LOG_FLAGS if f"{flag}=/dev/null" in self.accepted), None)
+
+    def spawn_log(self, file: Path) -> list[str]:
+        """What has the spawns written to `file`; nothing for a Bazel that cannot."""
+        return [f"{_SPAWN_LOG}={file}"] if f"{_SPAWN_LOG}=/dev/null" in self.accepted else []
 
     def common(self, access: Access, events: Path, log: Path) -> list[str]:
         """What every phase has, the endpoint left out. `events` and `log` are the files to write."""

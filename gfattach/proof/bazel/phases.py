@@ -222,6 +222,7 @@ def measure_target(
                 work / "phase",
                 deadline,
                 log_expected=target.endpoint.grpc,
+                own_targets=True,
                 detail={"targets": list(labels)},
             )
         finally:

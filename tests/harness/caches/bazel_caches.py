@@ -22,14 +22,16 @@ from tests.harness.machine import faulty_servers as faults
 
 
 @contextlib.contextmanager
-def http_cache() -> Iterator[str]:
-    """A cache for HTTP clients, in memory; its URL."""
+def http_cache(asked: list[str] | None = None) -> Iterator[str]:
+    """A cache for HTTP clients, in memory; its URL. The path of each look-up is added to `asked`."""
     kept: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.append(self.path)
             content = kept.get(self.path)
             self.send_response(404 if content is None else 200)
             self.send_header("Content-Length", str(len(content or b"")))

@@ -1,8 +1,9 @@
 """How the rc files of large public projects look: one shape for each kind of line, made for these tests.
 
 What each project does was read in its repository; the files here are reductions to that, with options that
-Bazels from 4.2.3 on have. `effective` is what Bazel is to say of `build` where nobody asks for a config;
-`hazards` are the codes, and lines, that the texts of the files give where git tracks them all.
+Bazels from 4.2.3 on have; `ends_2_1` is what 2.1.0 ends with where it has not. `effective` is what Bazel is
+to say of `build` where nobody asks for a config; `hazards` are the codes, and lines, that the texts give
+where git tracks them all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Shape:
     effective: dict[str, str] = field(default_factory=dict)
     hazards: tuple[str, ...] = ()
     refused: str = ""
+    ends_2_1: str = ""
 
 
 def rc(*lines: str, **files: str) -> dict[str, str]:
@@ -59,6 +61,7 @@ PROJECTS: dict[str, Shape] = {
             'build:test-coverage --test_arg="-l trace" --test_arg="--log-path /dev/null"',
         ),
         hazards=(".bazelrc:3 rc.action-env",),
+        ends_2_1="Unrecognized option: --host_action_env=B",
     ),
     "grpc: a file for the farm that its scripts give, beside an rc that only redirects": Shape(
         {
@@ -87,6 +90,7 @@ PROJECTS: dict[str, Shape] = {
             "test:incompatible --test_env=FLAGS='--one --two'",
             "test --test_output errors",
         ),
+        ends_2_1="actionContextProvider was null",  # outputs that stay remote, and no remote
     ),
     "protobuf: a program in single quotes with options of its own": Shape(
         rc(

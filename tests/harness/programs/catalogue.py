@@ -45,6 +45,7 @@ PROGRAMS = (
     Program("bazel-sid", Kind.BAZEL, "sid", "bazel-bootstrap", "usr/bin/bazel", _BAZEL_TOOLS),
     Program("nix-trixie", Kind.NIX, "trixie", "nix-bin", "usr/bin/nix", _NIX_TOOLS),
     Program("nix-sid", Kind.NIX, "sid", "nix-bin", "usr/bin/nix", _NIX_TOOLS),
-    Program("python-sid", Kind.PYTHON, "sid", "python3.14", "usr/bin/python3.14", r"tzdata"),
+    Program("python-trixie", Kind.PYTHON, "trixie", "python3.13-venv", "usr/bin/python3.13", r"tzdata"),
+    Program("python-sid", Kind.PYTHON, "sid", "python3.14-venv", "usr/bin/python3.14", r"tzdata"),
     Program("justbuild-trixie", Kind.EXECUTOR, "trixie", "justbuild", "usr/bin/justbuild"),
 )

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.harness.programs import apt, relocate, short_lived, upstream
+from tests.harness.programs import apt, pythons, relocate, short_lived, upstream
 from tests.harness.programs.apt import AptError, AptRoot
 from tests.harness.programs.catalogue import PROGRAMS, Kind, Program
 from tests.harness.programs.held import moved_on
@@ -31,8 +31,8 @@ from tests.harness.programs.place import programs_directory
 #: Seconds after which a version that no run has used goes.
 UNUSED_SECONDS = 14 * 86400.0
 
-#: What decides on how a program is laid out, besides its own line in the catalogue.
-_RECIPE = (apt, relocate)
+#: What decides on how a program is laid out, besides its own line in the catalogue; of a Python.
+_RECIPE, _PYTHON_RECIPE = (apt, relocate), (apt, relocate, pythons)
 
 
 def main() -> int:
@@ -100,7 +100,9 @@ def _make(program: Program, root: AptRoot, version: str, kept: Path) -> None:
             launcher = relocate.relocate_bazel(kept)
         case Kind.NIX:
             launcher = relocate.relocate_nix(kept, launcher)
-        case Kind.PYTHON | Kind.EXECUTOR:
+        case Kind.PYTHON:
+            pythons.lay_out(kept, launcher)
+        case Kind.EXECUTOR:
             relocate.wrap(kept, launcher)
     record = {
         "name": program.name,
@@ -132,7 +134,8 @@ def _ask_version(program: Program, launcher: Path) -> str:
 
 
 def _key(program: Program, version: str) -> str:
-    recipe = b"".join(Path(str(module.__file__)).read_bytes() for module in _RECIPE)
+    modules = _PYTHON_RECIPE if program.kind is Kind.PYTHON else _RECIPE
+    recipe = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
     return hashlib.sha256(recipe + repr(program).encode() + version.encode()).hexdigest()[:16]
 
 

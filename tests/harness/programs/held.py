@@ -16,6 +16,7 @@ HELD: Mapping[str, str] = {
     "bazel-sid": "7.7.1",
     "nix-trixie": "2.26.3",
     "nix-sid": "2.34.8",
+    "python-trixie": "3.13.5",
     "python-sid": "3.14.10",
     "justbuild-trixie": "1.5.1",
 }

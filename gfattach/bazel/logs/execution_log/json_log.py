@@ -1,7 +1,8 @@
 """Reads the JSON execution log: `--execution_log_json_file`, one object behind another, no array.
 
 What proto3 leaves out has its default. The field of cache hits is `remoteCacheHit` in Bazel 4.2.3 and
-`cacheHit` from 5 on.
+`cacheHit` from 5 on; 2.1.0 has no `remoteCacheable`: it asks a cache for what is `cacheable` and
+`remotable`, but for what is tagged `no-remote-cache`, which its log does not tell.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _kind(record: dict[str, Any]) -> Kind:
         status=str(record.get("status", "")),
         exit_code=_number(record.get("exitCode", 0)),
         remotable=_flag(record.get("remotable", False)),
-        remote_cacheable=_flag(record.get("remoteCacheable", False)),
+        remote_cacheable=_remote_cacheable(record),
         platform=tuple((str(each.get("name", "")), str(each.get("value", ""))) for each in properties),
     )
 
@@ -98,6 +99,12 @@ def _spawn(record: dict[str, Any], text: str, labels: Set[str]) -> Spawn:
         program if program.startswith("/") else "",
         carries,
     )
+
+
+def _remote_cacheable(record: dict[str, Any]) -> bool:
+    if "remoteCacheable" in record:
+        return _flag(record["remoteCacheable"])
+    return _flag(record.get("cacheable", False)) and _flag(record.get("remotable", False))
 
 
 def _flag(value: Any) -> bool:
