@@ -84,7 +84,7 @@ class Project:
 _ENDS = {label: BAZELS[label] for label in (next(iter(BAZELS)), list(BAZELS)[-1])}
 
 
-@pytest.fixture(scope="module", params=_ENDS.values(), ids=_ENDS)
+@pytest.fixture(scope="module", params=list(_ENDS.values()), ids=list(_ENDS))
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     make: Callable[[], Bazel] = request.param
     asked: list[str] = []
