@@ -75,7 +75,7 @@ def begin(
         raise files.storage_error("write", log, error) from error
     try:
         logged_before = os.fstat(handle).st_size
-        child = subprocess.Popen(
+        child = _child(
             list(args),
             stdin=subprocess.DEVNULL if meanwhile is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -107,6 +107,38 @@ def begin(
         child.kill()
     code = child.wait()
     return Beginning(None, document.get("error"), code, said is None, _last_lines(log, logged_before))
+
+
+def _child(args: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """The process of `args`. An interrupt while it is made ends it: nobody else would know of it.
+
+    It is made in a thread, where no interrupt is raised. Raises OSError.
+    """
+    made: list[subprocess.Popen[bytes] | OSError] = []
+    done = threading.Event()  # a thread whose join was interrupted counts as ended (CPython 3.11)
+
+    def make() -> None:
+        try:
+            made.append(subprocess.Popen(args, **options))
+        except OSError as error:
+            made.append(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=make, name="starting a process").start()
+    try:
+        done.wait()
+    except BaseException:
+        done.wait()
+        for each in made:
+            if isinstance(each, subprocess.Popen):
+                with each:
+                    each.kill()
+        raise
+    [child] = made
+    if isinstance(child, OSError):
+        raise child
+    return child
 
 
 def _hand_over(child: subprocess.Popen[bytes], made: Callable[[], bytes], deadline: Deadline) -> None:
