@@ -223,7 +223,7 @@ current-context: "local"
     "rke, a field that nothing knows": Tool(
         "admin", config("local", PAIR, cluster="    api-version: v1\n").replace("preferences: {{}}\n", "")
     ),
-    "linode, extra fields of nobody's": Tool(
+    "linode, fields that nothing reads": Tool(
         ACCOUNT, "---\n" + config("lke1-ctx", "as-user-extra: {{}}\ntoken: {token}")
     ),
     "oci, without a kind": Tool(

@@ -110,7 +110,7 @@ def begin(
 
 
 def _child(args: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    """The process of `args`. An interrupt while it is made ends it: nobody else would know of it.
+    """The process of `args`. An interrupt while it is made ends it: nothing else knows of it yet.
 
     It is made in a thread, where no interrupt is raised. Raises OSError.
     """

@@ -30,7 +30,7 @@ class Build:
     `summary` is the line that counts processes, and what it counts; `summary_at` the moment of
     its arrival on `time.monotonic()`. `offsets` are the wall clock minus the monotonic one,
     before and after. `log` is None where there can be none: an HTTP cache, a Bazel without it. There,
-    `kept_apart` are the spawns that ask no cache, None where nobody counted, and `cache_error` is what Bazel
+    `kept_apart` are the spawns that ask no cache, None where they were not, and `cache_error` is what Bazel
     said of the cache where it went on without.
     """
 

@@ -169,24 +169,24 @@ async def login_expired(at: Attached, chance: Random) -> float:
     return CREDENTIAL_BACK
 
 
-async def cluster_certificates_rotated(at: Attached, chance: Random) -> float:
-    """The API server has a certificate of another authority, and the kubeconfig names that."""
+async def _other_authority(at: Attached, chance: Random) -> None:
     at.authority = at.certificates.authority()
     at.cluster.use(at.certificates.pair(at.authority))
     await at.cluster.stop()
     await at.cluster.start()
     await asyncio.sleep(chance.uniform(0, 60))
+
+
+async def cluster_certificates_rotated(at: Attached, chance: Random) -> float:
+    """The API server has a certificate of another authority, and the kubeconfig names that."""
+    await _other_authority(at, chance)
     at.write_kubeconfig()
     return BACK
 
 
 async def cluster_authority_file_rewritten(at: Attached, chance: Random) -> float:
     """As that, and only the file that the kubeconfig names is written anew."""
-    at.authority = at.certificates.authority()
-    at.cluster.use(at.certificates.pair(at.authority))
-    await at.cluster.stop()
-    await at.cluster.start()
-    await asyncio.sleep(chance.uniform(0, 60))
+    await _other_authority(at, chance)
     at.write_authority()
     return BACK
 
