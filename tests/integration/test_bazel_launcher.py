@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gfattach.bazel.probe_workspace import SINGLES, write_probe
-from gfattach.bazel.server.launcher import is_launcher
+from gfattach.bazel.server.launcher import became, is_launcher
 from gfattach.bazel.server.run import Server
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
@@ -63,6 +67,25 @@ def test_a_server_that_reads_the_users_files_calls_the_launcher(tmp_path: Path, 
         for command, words in (_COMMANDS[0], _COMMANDS[2]):
             server.run(command, words, Deadline.after(BUILD_SECONDS))
     assert ran[:2] == [str(bazel.path)] * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sees the programs of others")
+@pytest.mark.parametrize("other", [False, True], ids=["of this user", "of another user"])
+def test_a_process_of_another_user_is_no_bazel_of_ours(tmp_path: Path, other: bool) -> None:
+    """Its command line may name the output base of this one's server."""
+    program = Path(shutil.copy("/bin/sleep", tmp_path / "bazel-of-another"))
+    words = ["setpriv", "--reuid=65534", "--clear-groups"] if other else []
+    tmp_path.chmod(0o755)
+    for above in list(tmp_path.parents)[:2]:
+        above.chmod(0o755)
+    with subprocess.Popen([*words, program, "600"]) as child:
+        try:
+            while Path(f"/proc/{child.pid}/exe").readlink() != program:
+                assert child.poll() is None
+                time.sleep(0.01)
+            assert became(child.pid) == (None if other else program)
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize(
