@@ -41,6 +41,7 @@
             h11
             httpx
             keyring
+            msgspec
             platformdirs
             protobuf
             pyyaml

@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import resource
 import signal
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.agent.clock import SuspendDetector
 from gfattach.agent.control.holder import Holder
@@ -43,8 +44,7 @@ DRAIN_SECONDS = 0.3
 _DESCRIPTORS = 8192
 
 
-@dataclass(frozen=True)
-class ServeOptions:
+class ServeOptions(Struct, frozen=True):
     """`ref` is None for an agent that needs no cluster."""
 
     directory: Path

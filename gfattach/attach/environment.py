@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.attach.model import record as records
 from gfattach.attach.model.record import Attachment
@@ -23,8 +24,7 @@ from gfattach.core.finding import Finding
 from gfattach.site.load import load_site
 
 
-@dataclass(frozen=True)
-class Shell:
+class Shell(Struct, frozen=True):
     """A shell before and after: `changes` turn one into the other."""
 
     before: Mapping[str, str]
@@ -97,8 +97,7 @@ def write_local_file(workspace: Path | None, context: Context, name: Path) -> Pa
     return path
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What the contract says of an environment, and what else somebody should know of it."""
 
     verdict: Verdict

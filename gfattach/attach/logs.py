@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.agent.launch import supervisor
 from gfattach.agent.model.state import log_file
@@ -21,8 +22,7 @@ from gfattach.core.files import read_bytes
 FOLLOW_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(Struct, frozen=True):
     """Where an agent logs, the older half first, and what of it was asked for."""
 
     files: tuple[Path, ...]

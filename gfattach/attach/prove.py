@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.attach.bazel import contract as bazel_contract
 from gfattach.attach.bazel.client import BazelClient, flag_cache
@@ -45,8 +46,7 @@ from gfattach.site.load import load_site
 TARGET_SECONDS = 1800.0
 
 
-@dataclass(frozen=True)
-class ProveOptions:
+class ProveOptions(Struct, frozen=True):
     """One `gfattach prove`.
 
     `labels` are targets of the user's workspace, none for the probe; `nix_paths` are store paths to

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.agent.model.status import AgentStatus
 from gfattach.attach.client.client import Client
@@ -36,8 +37,7 @@ _NO_ANSWER = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """What `status` found; `attachment` is None when nothing is attached."""
 
     home: Home

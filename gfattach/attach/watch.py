@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.agent.model.status import AgentStatus, ForwardStatus
 from gfattach.attach.route import agents
@@ -17,8 +18,7 @@ from gfattach.core.context import Context
 WATCH_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """What one look saw, in UTC; `agent` is None when it has ended or, with `hung`, does not answer."""
 
     at: datetime

@@ -11,8 +11,9 @@ rule set, toolchain or external repository is asked for.
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import make_private_directory, write_atomic
@@ -84,8 +85,7 @@ probe(
 _FILES = {"WORKSPACE": "", "MODULE.bazel": "", "BUILD.bazel": _BUILD, "probe.bzl": _RULE}
 
 
-@dataclass(frozen=True)
-class ProbeWorkspace:
+class ProbeWorkspace(Struct, frozen=True):
     """A written probe. `nonce` is part of its input: with one that nobody used yet, nothing can be hit."""
 
     directory: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gfattach.bazel.messages import error_line
 from gfattach.bazel.server.run import Server
@@ -18,16 +18,14 @@ _SECONDS = 600.0
 _PARTLY = 3
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """A target: its label as Bazel writes it, and the kind of rule (`genrule rule`)."""
 
     label: str
     kind: str
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(Struct, frozen=True):
     """What there is. `complaint` says what could not be loaded, "" for nothing."""
 
     found: tuple[Target, ...]

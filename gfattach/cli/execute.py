@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
+from msgspec import Struct, field
 
 from gfattach.cli import recording
 from gfattach.cli.interrupts import end_as_interrupted
@@ -27,8 +27,7 @@ from gfattach.core.terminal import standard_terminal
 OUTPUTS = ("text", "plain", "json", "github", "junit")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a command's work ended: the exit code, its part of the document, and its lines on stdout."""
 
     exit_code: ExitCode = ExitCode.GOOD

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Registered:
-    """A command: the module of its folder, the click command there, and what it does in one line."""
+class Registered(NamedTuple):
+    """A command: the module of its folder, the click command there, and what it does in one line.
+
+    A tuple, as `--help` and `--version` need nothing else of what makes a Struct.
+    """
 
     module: str
     attribute: str

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
+
+from gfattach.core.value import Redacted
 from gfattach.net.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-@dataclass(frozen=True)
-class ClusterRef:
+class ClusterRef(Struct, frozen=True):
     """Which cluster is meant, before anything is read.
 
     `kubeconfigs` are files in the order in which the first wins; None stands for what kubectl would
@@ -48,8 +49,7 @@ class ClusterRef:
         )
 
 
-@dataclass(frozen=True)
-class ClusterConnection:
+class ClusterConnection(Redacted, frozen=True):
     """How one API server is reached and as whom.
 
     `host` and `port` are dialled, through `proxy` where there is one; `path` stands before every
@@ -61,15 +61,17 @@ class ClusterConnection:
     `authority_file` is the file whose certificates `tls` trusts, None where there is none.
     """
 
+    REDACTED: ClassVar = frozenset({"tls", "authorization", "impersonate"})
+
     host: str
     port: int
     namespace: str
     path: str = ""
-    tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    tls: ssl.SSLContext | None = None
     server_name: str = ""
     proxy: Proxy | None = None
-    authorization: str | None = field(default=None, repr=False)
-    impersonate: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    authorization: str | None = None
+    impersonate: tuple[tuple[str, str], ...] = ()
     expires: datetime | None = None
     context: str = ""
     user: str = ""

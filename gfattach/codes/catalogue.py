@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.wire.forward_errors import FORWARD_CODES
 from gfattach.codes import execution
@@ -22,8 +23,7 @@ from gfattach.queue.codes import CODES as QUEUE
 from gfattach.site.lint import CODES as LINT
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(Struct, frozen=True):
     """One code. `exit_code` is what a command ends with that ends in an error of this code, if any does."""
 
     code: str
@@ -39,8 +39,7 @@ class Code:
         }
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """Codes of one kind, in the order in which they are shown."""
 
     title: str

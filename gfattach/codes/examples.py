@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 #: Where a code is explained; the anchor is `anchor(code)`.
 PAGE = "docs/codes.md"
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(Struct, frozen=True):
     """A finding or an error as it was seen: the fact, why it matters ("" where nothing is said), the fix."""
 
     seen: str

@@ -8,7 +8,8 @@ the script that calls it and from that script's tests, and said in docs/contract
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.contract.model.terms import Reason
 from gfattach.contract.model.variables import value_of
@@ -32,8 +33,7 @@ _WITH_EXECUTOR = ("executor-backed", "cluster-executor", "port-forward-executor"
 _ADDED_LATER = "contract.executor.proof-image"
 
 
-@dataclass(frozen=True)
-class ConsumerRequest:
+class ConsumerRequest(Struct, frozen=True):
     """The call's arguments, one field an option (`--cache-endpoint` and so on); None: not given.
 
     Endpoints that are not given are taken from the environment of the call.

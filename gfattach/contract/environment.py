@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.contract.model.variables import BY_NAME
 from gfattach.core.endpoint import Endpoint
@@ -39,8 +40,7 @@ WITHHELD = frozenset((*BY_NAME, *(SAVED + name for name in BY_NAME), MEMORY, FIL
 Values = Mapping[str, str | None]
 
 
-@dataclass(frozen=True)
-class Exports:
+class Exports(Struct, frozen=True):
     """What an attachment has to offer to an environment.
 
     `cache` is where Bazel dials: a forward's local address, or the site's own; `nix_fragment` is the
@@ -170,15 +170,13 @@ def _with_line(text: str | None, line: str) -> str:
     return f"{text}\n{line}" if text else line
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """The value that the variable `name` has before the change."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class Assign:
+class Assign(Struct, frozen=True):
     """Set the variable `name` to its parts, one after the other; without any parts (None), unset it."""
 
     name: str

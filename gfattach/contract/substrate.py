@@ -7,8 +7,9 @@ It reads no file and asks nobody; what only the disk can tell is in `rules_value
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.contract.model.codes import SCRIPT_ACCEPTED, SCRIPT_DOES_NOT_KNOW, SCRIPT_REFUSED, SCRIPT_USAGE
 from gfattach.contract.model.display import shown
@@ -27,8 +28,7 @@ __all__ = ["ProfileState", "Reason", "Substrate", "Verdict", "classify", "derive
 _RULES = (mode_rules, profile_rules, endpoint_rules, executor_rules, upload_rules, value_rules)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What an environment amounts to, and every reason why the contract refuses it.
 
     `context` is where it was found: `developer-machine`, `github-actions` or `ci`. `variables` are

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+
+from msgspec import Struct
 
 from gfattach.core.errors import UsageError
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from gfattach.core.paths import Home
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True):
     """The environment as it was at the start, the working directory (None: it is gone), and the streams."""
 
     environ: Mapping[str, str]

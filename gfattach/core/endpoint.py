@@ -10,8 +10,9 @@ import ipaddress
 import re
 import socket
 import unicodedata
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from gfattach.core.errors import UsageError
 
@@ -36,8 +37,7 @@ class EndpointError(UsageError):
     default_code = "endpoint.malformed"
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """`scheme://host:port/path`. `host` is without brackets; `path` is "" or begins with a slash."""
 
     scheme: str

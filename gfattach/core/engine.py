@@ -12,8 +12,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
@@ -25,8 +26,7 @@ Subject = TypeVar("Subject")
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True)
-class StageResult:
+class StageResult(Struct, frozen=True):
     """What a stage found. `started` and `seconds` are measured from the run's start.
 
     `headline` is the probe whose finding speaks for the stage when all is well, "" for the last one.
@@ -86,8 +86,7 @@ class SilentObserver:
         """Nothing is shown."""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """All stages of a run in order; `seconds` is its wall time so far."""
 
     stages: tuple[StageResult, ...]

@@ -9,10 +9,12 @@ writes, or raises for what it is there to find. The loop that runs them is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 
@@ -32,8 +34,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One answer.
 
     `code` is stable and dotted (`cache.port.refused`); `seen` is one sentence: the thing
@@ -85,8 +86,7 @@ def unknown(code: str, seen: str, *hints: str, **data: Any) -> Finding:
     return Finding(code, Status.UNKNOWN, seen, hints=hints, data=data)
 
 
-@dataclass(frozen=True)
-class Inquiry(Generic[Subject]):
+class Inquiry(Struct, Generic[Subject], frozen=True):
     """What a probe is given: whom it asks, until when, and what is known already.
 
     `findings` maps the names of the probes that it needs (and of all that ended before
@@ -103,8 +103,7 @@ class Inquiry(Generic[Subject]):
         return default if finding is None else finding.data.get(key, default)
 
 
-@dataclass(frozen=True)
-class Probe(Generic[Subject]):
+class Probe(Struct, Generic[Subject], frozen=True):
     """One question.
 
     `name` is dotted and unique (`cache.port`); `question` is what the checklist shows;
@@ -127,8 +126,7 @@ class Probe(Generic[Subject]):
         return max(self.seconds, self.longer(subject))
 
 
-@dataclass(frozen=True)
-class Stage(Generic[Subject]):
+class Stage(Struct, Generic[Subject], frozen=True):
     """Several probes of one subject. Those that do not need one another run at the same time.
 
     `headline` is the probe whose finding says most of a stage in which all is well.

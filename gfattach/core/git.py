@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
@@ -55,8 +56,7 @@ class Standing(StrEnum):
     """git is missing, refuses to answer, or takes too long."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What git said of a path. `root` is the top of its work tree; `reason` says why UNKNOWN."""
 
     standing: Standing
@@ -135,8 +135,7 @@ def _unknown(answer: Completed, root: Path | None = None) -> Answer:
     return Answer(Standing.UNKNOWN, root, f"git said: {said}")
 
 
-@dataclass(frozen=True)
-class Checkout:
+class Checkout(Struct, frozen=True):
     """A work tree: its top, the commit that is checked out, the URL of `origin`, and whether tracked files
     differ from the commit. None for what git does not say.
     """

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from platformdirs import PlatformDirs
 
 from gfattach.core import git
@@ -72,8 +72,7 @@ def find_workspace(start: Path) -> Path | None:
     return None
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(Struct, frozen=True):
     """Where one attachment lives. `workspace` is None outside of any.
 
     `directory` holds what other programs read, `state` what gfattach goes by.

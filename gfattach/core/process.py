@@ -18,9 +18,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
+
+from msgspec import Struct
 
 from gfattach.core.deadline import Deadline
 
@@ -89,8 +90,7 @@ def end_all() -> None:
             _endings.pop()()
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """How a child ended. `returncode` is negative for a signal, None when its deadline ended it."""
 
     args: tuple[str, ...]
@@ -276,8 +276,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
         return
 
 
-@dataclass(frozen=True)
-class ProcessId:
+class ProcessId(Struct, frozen=True):
     """A process that outlives the command that started it: its number and when it began.
 
     `born` is an opaque text (the start time as the kernel counts it); the pair is not reused.

@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gfattach.core.redact import redact
 
 
-@dataclass(frozen=True)
-class Terminal:
+class Terminal(Struct, frozen=True):
     """`interactive` says that stdin is a terminal, as kubectl asks it; `show` is handed bytes to show there.
 
     Within `borrowed` nothing else draws on it: what a child says, and what its user types, stays legible.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.core import files
 from gfattach.credential.file_store import credential_directory
@@ -21,8 +22,7 @@ from gfattach.credential.store import STORES
 SCHEMA = "gfattach.credentials/1"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A stored token without the token. `claims` is None for one that is no JWT; `backend` is the store's."""
 
     host: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import time
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import CredentialError
 from gfattach.core.quote import word
@@ -28,8 +29,7 @@ _CLAIM_CHARACTERS = 200
 _LAST_MOMENT = 253402300799
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What a token says. Times are seconds since 1970, None where the token does not say."""
 
     expires: int | None = None

@@ -7,7 +7,7 @@ another port or in the clear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gfattach.core.errors import CredentialError
 from gfattach.core.quote import command
@@ -19,8 +19,7 @@ PLAINTEXT = ("grpc", "http")
 _DEFAULT_PORTS = {"grpc": 80, "http": 80, "grpcs": 443, "https": 443}
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """`scheme` is "" for TLS, or what was named; `port` is None for any."""
 
     scheme: str = ""

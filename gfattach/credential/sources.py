@@ -10,13 +10,13 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from gfattach.core.errors import CredentialError
 from gfattach.core.quote import word
 from gfattach.core.redact import register
+from gfattach.core.value import Redacted
 from gfattach.credential.hosts import is_cell, is_vouched_cell
 
 #: The variables that name, or hold, the token for a REAPI cell, and the file that is there without them.
@@ -31,11 +31,12 @@ LONGEST = 16 * 1024
 _AROUND = b" \t\r\n"
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Redacted, frozen=True):
     """A token and where it came from, as the end of a sentence (`the file /x`)."""
 
-    value: str = field(repr=False)
+    REDACTED: ClassVar = frozenset({"value"})
+
+    value: str
     origin: str
 
 

@@ -8,10 +8,11 @@ build that quietly went without it would be told "no such action" and be slow fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 from gfattach.core.errors import CredentialError
 from gfattach.core.quote import word
+from gfattach.core.value import Redacted
 from gfattach.credential import index
 from gfattach.credential.hosts import host_of
 from gfattach.credential.jwt import Claims, demand_valid, read_claims
@@ -20,12 +21,13 @@ from gfattach.credential.sources import Token, cell_file, cell_variables, check
 from gfattach.credential.store import open_store
 
 
-@dataclass(frozen=True)
-class Credential:
+class Credential(Redacted, frozen=True):
     """A token that is good now, where it came from, and what it says of itself."""
 
+    REDACTED: ClassVar = frozenset({"token"})
+
     host: str
-    token: str = field(repr=False)
+    token: str
     origin: str
     claims: Claims | None
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError, GfattachError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.finding import Probe, Stage
 
@@ -15,8 +16,7 @@ STEPS = (
 )
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """`only` and `skip` are words; none of `only` means everything. What a probe needs is asked with it."""
 
     only: tuple[str, ...] = ()
@@ -50,8 +50,7 @@ class Selection:
         return wanted and not any(_fits(word, name) for word in self.skip for name in names[:2])
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """What a probe of a stage asks, and every code that it can answer with, each with its meaning."""
 
     stage: str

@@ -8,10 +8,12 @@ does not depend on it is asked all the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gfattach import __version__
 from gfattach.attach.model import record as records
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
 SECONDS = 25.0
 
 
-@dataclass(frozen=True)
-class DoctorOptions:
+class DoctorOptions(Struct, frozen=True):
     """What is diagnosed: `site` are settings by key; `deep` starts a Bazel; `strict` fails on warnings."""
 
     workspace: Path | None = None
@@ -50,8 +51,7 @@ class DoctorOptions:
     deep: bool = False
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """What came of it. `facts` are of the machine, `site` what is known of it, None where it has faults."""
 
     verdict: Verdict

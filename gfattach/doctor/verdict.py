@@ -7,8 +7,9 @@ it explains. A warning may be the root of failures, too: a wrong clock makes cer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.engine import Report
 from gfattach.core.finding import Finding, Status
@@ -44,8 +45,7 @@ _EXPLAINS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """`roots` are the causes, the first one first; `folded` says of every other failed or doubtful probe
     which root it follows from. Both go by names of probes.
     """

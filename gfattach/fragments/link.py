@@ -6,8 +6,9 @@ not track it: a workspace's own rc files are shared, and an endpoint has no plac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.rc.grammar import WORKSPACE, WORKSPACE_FILES, imports, quote
 from gfattach.core import git
@@ -24,8 +25,7 @@ from gfattach.undo.managed_block import DamagedBlockError
 USER_RC = "user.bazelrc"
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """The line, and where it stands.
 
     `file` is None when it is only offered. `hints` are what is left for a user to do: nothing where the

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core.errors import StorageError
 from gfattach.core.files import make_private_directory, read_bytes, remove, write_atomic
@@ -28,8 +29,7 @@ def is_shared(machine: str) -> bool:
     return machine in _SHARED
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """`path` is what the fragment's netrc-file has to name, None where it must not name any; `source` is the
     netrc that was taken over.
     """

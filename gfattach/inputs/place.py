@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.contract.environment import detached
 from gfattach.core.errors import UsageError
@@ -19,8 +20,7 @@ from gfattach.site.site import Site
 MARKERS = ("MODULE.bazel", "WORKSPACE.bazel", "WORKSPACE", "REPO.bazel")
 
 
-@dataclass(frozen=True)
-class InputsOptions:
+class InputsOptions(Struct, frozen=True):
     """What every command on inputs is given.
 
     `targets` are patterns, `bazel` names the program, `bazel_options` go to each of its commands, `contract`

@@ -10,7 +10,9 @@ import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
@@ -37,8 +39,7 @@ _TELLS = (
 )
 
 
-@dataclass(frozen=True)
-class Sniffer:
+class Sniffer(Struct, frozen=True):
     """The questions that can be put to one port.
 
     `route` leads to it; `endpoint` says what its scheme promises; `path` is what HTTP is asked for; `context`

@@ -12,9 +12,10 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.net.errors import DialError

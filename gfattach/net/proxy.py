@@ -10,8 +10,9 @@ import base64
 import contextlib
 import socket
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from typing import ClassVar
 
+from gfattach.core.value import Redacted
 from gfattach.net.errors import DialError, shown
 
 #: Bytes that a proxy's answer to CONNECT may have.
@@ -33,15 +34,16 @@ _SOCKS_REPLIES = {
 Negotiation = Generator[bytes | int, bytes, None]
 
 
-@dataclass(frozen=True)
-class Proxy:
+class Proxy(Redacted, frozen=True):
     """A proxy on the path to a server: `scheme` is http, https or socks5."""
+
+    REDACTED: ClassVar = frozenset({"username", "password"})
 
     scheme: str
     host: str
     port: int
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = None
 
     @property
     def name(self) -> str:

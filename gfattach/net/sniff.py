@@ -8,9 +8,10 @@ an alert record, whose first byte is 21 (RFC 8446, 5.1), or with an HTTP 400 of 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from gfattach.tls.inspection import Inspection
@@ -40,8 +41,7 @@ class WireProtocol(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class SniffResult:
+class SniffResult(Struct, frozen=True):
     """What was heard. `sample` is its beginning, safe to show.
 
     `tls` is the handshake within which it was, or would be, heard. For HTTP/1.1: `status` and `location`

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.nix.program import plain
 
@@ -39,8 +41,7 @@ class ActivityType(IntEnum):
     QUERY = 109
 
 
-@dataclass(frozen=True)
-class Activity:
+class Activity(Struct, frozen=True):
     """One activity. `started` and `stopped` are arrivals on `time.monotonic()`.
 
     `fields` are, by type: [url] of a transfer, [derivation, ...] of a
@@ -58,8 +59,7 @@ class Activity:
         return self.fields[place] if place < len(self.fields) else ""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Struct, frozen=True):
     """What Nix said to a person. `level` 0 is an error, 1 a warning, 3 information."""
 
     level: int

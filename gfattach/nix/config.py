@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import NixError
@@ -29,8 +30,7 @@ ENABLE_COMMANDS = ("--option", "extra-experimental-features", "nix-command")
 UNKNOWN_COMMAND = "is not a recognised command"
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The settings of one Nix in one environment: values by name, as in Nix's JSON.
 
     A setting that a Nix has renamed (`download-attempts`, in 2.35) is there by its aliases too, which a

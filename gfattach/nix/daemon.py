@@ -14,10 +14,11 @@ import pwd
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import parse_qs
+
+from msgspec import Struct
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import NixError
@@ -51,8 +52,7 @@ class Mode(StrEnum):
     ELSEWHERE = "elsewhere"
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(Struct, frozen=True):
     """`store` is the setting that decides; `socket` is the daemon's, None without one."""
 
     mode: Mode
@@ -60,8 +60,7 @@ class Access:
     socket: Path | None = None
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """What the daemon lets this user choose: `trusted` anything; else not the substituters `ignored`."""
 
     trusted: bool

@@ -7,13 +7,13 @@ A version between two that were measured is taken for the earlier one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _NONE = frozenset({"", "none"})
 
 
-@dataclass(frozen=True)
-class Undoes:
+class Undoes(Struct, frozen=True):
     """What one version undoes: of documents (info, narinfo) and of NARs, which are compressed themselves.
 
     `folded` says that names may be in capitals, and more than one in a list.

@@ -13,10 +13,11 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 #: Seconds to wait for a Nix that is writing.
 BUSY_SECONDS = 0.5
@@ -40,8 +41,7 @@ class NarInfoCacheError(Exception):
     """The file is there and cannot be read, or is not as expected. The text is the reason."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What is remembered of one path in one cache.
 
     `present` False means that the cache was asked and did not have it (or would not say: 401 and 403

@@ -10,7 +10,8 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: What is said as the user of a bare token; the caches that take tokens ignore it.
 TOKEN_USER = "gfattach"
@@ -24,8 +25,7 @@ _WORDS = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<open>"[^\n]*+)|(?P<bare
 _KEYWORDS = ("machine", "login", "password", "account")
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What a netrc is made of: the hosts that have entries, in order and in lower case, `default` as `*`.
 
     `problems` say what is no netrc, by line, and repeat no word of it: any of them may be a password.

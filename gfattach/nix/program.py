@@ -10,9 +10,10 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
@@ -45,8 +46,7 @@ class Flavour(StrEnum):
     DETERMINATE = "Determinate Nix"
 
 
-@dataclass(frozen=True)
-class Nix:
+class Nix(Struct, frozen=True):
     """One Nix, as it was found. `version` is that of the language and store (`2.8.0`); `release` that of the
     flavour (`3.6.2`), empty where the two are one.
     """

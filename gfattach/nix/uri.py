@@ -8,8 +8,9 @@ configuration (measured with 2.34.8). Earlier ones keep the text.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
+
+from msgspec.structs import replace
 
 from gfattach.core.endpoint import EndpointError, parse_endpoint
 

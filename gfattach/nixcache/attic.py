@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.endpoint import Endpoint
 from gfattach.credential.jwt import read_payload
@@ -38,8 +39,7 @@ RIGHTS: Mapping[str, str] = {
 _BAD_HOST = "Bad Host"
 
 
-@dataclass(frozen=True)
-class CacheConfig:
+class CacheConfig(Struct, frozen=True):
     """A cache as its Attic describes it; None for what it does not say."""
 
     public_key: str | None

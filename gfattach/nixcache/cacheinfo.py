@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.storepath import STORE_DIRECTORY
@@ -17,8 +18,7 @@ _HTML = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class CacheInfo:
+class CacheInfo(Struct, frozen=True):
     """`store_directory` is None where the cache does not say, which Nix takes for its own.
 
     Of several caches the one with the lowest `priority` is asked first; Nix takes 0 where none is

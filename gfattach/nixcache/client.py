@@ -6,8 +6,9 @@ Every call ends by its deadline, reads no more than its limit, and raises NixCac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from gfattach.core.deadline import Deadline
 from gfattach.nixcache import attic, cacheinfo, narinfo
@@ -27,8 +28,7 @@ NAR_LIMIT = 64 * 1024 * 1024
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Answer(Generic[T]):
+class Answer(Struct, Generic[T], frozen=True):
     """What was asked for, and the addresses it took: more than one where there were redirects.
 
     `encoding` is the Content-Encoding that it came in, as the server wrote it; empty without one.
@@ -39,8 +39,7 @@ class Answer(Generic[T]):
     encoding: str = ""
 
 
-@dataclass(frozen=True)
-class FetchedNar:
+class FetchedNar(Struct, frozen=True):
     """What a NAR turned out to be: sizes in bytes.
 
     `nar_hash` and `nar_size` are None where its compression cannot be undone on this machine.

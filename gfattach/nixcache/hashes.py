@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.nixcache import nix32
 from gfattach.nixcache.errors import FormatError
@@ -13,8 +14,7 @@ from gfattach.nixcache.errors import FormatError
 SIZES = {"md5": 16, "sha1": 20, "sha256": 32, "sha512": 64}
 
 
-@dataclass(frozen=True)
-class Hash:
+class Hash(Struct, frozen=True):
     """`digest` is raw bytes, of the size that `algorithm` makes."""
 
     algorithm: str

@@ -9,28 +9,26 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gfattach.nixcache.hashes import Hash
 
 
-@dataclass(frozen=True)
-class Regular:
+class Regular(Struct, frozen=True):
     """A file."""
 
     content: bytes
     executable: bool = False
 
 
-@dataclass(frozen=True)
-class Symlink:
+class Symlink(Struct, frozen=True):
     """A symbolic link to `target`, which may be anything."""
 
     target: str
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """A directory; `entries` maps names to what they hold."""
 
     entries: Mapping[str, Node] = field(default_factory=dict)

@@ -8,7 +8,8 @@ over whatever they hold, as Nix does, so that newer caches can be read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.hashes import Hash, parse_hash
@@ -32,8 +33,7 @@ _URL = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _WORD = re.compile(r"[A-Za-z0-9._+-]+", re.ASCII)
 
 
-@dataclass(frozen=True)
-class NarInfo:
+class NarInfo(Struct, frozen=True):
     """One store path as a cache offers it.
 
     `url` is relative to the cache, or absolute; sizes are bytes; `signatures` are `name:base64`

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
+from typing import ClassVar
 
+from msgspec import Struct
+
+from gfattach.core.value import Redacted
 from gfattach.nixcache.errors import FormatError
 from gfattach.nixcache.narinfo import NarInfo
 
 _SEED, _PUBLIC, _SIGNATURE = 32, 32, 64
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """`raw` is the 32 bytes of ed25519; `name` is what a signature is matched by."""
 
     name: str
@@ -28,12 +30,13 @@ class PublicKey:
         return f"{self.name}:{base64.b64encode(self.raw).decode()}"
 
 
-@dataclass(frozen=True)
-class SecretKey:
+class SecretKey(Redacted, frozen=True):
     """`seed` is the 32 bytes that the key pair follows from. Never shown."""
 
+    REDACTED: ClassVar = frozenset({"seed"})
+
     name: str
-    seed: bytes = field(repr=False)
+    seed: bytes
 
     @property
     def public_key(self) -> PublicKey:
@@ -56,8 +59,7 @@ class SecretKey:
         return f"{self.name}:{base64.b64encode(signature).decode()}"
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """`raw` is the 64 bytes of ed25519; `name` is that of the key that made it."""
 
     name: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.nixcache import nix32
 from gfattach.nixcache.errors import FormatError
@@ -20,8 +21,7 @@ STORE_DIRECTORY = "/nix/store"
 _BASE_NAME = re.compile(r"([0-9a-df-np-sv-z]{32})-([0-9A-Za-z+._?=-]{1,211})", re.ASCII)
 
 
-@dataclass(frozen=True, order=True)
-class StorePath:
+class StorePath(Struct, frozen=True, order=True):
     """`directory/digest-name`. `digest` is 32 characters of base 32; ordered as Nix orders references."""
 
     digest: str
@@ -53,8 +53,7 @@ def parse_store_path(text: str) -> StorePath:
     return parse_base_name(base, directory)
 
 
-@dataclass(frozen=True)
-class ContentAddress:
+class ContentAddress(Struct, frozen=True):
     """The `CA` field: a path whose name follows from its content.
 
     `method` is `text` (a file that may refer to others), `flat` (a file), `recursive` (the NAR) or

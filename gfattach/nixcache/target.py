@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from gfattach.core.endpoint import Endpoint
+from gfattach.core.value import Redacted
 
 #: What the probe path is called and holds.
 PROBE_NAME = "gfattach-probe-v1"
@@ -16,8 +17,7 @@ PROBE_CONTENT = b"gfattach probe v1\n"
 PROBE_PATH = "/nix/store/ahgq43xbag538xns9db82sb0a2nax7a8-gfattach-probe-v1"
 
 
-@dataclass(frozen=True)
-class SubstituterTarget:
+class SubstituterTarget(Redacted, frozen=True):
     """What the substituter probes and proofs are given.
 
     `endpoint` is http or https, its path included (`/main`); `public_keys` are `name:base64`;
@@ -27,12 +27,14 @@ class SubstituterTarget:
     cache's own host where the endpoint is the listener of a forward.
     """
 
+    REDACTED: ClassVar = frozenset({"headers"})
+
     endpoint: Endpoint
     public_keys: tuple[str, ...] = ()
     probe_path: str = PROBE_PATH
     signed_path: str | None = None
     ca_file: Path | None = None
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
     object_store: str | None = None
     real_host: str = ""
 

@@ -61,7 +61,7 @@ class Transport:
         Raises NixCacheError, of kind STATUS for whatever is neither 200 nor a redirect; an error that
         is raised while the body is read learns here which addresses had been asked.
         """
-        import httpx
+        from gfattach.net.lean_httpx import httpx
 
         absolute = location.startswith(("http://", "https://"))
         hops: list[str] = []
@@ -97,7 +97,7 @@ class Transport:
 
     def _sent(self, url: httpx.URL, deadline: Deadline) -> httpx.Response:
         """The response to a GET of `url`, its body unread. Raises NixCacheError."""
-        import httpx
+        from gfattach.net.lean_httpx import httpx
 
         proxy = proxy_for(url.scheme, url.host, self._environ)
         with translated(deadline, url, proxy=proxy):
@@ -115,7 +115,7 @@ class Transport:
 
     def _client(self, url: httpx.URL, proxy: str | None) -> httpx.Client:
         """The client for the scheme of `url` and the proxy that applies to it, made when first needed."""
-        import httpx
+        from gfattach.net.lean_httpx import httpx
 
         # Authorities take time to load: only where something is going to be checked against them.
         checked = url.scheme == "https" or (proxy or "").startswith("https:")

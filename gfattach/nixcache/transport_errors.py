@@ -37,7 +37,7 @@ def translated(
     deadline: Deadline, url: httpx.URL, *, proxy: str | None = None, reading: bool = False
 ) -> Iterator[None]:
     """Turn the library's errors into NixCacheError, by what is at their root."""
-    import httpx
+    from gfattach.net.lean_httpx import httpx
 
     host = url.host
     at = f"{host}:{origin(url)[2]}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.context import Context
 from gfattach.core.engine import Run
@@ -16,8 +17,7 @@ from gfattach.core.quote import visible
 from gfattach.site.allow import Pending, allow, allowed_home, disallow, pending
 
 
-@dataclass(frozen=True)
-class AllowedSite:
+class AllowedSite(Struct, frozen=True):
     """What `site allow` came to: the files that were allowed by it, or that all of it was forgotten."""
 
     workspace: Path

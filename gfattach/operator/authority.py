@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.contract.environment import detached
 from gfattach.core.context import Context
@@ -18,8 +19,7 @@ from gfattach.site.load import load_site
 from gfattach.site.settings import STORE_ROLES
 
 
-@dataclass(frozen=True)
-class BackendAuthority:
+class BackendAuthority(Struct, frozen=True):
     """Every use of a store that the site speaks of."""
 
     uses: tuple[Use, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.context import Context
 from gfattach.core.errors import CredentialError, GfattachError, UsageError
@@ -23,8 +24,7 @@ from gfattach.credential.store import STORES, open_store
 CELLS = "gf-reapi-cell*"
 
 
-@dataclass(frozen=True)
-class LoginOptions:
+class LoginOptions(Struct, frozen=True):
     """What `login` was called with. `words` should be one host, and may be anything."""
 
     words: tuple[str, ...]
@@ -33,8 +33,7 @@ class LoginOptions:
     from_env: str | None = None
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A host's token as it may be shown. `problem` is why it cannot be used, if it cannot."""
 
     host: str

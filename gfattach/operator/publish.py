@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.contract.environment import detached
 from gfattach.core import git
@@ -28,8 +29,7 @@ from gfattach.site.site import Site
 PUBLISH_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Linted:
+class Linted(Struct, frozen=True):
     """What a check found: all that is wrong or doubtful, in the order of lines."""
 
     file: Path
@@ -64,8 +64,7 @@ class Linted:
         }
 
 
-@dataclass(frozen=True)
-class PublishOptions:
+class PublishOptions(Struct, frozen=True):
     """One `gfattach site publish`. `file` None stands for the workspace's; `dry_run` asks no cluster."""
 
     workspace: Path | None
@@ -74,8 +73,7 @@ class PublishOptions:
     dry_run: bool
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """The ConfigMap, where it was written (None: nowhere, by --dry-run), and how to take it back."""
 
     manifest: Mapping[str, Any]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.attach.bazel.client import BazelClient
 from gfattach.attach.client.session import Session
@@ -24,16 +25,14 @@ from gfattach.site.load import load_site
 from gfattach.site.site import Site
 
 
-@dataclass(frozen=True)
-class ShownSite:
+class ShownSite(Struct, frozen=True):
     """Every setting that has a value, as `Site.as_json` gives it, and what became of the ConfigMap."""
 
     settings: Mapping[str, Mapping[str, Any]]
     profile: str
 
 
-@dataclass(frozen=True)
-class WarmOptions:
+class WarmOptions(Struct, frozen=True):
     """One `gfattach site warm`."""
 
     workspace: Path | None

@@ -9,9 +9,10 @@ origin.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.core.quote import command
 
@@ -32,8 +33,7 @@ class Client(StrEnum):
     NIX = "nix"
 
 
-@dataclass(frozen=True)
-class Phase:
+class Phase(Struct, frozen=True):
     """One phase of a proof, as measured.
 
     `asked` counts actions (or store paths) that could have been served by the cache, `hits`

@@ -11,8 +11,10 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import Endpoint
@@ -26,8 +28,7 @@ OUTPUT = b"gfattach probe v1\n"
 OUTPUT_PATH = "gfattach-probe-v1"
 
 
-@dataclass(frozen=True)
-class ProbeAction:
+class ProbeAction(Struct, frozen=True):
     """The action, its `output`, and every blob that belongs to it; `result` is the ActionResult to store."""
 
     action: Digest

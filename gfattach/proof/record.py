@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach import __version__
 from gfattach.core.engine import Report
@@ -19,8 +20,7 @@ from gfattach.proof.verdict import ClientVerdict, Verdict, first_hit, judge
 SCHEMA = "gfattach.first-hit/1"
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What was measured and what it amounts to. Moments of phases count from `origin`."""
 
     phases: Sequence[Phase]

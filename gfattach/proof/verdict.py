@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.engine import Report
 from gfattach.proof.evidence import Client, Phase, PhaseName
@@ -24,8 +25,7 @@ class Verdict(StrEnum):
     VOID = "void"
 
 
-@dataclass(frozen=True)
-class ClientVerdict:
+class ClientVerdict(Struct, frozen=True):
     """The verdict for one client; `reason` is one sentence."""
 
     client: Client

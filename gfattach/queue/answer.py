@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gfattach.cluster.api.metadata import Reference
 from gfattach.queue.causes.cause import Cause, Hit, Verdict
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from gfattach.queue.pressure.pressure import Pressure
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A cause that holds, with what shows it."""
 
     cause: Cause
@@ -42,16 +42,14 @@ class Found:
         return self.hit.verdict or self.cause.verdict
 
 
-@dataclass(frozen=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A cause that could not be looked for, and the right that this takes."""
 
     cause: Cause
     right: str
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One label for one owner. `cause` is the first that is seen, `also` further ones, `possible` what only
     GitHub can tell, `ruled_out` what was looked for and is not, `unknown` what could not be looked for.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.cluster.api.arc.scale_set import ScaleSet
 from gfattach.queue.answer import Answer, Found, Unknown, rights
@@ -16,8 +18,7 @@ from gfattach.queue.pressure.capacity import run_of
 from gfattach.queue.pressure.pressure import pressure
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """What came of every cause, in order."""
 
     seen: tuple[Found, ...]

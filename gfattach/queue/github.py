@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gfattach.core.quote import word
 from gfattach.queue.model.question import Question
 
 
-@dataclass(frozen=True)
-class Unseen:
+class Unseen(Struct, frozen=True):
     """Something that is in no object of the cluster, and what would tell."""
 
     what: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gfattach.cluster.api.arc.runner import Runner
 from gfattach.queue.model.world import grouped
@@ -13,8 +14,7 @@ from gfattach.queue.model.world import grouped
 UNNAMED = "(not named)"
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A repository and the runners that run its jobs. `since` is when the oldest of these runners was made:
     when its job began is not in the cluster."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 #: Labels that were served once, and what serves their capability now (as GloriousFlywheel's lint has it).
 FOSSILS = {
@@ -44,8 +45,7 @@ class Kind(StrEnum):
     EXPRESSION = "an expression"
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A label, what it is, and what to write in its place ("" for nothing)."""
 
     label: str

@@ -8,9 +8,10 @@ allowed is learnt from the answers: a review of rights would be a `create`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
 
 from gfattach.cluster.api.arc import resources
 from gfattach.cluster.api.arc.listener import Listener, listener
@@ -43,8 +44,7 @@ _SET_LABEL = "actions.github.com/scale-set-name"
 _PART_OF = "app.kubernetes.io/part-of"
 
 
-@dataclass
-class _Reading:
+class _Reading(Struct):
     """One reading under way: the connection, how many requests it took, the latest date that was told."""
 
     api: Api
@@ -53,7 +53,7 @@ class _Reading:
     turns: asyncio.Semaphore
     requests: int = 0
     date: datetime | None = None
-    absent: set[str] = field(default_factory=set)
+    absent: set[str] = set()
 
     async def items(
         self,

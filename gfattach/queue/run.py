@@ -5,15 +5,17 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import Struct
 
 from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.core.deadline import Deadline
 from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode
 from gfattach.core.finding import Finding, ok, warn
+from gfattach.core.value import Redacted
 from gfattach.queue.answer import Answer
 from gfattach.queue.audit.audit import Audit, audit
 from gfattach.queue.causes.cause import Verdict, counted
@@ -43,19 +45,19 @@ _YOUNG = timedelta(seconds=60)
 _STEP = 3.0
 
 
-@dataclass(frozen=True)
-class QueueOptions:
+class QueueOptions(Redacted, frozen=True):
     """Whom to ask and what. `patience` is how many seconds a second look may wait for, 0 for none."""
 
+    REDACTED: ClassVar = frozenset({"environ"})
+
     ref: ClusterRef
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     question: Question
     scope: Scope
     patience: float = 30.0
 
 
-@dataclass(frozen=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What a look came to."""
 
     answers: tuple[Answer, ...]
@@ -133,8 +135,7 @@ def audit_exit(found: Audit) -> ExitCode:
     return ExitCode.UNPROVED if found.unknown else ExitCode.GOOD
 
 
-@dataclass(frozen=True)
-class OwnersOptions:
+class OwnersOptions(Struct, frozen=True):
     """Which repositories; none stands for those whose jobs run now."""
 
     entries: tuple[Entry, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core.context import Context
 from gfattach.core.engine import Run
@@ -12,8 +13,7 @@ from gfattach.core.finding import Finding, ok
 from gfattach.rbe.manifest.read import find_manifest, lint_file
 
 
-@dataclass(frozen=True)
-class Linted:
+class Linted(Struct, frozen=True):
     """The file that was looked at, and how many faults it has; what is only doubtful does not count."""
 
     path: Path

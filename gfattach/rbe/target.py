@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.bazel.program.binary import INSTALL_HINT, Bazel, identify, locate
 from gfattach.bazel.query import EVERY_RULE, Targets, query
@@ -27,8 +28,7 @@ from gfattach.rbe.manifest.read import find_manifest, load_manifest
 from gfattach.site.allow import demand_wrapper
 
 
-@dataclass(frozen=True)
-class TargetOptions:
+class TargetOptions(Struct, frozen=True):
     """One question. `label` None asks for all targets of the workspace, and so does `ask_bazel`."""
 
     workspace: Path | None
@@ -39,8 +39,7 @@ class TargetOptions:
     evidence: Sequence[Path] = ()
 
 
-@dataclass(frozen=True)
-class TargetReport:
+class TargetReport(Struct, frozen=True):
     """What was found out. `missing` is what a promotion lacks, `listed` and `unnamed` are the workspace's
     targets by label: the standing of each, and those that no class names.
     """

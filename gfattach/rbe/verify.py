@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.core.engine import Run
 from gfattach.core.finding import Finding, fail
@@ -16,8 +18,7 @@ from gfattach.rbe.manifest.read import load_manifest
 from gfattach.rbe.result.kind import NAME, is_result
 
 
-@dataclass(frozen=True)
-class VerifyOptions:
+class VerifyOptions(Struct, frozen=True):
     """What to verify, and what is required of it; None requires nothing."""
 
     path: Path

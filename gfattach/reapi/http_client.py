@@ -5,9 +5,10 @@ bazel-remote also says at `/status` what it holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach import __version__
 from gfattach.core.deadline import Deadline
@@ -37,8 +38,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     status: int
     reason: str
     body: bytes
@@ -58,7 +58,7 @@ class HttpCache:
     """
 
     def __init__(self, target: CacheTarget) -> None:
-        import httpx
+        from gfattach.net.lean_httpx import httpx
 
         self.target = target
         headers = {"user-agent": f"gfattach/{__version__}", **dict(headers_of(target))}
@@ -148,7 +148,7 @@ class HttpCache:
             raise ReapiError(kind, call, f"HTTP {answer.status} {answer.reason}")
 
     def _request(self, method: str, url: str, content: bytes | None, deadline: Deadline) -> _Answer:
-        import httpx
+        from gfattach.net.lean_httpx import httpx
 
         timeout = deadline.remaining()
         if timeout <= 0:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
+
+from msgspec import Struct
 
 from gfattach.core.endpoint import Endpoint
+from gfattach.core.value import Redacted
 
 
-@dataclass(frozen=True)
-class TlsFiles:
+class TlsFiles(Struct, frozen=True):
     """PEM files for a TLS endpoint; None means the platform's trust store, and no client certificate."""
 
     ca_file: Path | None = None
@@ -17,8 +19,7 @@ class TlsFiles:
     key: Path | None = None
 
 
-@dataclass(frozen=True)
-class CacheTarget:
+class CacheTarget(Redacted, frozen=True):
     """What the cache probes and proofs are given.
 
     `endpoint` is what is dialled and, for TLS, the name that is verified; `socket` is a unix
@@ -26,12 +27,14 @@ class CacheTarget:
     shown. `real_host` is the cache's own host where the endpoint is the listener of a forward.
     """
 
+    REDACTED: ClassVar = frozenset({"headers"})
+
     endpoint: Endpoint
     instance_name: str = ""
     may_write: bool = False
     tls: TlsFiles = TlsFiles()
     socket: Path | None = None
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
     real_host: str = ""
 
     @property

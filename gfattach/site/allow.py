@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import RefusedError
 from gfattach.core.files import read_bytes
@@ -30,8 +31,7 @@ INERT = frozenset({"site.name", "executor.endpoint"})
 _SHOWN = 200
 
 
-@dataclass(frozen=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A file of a workspace that is not allowed as it is now. `said` is what it decides, a line each."""
 
     name: str

@@ -10,8 +10,10 @@ Pure: the site is given, and no evidence is.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from gfattach.core.errors import RefusedError
 from gfattach.site.settings import STORE_ROLES, authority_key
@@ -26,8 +28,7 @@ INTERIM, DURABLE, UNKNOWN = "interim_only", "durable", "unknown"
 _OWN = {"nix": "nix.object_store", "cache": "cache.object_store"}
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(Struct, frozen=True):
     """One store in one role. `said_by` is the setting that puts it there, `promise` what the store promises.
 
     `allowed` says whether it may be used so, `refused` whether its use ends a command; `why` is the reason.
@@ -43,7 +44,7 @@ class Use:
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        return vars(self).copy()
+        return asdict(self)
 
 
 def promise_of(store: str, site: Site) -> str:

@@ -8,8 +8,10 @@ fit equally well, and a remote executor is never taken for a cache. Pure: who ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.cluster.api.fields import one_line
 from gfattach.cluster.api.objects import Service, ServicePort
@@ -48,8 +50,7 @@ _PROTOCOLS: dict[str, WireProtocol] = {
 _HEARD: dict[str, WireProtocol] = {"HTTP/2": "grpc", "HTTP/1.1": "http"}
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """What is known of one section: how people call it, its labels and name, and the option that names it."""
 
     what: str
@@ -69,8 +70,7 @@ _KINDS: dict[Section, _Kind] = {
 }
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """A Service with its port, what that port speaks, and why it was chosen, as half a sentence."""
 
     service: NamedService
@@ -86,8 +86,7 @@ class Chosen:
         return f"Service {self.service.name} in {self.service.namespace}, {self.why}"
 
 
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A Service that looked like the one, and why it is not."""
 
     service: str
@@ -97,8 +96,7 @@ class Rejected:
         return f"{self.service}: {self.why}"
 
 
-@dataclass(frozen=True)
-class Discovery:
+class Discovery(Struct, frozen=True):
     """What was chosen (None: nothing fits), and what was passed over."""
 
     chosen: Chosen | None

@@ -7,8 +7,9 @@ only (a kubeconfig, the path of a file) cannot stand there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import read_bytes

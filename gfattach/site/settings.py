@@ -7,8 +7,9 @@ reader are made from it; what a value may be is in `values`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.site import values
 from gfattach.site.secrets import refuse_secret
@@ -35,8 +36,7 @@ def authority_key(role: str) -> str:
     return f"authority.{role.replace('-', '_')}"
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """`key` is `table.name` as in the file; `parse` takes the raw value and the key, raising UsageError.
 
     `variable` is the environment variable of the contract that says the same, and `option` the command

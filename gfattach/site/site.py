@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.endpoint import Endpoint
@@ -19,16 +21,14 @@ OPTION = "an option"
 PROFILE_SOURCE = "the ConfigMap "
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(Struct, frozen=True):
     """A setting's value; `source` says where it stands (`an option`, a file's path, `the default`)."""
 
     value: Any
     source: str
 
 
-@dataclass(frozen=True)
-class NamedService:
+class NamedService(Struct, frozen=True):
     """A Service that a site names. `port` is a name or a number, None where nobody said it."""
 
     namespace: str
@@ -39,8 +39,7 @@ class NamedService:
         return f"{self.namespace}/{self.name}" + (f":{self.port}" if self.port else "")
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(Struct, frozen=True):
     """A value for each setting that has one, by key."""
 
     values: Mapping[str, Value]

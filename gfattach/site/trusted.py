@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.errors import RefusedError
@@ -35,8 +36,7 @@ KEYS: Mapping[str, str] = {
 _DIALLED = (("cache.endpoint", "cache.service"), ("nix.substituter", "nix.service"))
 
 
-@dataclass(frozen=True)
-class Trusted:
+class Trusted(Struct, frozen=True):
     """One setting: its value as one line of text, and the source that says it."""
 
     key: str

@@ -10,17 +10,17 @@ import ipaddress
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 _PEM = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----(?P<body>[^-]*)-----END")
 
 _SECONDS_A_DAY = 86400.0
 
 
-@dataclass(frozen=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """One certificate. `subject` and `issuer` are names as RFC 4514 writes them, safe to show.
 
     `names` are the DNS names and addresses of its subjectAltName; `not_before` and `not_after` are in UTC;

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.tls.certificate import Certificate
 from gfattach.tls.fault import Fault
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """What a server showed.
 
     `name` is what the certificate has to be for; `offered` are the protocols (ALPN) on offer. `fault` is

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.core.finding import Finding, Status
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """`topic` and `word` are the end of the finding's code; the rest is as in `Finding`."""
 
     topic: str

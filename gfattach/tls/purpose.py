@@ -5,12 +5,12 @@ Every hint here is followed in a test (tests/integration/test_tls_hints.py), whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class _Words:
+
+class _Words(Struct, frozen=True):
     """`key` is the name in probes and JSON; `authority` says where its authority is named, `identity` where a
     client's certificate is, `name` and `scheme` what to change where another name or scheme is right;
     `silence` is how little its client says of a handshake that failed."""

@@ -17,9 +17,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+from msgspec import Struct
 
 from gfattach.core.files import PRIVATE_DIRECTORY, PRIVATE_FILE, make_private_directory
 from gfattach.trial.blob_store_files import BLOCK_BYTES, WellFormed, directory_bytes, swept
@@ -42,8 +43,7 @@ class FullError(BlobStoreError):
     """The disk is full, or all space is taken by what is being written just now."""
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(Struct, eq=False):
     """A file in the store: its size and what it is counted for, both in bytes.
 
     `checked` is the owner's note that the content was verified while this process ran.

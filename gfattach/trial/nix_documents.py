@@ -9,8 +9,10 @@ of an empty environment: a directory with one symbolic link. Any Nix can build t
 from __future__ import annotations
 
 import lzma
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.nixcache import cacheinfo, nar, narinfo, nix32, signature
 from gfattach.nixcache.derivation import Derivation
@@ -31,8 +33,7 @@ SIGNED = Derivation(
 SIGNED_TREE = nar.Directory({"manifest.nix": nar.Symlink("/dev/null")})
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Struct, frozen=True):
     """What is answered for one path: the content, and its media type."""
 
     content: bytes

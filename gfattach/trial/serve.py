@@ -15,9 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from gfattach.core import files
 from gfattach.core.daemon.daemon import this_process
@@ -48,8 +49,7 @@ TICK_SECONDS = 1.0
 Server = TypeVar("Server", CacheServer, NixCacheServer)
 
 
-@dataclass(frozen=True)
-class ServeOptions:
+class ServeOptions(Struct, frozen=True):
     """A port of None means the one of the last time if it is free, or else any that is."""
 
     directory: Path

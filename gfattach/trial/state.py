@@ -7,9 +7,10 @@ that the same trial comes back at the same ports, and what points at them stays 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach import __version__
 from gfattach.core import files
@@ -32,8 +33,7 @@ DEFAULT_IDLE_HOURS = 12.0
 INSTANCE = ""
 
 
-@dataclass(frozen=True)
-class TrialState:
+class TrialState(Struct, frozen=True):
     """The process that serves, where, and what a client has to know.
 
     `public_key` is `name:base64`; `probe_path` and `signed_path` are store paths that the Nix cache

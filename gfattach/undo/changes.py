@@ -9,9 +9,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import StorageError
 from gfattach.core.files import make_private_directory, read_bytes, write_json
@@ -26,8 +27,7 @@ class JournalError(StorageError):
     default_code = "journal.damaged"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """One file's change.
 
     `before` is the digest of the original and `mode` its mode, both None when there was no

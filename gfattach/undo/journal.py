@@ -14,9 +14,11 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.core.errors import StorageError
 from gfattach.core.files import (
@@ -53,8 +55,7 @@ class Undone(StrEnum):
     """The file cannot be read or written now. It stays in the journal."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """One file's undoing, and a sentence on it. `original` is where a copy that was not used is kept."""
 
     path: Path

@@ -9,7 +9,8 @@ first line, and takes it away again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 BEGIN = b"# >>> gfattach >>> `gfattach down` removes these lines"
 BEGIN_JOINED = BEGIN + b" and the line break above"
@@ -20,8 +21,7 @@ class DamagedBlockError(ValueError):
     """A file holds the first line of a block and not its last."""
 
 
-@dataclass(frozen=True)
-class _Span:
+class _Span(Struct, frozen=True):
     """`content[start:end]` is the block; `line_break` is the one before it if that is the block's own."""
 
     start: int

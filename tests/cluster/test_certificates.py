@@ -1,10 +1,10 @@
 """Stage "certificates" of a real API server, whose clients show certificates or do not."""
 
 import base64
-from dataclasses import replace
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from gfattach.cluster.connection import ClusterRef
 from gfattach.cluster.kubeconfig.resolve import resolve

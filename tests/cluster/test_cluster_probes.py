@@ -194,7 +194,7 @@ def test_in_a_pod_its_service_account_is_taken(bench, monkeypatch):
     monkeypatch.setattr(in_cluster, "SERVICE_ACCOUNT", account)
     host, _, port = bench.cluster.server.removeprefix("https://").rpartition(":")
     environ = bench.environ(KUBERNETES_SERVICE_HOST=host, KUBERNETES_SERVICE_PORT=port)
-    findings = ask(ClusterSubject(ClusterRef(), (GRPC, HTTP), environ=environ))
+    findings = ask(ClusterSubject(ref=ClusterRef(), services=(GRPC, HTTP), environ=environ))
     assert findings["cluster.kubeconfig"].code == "cluster.kubeconfig.pod"
     assert findings["cluster.identity"].seen.endswith("system:serviceaccount:nix-cache:gfattach-tests")
     assert not any(finding.failed for finding in findings.values())

@@ -192,7 +192,7 @@ class TestMoreRights:
         entries = select(read_kubeconfig(ref.kubeconfigs), ref)  # type: ignore[arg-type]
         assert credential(entries, soon(), environ, ExecOptions()).exec_credential
         (root / "answer").write_text(handed_out(rich, expirationTimestamp=later))
-        return ClusterSubject(ref, (GRPC,), environ=environ)
+        return ClusterSubject(ref=ref, services=(GRPC,), environ=environ)
 
     def test_what_is_refused_is_asked_once_more_with_a_fresh_answer(self, cluster, desk, shell):
         subject = self.subject(desk.root, cluster, shell)

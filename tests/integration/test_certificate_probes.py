@@ -1,8 +1,7 @@
 """Stage "certificates": for every code an endpoint, files or trust stores that earn it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.core.endpoint import parse_endpoint

@@ -4,9 +4,9 @@ import base64
 import contextlib
 import socket
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.net.proxy import Proxy
 from gfattach.tls.context import blind

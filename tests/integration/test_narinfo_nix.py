@@ -9,9 +9,9 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.finding import Status
 from gfattach.nix.isolated import IsolatedStore

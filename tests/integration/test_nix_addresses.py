@@ -76,7 +76,13 @@ def test_a_cache_below_this_path_is_attached_read_and_hit(nix, tmp_path, path):
             "NIX_CONFIG": nixconf.include_line(fragment),
             "NIX_REMOTE": f"local?root={tmp_path / 'root'}",
         }
-        found = Run().stage(ASKED, NixSubject(str(nix.path), target, fragment, environ=activated)).findings
+        found = (
+            Run()
+            .stage(
+                ASKED, NixSubject(program=str(nix.path), target=target, fragment=fragment, environ=activated)
+            )
+            .findings
+        )
         assert {name: finding.code for name, finding in found.items()} == {
             "nix.program": "nix.program.ok",
             "nix.starts": "nix.starts.ok",
@@ -108,7 +114,7 @@ def test_a_daemon_that_lists_it_is_heard_as_this_nix_hears_it(nix, tmp_path_fact
     target = SubstituterTarget(parse_endpoint(url), (RIGHT,))
     lists = {"trusted_substituters": f"http://127.0.0.1:9{listed}", "trusted_public_keys": RIGHT}
     with daemon(nix, tmp_path_factory.mktemp("d"), trusted_users="", **lists) as served:
-        subject = NixSubject(str(nix.path), target, environ=served.environment)
+        subject = NixSubject(program=str(nix.path), target=target, environ=served.environment)
         found = Run().stage(STAGE, subject).findings["nix.trust"]
     assert found.code == f"nix.trust.{code}", found
     if code == "untrusted":
@@ -119,7 +125,7 @@ def test_what_is_alike_is_what_this_nix_shows(nix, tmp_path):
     """The names that it shows for ours are alike ours, and those of others are not."""
     urls = [nixconf.substituter_url(parse_endpoint(f"http://127.0.0.1:9{path}")) for path in PATHS]
     environ = {**private_environment(tmp_path), "NIX_CONFIG": f"substituters = {' '.join(urls)}"}
-    subject = NixSubject(str(nix.path), None, environ=environ)
+    subject = NixSubject(program=str(nix.path), target=None, environ=environ)
     names = Run().stage(ASKED, subject).findings["nix.substituters"].data["substituters"]
     assert len(names) == len(urls)
     for name, url in zip(names, urls, strict=True):

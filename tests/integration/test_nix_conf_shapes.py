@@ -185,7 +185,7 @@ def test_what_is_configured_stays_and_the_attached_cache_comes_to_it(nix, user, 
         file = Path(environ["NIX_CONF_DIR"]) / "nix.conf"
     file.write_text(text)
     own = read_settings(nix, Deadline.after(NIX_SECONDS), environ)
-    found = Run().stage(ASKED, NixSubject(str(nix.path), TARGET, environ=environ)).findings
+    found = Run().stage(ASKED, NixSubject(program=str(nix.path), target=TARGET, environ=environ)).findings
     assert found["nix.starts"].code == "nix.starts.ok", found["nix.starts"]
     with_it = found["nix.starts"].data["attached"]
     expected = "unsigned" if "trusted=" in text else "ok"

@@ -49,7 +49,9 @@ def test_a_token_of_the_users_goes_along_for_one_whom_the_daemon_trusts(each_nix
                 os.chown(served.directory / "user", NOBODY, NOBODY)
             environ = {**served.environment, "NIX_CONFIG": nixconf.include_line(fragment)}
             program = as_somebody(nix, place)
-            subject = NixSubject(str(program), target, fragment, environ=environ, netrc_given=True)
+            subject = NixSubject(
+                program=str(program), target=target, fragment=fragment, environ=environ, netrc_given=True
+            )
             finding = Run().stage(STAGE, subject).findings["nix.netrc"]
             args = ("--option", "extra-experimental-features", "nix-command", "build", "--no-link", SIGNED)
             done = run(program, (*args, "--max-jobs", "0"), Deadline.after(NIX_SECONDS), environ)

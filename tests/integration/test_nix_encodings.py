@@ -10,11 +10,11 @@ import os
 import subprocess
 import sys
 import zlib
-from dataclasses import replace
 from typing import Any
 
 import brotli
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.engine import Run
 from gfattach.core.finding import Stage, Status
@@ -126,7 +126,7 @@ def test_an_encoding_that_nothing_undoes_is_skipped_and_blamed_on_nobody(rig, wh
 def test_the_stage_of_nix_names_an_encoding_that_this_nix_does_not_undo(nix, tmp_path):
     environ = private_environment(tmp_path)
     for name in ENCODERS:
-        subject = NixSubject(str(nix.path), TARGET, environ=environ, nar_encodings=(name,))
+        subject = NixSubject(program=str(nix.path), target=TARGET, environ=environ, nar_encodings=(name,))
         finding = Run().stage(NAMED, subject).findings["nix.encodings"]
         good = undone(nix.minor, name, nar=True)
         assert finding.code == f"nix.encodings.{'ok' if good else 'unknown'}"

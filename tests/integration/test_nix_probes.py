@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
@@ -44,7 +44,7 @@ def environ(tmp_path) -> dict[str, str]:
 def ask(
     nix: Nix, environ: dict[str, str], target: SubstituterTarget | None = TARGET, **fields
 ) -> dict[str, Finding]:
-    subject = NixSubject(str(nix.path), target, environ=environ, **fields)
+    subject = NixSubject(program=str(nix.path), target=target, environ=environ, **fields)
     return dict(Run().stage(STAGE, subject).findings)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.engine import Run
@@ -60,7 +60,7 @@ class User:
 
     def asked(self) -> Finding:
         target = SubstituterTarget(parse_endpoint(self.url), (RIGHT,))
-        subject = NixSubject(str(self.nix.path), target, environ=self.environ)
+        subject = NixSubject(program=str(self.nix.path), target=target, environ=self.environ)
         return Run().stage(MEMORY_STAGE, subject).findings["nix.remembered"]
 
     def files(self) -> set[str]:

@@ -4,9 +4,8 @@ said of bounds, keys, netrc and proxy. Root is whom the daemon does not trust he
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
@@ -31,7 +30,11 @@ def nix(each_nix) -> Nix:
 
 
 def asked(nix: Nix, environ, target=TARGET, **fields):
-    return Run().stage(STAGE, NixSubject(str(nix.path), target, environ=environ, **fields)).findings
+    return (
+        Run()
+        .stage(STAGE, NixSubject(program=str(nix.path), target=target, environ=environ, **fields))
+        .findings
+    )
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict
 
 from gfattach.nix.isolated import IsolatedStore
 from gfattach.nixcache import narinfo
@@ -216,7 +217,7 @@ class TestSignatures:
             signer = other if str(info.store_path) == wrong else key
             bare = narinfo.NarInfo(
                 **{
-                    **vars(info),
+                    **asdict(info),
                     "content_address": None,
                     "references": info.references[::-1],
                     "signatures": (signer.sign(fingerprint(info)),),

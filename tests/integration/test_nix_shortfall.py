@@ -2,9 +2,9 @@
 
 import os
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint

@@ -9,11 +9,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint
@@ -101,7 +101,7 @@ def ask(
     with daemon(nix, place / "daemon", **{"trusted_users": "", **settings}) as served:
         if other(nix):
             os.chown(served.directory / "user", NOBODY, NOBODY)
-        subject = NixSubject(str(as_somebody(nix, place)), target, environ=served.environment)
+        subject = NixSubject(program=str(as_somebody(nix, place)), target=target, environ=served.environment)
         return dict(Run().stage(STAGE, subject).findings)
 
 
@@ -171,7 +171,7 @@ def test_a_daemon_that_is_dead_fails_with_what_starts_it(nix, place):
     with daemon(nix, place / "daemon") as served:
         environ = served.environment
     assert served.socket.exists()
-    subject = NixSubject(str(as_somebody(nix, place)), TARGET, environ=environ)
+    subject = NixSubject(program=str(as_somebody(nix, place)), target=TARGET, environ=environ)
     found = Run().stage(STAGE, subject).findings
     assert (found["nix.mode"].code, found["nix.mode"].status) == ("nix.mode.daemon-dead", Status.FAIL)
     assert "nix-daemon" in found["nix.mode"].hints[0]
@@ -184,7 +184,11 @@ def test_a_user_whom_the_daemon_does_not_let_in_is_told_so(each, place):
         if other(each):
             os.chown(served.directory / "user", NOBODY, NOBODY)
         program = as_somebody(each, place)
-        found = Run().stage(STAGE, NixSubject(str(program), TARGET, environ=served.environment)).findings
+        found = (
+            Run()
+            .stage(STAGE, NixSubject(program=str(program), target=TARGET, environ=served.environment))
+            .findings
+        )
         args = ("--extra-experimental-features", "nix-command", "store", "ping")
         done = run(program, args, Deadline.after(NIX_SECONDS), served.environment)
     assert (found["nix.trust"].code, found["nix.trust"].status) == ("nix.trust.refused", Status.FAIL)
@@ -225,7 +229,13 @@ def test_what_the_probe_says_is_what_the_daemon_does(each, made, place, listing,
                 os.chown(served.directory / "user", NOBODY, NOBODY)
             program = as_somebody(each, place)
             environ = {**served.environment, "NIX_CONFIG": nixconf.include_line(fragment)}
-            found = Run().stage(STAGE, NixSubject(str(program), target, fragment, environ=environ)).findings
+            found = (
+                Run()
+                .stage(
+                    STAGE, NixSubject(program=str(program), target=target, fragment=fragment, environ=environ)
+                )
+                .findings
+            )
             args = ("--option", "extra-experimental-features", "nix-command", "build", "--no-link")
             done = run(
                 program, (*args, "--max-jobs", "0", made.signed_path), Deadline.after(NIX_SECONDS), environ

@@ -7,9 +7,9 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.deadline import Deadline
 from gfattach.core.endpoint import parse_endpoint

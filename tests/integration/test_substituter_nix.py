@@ -3,9 +3,9 @@
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.nix.isolated import IsolatedStore
 from gfattach.trial.nix_documents import SIGNED as DERIVATION

@@ -1,6 +1,6 @@
 """Which signatures prove a substituter's key to the stage, and what to do about those that do not."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gfattach.core.finding import Status
 from tests.harness.substituters.binary_caches import (

@@ -88,6 +88,7 @@
             "keyring"
             "kubernetes"
             "matplotlib"
+            "msgspec"
             "mypy"
             "platformdirs"
             "protobuf"

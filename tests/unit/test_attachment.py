@@ -2,11 +2,11 @@
 
 import json
 import stat
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.attach.model import record as attachment
 from gfattach.attach.model.record import Attachment, RecordError

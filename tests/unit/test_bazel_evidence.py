@@ -1,8 +1,7 @@
 """From a build to a phase: what counts as a hit, and what voids it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.bazel.logs.events import BuildEvents, Options, Spawns
 from gfattach.bazel.logs.grpc_log import CallLog

@@ -1,8 +1,7 @@
 """What the stage says of a Bazel, seen through the engine that asks it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.bazel.program.binary import Bazel
 from gfattach.core.deadline import Deadline

@@ -1,9 +1,9 @@
 """What a trial call comes to for Bazels that cannot be had here, stood in for at the process boundary."""
 
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.bazel.capabilities.transport import Call, remembered
 from gfattach.core.deadline import Deadline

@@ -320,7 +320,7 @@ STAGES = ("cluster", STAGE_SECONDS), ("services", SERVICE_STAGE_SECONDS)
 
 @pytest.mark.parametrize(("stage", "seconds"), STAGES)
 def test_a_probe_s_time_ends_with_its_own_deadline_or_with_its_stage(stage, seconds):
-    subject = ClusterSubject(ClusterRef(), environ={})
+    subject = ClusterSubject(ref=ClusterRef(), environ={})
     brief = until(Inquiry(subject, Deadline.after(1), {}), stage)
     whole = until(Inquiry(subject, Deadline.after(600), {}), stage)
     assert 0.5 < brief.remaining() < 1

@@ -4,10 +4,10 @@ import json
 import os
 import stat
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.cluster.kubeconfig import exec_cache as exec_credentials
 from gfattach.cluster.kubeconfig import exec_plugin

@@ -1,11 +1,11 @@
 """The Bazel fragment: what it always says, what it says on condition, and what it never says."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gfattach.bazel.rc.grammar import words
 from gfattach.core.endpoint import parse_endpoint

@@ -6,9 +6,9 @@ import contextlib
 import json
 import socket
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.endpoint import Endpoint
@@ -99,7 +99,7 @@ def test_an_api_server_that_is_not_there_is_looked_for_in_the_kubeconfig(port, t
         "users": [{"name": "u", "user": {"token": "t"}}],
     }
     (tmp_path / "config").write_text(json.dumps(config))
-    subject = ClusterSubject(ClusterRef((tmp_path / "config",)), environ={})
+    subject = ClusterSubject(ref=ClusterRef((tmp_path / "config",)), environ={})
     found = Run().stage(cluster_probes.STAGE, subject).findings["cluster.reach"]
     assert found.code == "cluster.reach.refused"
     assert "kubectl config view --minify --context 'home lab'" in found.hints[-1]

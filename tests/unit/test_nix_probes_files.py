@@ -6,10 +6,10 @@ import os
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.finding import Status
@@ -93,7 +93,7 @@ def test_the_netrc_that_the_daemon_reads_is_named(machine, tmp_path, daemon):
         f'case "$NIX_USER_CONF_FILES" in /nonexistent/*) exec {system.path} "$@";; esac\n'
         f'exec {own.path} "$@"',
     )
-    finding = machine.probe(NixSubject(str(both), WITH_TOKEN, environ={}))["nix.netrc"]
+    finding = machine.probe(NixSubject(program=str(both), target=WITH_TOKEN, environ={}))["nix.netrc"]
     assert (finding.code, finding.status) == ("nix.netrc.daemon", Status.WARN)
     assert theirs in finding.why and theirs in finding.hints[0]
 
@@ -101,13 +101,13 @@ def test_the_netrc_that_the_daemon_reads_is_named(machine, tmp_path, daemon):
 @pytest.mark.parametrize(("says", "code"), [("exit 0", "nix.netrc.ok"), (IGNORING, "nix.netrc.daemon")])
 def test_a_netrc_that_the_fragment_brings_through_a_daemon(machine, tmp_path, daemon, says, code):
     nix = showing(tmp_path / "bin", {**SETTINGS, "store": daemon}, says)
-    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True, environ={})
+    subject = NixSubject(program=str(nix.path), target=WITH_TOKEN, netrc_given=True, environ={})
     assert machine.probe(subject)["nix.netrc"].code == code
 
 
 def test_a_netrc_that_the_fragment_brings(machine, tmp_path):
     nix = showing(tmp_path / "bin", SETTINGS)
-    subject = NixSubject(str(nix.path), WITH_TOKEN, netrc_given=True, environ={})
+    subject = NixSubject(program=str(nix.path), target=WITH_TOKEN, netrc_given=True, environ={})
     assert machine.probe(subject)["nix.netrc"].code == "nix.netrc.ok"
 
 
@@ -271,7 +271,7 @@ def test_signatures_that_a_daemon_remembers_out_of_sight_are_skipped(machine, da
 )
 def test_an_encoding_of_documents_is_judged_by_the_version(machine, encoding, code):
     nix = showing(machine.root / "bin", SETTINGS)
-    subject = NixSubject(str(nix.path), TARGET, encodings=(encoding,), environ=machine.environ)
+    subject = NixSubject(program=str(nix.path), target=TARGET, encodings=(encoding,), environ=machine.environ)
     assert machine.probe(subject)["nix.encodings"].code == code
 
 
@@ -291,8 +291,8 @@ def test_a_flake_that_replaces_what_is_attached_is_named(machine, tmp_path, text
     if text:
         (workspace / "flake.nix").write_text(text)
     nix = showing(machine.root / "bin", SETTINGS)
-    finding = machine.probe(NixSubject(str(nix.path), TARGET, workspace=workspace, environ=machine.environ))[
-        "nix.flake"
-    ]
+    finding = machine.probe(
+        NixSubject(program=str(nix.path), target=TARGET, workspace=workspace, environ=machine.environ)
+    )["nix.flake"]
     assert finding.code == code
     assert finding.status is (Status.WARN if code == "nix.flake.replaces" else Status.OK)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.finding import Status
 from gfattach.probes.nix.stage import NixSubject
@@ -26,7 +25,7 @@ def test_without_a_substituter_those_in_force_are_shown(machine):
 @pytest.mark.parametrize("left", [[], ["https://cache.nixos.org/"], [f"{URL}?priority=1"]])
 def test_a_later_plain_setting_that_wipes_the_fragments(machine, tmp_path, left):
     nix = showing(tmp_path / "bin", {**SETTINGS, "substituters": left})
-    finding = machine.probe(NixSubject(str(nix.path), TARGET, environ={}))["nix.substituters"]
+    finding = machine.probe(NixSubject(program=str(nix.path), target=TARGET, environ={}))["nix.substituters"]
     assert (finding.code, finding.status) == ("nix.substituters.wiped", Status.WARN)
 
 
@@ -95,6 +94,6 @@ def test_how_long_nix_waits(machine, changes, code):
 def test_a_nix_that_does_not_say_how_long_it_waits(machine, tmp_path):
     few = {name: value for name, value in SETTINGS.items() if name in ("substituters", "store")}
     nix = showing(tmp_path / "bin", few)
-    found = machine.probe(NixSubject(str(nix.path), TARGET, environ={}))
+    found = machine.probe(NixSubject(program=str(nix.path), target=TARGET, environ={}))
     assert found["nix.timeouts"].code == "nix.timeouts.unknown"
     assert found["nix.substituters"].code == "nix.substituters.ok"

@@ -6,10 +6,10 @@ import grp
 import os
 import socket
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.finding import Status
 from gfattach.nix import daemon as nix_daemon

@@ -2,9 +2,9 @@
 
 import ipaddress
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.attach.nix import token as nix_token

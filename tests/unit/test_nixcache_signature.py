@@ -1,11 +1,11 @@
 """Signatures of store paths: what is signed, by which name, and keys that Nix wrote."""
 
 import base64
-import dataclasses
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gfattach.nixcache import narinfo
 from gfattach.nixcache.errors import FormatError
@@ -38,7 +38,7 @@ def test_a_signature_that_nix_made_is_verified():
 def test_references_are_signed_in_the_order_of_their_names():
     """Nix keeps references as a sorted set, whatever order the narinfo has them in."""
     some = [parse_base_name(f"{character * 32}-x") for character in "z0a"]
-    info = dataclasses.replace(narinfo.parse(ATTIC), references=tuple(some))
+    info = replace(narinfo.parse(ATTIC), references=tuple(some))
     ordered = ",".join(f"/nix/store/{character * 32}-x" for character in "0az")
     assert fingerprint(info).decode().split(";")[4] == ordered
 
@@ -53,13 +53,13 @@ def test_references_are_signed_in_the_order_of_their_names():
 )
 def test_a_signature_is_of_one_path_with_its_size_and_references(change):
     info = narinfo.parse(RECORDED)
-    other = dataclasses.replace(info, **change)
+    other = replace(info, **change)
     assert not verify(KEY, fingerprint(other), parse_signature(info.signatures[0]))
 
 
 def test_a_signature_says_nothing_of_where_the_nar_is():
     info = narinfo.parse(RECORDED)
-    other = dataclasses.replace(info, url="elsewhere", file_hash=None, compression="none")
+    other = replace(info, url="elsewhere", file_hash=None, compression="none")
     assert verify(KEY, fingerprint(other), parse_signature(info.signatures[0]))
 
 

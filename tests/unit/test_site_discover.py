@@ -1,8 +1,7 @@
 """Discovery: which Service is taken for which cache, and why; what is passed over; when nothing is."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.cluster.api.objects import Service, ServicePort
 from gfattach.core.errors import UsageError

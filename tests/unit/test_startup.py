@@ -1,7 +1,9 @@
 """Starting is part of the product: what `--help` and `--version` may load."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ HEAVY = (
     "keyring",
     "kubernetes",
     "rich",
+    "msgspec",
     "cryptography",
     "google.protobuf",
     "asyncio",
@@ -43,3 +46,19 @@ def test_the_help_of_a_command_loads_none_of_the_four_either(command):
     done = subprocess.run([sys.executable, "-c", script, command], capture_output=True, text=True)
     assert done.stderr.strip() == "[]"
     assert f"gfattach {command}" in done.stdout
+
+
+def test_a_value_is_a_struct_and_never_a_dataclass():
+    """Each dataclass compiles its methods at every start."""
+    for path in (Path(__file__).parents[2] / "gfattach").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "dataclasses"), path
+
+
+def test_an_http_client_loads_no_command_line_of_its_own():
+    script = (
+        "import sys; from gfattach.net.lean_httpx import httpx;"
+        "print([m for m in ('click', 'rich', 'pygments', 'httpx._main') if m in sys.modules], httpx.Client)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split("<")[0].strip() == "[]", done.stderr

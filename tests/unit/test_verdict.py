@@ -1,8 +1,7 @@
 """Verdicts: what phases prove, what they do not, and which moment is the first hit."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.engine import Report, StageResult
 from gfattach.proof.evidence import Client, Phase, PhaseName

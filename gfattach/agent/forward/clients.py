@@ -7,7 +7,8 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gfattach.agent.model.log import LOG
 from gfattach.agent.upstream.upstream import Upstream, UpstreamConnection
@@ -181,8 +182,7 @@ class _ClientStream(Stream):
         return super().gone() or (self.socket.family != socket.AF_UNIX and peer.abandoned(self.socket))
 
 
-@dataclass
-class _Client:
+class _Client(Struct):
     """A client's connection, and the one to the upstream when there is one."""
 
     stream: Stream

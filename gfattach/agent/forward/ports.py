@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core import files
 from gfattach.core.errors import StorageError
@@ -28,8 +29,7 @@ _FIRST, _COUNT = 20000, 12000
 CHOICES = 4
 
 
-@dataclass(frozen=True)
-class RememberedPort:
+class RememberedPort(Struct, frozen=True):
     """`used` says that a client has connected to it at some time."""
 
     port: int

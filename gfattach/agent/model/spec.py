@@ -6,17 +6,17 @@ These are plain facts with a JSON form, written by `up` and read by the agent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 #: How the health of an upstream is asked for: GetCapabilities over gRPC, `GET <path>` over HTTP
 #: (any 2xx or 404 is an answer of a cache), `nix-cache-info` of a substituter.
 HealthKind = Literal["grpc", "http", "nix"]
 
 
-@dataclass(frozen=True)
-class PodUpstream:
+class PodUpstream(Struct, frozen=True):
     """A port of a Service, reached through a ready pod. `port` is the Service port's name or number."""
 
     namespace: str
@@ -24,16 +24,14 @@ class PodUpstream:
     port: str
 
 
-@dataclass(frozen=True)
-class DirectUpstream:
+class DirectUpstream(Struct, frozen=True):
     """A host and port that this machine reaches by itself (an ingress, a VPN)."""
 
     host: str
     port: int
 
 
-@dataclass(frozen=True)
-class Health:
+class Health(Struct, frozen=True):
     """How an upstream is asked whether it is well.
 
     `path` is what HTTP asks for, from the root; `server_name` and `ca_file` are for a TLS endpoint
@@ -49,8 +47,7 @@ class Health:
     host: str = ""
 
 
-@dataclass(frozen=True)
-class ForwardSpec:
+class ForwardSpec(Struct, frozen=True):
     """One forward. `name` is unique in its agent, and the key of the remembered port.
 
     `listen` False asks for no listener: the upstream is only watched (a site that is dialled
@@ -119,8 +116,7 @@ class ForwardSpec:
         )
 
 
-@dataclass(frozen=True)
-class GuardedFile:
+class GuardedFile(Struct, frozen=True):
     """A fragment that is emptied while the forward `forward` is down, and restored when it is back.
 
     `full` is what it holds while all is well, `empty` what it holds otherwise. A file that holds
@@ -144,8 +140,7 @@ class GuardedFile:
         )
 
 
-@dataclass(frozen=True)
-class FollowedNetrc:
+class FollowedNetrc(Struct, frozen=True):
     """The netrc of an attachment at `path`: one line of its own, and behind it what the user's, `source`,
     holds.
 
@@ -165,8 +160,7 @@ class FollowedNetrc:
         return cls(Path(document["path"]), Path(document["source"]))
 
 
-@dataclass(frozen=True)
-class Registration:
+class Registration(Struct, frozen=True):
     """What one attachment wants of the agent. It holds as long as the file `record` is there, and the
     directory `home`, which goes with a removed workspace.
     """

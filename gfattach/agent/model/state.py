@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach import __version__
 from gfattach.cluster.connection import ClusterRef
@@ -31,8 +32,7 @@ _PLACES = 8
 _SOCKET_NAME_BYTES = 38
 
 
-@dataclass(frozen=True)
-class AgentState:
+class AgentState(Struct, frozen=True):
     """The process that serves, and the path of its control socket."""
 
     process: ProcessId

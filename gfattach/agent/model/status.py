@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 #: "starting" until the upstream was asked for the first time.
 State = Literal["starting", "up", "down"]
 
 
-@dataclass(frozen=True)
-class ForwardStatus:
+class ForwardStatus(Struct, frozen=True):
     """One forward. `since` is when the state began, in seconds on the wall clock.
 
     `address`, `port` and `socket_path` are None where nothing is listened on. `bytes_sent` went to the
@@ -41,7 +42,7 @@ class ForwardStatus:
     def as_json(self) -> dict[str, Any]:
         """For the control socket, and for programs."""
         return {
-            **vars(self),
+            **asdict(self),
             "socket_path": None if self.socket_path is None else str(self.socket_path),
             "pods": list(self.pods),
         }
@@ -50,12 +51,11 @@ class ForwardStatus:
     def from_json(cls, document: Mapping[str, Any]) -> ForwardStatus:
         """The reverse of `as_json`. Raises KeyError, TypeError and ValueError for what is none."""
         path = document["socket_path"]
-        known = {name: document[name] for name in cls.__dataclass_fields__}
+        known = {name: document[name] for name in cls.__struct_fields__}
         return cls(**{**known, "socket_path": path and Path(path), "pods": tuple(document["pods"])})
 
 
-@dataclass(frozen=True)
-class AgentStatus:
+class AgentStatus(Struct, frozen=True):
     """One agent. `rss_bytes` is None where the system does not say; `tasks` is what goes on at once in its
     event loop, and follows what is held; `lease_left_seconds` is what is left until it ends unless a client
     uses a forward. `tcp_peers_checked` says whether other users of this machine are kept out of the TCP
@@ -80,7 +80,7 @@ class AgentStatus:
     def as_json(self) -> dict[str, Any]:
         """For the control socket, and for programs."""
         return {
-            **vars(self),
+            **asdict(self),
             "forwards": [forward.as_json() for forward in self.forwards],
             "records": [str(record) for record in self.records],
         }
@@ -88,7 +88,7 @@ class AgentStatus:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> AgentStatus:
         """The reverse of `as_json`. Raises KeyError, TypeError and ValueError for what is none."""
-        known = {name: document[name] for name in cls.__dataclass_fields__}
+        known = {name: document[name] for name in cls.__struct_fields__}
         forwards = tuple(ForwardStatus.from_json(item) for item in document["forwards"])
         records = tuple(Path(text) for text in document["records"])
         return cls(**{**known, "forwards": forwards, "records": records})

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.portforward import PodChannel
@@ -32,8 +33,7 @@ _PATIENCE = 2.0
 _OPEN_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A channel to the pod of that name, and what it was opened with."""
 
     channel: PodChannel

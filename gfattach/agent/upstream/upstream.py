@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from gfattach.agent.model.spec import DirectUpstream, Health, PodUpstream
 from gfattach.agent.upstream.channel import Channel, DirectChannel
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _NOT_THE_POD = (".unauthorized", ".forbidden")
 
 
-@dataclass(frozen=True)
-class UpstreamConnection:
+class UpstreamConnection(Struct, frozen=True):
     """A fresh connection to an upstream, and the pod that it goes to ("" where there is none)."""
 
     channel: Channel

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import GuardedFile
 from gfattach.attach.bazel import token as bazel_token
@@ -53,8 +55,7 @@ BAZEL_SECONDS = 300.0
 SEEN_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class BazelFound(Found):
+class BazelFound(Found, frozen=True):
     """The Bazel at hand, None when there is none to prove with, and the flags that it accepts.
 
     `tls`, `socket` and `compression` say what it can do, where that was asked; `builds_without` that it
@@ -333,8 +334,7 @@ def flag_cache() -> Path:
     return cache_directory() / FLAG_CACHE
 
 
-@dataclass(frozen=True)
-class BazelMeasures:
+class BazelMeasures(Struct, frozen=True):
     """The phases at the level of the protocol and, where there is one, with Bazel; see `Measures`."""
 
     target: CacheTarget

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+
+from msgspec import Struct
 
 from gfattach.attach.bazel import contract as bazel_contract
 from gfattach.attach.bazel import headers
@@ -38,8 +39,7 @@ from gfattach.site.inputs import with_site_inputs
 from gfattach.site.load import load_site
 
 
-@dataclass(frozen=True)
-class Replacement:
+class Replacement(Struct, frozen=True):
     """What this process becomes: the program, what stands behind its name, its environment; `notes` are
     said first.
     """

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.attach.bazel.token import with_token
 from gfattach.attach.model.record import Attachment
@@ -28,8 +29,7 @@ from gfattach.credential.sources import TOKEN_VARIABLE
 from gfattach.site.site import Site
 
 
-@dataclass(frozen=True)
-class Contracted:
+class Contracted(Struct, frozen=True):
     """One command under the contract.
 
     `names` are how this Bazel calls flags that not every one has, `header_rc` is the text of a private rc

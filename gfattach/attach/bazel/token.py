@@ -8,8 +8,9 @@ puts them into the private rc of that one run.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.contract.model.variables import lines_of
 from gfattach.core.errors import CredentialError
@@ -27,8 +28,7 @@ HELPER_FLAGS = ("credential_helper", "experimental_credential_helper")
 _HEADER_VARIABLE = "BAZEL_REMOTE_CACHE_HEADER"
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """What the fragment is given for tokens: `helper` for `render_fragment`, `finding` for the checklist.
 
     Both are None where nothing has a token for the cache.

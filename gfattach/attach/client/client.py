@@ -9,9 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.attach.client.session import Session, UpSession
 from gfattach.attach.route.plan import Plan, Target
@@ -20,8 +22,7 @@ from gfattach.credential.tokens import has_token, headers_for
 from gfattach.proof.measure import Measurement
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """What the probes said of the program at hand, with the `reason` where there is none to prove with.
 
     `failed` says that one is there, or was named, and cannot be used, `left_out` that none is asked for.

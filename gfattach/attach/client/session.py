@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gfattach.attach.model import record as records
 from gfattach.attach.model.options import ClientOptions, UpOptions
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
 Subject = TypeVar("Subject")
 
 
-@dataclass(kw_only=True)
-class Session:
+class Session(Struct, kw_only=True):
     """One command at work on one attachment. `kept` is the server of Bazel that lives as long as it does."""
 
     context: Context
@@ -48,8 +49,7 @@ class Session:
         return self.run.stage(stage, subject).status is not Status.FAIL
 
 
-@dataclass(kw_only=True)
-class UpSession(Session):
+class UpSession(Session, kw_only=True):
     """One `up` under way. `plan` is what it has come to, `record` what is on disk of that.
 
     `stale` says that an earlier attach had a forward end TLS of a cache that is dialled directly, and that
@@ -61,7 +61,7 @@ class UpSession(Session):
     record: Attachment
     measurement: Measurement
     stale: bool = False
-    agent: AgentClient | None = field(default=None, init=False)
+    agent: AgentClient | None = None
 
     @property
     def route(self) -> Route:

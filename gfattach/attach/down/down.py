@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.attach.bazel import headers
 from gfattach.attach.down import earlier
@@ -20,8 +21,7 @@ from gfattach.core.trust import allowed, secret
 from gfattach.undo.journal import Undone
 
 
-@dataclass(frozen=True)
-class Detached:
+class Detached(Struct, frozen=True):
     """What `down` came to; `undoing` is None when there was nothing at all.
 
     Two files stay: `allowed`, of what the user has allowed of the workspace, and `secret`, from which ports

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.attach.bazel import headers
 from gfattach.attach.model import record as records
@@ -20,8 +21,7 @@ from gfattach.fragments.home import remove_home
 from gfattach.undo.journal import Journal, Outcome
 
 
-@dataclass(frozen=True)
-class Undoing:
+class Undoing(Struct, frozen=True):
     """What was undone: whether a trial ran and an agent, what became of each changed file, what is left.
 
     `hung` is an agent that runs still, and could not be told that it holds nothing for this home.

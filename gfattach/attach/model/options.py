@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.fragments.bazelrc import OnCacheDown
 from gfattach.trial.state import DEFAULT_MAX_BYTES
@@ -14,8 +15,7 @@ from gfattach.trial.state import DEFAULT_MAX_BYTES
 LEASE_HOURS = 12.0
 
 
-@dataclass(frozen=True)
-class ClientOptions:
+class ClientOptions(Struct, frozen=True):
     """Which programs to prove with. A path given by a person has to be there; None means look for it."""
 
     bazel: str | None = None
@@ -29,8 +29,7 @@ class ClientOptions:
         return tuple(name for name, used in (("bazel", self.use_bazel), ("nix", self.use_nix)) if not used)
 
 
-@dataclass(frozen=True)
-class TrialOptions:
+class TrialOptions(Struct, frozen=True):
     """The embedded caches: ports (None: any free one, the last one first) and size in bytes."""
 
     bazel_port: int | None = None
@@ -38,8 +37,7 @@ class TrialOptions:
     max_bytes: int = DEFAULT_MAX_BYTES
 
 
-@dataclass(frozen=True)
-class UpOptions:
+class UpOptions(Struct, frozen=True):
     """One `gfattach up`.
 
     `site` holds settings given as options, by key; the lease is the agent's; `nix_paths` are store paths to

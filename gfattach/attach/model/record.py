@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach import __version__
 from gfattach.cluster.connection import ClusterRef
@@ -36,8 +37,7 @@ class RecordError(StorageError):
     default_code = "attachment.damaged"
 
 
-@dataclass(frozen=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """What `up` did.
 
     `created` is a moment in UTC; `links` are the files that import a fragment; `agent` is the directory

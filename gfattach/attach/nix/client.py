@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import FollowedNetrc, GuardedFile
 from gfattach.attach.client.client import Client, Found, Measures, fault_of
@@ -48,8 +50,7 @@ PATHS_SECONDS = 1800.0
 SEEN_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class NixFound(Found):
+class NixFound(Found, frozen=True):
     """The Nix at hand, None when there is none to prove with.
 
     `settings` are those that the probes look at, as they are without the fragment; None without a Nix.
@@ -139,9 +140,9 @@ class NixClient(Client[SubstituterTarget]):
     def subject(self) -> nix_probes.NixSubject:
         """What the stage of Nix is asked about, by what is known of the substituter so far."""
         return nix_probes.NixSubject(
-            self.session.clients.nix,
-            self.cache,
-            self._earlier,
+            program=self.session.clients.nix,
+            target=self.cache,
+            fragment=self._earlier,
             environ=self.session.environ,
             netrc_given=bool(self.cache.token),
             authority=self._authority(),
@@ -174,7 +175,9 @@ class NixClient(Client[SubstituterTarget]):
         except ProgramMissingError:
             return
         if there is not None:
-            subject = nix_probes.NixSubject(str(there), self.cache, environ=self.session.environ)
+            subject = nix_probes.NixSubject(
+                program=str(there), target=self.cache, environ=self.session.environ
+            )
             self.session.run.stage(nix_probes.MEMORY_STAGE, subject)
 
     @contextmanager
@@ -245,8 +248,7 @@ class NixClient(Client[SubstituterTarget]):
         return proxy_for(endpoint.scheme, endpoint.host, self.session.environ)
 
 
-@dataclass(frozen=True)
-class NixMeasures:
+class NixMeasures(Struct, frozen=True):
     """The phases with a Nix, none without one; see `Measures`."""
 
     nix: Nix | None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import ForwardSpec
 from gfattach.core.errors import CredentialError

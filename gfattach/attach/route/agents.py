@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.agent.guard import watchdog
 from gfattach.agent.launch import supervisor
@@ -115,8 +117,7 @@ def keep_watched(record: Attachment) -> None:
             settled(client, [forward.name for forward in status.forwards], REVIVED_SECONDS)
 
 
-@dataclass(frozen=True)
-class Hung:
+class Hung(Struct, frozen=True):
     """An agent that does not answer and was left running: the attachments in `others` use it too."""
 
     pid: int

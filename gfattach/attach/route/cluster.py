@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import ForwardSpec, Health, PodUpstream
 from gfattach.agent.model.state import agent_directory
@@ -173,7 +174,7 @@ def _ask(subject: ClusterSubject, run: Run) -> StageResult:
 
 def _subject(site: Site, context: Context, run: Run) -> ClusterSubject:
     profile = site.get("cluster.profile")
-    return ClusterSubject(site.cluster, profile=profile, environ=context.environ, terminal=run.terminal)
+    return ClusterSubject(ref=site.cluster, profile=profile, environ=context.environ, terminal=run.terminal)
 
 
 def _cache(site: Site, chosen: Chosen | None) -> tuple[CacheTarget | None, ForwardSpec | None]:

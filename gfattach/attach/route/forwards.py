@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gfattach.agent.model import state as agent_state
 from gfattach.agent.model.spec import ForwardSpec

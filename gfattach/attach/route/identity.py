@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import one_line
 from gfattach.cluster.connection import ClusterRef
 from gfattach.core.errors import ClusterError
 
 
-@dataclass(frozen=True)
-class ClusterIdentity:
+class ClusterIdentity(Struct, frozen=True):
     """What the kubeconfig says at this moment, which is what the agent goes by too; None for what cannot be
     told.
 

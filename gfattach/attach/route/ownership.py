@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.attach.model.record import Attachment
 from gfattach.core.errors import AgentError
@@ -16,8 +17,7 @@ from gfattach.core.trust import ownership
 _WHY = "what goes there would be read by that user, and what comes back would end up in builds"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a client of the attachment goes: `half` is "cache" or "substituter", `socket` a unix socket."""
 
     half: str

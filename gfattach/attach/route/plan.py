@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import FollowedNetrc, ForwardSpec, GuardedFile, Registration
 from gfattach.attach.model.record import Attachment
@@ -17,8 +19,7 @@ from gfattach.reapi.target import CacheTarget
 Target = TypeVar("Target", CacheTarget, SubstituterTarget)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """`agent` is the directory of the agent that has a part in it, `bazelrc` and `nix_conf` the fragments.
 
     `guarded` is the Nix fragment as the agent keeps it, `guarded_rc` Bazel's where no option of the Bazel at

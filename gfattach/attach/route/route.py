@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import DirectUpstream, ForwardSpec, Health
 from gfattach.cluster.connection import ClusterRef
 from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
 from gfattach.contract.rules.executor import executor_reasons
 from gfattach.core.errors import RefusedError
+from gfattach.core.value import Redacted
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.proof.protocol import probe_action
 from gfattach.reapi.http_client import path_of as cache_path
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from gfattach.trial.state import TrialState
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Redacted, frozen=True):
     """`kind` is "trial", "direct" or "forward". `fills` says that this environment may fill the cache itself.
 
     `cluster` is the cluster of a forward, `cache_forward` and `nix_forward` what its agent is to hold; a
@@ -34,6 +35,8 @@ class Route:
     unix socket that leads to a gRPC cache without TLS beside it. `exec_credential` is what an exec plugin has
     handed out for the cluster; `trusted` is what the site has this machine trust.
     """
+
+    REDACTED: ClassVar = frozenset({"exec_credential"})
 
     kind: str
     cache: CacheTarget | None
@@ -46,7 +49,7 @@ class Route:
     plain_forward: ForwardSpec | None = None
     cache_listener: tuple[str, int] | None = None
     cache_socket: Path | None = None
-    exec_credential: ExecCredential | None = field(default=None, repr=False, compare=False)
+    exec_credential: ExecCredential | None = None
     trusted: tuple[Trusted, ...] = ()
 
     @property

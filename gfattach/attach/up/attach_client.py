@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.attach.client.client import Client, Unattached
 from gfattach.attach.client.session import UpSession
@@ -15,8 +16,7 @@ from gfattach.core.files import remove
 from gfattach.core.finding import Finding
 
 
-@dataclass
-class ClientOutcome:
+class ClientOutcome(Struct):
     """What became of a client: whether it is attached, how it is used, why nothing of it was proved.
 
     `skipped` is why it was not asked at all; `failures` are the errors that ended a part of it.
@@ -26,8 +26,8 @@ class ClientOutcome:
     attached: bool = False
     use: Sequence[str] = ()
     skipped: str = ""
-    not_proved: list[str] = field(default_factory=list)
-    failures: list[GfattachError] = field(default_factory=list)
+    not_proved: list[str] = []
+    failures: list[GfattachError] = []
 
     def attempt(self, work: Callable[[], object]) -> bool:
         """Do a part of it; whether it came to its end. The checklist has shown what ended it by then."""

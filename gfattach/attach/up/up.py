@@ -9,8 +9,10 @@ that ends early and found nothing attached leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gfattach.attach.bazel import ahead
 from gfattach.attach.client.session import Session, UpSession
@@ -47,11 +49,10 @@ _CLIENTS = (
     "grpc",
     "gfattach.attach.nix.client",
 )
-_OF_NIX = ("httpx", "httpcore", "cryptography.hazmat.primitives.asymmetric.ed25519")
+_OF_NIX = ("gfattach.net.lean_httpx", "httpcore", "cryptography.hazmat.primitives.asymmetric.ed25519")
 
 
-@dataclass(frozen=True)
-class Attached:
+class Attached(Struct, frozen=True):
     """What `up` came to. `attachment` is None when nothing could be attached.
 
     `not_proved` are the reasons why a client was not proved, `skipped` why one was not asked, each with the

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.bazel.server.run import Server
 from gfattach.core.deadline import Deadline
@@ -22,8 +23,7 @@ _NAME, _NEGATIVE, _COMMAND = 1, 2, 4
 _LENGTH = 2
 
 
-@dataclass(frozen=True)
-class ListedFlag:
+class ListedFlag(Struct, frozen=True):
     """A flag by its commands, and whether it has a negative form."""
 
     negatable: bool

@@ -14,10 +14,12 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.bazel.capabilities.answers import Answers
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags
@@ -51,8 +53,7 @@ class Call(StrEnum):
     PLAINTEXT_SOCKET = "plaintext-socket"
 
 
-@dataclass(frozen=True)
-class Transport:
+class Transport(Struct, frozen=True):
     """Whether a call arrived; the `cause` if not."""
 
     works: bool
@@ -133,8 +134,7 @@ def _question(bazel: Bazel, call: Call) -> str:
     return f"transport {call} {natives}".strip()
 
 
-@dataclass(frozen=True)
-class _Trial:
+class _Trial(Struct, frozen=True):
     """A listener: what Bazel is told of it, and whether a call came."""
 
     options: tuple[str, ...]

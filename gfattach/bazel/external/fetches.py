@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core.files import storage_error
 
 
-@dataclass(frozen=True)
-class Fetches:
+class Fetches(Struct, frozen=True):
     """Each URL that was asked for, and whether that succeeded; `options` are the effective ones, in order."""
 
     urls: Mapping[str, bool]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from gfattach.bazel.external.query import Repository
 from gfattach.core.files import read_json
@@ -23,8 +24,7 @@ LOCK_NAME = "MODULE.bazel.lock"
 _SOURCE = re.compile(r"(?P<registry>.*)/modules/(?P<name>[^/]+)/(?P<version>[^/]+)/source\.json\Z")
 
 
-@dataclass(frozen=True)
-class ChosenModule:
+class ChosenModule(Struct, frozen=True):
     """A module whose `source.json` the lock file has: `registry` is the registry's URL, without a slash."""
 
     registry: str
@@ -37,8 +37,7 @@ class ChosenModule:
         return f"{self.registry}/modules/{self.name}/{self.version}/source.json"
 
 
-@dataclass(frozen=True)
-class LockFile:
+class LockFile(Struct, frozen=True):
     """`registry_files` maps URLs to sha256 in hex, None for a file that the registry did not have."""
 
     version: int

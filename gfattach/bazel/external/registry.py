@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from gfattach.bazel.external.lockfile import ChosenModule
 
 
-@dataclass(frozen=True)
-class ModuleFile:
+class ModuleFile(Struct, frozen=True):
     """One file of a module: `part` is "" for its archive, "patch NAME" or "overlay PATH"."""
 
     part: str
@@ -25,8 +25,7 @@ class ModuleFile:
     type: str = ""
 
 
-@dataclass(frozen=True)
-class ModuleSource:
+class ModuleSource(Struct, frozen=True):
     """`kind` is "archive", "git_repository" or "local_path"; `remote` the git remote."""
 
     kind: str

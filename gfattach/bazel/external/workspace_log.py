@@ -10,8 +10,9 @@ and nothing but the program's name is taken from such an event.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core.errors import BazelError
 from gfattach.core.files import read_bytes
@@ -30,8 +31,7 @@ _DOWNLOAD_INTEGRITY, _TYPE = 5, 4
 _EXTRACT_INTEGRITY = 6
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(Struct, frozen=True):
     """One call of `download` or `download_and_extract`, as the rule made it.
 
     `repository` is the rule's or extension's name as Bazel logs it, `checksum` the sha256 in hex or the
@@ -47,8 +47,7 @@ class Download:
     type: str = ""
 
 
-@dataclass(frozen=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """One program that a repository rule ran; its arguments may hold secrets, and are not kept."""
 
     repository: str
@@ -57,8 +56,7 @@ class Execution:
     names_url: bool
 
 
-@dataclass(frozen=True)
-class WorkspaceLog:
+class WorkspaceLog(Struct, frozen=True):
     """All downloads and executions of a log, in the order in which they were asked for."""
 
     downloads: tuple[Download, ...] = ()

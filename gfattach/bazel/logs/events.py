@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.bazel.logs.summary import DISK_HIT, INTERNAL, REMOTE, REMOTE_HIT, read_summary
 from gfattach.core.errors import BazelError
@@ -25,8 +26,7 @@ EVENTS_LIMIT = 512 * 1024 * 1024
 _INTERNAL = (INTERNAL, "total")
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Struct, frozen=True):
     """The options that were effective, in the order in which Bazel took them: the last one wins.
 
     `command_line` has those of rc files and `--config`s too, expanded; `explicit` only those
@@ -56,8 +56,7 @@ class Options:
         return Options(tuple(left), tuple(option for option in self.explicit if option not in set(given)))
 
 
-@dataclass(frozen=True)
-class Spawns:
+class Spawns(Struct, frozen=True):
     """How many processes ran, by runner (`linux-sandbox`, `remote cache hit`), internal work left out."""
 
     runners: Mapping[str, int] = field(default_factory=dict)
@@ -88,8 +87,7 @@ class Spawns:
         return self.total - self.remote_hits - self.disk_hits - self.remote
 
 
-@dataclass(frozen=True)
-class BuildEvents:
+class BuildEvents(Struct, frozen=True):
     """What an event file says. `options` is None when it has no such event (the build did not start).
 
     `started` is seconds of the wall clock; `spawns` is None for a Bazel that does not count

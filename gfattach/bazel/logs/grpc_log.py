@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct, field
 
 from gfattach.core.errors import BazelError
 from gfattach.core.files import storage_error
@@ -34,8 +35,7 @@ _STATUS = (
 )
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call. `service` and `method` are short (`ActionCache`, `GetActionResult`).
 
     `started` and `ended` are seconds of the wall clock; `action` is the hash of the action that
@@ -50,8 +50,7 @@ class Call:
     action: str
 
 
-@dataclass(frozen=True)
-class CallLog:
+class CallLog(Struct, frozen=True):
     """What a log amounts to. `counts` is by `Method STATUS`; `hit_at` is the wall clock's moment.
 
     `asked` and `hits` count what the action cache was asked for and what it knew; a call that is

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: How Bazel names in its summary what an executor ran, what a cache served, and what it did within itself.
 REMOTE = "remote"
@@ -25,8 +26,7 @@ _PART = re.compile(r"^(?P<count>\d+) (?P<runner>\S.*)$")
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
-@dataclass(frozen=True)
-class ProcessSummary:
+class ProcessSummary(Struct, frozen=True):
     """One such line: `parts` are counts by the words of the line, `text` is the line without its prefix."""
 
     total: int

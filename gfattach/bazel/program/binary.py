@@ -11,9 +11,10 @@ import re
 import shutil
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.bazel.messages import error_line
 from gfattach.bazel.program import bazelisk
@@ -56,8 +57,7 @@ _ASKED = re.compile(r"requires Bazel (\S+) \(specified in .*\), but it wasn't fo
 _VERSION_LINE = re.compile(r"^bazel(?:\s+(?P<label>\S.*?))?\s*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Bazel:
+class Bazel(Struct, frozen=True):
     """One Bazel, as it was found.
 
     `version` is its release label, None for a development version (Debian's build says

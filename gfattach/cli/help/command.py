@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from gfattach.cli.registry import COMMANDS
 
@@ -79,8 +79,7 @@ def codes_for_programs() -> dict[str, Any]:
     return {"codes": {group.title: [entry.as_json() for entry in group.codes] for group in groups()}}
 
 
-@dataclass(frozen=True)
-class Topic:
+class Topic(Struct, frozen=True):
     """What belongs to no single command: its lines, and its part of the document."""
 
     lines: Callable[[], Iterator[str]]

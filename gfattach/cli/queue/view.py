@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from gfattach.cli.execute import Outcome
 from gfattach.core.errors import ExitCode
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from gfattach.queue.views.outline import Page
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """How it is shown: `html` is the file of a page, None for none; `github` adds to the step summary, and
     `lines` says whether any are printed."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from gfattach.cli.execute import Outcome, execute, output_options
 from gfattach.cli.options import cluster_options

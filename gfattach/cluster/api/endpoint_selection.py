@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import one_line
 from gfattach.cluster.api.objects import EndpointSlice, Pod, Service, ServicePort, living
@@ -29,8 +30,7 @@ class Route(Protocol):
         """Its port's name or number."""
 
 
-@dataclass(frozen=True)
-class ReadyPod:
+class ReadyPod(Struct, frozen=True):
     """A pod that takes connections; `port` is the number in the pod."""
 
     namespace: str
@@ -38,8 +38,7 @@ class ReadyPod:
     port: int
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The pods behind a Service's port: the ready ones, and how many there are in all."""
 
     ready: tuple[ReadyPod, ...]

@@ -6,10 +6,11 @@ Each page is handed on and forgotten, so that a list of any length takes the mem
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from msgspec import Struct
 
 from gfattach.cluster.api.client import Api, ApiError, read
 from gfattach.cluster.api.fields import items, mapping, text
@@ -32,8 +33,7 @@ _TRIES = 8
 _GONE = 410
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """A kind of object as the API's paths name it: `group` is `api/v1`, or `apis/GROUP/VERSION`."""
 
     group: str
@@ -52,8 +52,7 @@ class Resource:
         return f"/{self.group}{inside}/{self.plural}{behind}"
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """Some objects of a list; `date` is the API server's clock as its answer has it, None without one."""
 
     items: list[Mapping[str, Any]]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from sys import intern
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import items, mapping, name_of, text, texts
 
@@ -14,8 +15,7 @@ from gfattach.cluster.api.fields import items, mapping, name_of, text, texts
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """An object by kind, namespace ("" for one of the cluster) and name."""
 
     kind: str
@@ -28,8 +28,7 @@ class Reference:
         return f"{self.kind} {place}{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     """metadata of an object. `owner` is the uid of the controller among its ownerReferences, "" without one.
 
     `changed` is when its spec was last written (managedFields, without subresources), `created` where they
@@ -49,8 +48,7 @@ class Metadata:
     changed: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class NamespacedObject:
+class NamespacedObject(Struct, frozen=True):
     """What every object of a namespace has; `KIND` is its kind in the API."""
 
     KIND: ClassVar[str] = ""

@@ -6,8 +6,9 @@ Field names are those of the Kubernetes API, core/v1 and discovery.k8s.io/v1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import (
     flag,
@@ -24,8 +25,7 @@ from gfattach.cluster.api.fields import (
 Fact = TypeVar("Fact")
 
 
-@dataclass(frozen=True)
-class ServicePort:
+class ServicePort(Struct, frozen=True):
     """A port of a Service. `name` is "" where the Service has one port; `target` is a number or a name;
     `app_protocol` is what the Service says is spoken there, as "grpc" or "kubernetes.io/h2c"."""
 
@@ -40,8 +40,7 @@ class ServicePort:
         return f"{one_line(self.name)} ({self.port})" if self.name else str(self.port)
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     """A Service. `kind` is spec.type; `headless` says that it has no address of its own."""
 
     namespace: str
@@ -60,8 +59,7 @@ class Service:
         return next(iter((*by_name, *by_number)), None)
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One endpoint of a slice; `pod` is "" where it is none of a pod."""
 
     namespace: str
@@ -70,16 +68,14 @@ class Endpoint:
     terminating: bool
 
 
-@dataclass(frozen=True)
-class EndpointSlice:
+class EndpointSlice(Struct, frozen=True):
     """Endpoints that have their ports in common: the Service port's name, and the number in the pod."""
 
     ports: Mapping[str, int]
     endpoints: tuple[Endpoint, ...]
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """Why a container does not run: `reason` and `message` of its state, and how it ended last."""
 
     reason: str
@@ -87,8 +83,7 @@ class Waiting:
     ended: str = ""
 
 
-@dataclass(frozen=True)
-class Pod:
+class Pod(Struct, frozen=True):
     """A pod. `waiting` are the containers that do not run, `unscheduled` is the scheduler's message.
 
     `ports` are the named ports of its containers; `unready` is what the Ready condition says.

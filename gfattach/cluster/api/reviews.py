@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.client import Api, ApiError, path_of, read
 from gfattach.cluster.api.fields import foreign, mapping, one_line, text
@@ -19,8 +20,7 @@ _AUTHORIZATION = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _USER = re.compile(r'User "(.{1,253}?)" cannot')
 
 
-@dataclass(frozen=True)
-class Right:
+class Right(Struct, frozen=True):
     """A verb on a resource in a namespace; `group` is "" for core, `resource` may have a subresource, and
     `name` is that of the one object that is meant, "" for any.
     """
@@ -41,16 +41,14 @@ class Right:
         return f"{self.what} in namespace {self.namespace}"
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(Struct, frozen=True):
     """Whom the API server takes this client for; `known` False: it is some user, and will not say which."""
 
     name: str
     known: bool = True
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """The API server's clock: how many seconds it is before this machine's; None where it says nothing.
 
     `uncertainty` is how many seconds that may be wrong: an HTTP date has whole seconds, and an answer takes

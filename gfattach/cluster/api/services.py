@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gfattach.cluster.api import objects
 from gfattach.cluster.api.client import Api, ApiError, path_of
@@ -25,8 +25,7 @@ from gfattach.core.quote import word
 __all__ = ["ReadyPod", "Route", "Survey", "find_service", "list_services", "ready_pods", "survey"]
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What is behind a Service's port.
 
     `pods` is every pod of the Service's selector, None where they were not or may not be read;

@@ -10,8 +10,9 @@ import ipaddress
 import posixpath
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from msgspec import Struct
 
 from gfattach.cluster.kubeconfig.entries import Cluster
 from gfattach.core.errors import ClusterError
@@ -20,8 +21,7 @@ from gfattach.net.proxy import Proxy
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """An API server: whether TLS is spoken, host, port, and what stands before every path."""
 
     secure: bool

@@ -10,10 +10,9 @@ import base64
 import json
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gfattach.cluster.kubeconfig.bounded import read_bounded
 from gfattach.cluster.kubeconfig.entries import Cluster, User
@@ -21,6 +20,7 @@ from gfattach.cluster.kubeconfig.trust import PEM_BYTES, PemError, not_after
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.quote import word
+from gfattach.core.value import Redacted
 
 if TYPE_CHECKING:
     from gfattach.cluster.kubeconfig.exec_cache import ExecCredential
@@ -43,8 +43,7 @@ _OIDC_HINTS = (
 _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "!#$&'*+-.^_`|~")
 
 
-@dataclass(frozen=True)
-class Credential:
+class Credential(Redacted, frozen=True):
     """What is shown to the API server.
 
     `authorization` is the header's whole value, `certificate` and `key` are PEM; `source` names, for
@@ -52,25 +51,28 @@ class Credential:
     what a plugin handed out, where it is that.
     """
 
+    REDACTED: ClassVar = frozenset({"authorization", "certificate", "key", "impersonate", "exec_credential"})
+
     source: str = "nothing"
-    authorization: str | None = field(default=None, repr=False)
-    certificate: bytes = field(default=b"", repr=False)
-    key: bytes = field(default=b"", repr=False)
-    impersonate: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    authorization: str | None = None
+    certificate: bytes = b""
+    key: bytes = b""
+    impersonate: tuple[tuple[str, str], ...] = ()
     expires: datetime | None = None
-    exec_credential: ExecCredential | None = field(default=None, repr=False)
+    exec_credential: ExecCredential | None = None
 
 
-@dataclass(frozen=True)
-class ExecOptions:
+class ExecOptions(Redacted, frozen=True):
     """How an exec plugin is asked: `anew` though what it handed out has not expired (it was refused), with
     the `terminal` of its user; `handed` is what it handed out to another process, which is used while it
     holds.
     """
 
+    REDACTED: ClassVar = frozenset({"handed"})
+
     anew: bool = False
     terminal: Terminal | None = None
-    handed: ExecCredential | None = field(default=None, repr=False)
+    handed: ExecCredential | None = None
 
 
 def credential_of(

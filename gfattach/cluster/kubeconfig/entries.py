@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from gfattach.core.value import Redacted
 
 
-@dataclass(frozen=True)
-class Cluster:
+class Cluster(Redacted, frozen=True):
     """A cluster's entry. Paths are absolute; `exec_config` is what plugins are handed, as JSON."""
+
+    REDACTED: ClassVar = frozenset({"proxy_url"})
 
     name: str
     origin: Path
@@ -19,48 +23,49 @@ class Cluster:
     insecure: bool = False
     authority: Path | None = None
     authority_data: bytes = b""
-    proxy_url: str = field(default="", repr=False)
+    proxy_url: str = ""
     exec_config: Any = None
 
 
-@dataclass(frozen=True)
-class Exec:
+class Exec(Redacted, frozen=True):
     """The plugin that hands out a user's credential. `command` is absolute where it has a slash."""
+
+    REDACTED: ClassVar = frozenset({"args", "env"})
 
     command: str
     api_version: str
-    args: tuple[str, ...] = field(default=(), repr=False)
-    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
     install_hint: str = ""
     provide_cluster_info: bool = False
     interactive_mode: str = ""
 
 
-@dataclass(frozen=True)
-class User:
+class User(Redacted, frozen=True):
     """A user's entry. What is secret is in no repr."""
+
+    REDACTED: ClassVar = frozenset({"certificate_data", "key_data", "token", "password", "auth_config"})
 
     name: str
     origin: Path
     certificate: Path | None = None
-    certificate_data: bytes = field(default=b"", repr=False)
+    certificate_data: bytes = b""
     key: Path | None = None
-    key_data: bytes = field(default=b"", repr=False)
-    token: str = field(default="", repr=False)
+    key_data: bytes = b""
+    token: str = ""
     token_file: Path | None = None
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     impersonate: str = ""
     impersonate_uid: str = ""
     impersonate_groups: tuple[str, ...] = ()
     impersonate_extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
     auth_provider: str | None = None
-    auth_config: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    auth_config: tuple[tuple[str, str], ...] = ()
     exec: Exec | None = None
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True):
     """A context's entry: the names of a cluster and a user, and a namespace."""
 
     name: str
@@ -70,15 +75,16 @@ class Context:
     namespace: str = ""
 
 
-@dataclass(frozen=True)
-class Kubeconfig:
+class Kubeconfig(Redacted, frozen=True):
     """Several files as one; `files` in the order in which the first wins."""
+
+    REDACTED: ClassVar = frozenset({"users"})
 
     files: tuple[Path, ...]
     current_context: str = ""
-    contexts: Mapping[str, Context] = field(default_factory=dict)
-    clusters: Mapping[str, Cluster] = field(default_factory=dict)
-    users: Mapping[str, User] = field(default_factory=dict, repr=False)
+    contexts: Mapping[str, Context] = {}
+    clusters: Mapping[str, Cluster] = {}
+    users: Mapping[str, User] = {}
 
     @property
     def where(self) -> str:
@@ -86,8 +92,7 @@ class Kubeconfig:
         return ", ".join(str(file) for file in self.files)
 
 
-@dataclass(frozen=True)
-class Entries:
+class Entries(Struct, frozen=True):
     """What a context stands for. `user` None for a context that names no user."""
 
     context: Context

@@ -12,15 +12,15 @@ import os
 import stat
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from gfattach.core.errors import GfattachError
 from gfattach.core.files import make_private_directory, remove, write_atomic
 from gfattach.core.paths import own_runtime_directory, state_directory
 from gfattach.core.trust import ownership
+from gfattach.core.value import Redacted
 
 #: What a plugin hands out is not used in its last minute: it has to hold for a while yet.
 MARGIN = timedelta(seconds=60)
@@ -32,15 +32,16 @@ _held: dict[str, ExecCredential] = {}
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True)
-class ExecCredential:
+class ExecCredential(Redacted, frozen=True):
     """What a plugin handed out; `expires` None when it did not say, `kept` where it was handed out
     earlier.
     """
 
-    token: str = field(default="", repr=False)
-    certificate: bytes = field(default=b"", repr=False)
-    key: bytes = field(default=b"", repr=False)
+    REDACTED: ClassVar = frozenset({"token", "certificate", "key"})
+
+    token: str = ""
+    certificate: bytes = b""
+    key: bytes = b""
     expires: datetime | None = None
     kept: bool = False
 

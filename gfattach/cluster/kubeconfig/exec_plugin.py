@@ -15,9 +15,10 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from gfattach.cluster.kubeconfig import exec_cache as exec_credentials
 from gfattach.cluster.kubeconfig.entries import Cluster, Exec, User

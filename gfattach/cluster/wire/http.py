@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 import h11
 
@@ -15,6 +15,7 @@ from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.dial import dial
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
+from gfattach.core.value import Redacted
 from gfattach.net.errors import tls_error
 from gfattach.net.stream import Stream
 
@@ -34,31 +35,34 @@ DOUBTED_SECONDS = 0.5
 _READ = 65536
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Redacted, frozen=True):
     """A question: `path` with its query, below the connection's own path."""
+
+    REDACTED: ClassVar = frozenset({"body", "headers"})
 
     method: str
     path: str
-    body: bytes | None = field(default=None, repr=False)
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(Redacted, frozen=True):
     """An answer. The headers' names are in lower case; of one that comes twice the last is kept."""
+
+    REDACTED: ClassVar = frozenset({"body"})
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
 
 
-@dataclass(frozen=True)
-class Switched:
+class Switched(Redacted, frozen=True):
     """An answer 101: the connection speaks another protocol now, and `rest` are its first bytes."""
 
+    REDACTED: ClassVar = frozenset({"rest"})
+
     headers: Mapping[str, str]
-    rest: bytes = field(repr=False)
+    rest: bytes
 
 
 class HttpError(ClusterError):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gfattach.cluster.wire.forward_errors import ChannelError
 from gfattach.net import buffers
@@ -21,8 +22,7 @@ from gfattach.net.stream import Stream
 LINGER = 10.0
 
 
-@dataclass
-class Counters:
+class Counters(Struct):
     """Payload bytes handed to the pod's connection, and to the client. Zero says: none at all."""
 
     to_pod: int = 0

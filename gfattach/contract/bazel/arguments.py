@@ -10,9 +10,10 @@ Headers are secrets and never arguments: `header_rc` puts them into the text of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.rc.grammar import quote
 from gfattach.contract.bazel.flags import BUILDS, EVENT_FILES, LOADS, forbids_downloads, headers
@@ -31,8 +32,7 @@ STARTUP_WITH_VALUE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """The user's own words, as Bazel takes them apart; `command` is "" where there is none."""
 
     startup: tuple[str, ...]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gfattach.bazel.rc.grammar import quote
 from gfattach.contract.bazel.arguments import STARTUP_WITH_VALUE, Invocation

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.bazel.rc.grammar import statements
 
@@ -48,8 +49,7 @@ _EXECUTE = frozenset({"remote", _DYNAMIC})
 _FALSE = frozenset({"false", "0", "no", "f", "n"})
 
 
-@dataclass(frozen=True)
-class RcFile:
+class RcFile(Struct, frozen=True):
     """An rc file: its path as it is to be shown, its text, and whether git tracks it."""
 
     path: str
@@ -57,8 +57,7 @@ class RcFile:
     tracked: bool = False
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option where it stands: `name` is without dashes, `value` None where none is given.
 
     `config` is "" for what counts always. `command` is the one that the line is for: it counts for those

@@ -6,8 +6,9 @@ Nothing is changed, and no value of a file is shown. What git cannot tell counts
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gfattach.bazel.rc.grammar import demanded
 from gfattach.bazel.server.wrapper import WRAPPER

@@ -6,14 +6,14 @@ The codes are stable: programs and documents name them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: How the field's scripts end: accepted, refused, wrong usage; 3 is their "refuse to run here".
 SCRIPT_ACCEPTED, SCRIPT_REFUSED, SCRIPT_USAGE, SCRIPT_DOES_NOT_KNOW = 0, 1, 2, 3
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """One reason to refuse. `script_exit` is 3 where no script of the field refuses."""
 
     meaning: str

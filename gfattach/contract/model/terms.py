@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.contract.model.codes import NO_EXECUTOR, REFUSALS
 from gfattach.contract.model.variables import value_of
@@ -28,8 +29,7 @@ class ProfileState(StrEnum):
     LOCAL_PROOF = "local-proof"
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """One reason why the contract refuses an environment.
 
     `variable` is the one to look at; `seen` is a sentence with no secret in it; `hints` are what
@@ -63,8 +63,7 @@ def refuse(
     return Reason(code, variable, seen, why, hints, known.script_exit if script_exit is None else script_exit)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What the rules are given.
 
     `derived` is what the endpoints amount to. `manifest_mode` is what the repository's manifest

@@ -7,8 +7,9 @@ means the same as an unset one everywhere in the contract.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Secrecy(StrEnum):
@@ -22,8 +23,7 @@ class Secrecy(StrEnum):
     """Nothing but that it is set."""
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """One variable. `refusals`: codes of `gfattach.contract.model.codes`; `default` is what unset means."""
 
     name: str

@@ -11,9 +11,10 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from gfattach.core import files
 from gfattach.core.deadline import Deadline
@@ -61,8 +62,7 @@ def process_of(document: Mapping[str, Any]) -> ProcessId:
     return ProcessId(int(document["pid"]), str(document["born"]))
 
 
-@dataclass(frozen=True)
-class Daemon(Generic[State]):
+class Daemon(Struct, Generic[State], frozen=True):
     """One kind of daemon.
 
     `name` is that of its files; `title` and `verb` are for sentences ("the agent", "was"). `read` and `write`

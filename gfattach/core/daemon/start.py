@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core import files
 from gfattach.core.deadline import Deadline
@@ -27,8 +28,7 @@ _TAIL_BYTES = 16 * 1024
 _TAIL_LINES = 5
 
 
-@dataclass(frozen=True)
-class Beginning:
+class Beginning(Struct, frozen=True):
     """What came of a start.
 
     `ready` is what the process said of itself, None when it does not serve: then it has ended with

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from gfattach.core.peer import inet_diag, tcp_table
 
@@ -28,8 +29,7 @@ class Ownership(StrEnum):
     """The kernel cannot be asked here."""
 
 
-@dataclass(frozen=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """Who listens at a port; `uid` is None where nobody does, or it cannot be told."""
 
     ownership: Ownership

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.core import files
 from gfattach.core.errors import StorageError
@@ -19,8 +20,7 @@ from gfattach.core.errors import StorageError
 _VERSION = 1
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(Struct, frozen=True):
     """`directory` says that the workspace itself is trusted though another user may write to it; `digests`
     are those of files, by their path in the workspace.
     """

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 #: Users whose name says nothing of a person.
 _NO_PERSON = frozenset(("root", "nobody", "runner", "user", "dev"))
@@ -21,8 +22,7 @@ _PRIVATE_ADDRESS = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Whom a machine belongs to: the user's name, the home, the host's name, the workspace, and the directory
     of what runs (XDG_RUNTIME_DIR).
     """

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode
@@ -29,8 +30,7 @@ from gfattach.site.site import Site
 EVIDENCE_SCHEMA = "gfattach.inputs-evidence/1"
 
 
-@dataclass(frozen=True)
-class AuthorityOptions:
+class AuthorityOptions(Struct, frozen=True):
     """`verify` looks at every place now; otherwise dated evidence decides."""
 
     inputs: InputsOptions
@@ -39,8 +39,7 @@ class AuthorityOptions:
     ca_file: Path | None = None
 
 
-@dataclass(frozen=True)
-class Authority:
+class Authority(Struct, frozen=True):
     """The gate, and the places that were asked about."""
 
     gate: Gate

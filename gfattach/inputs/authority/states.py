@@ -7,10 +7,11 @@ live and within some days, to hold the very bytes. The answer without either is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.inputs.model.input import UNCOVERABLE, Input
 
@@ -44,8 +45,7 @@ DURABLE = {
 }
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A place that the site has: its kind, where it is, and whether the operator calls it durable."""
 
     kind: str
@@ -58,8 +58,7 @@ class Offer:
         return f"{self.kind}:{self.place}"
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """The authority of one input, what it is, when it was seen last, and why it is no better."""
 
     input: Input
@@ -115,8 +114,7 @@ def _by(item: Input, offer: Offer, seen: datetime | None, now: datetime, days: f
     return Standing(item, DURABLE[offer.kind], offer, seen, "")
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """Every input's standing, and whether all of them together let the gate open."""
 
     standings: tuple[Standing, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.bazel.external.repository_cache import cached_file
 from gfattach.core.engine import Run
@@ -22,8 +23,7 @@ from gfattach.inputs.model.input import Input, Kind
 from gfattach.inputs.place import InputsOptions
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """`covered` has every input of the contract; the other two are None where Bazel was not asked."""
 
     contract: Contract

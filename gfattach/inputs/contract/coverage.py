@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.external.distdir import layers_of
 from gfattach.bazel.external.repository_cache import cached_file
@@ -36,8 +37,7 @@ class Coverage(Enum):
     UNCOVERABLE = "not coverable"
 
 
-@dataclass(frozen=True)
-class Covered:
+class Covered(Struct, frozen=True):
     """`place` is where it is, or what stands in its place; `why` says more."""
 
     input: Input
@@ -46,8 +46,7 @@ class Covered:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """Where inputs may be: `distdirs`, each layer one, looked into in order, and a repository cache."""
 
     distdirs: tuple[Path, ...] = ()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import read_json, write_atomic
@@ -18,8 +20,7 @@ SCHEMA = "gfattach.inputs/1"
 FILE_NAME = "gfattach-inputs.json"
 
 
-@dataclass(frozen=True)
-class Contract:
+class Contract(Struct, frozen=True):
     """`inputs` are sorted; `targets` are those that they were listed for; `accepted` maps the names of inputs
     that cannot be covered to why somebody lives with that, written into the file by hand.
     """
@@ -95,7 +96,7 @@ def made_of(
             elsewhere = Input(each.name, each.kind, size=each.size, platforms=others)
             merged[each.identity] = known.merged(elsewhere)
         elif others:
-            merged[each.identity] = Input(**{**vars(each), "platforms": others})
+            merged[each.identity] = Input(**{**asdict(each), "platforms": others})
     return Contract(
         sorted_inputs(merged.values()), tuple(targets), bazel, {} if before is None else before.accepted
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.inputs.inventory.mentions import (
     OBSERVED,
@@ -19,16 +21,14 @@ from gfattach.inputs.inventory.observe import Observation
 from gfattach.inputs.model.input import Input, Kind, holds_credential
 
 
-@dataclass(frozen=True)
-class Disagreement:
+class Disagreement(Struct, frozen=True):
     """Something that two sources say differently of one input, or that only one of them knows."""
 
     name: str
     what: str
 
 
-@dataclass(frozen=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """`inputs` in the order of names. `complete` says that the observation saw everything.
 
     `unreachable` maps names to why an input could not be had from upstream, `credentials` are the names of

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from gfattach.bazel.external.lockfile import read_lock
 from gfattach.bazel.external.module_file import read_module_file
@@ -120,8 +121,7 @@ def _findings(inventory: Inventory) -> Iterator[tuple[str, Finding]]:
         )
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """The contract, where it was written (None: nowhere), and whether it differs from what was there."""
 
     contract: Contract

@@ -6,8 +6,9 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gfattach.bazel.external.distdir import file_names
 from gfattach.bazel.external.lockfile import LockFile, is_network

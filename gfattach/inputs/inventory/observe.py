@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from gfattach.bazel.external.fetches import Fetches, read_fetches
 from gfattach.bazel.external.repository_cache import cached
@@ -43,8 +44,7 @@ _FOLLOWS = ("errors parsing the target pattern", "Build did NOT complete success
 _WANTED = re.compile(r"Checksum was [0-9a-fA-F]+ but wanted ([0-9a-fA-F]+)")
 
 
-@dataclass(frozen=True)
-class Supply:
+class Supply(Struct, frozen=True):
     """What a Bazel may take inputs from. `seed` copies files into its empty repository cache first."""
 
     distdirs: tuple[Path, ...] = ()
@@ -54,8 +54,7 @@ class Supply:
     locked: bool = False
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """What was seen. `complete` says that every target could be analysed (or built).
 
     `cache` is the repository cache, which goes with the workbench; `cached` is what it holds, by algorithm

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.external.lockfile import LOCK_NAME
 from gfattach.bazel.external.workspace_log import LOG_FLAGS
@@ -30,8 +31,7 @@ _DOCUMENTED = re.compile(r"^\s+--(?:\[no\])?([A-Za-z0-9_]+)", re.MULTILINE)
 _WRITTEN = ("MODULE.bazel", LOCK_NAME)
 
 
-@dataclass
-class Workbench:
+class Workbench(Struct):
     """Where observations of one workspace are made: its Bazel, its flags, a private directory."""
 
     bazel: Bazel

@@ -13,9 +13,10 @@ import shlex
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
 
 from gfattach.core.endpoint import is_localhost
 from gfattach.core.errors import CredentialError, UsageError
@@ -25,8 +26,7 @@ from gfattach.core.redact import register
 HELPER_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """A credential helper: `pattern` is a host, `*.DOMAIN`, or "" for every host (Bazel's own grammar)."""
 
     pattern: str

@@ -7,9 +7,10 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from gfattach.core.errors import StorageError
 from gfattach.core.files import storage_error
@@ -29,8 +30,7 @@ BUFFER = 256 * 1024
 LARGEST = 8 * 1024**3
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """How far a fetch is: updated by its workers, read by who shows it."""
 
     files: int
@@ -49,8 +49,7 @@ class WrongBytes(Exception):
     """What came is whole and has another checksum."""
 
 
-@dataclass
-class Download:
+class Download(Struct):
     """The attempts at one file, each of which goes on with what an earlier one left."""
 
     task: Task

@@ -13,10 +13,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from gfattach.bazel.external.distdir import LAYER
 from gfattach.core.errors import GfattachError, StorageError
@@ -25,9 +25,6 @@ from gfattach.inputs.materialise.download import BUFFER, Download, Tally, WrongB
 from gfattach.inputs.materialise.http import Client, DownloadError
 from gfattach.inputs.materialise.plan import Task
 from gfattach.inputs.materialise.sources import Source
-
-if TYPE_CHECKING:
-    pass
 
 #: Downloads at the same time, by default and at most.
 JOBS = 8
@@ -53,8 +50,7 @@ class State(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """`size` is in bytes, `received` those that were transferred now; `why` says what went wrong."""
 
     task: Task
@@ -64,15 +60,18 @@ class Result:
     why: str = ""
 
 
-@dataclass
-class Fetcher:
-    """One fetch: where from, with whose connections, how many at a time, until when."""
+class Fetcher(Struct):
+    """One fetch: where from, with whose connections, how many at a time, for how many seconds.
+
+    `until` is when it ends, on the monotonic clock; `run` sets it.
+    """
 
     source: Source
     client: Callable[[], Client]
     jobs: int = JOBS
     seconds: float = 3600.0
     stop: threading.Event = field(default_factory=threading.Event)
+    until: float = 0.0
 
     def run(
         self, tasks: Sequence[Task], destination: Path, progress: Callable[[Tally], None] = lambda tally: None
@@ -90,7 +89,7 @@ class Fetcher:
         waiting: queue.SimpleQueue[tuple[int, Task]] = queue.SimpleQueue()
         for item in enumerate(tasks):
             waiting.put(item)
-        self._until = time.monotonic() + self.seconds
+        self.until = time.monotonic() + self.seconds
         with locked(partial / "lock", 5.0):
             count = max(1, min(self.jobs, MOST_JOBS, len(tasks)))
             workers = [
@@ -151,12 +150,12 @@ class Fetcher:
             _mark(task.marks)
             return Result(task, State.KEPT, task.place.stat().st_size)
         _directory(task.place.parent)
-        download = Download(task, begun, buffer, tally, self.stop, self._until)
+        download = Download(task, begun, buffer, tally, self.stop, self.until)
         faults: list[str] = []
         wrong = False
         for url in self.source(task):
             for attempt in range(ATTEMPTS):
-                if self.stop.is_set() or time.monotonic() > self._until:
+                if self.stop.is_set() or time.monotonic() > self.until:
                     return _stopped(task)
                 if attempt and self.stop.wait(PAUSE * 2 ** (attempt - 1)):
                     continue

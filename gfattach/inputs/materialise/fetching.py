@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.bazel.external.distdir import layers_of
 from gfattach.core.engine import Run
@@ -26,8 +27,7 @@ from gfattach.inputs.place import InputsOptions
 SHOWN_EVERY = 1.0
 
 
-@dataclass(frozen=True)
-class FetchOptions:
+class FetchOptions(Struct, frozen=True):
     """One fetch. `distdir` and `repository_cache` are where to; `source` is `--from`, "" for upstream."""
 
     inputs: InputsOptions
@@ -41,8 +41,7 @@ class FetchOptions:
     every_platform: bool = False
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """What a fetch came to. `uncoverable` are inputs that no destination can hold; `layers` the distdirs."""
 
     results: tuple[Result, ...]

@@ -11,9 +11,10 @@ import contextlib
 import http.client
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
+
+from msgspec import Struct
 
 from gfattach.core.errors import GfattachError
 from gfattach.inputs.model.input import clean_url
@@ -38,8 +39,7 @@ class DownloadError(Exception):
         self.status = status
 
 
-@dataclass
-class Response:
+class Response(Struct):
     """An answer whose body is yet to be read. `begins` is the offset of its first byte in the whole."""
 
     read: Callable[[int], bytes]

@@ -7,8 +7,9 @@ Two inputs with one base name cannot stand in one directory: the second goes int
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.external.distdir import LAYER
 from gfattach.bazel.external.repository_cache import cached_file, canonical_mark
@@ -17,8 +18,7 @@ from gfattach.inputs.model.checksum import Checksum
 from gfattach.inputs.model.input import Input
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True):
     """One file to have at `place`. `marks` are empty files to have beside it.
 
     `occupied` says what stands in its place and is not it, "" for nothing.

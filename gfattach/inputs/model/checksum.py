@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gfattach.core.errors import UsageError
 
@@ -19,8 +20,7 @@ ALGORITHMS = {"sha256": 32, "sha384": 48, "sha512": 64}
 _BY_LENGTH = {2 * size: algorithm for algorithm, size in ALGORITHMS.items()}
 
 
-@dataclass(frozen=True, order=True)
-class Checksum:
+class Checksum(Struct, frozen=True, order=True):
     """`algorithm` is one of ALGORITHMS; `digest` its bytes."""
 
     algorithm: str

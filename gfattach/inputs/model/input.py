@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.core.redact import MASK, redact
 from gfattach.inputs.model.checksum import Checksum
@@ -49,8 +51,7 @@ _TAG_ARCHIVE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(Struct, frozen=True):
     """`name` is the repository's, and what of it in parentheses where it has several files.
 
     `urls` are in the order in which Bazel tries them and hold no credential; `files` are the names under

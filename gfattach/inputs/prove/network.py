@@ -6,8 +6,9 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
@@ -20,8 +21,7 @@ _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "HTTP_PROXY",
 _SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Isolation:
+class Isolation(Struct, frozen=True):
     """`kind` is "namespace" or "proxy"; `launcher` are the words before a program's path; the environment
     that goes with it.
     """

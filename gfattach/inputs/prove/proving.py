@@ -9,8 +9,9 @@ one input away: a build that succeeds without it would have proved nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gfattach.bazel.external.lockfile import read_lock
 from gfattach.core.engine import Run

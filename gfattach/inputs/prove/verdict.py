@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from gfattach.core.errors import ExitCode
 from gfattach.core.finding import Finding, fail, ok, skip, warn
 
 
-@dataclass(frozen=True)
-class Hole:
+class Hole(Struct, frozen=True):
     """An input that the build could not do without, or that the contract and the build differ about."""
 
     name: str
     what: str
 
 
-@dataclass(frozen=True)
-class Control:
+class Control(Struct, frozen=True):
     """The run without `taken`: whether it failed, and whether the input is named in what came of it."""
 
     taken: str
@@ -28,8 +28,7 @@ class Control:
     said: str
 
 
-@dataclass(frozen=True)
-class Proved:
+class Proved(Struct, frozen=True):
     """What a proof came to."""
 
     targets: tuple[str, ...]
@@ -69,7 +68,7 @@ class Proved:
             "fetches": list(self.fetches),
             "foreign": list(self.foreign),
             "holes": [{"name": each.name, "what": each.what} for each in self.holes],
-            "control": None if control is None else vars(control).copy(),
+            "control": None if control is None else asdict(control),
             "said": self.said,
         }
 

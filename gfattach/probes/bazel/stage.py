@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.bazel.capabilities.flags import WITHOUT_MODULES, accepted_flags, all_known
 from gfattach.bazel.capabilities.transport import Call, remembered, try_of, with_natives
@@ -48,8 +50,7 @@ ESSENTIAL = ("--remote_cache=", "--noremote_upload_local_results")
 _RELEASE = re.compile(r"\[bazel (.+?)\]")
 
 
-@dataclass(frozen=True)
-class BazelSubject:
+class BazelSubject(Struct, frozen=True):
     """Which Bazel is asked, and for what.
 
     `program` is what the user named, None to look for one; `workspace` is the one to attach,

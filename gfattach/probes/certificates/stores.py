@@ -5,7 +5,7 @@ Whom Nix and its daemon trust is asked in the stage of Nix.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gfattach.bazel.program.authorities import certificates as java_certificates
 from gfattach.bazel.program.authorities import java_store
@@ -15,8 +15,7 @@ from gfattach.probes.certificates.subject import CertificateInquiry, Certificate
 from gfattach.tls.certificate import holds, split_pem
 
 
-@dataclass(frozen=True)
-class _Store:
+class _Store(Struct, frozen=True):
     """Whom Bazel trusts. `content` is None where that cannot be seen."""
 
     name: str

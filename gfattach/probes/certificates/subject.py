@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from gfattach.bazel.program.binary import Bazel
 from gfattach.cluster.connection import ClusterConnection
 from gfattach.core.finding import Inquiry
+from gfattach.core.value import Redacted
 from gfattach.net.route import Route, through_proxy, to_host, to_socket
 from gfattach.nixcache.target import SubstituterTarget
 from gfattach.reapi.target import CacheTarget
@@ -25,8 +26,7 @@ class CertificateFileError(PemError):
     default_code = "certificates.file"
 
 
-@dataclass(frozen=True)
-class CertificateSubject:
+class CertificateSubject(Redacted, frozen=True):
     """One endpoint.
 
     `name` is what its certificate has to be for; `where` is what a sentence calls it; `route` leads to it.
@@ -37,15 +37,17 @@ class CertificateSubject:
     where that is known.
     """
 
+    REDACTED: ClassVar = frozenset({"route", "context"})
+
     purpose: Purpose
     name: str
     where: str
-    route: Route = field(repr=False, compare=False)
+    route: Route
     alpn: tuple[str, ...] = ()
     ca_file: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
-    context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    context: ssl.SSLContext | None = None
     identified: bool = False
     for_bazel: bool = False
     bazel: Bazel | None = None

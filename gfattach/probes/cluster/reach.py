@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from gfattach.cluster.api import reviews
 from gfattach.cluster.api.loop import run_sync
@@ -95,8 +96,7 @@ _TLS_CODES = {
 }
 
 
-@dataclass(frozen=True)
-class _Shown:
+class _Shown(Struct, frozen=True):
     """When the server's certificate ends, None where it was not verified, and why OpenSSL refused it."""
 
     end: datetime | None

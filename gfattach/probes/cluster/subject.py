@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gfattach.agent.model.spec import PodUpstream
 from gfattach.cluster.api.client import ApiError
@@ -12,6 +14,7 @@ from gfattach.cluster.connection import ClusterConnection, ClusterRef
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import ClusterError
 from gfattach.core.finding import Finding, Inquiry, fail
+from gfattach.core.value import Redacted
 
 if TYPE_CHECKING:
     from gfattach.cluster.api.client import Api
@@ -35,8 +38,7 @@ RENEWAL_SECONDS = 12.0
 MARGIN_SECONDS = 0.1
 
 
-@dataclass
-class Held:
+class Held(Struct, weakref=True):
     """What one probe found and the next ones need, and what no finding may carry: credentials.
 
     `api` keeps its connections to the API server, which close when this is forgotten.
@@ -47,15 +49,14 @@ class Held:
     connection: ClusterConnection | None = None
     credential: Credential | None = None
     api: Api | None = None
-    ends: dict[str, Deadline] = field(default_factory=dict)
+    ends: dict[str, Deadline] = {}
 
     def show(self, credential: Credential, connection: ClusterConnection) -> None:
         """Go on with this credential; connections that were kept belonged to another."""
         self.credential, self.connection, self.api = credential, connection, None
 
 
-@dataclass(frozen=True)
-class ClusterSubject:
+class ClusterSubject(Redacted, frozen=True, kw_only=True):
     """Which cluster is asked, and for what.
 
     `services` are the ports that will be forwarded, () while they are not known; `names` are those that their
@@ -64,13 +65,15 @@ class ClusterSubject:
     exec plugin may ask at. `held` fills as the probes go: a connection in it is used as it is.
     """
 
+    REDACTED: ClassVar = frozenset({"environ", "terminal", "held"})
+
     ref: ClusterRef
     services: tuple[PodUpstream, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = {}
     profile: str = PROFILE
-    environ: Mapping[str, str] = field(kw_only=True, repr=False)
-    terminal: Terminal | None = field(default=None, repr=False, compare=False)
-    held: Held = field(default_factory=Held, repr=False, compare=False)
+    environ: Mapping[str, str]
+    terminal: Terminal | None = None
+    held: Held = field(default_factory=Held)
 
     @property
     def connection(self) -> ClusterConnection:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from gfattach.core.endpoint import Endpoint
 from gfattach.net.route import Route
@@ -32,8 +33,7 @@ class Target(Protocol):
 TargetT = TypeVar("TargetT", bound=Target)
 
 
-@dataclass(frozen=True)
-class EndpointClient(Generic[TargetT]):
+class EndpointClient(Struct, Generic[TargetT], frozen=True):
     """Bazel, or Nix, as a client of endpoints.
 
     `prefix` is what probes and codes begin with. `first_hop` is whom it dials (host and port: the endpoint,

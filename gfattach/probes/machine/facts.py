@@ -9,15 +9,18 @@ import os
 import platform
 import resource
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
+
+from msgspec import Struct
+
+from gfattach.core.value import Redacted
 
 #: Bytes that a path of a unix socket may have, its end included (sun_path of unix(7)).
 SOCKET_PATH_BYTES = 108
 
 
-@dataclass(frozen=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """One file system: where it was looked at, free and all bytes, free inodes (None where it has none)."""
 
     path: Path
@@ -27,9 +30,10 @@ class Disk:
     read_only: bool
 
 
-@dataclass(frozen=True)
-class MachineFacts:
+class MachineFacts(Redacted, frozen=True):
     """What a machine is and has. Sizes are bytes; `memory` is what may be had without swapping."""
+
+    REDACTED: ClassVar = frozenset({"environ"})
 
     system: str
     architecture: str
@@ -41,7 +45,7 @@ class MachineFacts:
     wsl: str | None
     disks: tuple[Disk, ...]
     socket_path: Path
-    environ: Mapping[str, str] = field(repr=False, default_factory=dict)
+    environ: Mapping[str, str] = {}
 
 
 def read_facts(environ: Mapping[str, str], places: tuple[Path, ...], socket_path: Path) -> MachineFacts:

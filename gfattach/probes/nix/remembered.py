@@ -7,8 +7,9 @@ import os
 import pwd
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core.finding import Finding, Inquiry, Probe, ok, skip, warn
 from gfattach.core.quote import command, word
@@ -33,8 +34,7 @@ MISSING_SECONDS, PRESENT_SECONDS = 3600, 30 * 86400
 ASKED_AGAIN = 3
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """The files in which Nix, or its daemon, remembers caches, below `directory`."""
 
     directory: Path

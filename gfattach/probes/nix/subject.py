@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import GfattachError
 from gfattach.core.finding import Inquiry
@@ -35,8 +36,7 @@ LOOKED_AT = (
 )
 
 
-@dataclass(frozen=True)
-class NixSubject:
+class NixSubject(Struct, frozen=True, kw_only=True):
     """Which Nix is asked, and for what.
 
     `program` is what the user named, None to look for one; `target` is the substituter, None to look
@@ -51,7 +51,7 @@ class NixSubject:
     program: str | None = None
     target: SubstituterTarget | None = None
     fragment: Path | None = None
-    environ: Mapping[str, str] = field(kw_only=True)
+    environ: Mapping[str, str]
     netrc_given: bool = False
     authority: Certificate | None = None
     encodings: tuple[str, ...] = ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gfattach.bazel.logs.events import BuildEvents, Spawns
 from gfattach.bazel.logs.grpc_log import CallLog
@@ -23,8 +25,7 @@ def clock_offset() -> float:
     return wall - (before + time.monotonic()) / 2
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(Struct, frozen=True):
     """One build, as it was run and as Bazel tells it.
 
     `summary` is the line that counts processes, and what it counts; `summary_at` the moment of

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.logs.grpc_log import LOG_FLAGS
 from gfattach.bazel.options.preflight import QUIET_WHERE_KNOWN
@@ -68,8 +69,7 @@ class Access(enum.Enum):
     WITHHELD = "withheld"
 
 
-@dataclass(frozen=True)
-class ProofOptions:
+class ProofOptions(Struct, frozen=True):
     """The options for one Bazel: `accepted` are those of `candidates()` that it knows."""
 
     accepted: frozenset[str]

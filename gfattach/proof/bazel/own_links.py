@@ -8,8 +8,9 @@ that are there (seen with 4.2.3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gfattach.core.quote import command
 from gfattach.proof.evidence import Phase

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from gfattach.bazel.logs.events import BuildEvents, read_events
 from gfattach.bazel.logs.execution_log.read import read_spawns
@@ -22,8 +23,7 @@ PLATFORM_PROPERTY = "gf.platform"
 _CUT = "what happened after the cut is not known"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a proof was to prove: the target, the nonce in the action's key, the platform, when and where."""
 
     label: str
@@ -37,8 +37,7 @@ class Asked:
     cache: str
 
 
-@dataclass(frozen=True)
-class BuildFacts:
+class BuildFacts(Struct, frozen=True):
     """What the files of one build say. `faults` are what could not be read of them."""
 
     spawns: SpawnTally = field(default_factory=SpawnTally)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 #: The environment variable of an action that holds the nonce.
 VARIABLE = "GFATTACH_RBE_NONCE"
@@ -16,8 +17,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _GRAMMAR = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-(\d{1,20})-(\d{1,9})", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Nonce:
+class Nonce(Struct, frozen=True):
     """One nonce: the moment in whole seconds, the run and its attempt."""
 
     moment: datetime

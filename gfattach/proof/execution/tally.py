@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gfattach.bazel.logs.execution_log.record import Groups, Spawn
 from gfattach.bazel.logs.summary import DISK_HIT, REMOTE, REMOTE_HIT
@@ -13,8 +14,7 @@ from gfattach.reapi.execution.calls import CallGroups
 PROGRAMS_KEPT = 16
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """What an execution log amounts to, for one part of its spawns.
 
     `executed` ran remotely to a good end, `forced` are those of them that carry the nonce, `uncacheable`
@@ -58,8 +58,7 @@ class Tally:
             self.local += count
 
 
-@dataclass
-class SpawnTally:
+class SpawnTally(Struct):
     """All spawns of a log, and those of the target.
 
     `labelled` says that the log names targets. `mnemonics` counts what was executed, `programs` are the
@@ -73,10 +72,10 @@ class SpawnTally:
     labelled: bool = False
     mnemonics: Counter[str] = field(default_factory=Counter)
     forced_mnemonics: Counter[str] = field(default_factory=Counter)
-    programs: dict[str, set[str]] = field(default_factory=dict)
+    programs: dict[str, set[str]] = {}
     declared: Counter[str] = field(default_factory=Counter)
     properties: Counter[str] = field(default_factory=Counter)
-    actions: set[bytes] = field(default_factory=set)
+    actions: set[bytes] = set()
 
     def add(self, spawn: Spawn, count: int, property_name: str, *, of_target: bool) -> None:
         """Count `count` spawns that are like this one."""
@@ -108,8 +107,7 @@ def tally_spawns(groups: Groups, label: str, property_name: str) -> SpawnTally:
     return found
 
 
-@dataclass
-class CallTally:
+class CallTally(Struct):
     """What the calls of the Execution service amount to. Sets hold actions, each once however often it was
     asked for.
 
@@ -119,14 +117,14 @@ class CallTally:
     """
 
     calls: int = 0
-    executed: set[bytes] = field(default_factory=set)
-    cached: set[bytes] = field(default_factory=set)
-    failed: set[bytes] = field(default_factory=set)
-    target: set[bytes] = field(default_factory=set)
-    target_cached: set[bytes] = field(default_factory=set)
+    executed: set[bytes] = set()
+    cached: set[bytes] = set()
+    failed: set[bytes] = set()
+    target: set[bytes] = set()
+    target_cached: set[bytes] = set()
     target_mnemonics: Counter[str] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)
-    invocations: set[str] = field(default_factory=set)
+    invocations: set[str] = set()
     early: int = 0
 
 

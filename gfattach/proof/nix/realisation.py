@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.nix.activity import Activity, ActivityLog, ActivityType
 from gfattach.nix.narinfo_cache import Entry
@@ -32,8 +33,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Realisation:
+class Realisation(Struct, frozen=True):
     """One realisation of `paths` in an empty store, as it was run.
 
     `uri` is the only substituter; `spare` is the path that an operator need not have published

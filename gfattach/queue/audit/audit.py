@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gfattach.core.quote import word
 from gfattach.queue.audit.rules import HYGIENE, Amiss, Hygiene
@@ -11,8 +12,7 @@ from gfattach.queue.model.snapshot import MayNot
 from gfattach.queue.model.world import World
 
 
-@dataclass(frozen=True)
-class Defect:
+class Defect(Struct, frozen=True):
     """One thing amiss."""
 
     rule: Hygiene
@@ -30,8 +30,7 @@ class Defect:
         return tuple(each.format(**facts) for each in self.rule.takes)
 
 
-@dataclass(frozen=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """All that is amiss, what was found well, and which rules a missing right left open."""
 
     at: datetime

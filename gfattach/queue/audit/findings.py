@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from gfattach.cluster.api.arc.names import by_namespace, release
 from gfattach.cluster.api.metadata import Metadata, Reference
@@ -16,8 +17,7 @@ from gfattach.queue.model.world import SetView, World, grouped
 STUCK = 600.0
 
 
-@dataclass(frozen=True)
-class Amiss:
+class Amiss(Struct, frozen=True):
     """One thing that is amiss: what fills the sentence, the objects, and since when."""
 
     facts: Mapping[str, object]

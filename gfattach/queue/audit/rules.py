@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.queue.audit import findings as look
 from gfattach.queue.audit.findings import Amiss
@@ -14,8 +15,7 @@ __all__ = ["HYGIENE", "Amiss", "Hygiene"]
 Look = Callable[[World], Iterator[Amiss]]
 
 
-@dataclass(frozen=True)
-class Hygiene:
+class Hygiene(Struct, frozen=True):
     """One thing that is looked for. `sentence` and `takes` have fields that an Amiss fills; what it takes is
     printed, never done, and needs the operator's window."""
 

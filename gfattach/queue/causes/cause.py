@@ -7,9 +7,11 @@ this user may not read. It never guesses: a cause of which the cluster shows onl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gfattach.cluster.api.arc.scale_set import ScaleSet
 from gfattach.cluster.api.metadata import Reference
@@ -37,8 +39,7 @@ class Certainty(StrEnum):
     POSSIBLE = "possible"
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """What a rule looks at: the sets that serve `label` for whoever asks, and those that serve others.
 
     `before` is an earlier look of the same run, None for the first. `alone` says of each of several sets what
@@ -63,8 +64,7 @@ class Case:
         return self.now - since > timedelta(seconds=seconds)
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """A cause that holds: `facts` fill its sentence and commands, `objects` show it since `since`.
 
     `strong` puts a cause that is merely possible before others; `verdict` takes the place of the cause's own.
@@ -81,8 +81,7 @@ Rule = Callable[[Case], Hit | None]
 SetRule = Callable[[SetView, Case], Hit | None]
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """One cause. `title` is its meaning; `sentence` and `next` have fields in braces that a Hit's facts fill;
     `clear` says what was seen where it is ruled out. `number` is its place in docs/queue.md."""
 

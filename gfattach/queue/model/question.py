@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gfattach.core.errors import UsageError
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """`label` "" for every label; `repository` is `OWNER/NAME` or ""; `run` a workflow run's id or 0.
 
     `queued` is since when the job waits, None where it was not said.
@@ -29,8 +29,7 @@ class Question:
         return bool(self.repository or self.run or self.queued)
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Where to look: `runners` and `controllers` are namespaces; () stands for all, or for the usual ones
     where all are refused."""
 

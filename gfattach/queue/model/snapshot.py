@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from gfattach.cluster.api.arc.listener import Listener
 from gfattach.cluster.api.arc.runner import Runner, RunnerSet
@@ -28,8 +29,7 @@ class MayNot(Exception):
         self.right = right
 
 
-@dataclass(frozen=True)
-class Listing(Generic[Thing]):
+class Listing(Struct, Generic[Thing], frozen=True):
     """The objects of one kind that were read, and where they were not.
 
     `resource` is as a Role names it. `everywhere` says that all namespaces were read at once; if not,
@@ -65,8 +65,7 @@ class Listing(Generic[Thing]):
             yield f"list {self.resource} in {f'namespace {namespace}' if namespace else 'all namespaces'}"
 
 
-@dataclass(frozen=True)
-class Leftover:
+class Leftover(Struct, frozen=True):
     """A chart's ServiceAccount: what stays when a scale set is deleted, with the chart's version."""
 
     namespace: str
@@ -75,8 +74,7 @@ class Leftover:
     version: str
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One look. `at` is the API server's clock; `scope` the runners' namespaces that were named, None where
     all are meant; `controllers` the namespaces in which a controller is looked for. `installed` is False
     where the API server knows no kind of ARC's."""
@@ -99,9 +97,9 @@ class Snapshot:
     events: Listing[Event]
     deployments: Listing[Controller]
     leftovers: Listing[Leftover]
-    requests: int = field(default=0, compare=False)
+    requests: int = 0
 
     def missing(self) -> list[str]:
         """Every right that was missing, once, in the order of the kinds."""
-        kinds = (getattr(self, each.name) for each in fields(self))
+        kinds = (getattr(self, name) for name in self.__struct_fields__)
         return [right for kind in kinds if isinstance(kind, Listing) for right in kind.missing()]

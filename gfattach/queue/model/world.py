@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
+
+from msgspec import Struct
 
 from gfattach.cluster.api.arc.listener import Listener
 from gfattach.cluster.api.arc.runner import Runner, RunnerSet
@@ -175,8 +176,7 @@ class World:
         return sorted(found, key=lambda each: each.last, reverse=True)
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """Runners of one or more scale sets. `current` is pending, running and failed ones, as the controller
     counts against the maximum; `booting` run and are not ready; `deleting` are being deleted."""
 

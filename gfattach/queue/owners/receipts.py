@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import one_line
 from gfattach.cluster.api.metadata import moment
@@ -34,8 +35,7 @@ NO_GROUPS = ("", "default", "github actions", "github-hosted", "hosted")
 _URL = re.compile(r"https://[^/]{1,253}/([^/]{1,100}/[^/]{1,100})/actions/runs/")
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """A job that ran: for which repository, in which group, by which labels, when, and where that stands."""
 
     repository: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import read_bytes
@@ -14,8 +15,7 @@ from gfattach.queue.model.question import repository
 _FORM = 'a line for each, OWNER/NAME; or TOML: [[repository]] name = "OWNER/NAME", checkout, receipts'
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A repository; `checkout` None where there is none, `receipts` are files of GitHub's answers."""
 
     name: str

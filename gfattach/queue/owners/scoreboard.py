@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from gfattach.cluster.api.arc.scale_set import ScaleSet
 from gfattach.queue.labels import Judged, Kind, judge
@@ -19,8 +20,7 @@ YES, NO, UNKNOWN = "yes", "no", "unknown"
 STALE_DAYS = 14.0
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """`value` is yes, no or unknown; `note` says more; `at` and `source` are of the evidence, None and ""
     where there is none. A stale yes is evidence of then, not of now."""
 
@@ -31,16 +31,14 @@ class Cell:
     stale: bool = False
 
 
-@dataclass(frozen=True)
-class LabelUse:
+class LabelUse(Struct, frozen=True):
     """A label that a checkout asks for, and where."""
 
     judged: Judged
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One repository. `registered`: a scale set of its owner is there; `admitted`: a runner group of it
     admits the repository. `labels` is None where no checkout was read; `unread` are workflow files that could
     not be."""
@@ -61,8 +59,7 @@ class Row:
         return YES if all(gate.value == YES and not gate.stale for gate in gates) else UNKNOWN
 
 
-@dataclass(frozen=True)
-class Scoreboard:
+class Scoreboard(Struct, frozen=True):
     """All rows, when it was made, and after how many days evidence is stale."""
 
     at: datetime

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.kubeconfig.yamltext import YamlError, parse
 from gfattach.core.errors import StorageError
@@ -19,8 +20,7 @@ BYTES = 512 * 1024
 _MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]{1,100})\s*\}\}")
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A label that a job asks for; `file` is relative to the checkout."""
 
     label: str
@@ -28,8 +28,7 @@ class Asked:
     job: str
 
 
-@dataclass(frozen=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """A workflow file that could not be read, and why."""
 
     file: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.arc.runner import Runner
 from gfattach.cluster.api.arc.scale_set import UNLIMITED
@@ -16,8 +17,7 @@ from gfattach.queue.holders import Holder, holders
 from gfattach.queue.model.world import Counts, SetView, World, count
 
 
-@dataclass(frozen=True)
-class SetRow:
+class SetRow(Struct, frozen=True):
     """One scale set. `maximum` None is no maximum; `wanted` is what its listener asks for."""
 
     namespace: str
@@ -29,8 +29,7 @@ class SetRow:
     counts: Counts
 
 
-@dataclass(frozen=True)
-class WaitingRow:
+class WaitingRow(Struct, frozen=True):
     """A runner that is to come up: since when, and what its pod says."""
 
     runner: str
@@ -38,8 +37,7 @@ class WaitingRow:
     state: str
 
 
-@dataclass(frozen=True)
-class Capacity:
+class Capacity(Struct, frozen=True):
     """The sums, the sets, who holds the runners, and which runners wait."""
 
     sets: tuple[SetRow, ...]
@@ -101,7 +99,7 @@ def pod_state(pod: RunnerPod | None) -> str:
 
 def counts_json(found: Counts) -> dict[str, int]:
     """For programs."""
-    return {name: getattr(found, name) for name in Counts.__dataclass_fields__}
+    return {name: getattr(found, name) for name in Counts.__struct_fields__}
 
 
 def holder_json(world_now: Any, found: Holder) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from gfattach.queue.model.snapshot import MayNot
 from gfattach.queue.model.world import SetView, World
@@ -23,8 +24,7 @@ from gfattach.queue.pressure.room import (
 Part = TypeVar("Part")
 
 
-@dataclass(frozen=True)
-class Pressure:
+class Pressure(Struct, frozen=True):
     """Each part is None where it could not be read; `unknown` says what that takes, by the part's name."""
 
     capacity: Capacity | None

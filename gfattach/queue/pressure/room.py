@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gfattach.cluster.api.scheduling.needs import Need, tolerated
 from gfattach.cluster.api.scheduling.nodes import Node
@@ -17,8 +18,7 @@ from gfattach.queue.causes.pods import DISK, unscheduled
 from gfattach.queue.model.world import SetView, World
 
 
-@dataclass(frozen=True)
-class QuotaRow:
+class QuotaRow(Struct, frozen=True):
     """A resource of a quota, in thousandths. `scoped` quotas may not count runners at all."""
 
     namespace: str
@@ -35,8 +35,7 @@ class QuotaRow:
         return self.used + self.needed <= self.hard
 
 
-@dataclass(frozen=True)
-class NodeRow:
+class NodeRow(Struct, frozen=True):
     """What a node has left for one more runner; amounts in thousandths. `barred` says why it is none for it,
     "" where it is; `lacking` are resources of which it has too little left."""
 
@@ -59,8 +58,7 @@ class NodeRow:
         return not self.barred and not self.lacking
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A message of the scheduler, how many pods it is about, and its parts."""
 
     message: str
@@ -69,8 +67,7 @@ class Refusal:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class ClaimRow:
+class ClaimRow(Struct, frozen=True):
     """A generic ephemeral volume of a runner: the claim that is made for it, and how that stands."""
 
     claim: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gfattach.cluster.api.scheduling.quantity import shown
 from gfattach.queue.answer import Answer, Found

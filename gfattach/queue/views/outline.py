@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(Struct, frozen=True):
     """A statement, what belongs to it, and commands; `key` is the code of a cause."""
 
     text: str
@@ -15,16 +14,14 @@ class Item:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under a head; every row has as many cells."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """A part with a name; without items and table it is not shown."""
 
     title: str
@@ -32,8 +29,7 @@ class Section:
     table: Table | None = None
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """One answer, audit or scoreboard. `tone` is good, bad, busy or unknown, for a page's colour."""
 
     title: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.core.context import Context
 from gfattach.core.engine import Run
@@ -24,8 +26,7 @@ _OTHERS = frozenset({"node_modules", "external", "vendor", "third_party", "targe
 _SUFFIXES = (".md", ".markdown")
 
 
-@dataclass(frozen=True)
-class ClaimsOptions:
+class ClaimsOptions(Struct, frozen=True):
     """What to look at, and what carries a claim."""
 
     paths: Sequence[Path]
@@ -34,8 +35,7 @@ class ClaimsOptions:
     evidence: Sequence[Path]
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What was found: how many documents and sentences were looked at, and how many claim too much."""
 
     documents: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.finding import Finding, fail, warn
 from gfattach.rbe.claims import words
@@ -16,8 +17,7 @@ _WHY = "documents may not claim more than the manifest, and evidence of the very
 _MARK = "if it is meant otherwise: <!-- gfattach: no-claim -->"
 
 
-@dataclass(frozen=True)
-class Carried:
+class Carried(Struct, frozen=True):
     """What carries a claim: the manifest, and evidence that was verified."""
 
     manifest: Manifest

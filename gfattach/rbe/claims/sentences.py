@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _MARK = re.compile(r"<!--\s*gfattach:\s*no-claim(?:\s+(begin|end))?\s*-->")
@@ -20,16 +21,14 @@ _ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 _END = re.compile(r"(?<=[.!?;])\s+(?=[A-Z`*\[(\"“/])|\s+\|\s+")
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(Struct, frozen=True):
     """One sentence, a table's cell or a heading, with the line that it begins on."""
 
     text: str
     line: int
 
 
-@dataclass(frozen=True)
-class Unclosed:
+class Unclosed(Struct, frozen=True):
     """A mark that is begun and not ended, with its line."""
 
     line: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.core.context import Context
 from gfattach.core.engine import Run
@@ -16,8 +17,7 @@ from gfattach.rbe.evidence.store import Kept, evidence_home, find_evidence
 from gfattach.rbe.evidence.verify import verify_evidence
 
 
-@dataclass(frozen=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """The table, and how much evidence it was made from and without."""
 
     rows: tuple[Row, ...]

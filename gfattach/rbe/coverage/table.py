@@ -5,17 +5,17 @@ executed remotely. A cell says when it was seen and where that is written; witho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.rbe.coverage.languages import LANGUAGES, OTHER, language_of
 from gfattach.rbe.evidence.document import CACHED
 from gfattach.rbe.evidence.store import Kept
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """What is said, of when, and where that is written. `stale` says that it is older than it may be."""
 
     text: str
@@ -28,8 +28,7 @@ class Cell:
         return {"text": self.text, "date": self.date, "source": self.source, "stale": self.stale}
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One language. Every list is empty where there is no evidence."""
 
     language: str
@@ -59,12 +58,11 @@ class Row:
         }
 
 
-@dataclass
-class _Seen:
-    hermeticity: list[Cell] = field(default_factory=list)
-    cached: list[Cell] = field(default_factory=list)
-    executed: list[Cell] = field(default_factory=list)
-    gaps: list[Cell] = field(default_factory=list)
+class _Seen(Struct):
+    hermeticity: list[Cell] = []
+    cached: list[Cell] = []
+    executed: list[Cell] = []
+    gaps: list[Cell] = []
 
 
 def make_table(evidence: Iterable[Kept], now: datetime, age: timedelta) -> tuple[Row, ...]:

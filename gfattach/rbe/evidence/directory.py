@@ -10,9 +10,10 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from gfattach.core.errors import UsageError
 from gfattach.core.files import storage_error
@@ -28,8 +29,7 @@ _BESIDE = ("proof-result.json", "proof-result.attestation.json")
 _PIECE = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """A document that was read, with the bytes of it, and the files that are what it lists, by role."""
 
     path: Path

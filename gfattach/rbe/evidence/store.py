@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import GfattachError, UsageError
 from gfattach.core.paths import Home, state_directory
@@ -15,8 +16,7 @@ from gfattach.rbe.evidence.document import DOCUMENT_NAME, SCHEMA, SHAPE
 from gfattach.rbe.evidence.shape import check, moment_of
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A document of evidence that was found; `fault` says why it cannot be used, "" where it can."""
 
     path: Path

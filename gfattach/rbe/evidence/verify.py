@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import UsageError
 from gfattach.core.finding import Finding, Status, fail, ok, skip
@@ -27,8 +28,7 @@ from gfattach.rbe.manifest.model import Manifest
 from gfattach.rbe.manifest.read import load_manifest
 
 
-@dataclass(frozen=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """What verifying came to: the findings in order, and the document, if it could be read as one."""
 
     findings: tuple[Finding, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.errors import ExitCode, RefusedError
 from gfattach.rbe.manifest.model import Manifest, Standing, TargetClass
@@ -18,8 +19,7 @@ EXIT_CODES = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What is said of `asked`, a label or the name of a class; `found` is None for what is not listed."""
 
     asked: str

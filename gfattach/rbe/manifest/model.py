@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 
 class Standing(StrEnum):
@@ -24,8 +25,7 @@ SECTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class TargetClass:
+class TargetClass(Struct, frozen=True):
     """One class: its name, its labels, and what the manifest demands of a proof and says of its reach.
 
     `line` is where it stands in the file. `blockers` are a blocked class's reasons.
@@ -42,8 +42,7 @@ class TargetClass:
     blockers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A manifest without faults. `sha256` is of the file's bytes, `shown` its path for a sentence."""
 
     path: Path

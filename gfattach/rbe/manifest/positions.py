@@ -8,9 +8,10 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
+
+from msgspec import Struct
 
 #: Where a value stands in a document: keys and indexes from the top.
 Place = tuple[str | int, ...]
@@ -22,13 +23,12 @@ _SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+
 DEPTH = 64
 
 
-@dataclass
-class Positions:
+class Positions(Struct):
     """A document, the line of each of its values (counted from 1), and the keys that stand twice."""
 
     value: Any = None
-    lines: dict[Place, int] = field(default_factory=dict)
-    twice: list[tuple[Place, int]] = field(default_factory=list)
+    lines: dict[Place, int] = {}
+    twice: list[tuple[Place, int]] = []
 
     def line(self, place: Place) -> int:
         """The line of `place`, or of the nearest thing around it that is there."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.logs.call_excerpt import keep_calls
 from gfattach.bazel.logs.event_excerpt import keep_excerpt
@@ -34,8 +35,7 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Builder:
+class Builder(Struct, frozen=True):
     """Who builds, what and where: the same for all builds of a proof."""
 
     bazel: Bazel
@@ -100,8 +100,7 @@ class Builder:
         return Built(answer.returncode or 0, written, read_build(written, self.label, nonce), complaint)
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(Struct, frozen=True):
     """A build that ended: its exit code, its files by role, what they say, and Bazel's first error."""
 
     exit_code: int

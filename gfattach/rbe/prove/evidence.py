@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach import __version__
 from gfattach.rbe.evidence import document as documents
@@ -19,8 +20,7 @@ from gfattach.rbe.prove.options import ProveOptions
 from gfattach.rbe.prove.provenance import Run, moment
 
 
-@dataclass(frozen=True)
-class Proved:
+class Proved(Struct, frozen=True):
     """All that a proof came to, before it is written down.
 
     `pods` are those before and after, None where none was looked at; `files` are those beside the builds', by

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gfattach.bazel.logs.grpc_log import LOG_FLAGS
 from gfattach.proof.execution.facts import PLATFORM_PROPERTY
@@ -44,8 +45,7 @@ _WHERE_KNOWN = (
 _NO_LINKS = ("--experimental_convenience_symlinks=ignore", "--symlink_prefix=/")
 
 
-@dataclass(frozen=True)
-class ProveOptions:
+class ProveOptions(Struct, frozen=True):
     """One proof.
 
     `command` is build, test or coverage; `evidence` the directory to write, None for one of its own;
@@ -73,8 +73,7 @@ class ProveOptions:
     seconds: float = 3600.0
 
 
-@dataclass(frozen=True)
-class BuildOptions:
+class BuildOptions(Struct, frozen=True):
     """The options for one Bazel: `accepted` are those of `candidates` that it knows."""
 
     accepted: frozenset[str]

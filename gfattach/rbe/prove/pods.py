@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.client import Api, ApiError, path_of
 from gfattach.cluster.api.endpoint_selection import label_selector
@@ -25,8 +26,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OWNERS = ("deployments", "statefulsets")
 
 
-@dataclass(frozen=True)
-class Workers:
+class Workers(Struct, frozen=True):
     """Whose pods are looked at: those of a Service, or those that `selector` selects beside it."""
 
     api: Api

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.bazel.program.binary import Bazel
 from gfattach.contract.bazel.arguments import header_rc
@@ -48,8 +49,7 @@ _PLATFORM = "GF_BAZEL_REMOTE_EXECUTION_PLATFORM"
 _IMAGE = "GF_BAZEL_REAPI_PROOF_IMAGE_DIGEST"
 
 
-@dataclass(frozen=True)
-class ProofDone:
+class ProofDone(Struct, frozen=True):
     """What a proof came to: where its evidence is, and what verifying it came to."""
 
     directory: Path
@@ -107,8 +107,7 @@ def _ask(executor: Executor, run: Run) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Session:
+class _Session(Struct, frozen=True):
     options: ProveOptions
     home: Home
     work: Path

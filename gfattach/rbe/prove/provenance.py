@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.core.git import Checkout, checkout_of
 from gfattach.core.redact import redact
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Struct, frozen=True):
     """The run that proves: a workflow's, or one on a developer's machine, whose number is random."""
 
     id: str

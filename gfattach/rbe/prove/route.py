@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gfattach.agent.launch import supervisor
 from gfattach.agent.model import state as agent_state
@@ -25,8 +27,7 @@ from gfattach.reapi.target import CacheTarget
 _SECONDS = 20.0
 
 
-@dataclass(frozen=True)
-class Executor:
+class Executor(Struct, frozen=True):
     """The executor as it is dialled. `through` is the forward, `workers` whose pods are looked at."""
 
     target: CacheTarget

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from gfattach.core.errors import BazelError
 from gfattach.core.files import storage_error
@@ -69,15 +70,14 @@ class Call(NamedTuple):
         return self.done and not self.cached and self.status == 0 and self.exit_code == 0
 
 
-@dataclass(slots=True)
-class CallGroup:
+class CallGroup(Struct):
     """Calls that are alike: how many, their actions by `key_of`, and how many of them a worker began when, in
     whole seconds of the wall clock, where the server says it.
     """
 
     count: int = 0
-    actions: set[bytes] = field(default_factory=set)
-    begun: dict[int, int] = field(default_factory=dict)
+    actions: set[bytes] = set()
+    begun: dict[int, int] = {}
 
     def add(self, action: bytes, begun: int) -> None:
         """Count a call; `begun` is 0 where the server does not say it."""

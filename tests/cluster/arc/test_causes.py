@@ -1,8 +1,7 @@
 """Causes on a real API server: the same objects, created there, read with the shipped rights, and named."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gfattach.queue.diagnose import diagnose
 from tests.harness.arc.objects import NOW

@@ -18,8 +18,10 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gfattach.nix.isolated import IsolatedStore
 from gfattach.nixcache.signature import SecretKey

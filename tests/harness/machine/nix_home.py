@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.endpoint import parse_endpoint
 from gfattach.core.engine import Run
@@ -56,7 +56,7 @@ class Machine:
         """What every probe finds, by name; an underscore in a setting's name stands for a hyphen."""
         changed = {name.replace("_", "-"): value for name, value in settings.items()}
         nix = showing(self.root / "bin", {**SETTINGS, **changed}, then)
-        return self.probe(NixSubject(str(nix.path), target, environ={}))
+        return self.probe(NixSubject(program=str(nix.path), target=target, environ={}))
 
     def probe(self, subject: NixSubject, stage: Stage[NixSubject] = STAGE) -> dict[str, Finding]:
         subject = replace(subject, environ={**self.environ, **(subject.environ or {})})

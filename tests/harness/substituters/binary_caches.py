@@ -8,8 +8,9 @@ import lzma
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gfattach.nixcache import nar, narinfo
 from gfattach.nixcache.narinfo import NarInfo

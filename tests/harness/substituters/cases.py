@@ -3,7 +3,8 @@
 import base64
 import json
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tests.harness.substituters.binary_caches import OTHER_KEY, answer
 from tests.harness.substituters.cases_content import CONTENT, SIGNATURE

@@ -2,7 +2,8 @@
 
 import lzma
 import shutil
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gfattach.nixcache import narinfo
 from gfattach.nixcache.nar import Regular, serialise

@@ -2,7 +2,8 @@
 
 import contextlib
 import socket
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tests.harness.machine import faulty_servers as faults
 from tests.harness.substituters.binary_caches import hang, hang_up, serving

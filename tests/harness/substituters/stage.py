@@ -4,10 +4,10 @@ A module that uses `rig` imports its fixtures by name, `authority` too.
 """
 
 import contextlib
-from dataclasses import replace
 
 import httpx  # noqa: F401  a first import would count against the shortened deadlines
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.endpoint import Endpoint
 from gfattach.core.engine import Run

@@ -1,9 +1,9 @@
 """The stage of the machine: from facts to findings, and the facts of this very machine."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from gfattach.core.engine import Run
 from gfattach.core.finding import Status
@@ -71,7 +71,7 @@ def test_every_code_of_the_stage_has_a_case():
 
 def test_a_password_of_a_proxy_is_in_no_finding():
     facts = replace(GOOD, environ={"http_proxy": "http://me:s3cret@proxy.example:3128"})
-    shown = str([vars(finding) for finding in Run().stage(STAGE, facts).findings.values()])
+    shown = str([asdict(finding) for finding in Run().stage(STAGE, facts).findings.values()])
     assert "s3cret" not in shown
 
 

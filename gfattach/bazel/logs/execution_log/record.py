@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from gfattach.bazel.logs.summary import REMOTE
 
@@ -52,12 +53,11 @@ class Spawn(NamedTuple):
 OTHER = "another"
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     """Spawns of a log that are alike: how many, and their actions where the log names them, by `key_of`."""
 
     count: int = 0
-    actions: set[bytes] = field(default_factory=set)
+    actions: set[bytes] = set()
 
 
 #: What a log amounts to: the spawns that are alike, in the order of the first of each.

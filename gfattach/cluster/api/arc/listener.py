@@ -6,7 +6,6 @@ The rest is in the Secret `<listener>-config`, GitHub's private key included. It
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gfattach.cluster.api.arc.scale_set import UNLIMITED, number
@@ -14,8 +13,7 @@ from gfattach.cluster.api.fields import mapping, name_of, one_line, text
 from gfattach.cluster.api.metadata import NamespacedObject, metadata
 
 
-@dataclass(frozen=True, slots=True)
-class Listener(NamespacedObject):
+class Listener(NamespacedObject, frozen=True):
     """An AutoscalingListener. `set_namespace` and `set_name` name its scale set, `runner_set` the
     EphemeralRunnerSet that it scales, `registered` the scale set's id at GitHub."""
 

@@ -8,8 +8,9 @@ of `namespace@group@configUrl` from 0.13.1 on (ARC, controllers/actions.github.c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -65,8 +66,7 @@ def release(version: str) -> tuple[int, int, int] | None:
     return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Struct, frozen=True):
     """What a githubConfigUrl registers runners for. `kind` is enterprise, organization or repository.
 
     `host` and `name` (`OWNER`, `OWNER/REPOSITORY` or an enterprise's) are in lower case: GitHub's are not

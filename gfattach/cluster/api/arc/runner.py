@@ -6,7 +6,6 @@ Up to chart 0.12.1 status.runnerJITConfig held a secret: status is read field by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from sys import intern
 from typing import Any, ClassVar
 
@@ -21,8 +20,7 @@ REGISTRATION_FINALIZER = "ephemeralrunner.actions.github.com/runner-registration
 COUNTED = ("Pending", "Running", "Failed")
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerSet(NamespacedObject):
+class RunnerSet(NamespacedObject, frozen=True):
     """An EphemeralRunnerSet: `replicas` runners are wanted, as of the listener's patch number `patch`."""
 
     KIND: ClassVar[str] = "EphemeralRunnerSet"
@@ -32,8 +30,7 @@ class RunnerSet(NamespacedObject):
     phase: str
 
 
-@dataclass(frozen=True, slots=True)
-class Runner(NamespacedObject):
+class Runner(NamespacedObject, frozen=True):
     """An EphemeralRunner. `phase` is Pending where it says nothing or what is not known; `failures` counts
     pods that failed under it; `repository`, `workflow`, `run` and `job` are of the job that it runs."""
 

@@ -7,7 +7,6 @@ read: runners are counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gfattach.cluster.api.arc import names
@@ -20,8 +19,7 @@ from gfattach.cluster.api.scheduling.needs import Need, need
 UNLIMITED = 2147483647
 
 
-@dataclass(frozen=True, slots=True)
-class ScaleSet(NamespacedObject):
+class ScaleSet(NamespacedObject, frozen=True):
     """An AutoscalingRunnerSet.
 
     `title` is its name at GitHub, `labels` what it was given besides (0.14.0 and later). `registered` is its

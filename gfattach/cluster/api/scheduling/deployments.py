@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import items, mapping, texts
 from gfattach.cluster.api.metadata import Metadata, metadata
@@ -13,8 +14,7 @@ from gfattach.cluster.api.metadata import Metadata, metadata
 PART_OF = "gha-rs-controller"
 
 
-@dataclass(frozen=True, slots=True)
-class Controller:
+class Controller(Struct, frozen=True):
     """ARC's controller. `available` counts pods; `arguments` are its container's, by name."""
 
     meta: Metadata

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import mapping, name_of, one_line, text
 from gfattach.cluster.api.metadata import NEVER, moment
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """An Event; `kind` and `name` are of the object that it is about."""
 
     namespace: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import items, mapping, text, texts
 from gfattach.cluster.api.scheduling.quantity import Amounts, amounts, largest, total
@@ -13,8 +14,7 @@ from gfattach.cluster.api.scheduling.quantity import Amounts, amounts, largest, 
 Taint = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Toleration:
+class Toleration(Struct, frozen=True):
     """A toleration; an empty `key` with Exists tolerates all, an empty `effect` every effect."""
 
     key: str
@@ -32,8 +32,7 @@ class Toleration:
         return self.operator == "Exists" or (bool(self.key) and self.value == value)
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimTemplate:
+class ClaimTemplate(Struct, frozen=True):
     """A generic ephemeral volume: its claim is named `<pod>-<volume>`; `size` is in thousandths of a byte."""
 
     volume: str
@@ -41,8 +40,7 @@ class ClaimTemplate:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """What one pod of a template needs. `claims` are its generic ephemeral volumes."""
 
     requests: Amounts

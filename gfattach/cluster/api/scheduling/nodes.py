@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from sys import intern
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import items, mapping, name_of, text, texts
 from gfattach.cluster.api.scheduling.needs import Taint
 from gfattach.cluster.api.scheduling.quantity import Amounts, amounts
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A node. `cordoned` is spec.unschedulable; `pressure` are conditions that are True besides Ready."""
 
     name: str

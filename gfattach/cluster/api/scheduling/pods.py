@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import items, mapping, name_of, one_line, text
 from gfattach.cluster.api.metadata import NamespacedObject, metadata, moment
@@ -20,8 +21,7 @@ ENDED = ("Succeeded", "Failed")
 _shared: dict[tuple[tuple[str, int], ...], Amounts] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """The state of a container that does not run: `kind` is init or main; `reason` of its waiting or its end.
 
     `exit_code` is that of the end it is in, or of its last one; None where it has not ended.
@@ -35,8 +35,7 @@ class Container:
     restarts: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerPod(NamespacedObject):
+class RunnerPod(NamespacedObject, frozen=True):
     """A pod. `runner` is the label `runner-pod`, of a job's pod in ARC's container mode `kubernetes`.
 
     `scheduled` is the PodScheduled condition: its reason and message where it is False, else None. `volumes`

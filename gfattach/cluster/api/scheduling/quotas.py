@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import items, mapping, name_of, text
 from gfattach.cluster.api.scheduling.needs import Need
@@ -18,8 +19,7 @@ _EXCEEDED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """A ResourceQuota. `scoped` says that it counts some pods of the namespace only."""
 
     namespace: str
@@ -29,8 +29,7 @@ class Quota:
     scoped: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """A LimitRange's largest amounts for one container or one pod."""
 
     namespace: str
@@ -39,8 +38,7 @@ class Limits:
     pod: Amounts
 
 
-@dataclass(frozen=True, slots=True)
-class Shortage:
+class Shortage(Struct, frozen=True):
     """A resource of which a quota has less left than one more runner needs."""
 
     quota: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gfattach.cluster.api.fields import mapping, name_of, text, texts
 from gfattach.cluster.api.metadata import Metadata, metadata
@@ -12,8 +13,7 @@ from gfattach.cluster.api.metadata import Metadata, metadata
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A PersistentVolumeClaim; `storage_class` is "" where none is named."""
 
     meta: Metadata
@@ -21,8 +21,7 @@ class Claim:
     storage_class: str
 
 
-@dataclass(frozen=True, slots=True)
-class StorageClass:
+class StorageClass(Struct, frozen=True):
     """A StorageClass; `late` says that a volume is bound only when its pod is scheduled."""
 
     name: str

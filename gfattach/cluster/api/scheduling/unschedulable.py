@@ -8,7 +8,8 @@ untolerated taint(s)`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _HEAD = re.compile(r"(\d{1,6})/(\d{1,6}) nodes are available:\s*")
 
@@ -32,8 +33,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """So many nodes for one reason: `kind` is of `_KINDS`, or other; `what` names the resource or taint."""
 
     count: int
@@ -42,8 +42,7 @@ class Part:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unschedulable:
+class Unschedulable(Struct, frozen=True):
     """The message taken apart; `nodes` is how many there are, `fitting` how many were left."""
 
     fitting: int

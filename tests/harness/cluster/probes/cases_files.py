@@ -65,13 +65,15 @@ KUBECONFIG_CASES = [
     Case("a kubeconfig", lambda b: b.config(), "cluster.kubeconfig.ok"),
     Case(
         "a file that is not there",
-        lambda b: ClusterSubject(ClusterRef(), environ=b.environ(KUBECONFIG="/nonexistent/a:/nonexistent/b")),
+        lambda b: ClusterSubject(
+            ref=ClusterRef(), environ=b.environ(KUBECONFIG="/nonexistent/a:/nonexistent/b")
+        ),
         "cluster.kubeconfig.missing",
         "KUBECONFIG lists /nonexistent/a, /nonexistent/b, which are missing",
     ),
     Case(
         "no file at all",
-        lambda b: ClusterSubject(ClusterRef(), environ=b.environ()),
+        lambda b: ClusterSubject(ref=ClusterRef(), environ=b.environ()),
         "cluster.kubeconfig.missing",
         "there is no kubeconfig",
     ),

@@ -64,7 +64,7 @@ class Bench:
         namespace = options.pop("namespace", None)
         services = options.pop("services", (GRPC, HTTP))
         ref = ClusterRef((path,), context, namespace)
-        return ClusterSubject(ref, services, environ=self.environ(), **options)
+        return ClusterSubject(ref=ref, services=services, environ=self.environ(), **options)
 
     def config(
         self,
