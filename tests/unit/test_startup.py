@@ -15,7 +15,6 @@ HEAVY = (
     "keyring",
     "kubernetes",
     "rich",
-    "msgspec",
     "cryptography",
     "google.protobuf",
     "asyncio",
@@ -33,6 +32,16 @@ def test_it_starts_without_the_heavy_modules(args):
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == "[]"
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_what_has_no_value_to_show_loads_no_structs(word):
+    script = (
+        "import sys; from gfattach.cli.main import run; code = run(sys.argv[1:]);"
+        "print('msgspec' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, word], capture_output=True, text=True)
+    assert done.stderr.strip() == "False"
 
 
 @pytest.mark.parametrize(

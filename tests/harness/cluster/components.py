@@ -25,7 +25,10 @@ def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         ).open(url, timeout=5) as answer:
             return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return False
+    except OSError:  # which urllib's other errors are too
         return False
 
 
