@@ -14,6 +14,7 @@ from gfattach.core.paths import config_directory
 from gfattach.inputs.authority.states import State
 from gfattach.inputs.codes import CODES
 from gfattach.inputs.contract.document import Contract
+from gfattach.inputs.materialise import fetch
 from gfattach.inputs.model.input import Input, Kind
 from tests.harness.inputs.contracts import archive, write
 from tests.harness.inputs.upstream import serving
@@ -39,6 +40,7 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "w/d").mkdir(parents=True)
     (tmp_path / "w/WORKSPACE").touch()
     monkeypatch.chdir(tmp_path / "w")
+    monkeypatch.setattr(fetch, "PAUSE", 0.01)
     write(tmp_path / "w/gfattach-inputs.json", ONE, TWO)
     return tmp_path / "w"
 

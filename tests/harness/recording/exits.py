@@ -9,6 +9,7 @@ a way to give a code that this module does not know fails, so that no code is me
 
 import ast
 import json
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
@@ -34,12 +35,20 @@ def trees():
     }
 
 
-def calls(name, where=""):
-    """The calls of `name` in the modules whose path begins with `where`."""
+@cache
+def every_call():
+    """By name, the calls of it: the path of the module, and the call. The trees are walked once for all."""
+    found = defaultdict(list)
     for path, tree in trees().items():
         for node in ast.walk(tree):
-            if path.startswith(where) and isinstance(node, ast.Call) and called(node) == name:
-                yield node
+            if isinstance(node, ast.Call):
+                found[called(node)].append((path, node))
+    return found
+
+
+def calls(name, where=""):
+    """The calls of `name` in the modules whose path begins with `where`."""
+    return (node for path, node in every_call()[name] if path.startswith(where))
 
 
 def called(node):

@@ -7,6 +7,7 @@ import pytest
 
 from gfattach.cli import main
 from gfattach.core.errors import ExitCode
+from gfattach.queue import run
 from tests.harness.arc import scenarios
 from tests.harness.arc.objects import Fleet
 from tests.harness.arc.scenarios import LABEL, REPOSITORY, SCENARIOS
@@ -231,7 +232,9 @@ def test_a_server_that_asks_to_be_asked_again_is(ask):
     assert code == 0 and "idle" in out.splitlines()[0]
 
 
-def test_a_server_that_asks_so_without_end_is_an_error(ask):
+def test_a_server_that_asks_so_without_end_is_an_error(ask, monkeypatch):
+    monkeypatch.setattr(run, "LOOK_SECONDS", 3.0)
+
     def late(server):
         server.late = 10_000
 
