@@ -39,7 +39,7 @@ _CODES = (
     "substituter.info.silent", "substituter.info.broken", "substituter.info.login",
     "substituter.info.malformed", "substituter.info.large",
     "substituter.narinfo.error", "substituter.narinfo.login", "substituter.narinfo.malformed",
-    "substituter.narinfo.silent", "substituter.nar.compression", "substituter.nar.absent",
+    "substituter.narinfo.silent", "substituter.nar.absent",
     "substituter.nar.truncated", "substituter.nar.corrupt", "substituter.nar.size", "substituter.nar.hash",
     "substituter.nar.in-cluster",
     "substituter.signature.unsigned", "substituter.signature.malformed",
