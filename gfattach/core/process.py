@@ -295,12 +295,13 @@ class ProcessId(Struct, frozen=True):
         """Whether that very process still runs."""
         return _born(self.pid) == self.born
 
-    def end(self, seconds: float = TERMINATE_SECONDS) -> bool:
+    def end(self, seconds: float = TERMINATE_SECONDS, *, at_once: bool = False) -> bool:
         """End it: ask, wait `seconds`, then insist. Whether it is gone. Never touches another process.
 
-        One that was stopped is continued, so that it can end in an orderly way.
+        One that was stopped is continued, so that it can end in an orderly way. With `at_once` nothing
+        is asked.
         """
-        for sign in (signal.SIGTERM, signal.SIGKILL):
+        for sign in (signal.SIGKILL,) if at_once else (signal.SIGTERM, signal.SIGKILL):
             if not self.alive():
                 return True
             with contextlib.suppress(ProcessLookupError):

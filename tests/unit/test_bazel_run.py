@@ -82,6 +82,32 @@ wait"""
     assert ProcessId.of(int((tmp_path / "work" / "pid").read_text())) is None
 
 
+#: A server that notes what it was asked: a termination signal is written down, and outlived.
+_NOTING = """mkdir -p "$base/server"; cat > "$base/server.sh" <<'END'
+trap 'echo asked >> "$1"' TERM
+touch "$1.up"
+while :; do sleep 0.05; done
+END
+setsid bash "$base/server.sh" "$base/../../said" >/dev/null 2>&1 & pid=$!
+while [ ! -e "$base/../../said.up" ]; do sleep 0.05; done
+sed 's/.*) //' /proc/$pid/stat | cut -d' ' -f20 | tr -d '\\n' > "$base/server/server.starttime"
+echo $pid > "$base/server/server.pid.txt"
+"""
+
+
+@pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "of the user's files"])
+def test_a_sealed_server_at_no_work_is_killed_and_any_other_is_asked_first(tmp_path, sealed):
+    """What a sealed one would put in order is removed with it: its output base, and what it unpacked."""
+    environ = None if sealed else {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    with server(tmp_path, _NOTING + 'echo "$startup"', environ=environ) as bazel:
+        said = bazel.run("info", [], soon()).stdout
+        assert bazel.running
+        bazel.forget()
+        assert not bazel.running
+    assert (tmp_path / "work/said").exists() is not sealed
+    assert (f"-Djava.io.tmpdir={tmp_path / 'work/tmp'}" in said) is sealed
+
+
 def test_a_process_that_only_has_the_servers_old_number_is_left_alone(tmp_path):
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
