@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
@@ -324,6 +324,21 @@ def command_of(pid: int) -> str:
         return "" if sys.platform.startswith("linux") else ask_ps("args", pid)
     except OSError:
         return ""
+
+
+def started_with(*arguments: str) -> Iterator[ProcessId]:
+    """Every other process of this user's that has all of `arguments` among its own.
+
+    None where the system does not list processes as files.
+    """
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            ours = entry.stat().st_uid == os.geteuid()
+            if ours and all(os.fsencode(argument) in words for argument in arguments):
+                found = ProcessId.of(int(entry.name))
+                if found is not None and found.pid != os.getpid():
+                    yield found
 
 
 def _born(pid: int) -> str | None:

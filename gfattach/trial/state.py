@@ -122,6 +122,9 @@ def _errors() -> dict[str, type[GfattachError]]:
     return {"trial.port": PortError, "trial.port-in-use": PortError}
 
 
+#: What Python runs as a trial.
+MODULE = "gfattach.trial"
+
 #: The daemon that a trial is.
 TRIAL: Daemon[TrialState] = Daemon(
     "trial",
@@ -132,4 +135,5 @@ TRIAL: Daemon[TrialState] = Daemon(
     not_started=lambda fact, *hints: GfattachError(fact, *hints, code="trial.start"),
     stuck=lambda fact, *hints: GfattachError(fact, *hints, code="trial.stuck"),
     errors=_errors,
+    module=MODULE,
 )

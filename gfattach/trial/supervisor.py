@@ -11,7 +11,7 @@ from gfattach.core.daemon.daemon import ANSWER_SECONDS
 from gfattach.core.daemon.start import environment
 from gfattach.core.deadline import Deadline
 from gfattach.trial.ports import LOOPBACK, check_port
-from gfattach.trial.state import DEFAULT_MAX_BYTES, TRIAL, TrialState
+from gfattach.trial.state import DEFAULT_MAX_BYTES, MODULE, TRIAL, TrialState
 
 #: What the process gets of the environment: where libraries are, and nothing that may be a secret.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NIX_LD", "NIX_LD_LIBRARY_PATH", "TZ")
@@ -88,5 +88,5 @@ def _answers(state: TrialState) -> bool:
 def _launch(directory: Path, options: dict[str, int | None], deadline: Deadline) -> TrialState:
     given = [text for name, value in options.items() if value is not None for text in (name, str(value))]
     # -P: the working directory is no place to import from.
-    args = [sys.executable, "-P", "-m", "gfattach.trial", "--directory", str(directory), *given]
+    args = [sys.executable, "-P", "-m", MODULE, "--directory", str(directory), *given]
     return TRIAL.launch(directory, args, environment(_PASSED_ON.__contains__), deadline)

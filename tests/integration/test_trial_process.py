@@ -8,18 +8,21 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from gfattach.core.process import ProcessId
+from gfattach.core.daemon.start import environment
+from gfattach.core.files import remove_tree
+from gfattach.core.process import ProcessId, started_with
 from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial import state as trial_state
 from gfattach.trial import supervisor
 from gfattach.trial.serve import LOG_BYTES, trim
-from gfattach.trial.state import TRIAL, log_file
+from gfattach.trial.state import MODULE, TRIAL, log_file
 from tests.harness.caches.trial_clients import Client, blob_name, upload_name
 from tests.harness.caches.trial_processes import (
     READY_SECONDS,
@@ -157,6 +160,22 @@ class TestWhatEndsIt:
         assert "ready" in json.loads(out)
         assert "no client used it for 0.0003 hours" in log_file(directory).read_text()
         assert not TRIAL.state_file(directory).exists()
+
+
+class TestWhileItStarts:
+    @pytest.mark.parametrize("later", [0.0, 0.05, 0.1, 0.2], ids=lambda later: f"after {later} s")
+    def test_a_stop_ends_one_whose_starter_was_killed_and_nothing_comes_after_it(self, directory, later):
+        """No state file names it yet: it is known by what it was started as, and by its directory."""
+        directory.mkdir(parents=True)
+        words = [sys.executable, "-P", "-m", MODULE, "--directory", str(directory)]
+        environ = environment(lambda name: name == "PATH")
+        with subprocess.Popen(words, cwd="/", env=environ, stdout=subprocess.PIPE) as orphan:
+            wait_for(lambda: list(started_with(MODULE, str(directory))))
+            time.sleep(later)
+            assert supervisor.stop(directory)
+            orphan.wait(READY_SECONDS)
+        remove_tree(directory)
+        assert not directory.exists() and not list(started_with(MODULE, str(directory)))
 
 
 class TestStale:

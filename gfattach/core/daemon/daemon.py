@@ -19,7 +19,7 @@ from msgspec import Struct
 from gfattach.core import files
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import GfattachError
-from gfattach.core.process import ProcessId
+from gfattach.core.process import ProcessId, started_with
 
 if TYPE_CHECKING:  # a daemon itself starts none
     from gfattach.core.daemon.start import Beginning
@@ -70,6 +70,8 @@ class Daemon(Struct, Generic[State], frozen=True):
     `read` gives None for what is none. `clear` removes what one that was killed has left beside the state
     file, whose state may be unknown. `not_started` and `stuck` make its errors of a fact and hints; `error`
     is the class of those that a process says in its readiness handshake, `errors` that of further codes.
+    `module` is what the process is started as, where one that does not serve yet is looked for by that and
+    by its directory.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Daemon(Struct, Generic[State], frozen=True):
     error: type[GfattachError] = GfattachError
     errors: Callable[[], Mapping[str, type[GfattachError]]] = dict
     clear: Callable[[Path, State | None], None] = lambda directory, state: None
+    module: str = ""
 
     def state_file(self, directory: Path) -> Path:
         """Where the daemon of `directory` says that it serves."""
@@ -179,9 +182,13 @@ class Daemon(Struct, Generic[State], frozen=True):
             running = self.running(directory)
             if running is not None:
                 self.end(directory, running)
-            else:
-                self.sweep(directory)
-            return running is not None
+                return True
+            # One whose starter was killed before it served: it would go on, and write into what is removed.
+            strays = list(started_with(self.module, str(directory))) if self.module else []
+            for stray in strays:
+                stray.end()
+            self.sweep(directory)
+            return bool(strays)
 
     def end(self, directory: Path, state: State) -> None:
         """End the process of `state`, for a caller that holds the start lock. Raises `stuck`."""
