@@ -112,12 +112,14 @@ def begin(
 def _child(args: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """The process of `args`. An interrupt while it is made ends it: nothing else knows of it yet.
 
-    It is made in a thread, where no interrupt is raised. Raises OSError.
+    It is made in a thread, where no interrupt is raised, and only once that thread is there: the start of one
+    can be interrupted too, and does not say whether it has begun. Raises OSError.
     """
     made: list[subprocess.Popen[bytes] | OSError] = []
-    done = threading.Event()  # a thread whose join was interrupted counts as ended (CPython 3.11)
+    go, done = threading.Event(), threading.Event()  # an interrupted join counts as ended (CPython 3.11)
 
     def make() -> None:
+        go.wait()
         try:
             made.append(subprocess.Popen(args, **options))
         except OSError as error:
@@ -125,10 +127,12 @@ def _child(args: list[str], **options: Any) -> subprocess.Popen[bytes]:
         finally:
             done.set()
 
-    threading.Thread(target=make, name="starting a process").start()
+    threading.Thread(target=make, name="starting a process", daemon=True).start()
     try:
+        go.set()
         done.wait()
     except BaseException:
+        go.set()
         done.wait()
         for each in made:
             if isinstance(each, subprocess.Popen):
