@@ -6,7 +6,6 @@ Whoever writes into a workspace asks first, and takes "cannot tell" for "leave i
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -64,10 +63,17 @@ class Answer(Struct, frozen=True):
     reason: str = ""
 
 
+def _program() -> str | None:
+    """git, as this process finds it. What looks for it loads decompressors, which an agent has no use for."""
+    import shutil
+
+    return shutil.which("git")
+
+
 def ask(path: Path, deadline: Deadline | None = None) -> Answer:
     """What `path` is to git. It need not exist; its directory has to, or the answer is UNKNOWN."""
     deadline = (deadline or Deadline.after(GIT_SECONDS)).within(GIT_SECONDS)
-    program = shutil.which("git")
+    program = _program()
     if program is None:
         return Answer(Standing.UNKNOWN, reason="git is not installed")
     try:
@@ -82,7 +88,7 @@ def tracked(directory: Path, patterns: Sequence[str], deadline: Deadline | None 
     Nothing where git cannot tell.
     """
     deadline = (deadline or Deadline.after(GIT_SECONDS)).within(GIT_SECONDS)
-    program = shutil.which("git")
+    program = _program()
     if program is None:
         return ()
     try:
@@ -149,7 +155,7 @@ class Checkout(Struct, frozen=True):
 def checkout_of(directory: Path, deadline: Deadline | None = None) -> Checkout | None:
     """The work tree around `directory`; None where there is none, or git cannot tell."""
     deadline = (deadline or Deadline.after(GIT_SECONDS)).within(GIT_SECONDS)
-    program = shutil.which("git")
+    program = _program()
     if program is None:
         return None
     try:

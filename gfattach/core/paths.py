@@ -7,19 +7,21 @@ the user's state directory, keyed by the workspace. Outside of any workspace bot
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from platformdirs import PlatformDirs
 
 from gfattach.core import git
 from gfattach.core.errors import RefusedError, UsageError
 from gfattach.core.quote import command
 from gfattach.core.trust import allowed, ownership
 
-_DIRS = PlatformDirs("gfattach", appauthor=False)
+if TYPE_CHECKING:
+    from platformdirs import PlatformDirs
 
 #: Files that make a directory the root of a workspace, the first that is found going up.
 WORKSPACE_MARKERS = ("MODULE.bazel", "WORKSPACE.bazel", "WORKSPACE", "flake.nix", ".git", "gfattach.toml")
@@ -29,14 +31,22 @@ WORKSPACE_MARKERS = ("MODULE.bazel", "WORKSPACE.bazel", "WORKSPACE", "flake.nix"
 HOME_NAME = ".gfattach"
 
 
+@functools.cache
+def _directories() -> PlatformDirs:
+    """The library's answers, which read the environment each time. An agent has no use for it."""
+    from platformdirs import PlatformDirs
+
+    return PlatformDirs("gfattach", appauthor=False)
+
+
 def state_directory() -> Path:
     """The user's state directory for gfattach (XDG_STATE_HOME on Linux)."""
-    return Path(_DIRS.user_state_dir)
+    return Path(_directories().user_state_dir)
 
 
 def cache_directory() -> Path:
     """The user's cache directory for gfattach (XDG_CACHE_HOME on Linux)."""
-    return Path(_DIRS.user_cache_dir)
+    return Path(_directories().user_cache_dir)
 
 
 def runtime_directory(environ: Mapping[str, str]) -> Path | None:
@@ -61,7 +71,7 @@ def own_runtime_directory(environ: Mapping[str, str]) -> Path | None:
 
 def config_directory() -> Path:
     """The user's configuration directory for gfattach (XDG_CONFIG_HOME on Linux)."""
-    return Path(_DIRS.user_config_dir)
+    return Path(_directories().user_config_dir)
 
 
 def find_workspace(start: Path) -> Path | None:

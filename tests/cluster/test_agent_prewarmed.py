@@ -32,7 +32,8 @@ class Greeter:
         self.port = self.server.getsockname()[1]
         self.connections: list[socket.socket] = []
         self.ended: set[int] = set()  # numbers of those that the other side has ended
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -59,6 +60,7 @@ class Greeter:
         with contextlib.suppress(OSError):
             self.server.shutdown(socket.SHUT_RDWR)
         self.server.close()
+        self._accepting.join()
         for connection in self.connections:
             connection.close()
 

@@ -20,6 +20,9 @@ pytestmark = [
 ]
 
 OTHER = 65534
+
+#: A Python that the other user can run: this one may be in a directory of this user's alone.
+PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
 TOKEN = "canary-token-of-the-first-user"
 
 #: Takes connections on a free port and says of each what it was sent, until its input ends.
@@ -41,7 +44,7 @@ while sys.stdin not in (ready := select.select([server, sys.stdin], [], [])[0]):
 def another_user_listens():
     become = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups"]
     process = subprocess.Popen(
-        [*become, sys.executable, "-S", "-c", SERVE],
+        [*become, PYTHON, "-S", "-c", SERVE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -71,3 +71,13 @@ def test_an_http_client_loads_no_command_line_of_its_own():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.split("<")[0].strip() == "[]", done.stderr
+
+
+def test_an_agent_loads_nothing_that_a_forward_has_no_use_for():
+    """It stays for hours, and each of these is memory."""
+    script = (
+        "import sys, gfattach.agent.serve, gfattach.cluster.connection, gfattach.core.daemon.readiness;"
+        "print([m for m in ('click', 'grpc', 'httpx', 'platformdirs', 'shutil', 'lzma') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

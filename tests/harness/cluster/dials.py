@@ -4,7 +4,6 @@ A module that uses `server` imports it by name, and `pki` from where the certifi
 """
 
 import asyncio
-import ssl
 
 import pytest
 
@@ -12,6 +11,7 @@ from gfattach.cluster.connection import ClusterConnection
 from gfattach.cluster.wire.http import Request, request
 from gfattach.core.deadline import Deadline
 from gfattach.net.errors import DIAL_CODES, DialError
+from gfattach.tls.context import trusting
 from tests.harness.certificates.pki import answering, server_context
 
 NAME = "api.test"
@@ -27,7 +27,7 @@ def server(pki):
 def to(port: int, pki=None, *, host: str = "127.0.0.1", server_name: str = NAME, client=None, **more):
     context = None
     if pki is not None:
-        context = ssl.create_default_context(cafile=str(pki.ca))
+        context = trusting(pki.ca)
         if client is not None:
             context.load_cert_chain(client.certificate, client.key)
     return ClusterConnection(host, port, "default", tls=context, server_name=server_name, **more)
