@@ -14,7 +14,8 @@ EXAMPLES = ROOT / "gfattach/codes/examples.json"
 #: What is of one run or one machine only, and what stands for it. Applied in this order.
 _PLACES = (
     (re.escape(str(ROOT)), "/opt/gfattach"),
-    (r"/[^\s'\"]*?/pytest-of-[^/]+/pytest-\d+/(?:popen-gw\d+/)?[^/\s'\"]+", "/home/dev"),
+    (r"/[^\s'\"]*?/(?:pytest-of-[^/]+/pytest-\d+/(?:popen-gw\d+/)?|popen-gw\d+/)[^/\s'\"]+", "/home/dev"),
+    (r"/[^\s'\"]*?/gfattach-tests/(?:[^\s'\"/,]+/)*([^\s'\"/,]+)", r"/opt/bazel/\1"),
     (r"/tmp/gfattach-home-\w+/home", "/home/dev"),
     (r"/tmp/gfattach-home-\w+/run", "/run/user/1000"),
     (r"/tmp/[\w.-]+", "/tmp/gfattach"),
