@@ -43,7 +43,7 @@ def install(directory) -> None:
             note(*each)
         rendered(command, output, report, outcome, error, file)
 
-    errors.GfattachError.__init__ = init
+    errors.GfattachError.__init__ = init  # type: ignore[method-assign]
     execute._render = render
 
 
