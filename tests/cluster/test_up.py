@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from tests.harness.cluster.developer import developer_machine, fill, leaving_nothing, nix_cache
+from tests.harness.machine.budget import budget
 from tests.harness.machine.developer import ROOT
 
 SCHEMA = json.loads((ROOT / "docs/schema/report-v1.json").read_text())
@@ -179,7 +180,7 @@ def test_both_halves_attach_through_one_agent_and_nix_is_proved(machine, filled,
         fragment = Path(status["nix_conf"])
         full = fragment.read_text()
         os.kill(facts["pid"], signal.SIGKILL)
-        assert _becomes(lambda: "extra-substituters" not in fragment.read_text(), 3.0)
+        assert _becomes(lambda: "extra-substituters" not in fragment.read_text(), budget(3.0))
         assert full != fragment.read_text()
         machine.run("down")
 

@@ -2,22 +2,18 @@
 by every TLS context that there is, as Bazel, Nix and kubectl take them; on each Python that is here."""
 
 import ast
-import os
-import pwd
 import subprocess
 import sys
 from pathlib import Path
 
-import h11
 import pytest
 
 import gfattach
 from tests.harness.certificates.pki import Pair, answering, server_context
 from tests.harness.machine.developer import ROOT
-from tests.harness.programs import Kind, of_kind
+from tests.harness.programs import Kind, environments, of_kind
 
-#: Makes each of our contexts for the authority in argv[1], and shakes hands with the port in argv[2]. It
-#: needs little, so that a Python without the dependencies can run it.
+#: Makes each of our contexts for the authority in argv[1], and shakes hands with the port in argv[2].
 CLIENT = """
 import socket, ssl, sys
 from pathlib import Path
@@ -66,26 +62,27 @@ def plain(tmp_path_factory):
     return ca, Pair(leaf, key)
 
 
-def pythons():
-    """This Python, and every newer one that is at hand."""
-    found = {f"this ({sys.version.split()[0]})": sys.executable}
-    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # the tests have another HOME
-    for directory in (home / ".pyenv/versions").glob("3.1[3-9]*"):
-        found[directory.name] = str(directory / "bin/python")
-    for label, program in of_kind(Kind.PYTHON).items():
-        if program is not None:
-            found[label] = str(program.launcher)
-    return found
+#: This Python, and those that the tests fetched: None where one could not be.
+PYTHONS = {f"this ({sys.version.split()[0]})": None, **of_kind(Kind.PYTHON)}
 
 
-@pytest.mark.parametrize("python", pythons().values(), ids=pythons())
-def test_a_plain_authority_is_taken_by_every_context(plain, python, tmp_path):
+@pytest.fixture(params=PYTHONS)
+def python(request):
+    """The interpreter, in an environment with gfattach."""
+    program = PYTHONS[request.param]
+    if request.param.startswith("this"):
+        return sys.executable
+    if program is None:
+        pytest.skip(f"needs {request.param}: python3 -m tests.harness.programs.fetch")
+    return environments.ensure(program, ROOT)
+
+
+def test_a_plain_authority_is_taken_by_every_context(plain, python):
     ca, pair = plain
-    (tmp_path / "h11").symlink_to(Path(h11.__file__).parent)  # no other Python has it
     with answering(server_context(pair)) as port:
         done = subprocess.run(
             [python, "-c", CLIENT, str(ca), str(port)],
-            env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             timeout=120,

@@ -3,12 +3,13 @@
 A module that uses `bench` imports it by name, and `pki` and `others` from where the certificates are made.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gfattach.core.engine import Run
 from gfattach.core.finding import Finding
