@@ -326,19 +326,28 @@ def command_of(pid: int) -> str:
         return ""
 
 
-def started_with(*arguments: str) -> Iterator[ProcessId]:
-    """Every other process of this user's that has all of `arguments` among its own.
+def listed() -> Iterator[tuple[ProcessId, list[str]]]:
+    """Every other process of this user's, with its arguments; none where the system lists none as files.
 
-    None where the system does not list processes as files.
+    Those of another mount namespace are left out: a path among the arguments of a container's process is
+    another directory.
     """
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            ours = entry.stat().st_uid == os.geteuid()
-            if ours and all(os.fsencode(argument) in words for argument in arguments):
-                found = ProcessId.of(int(entry.name))
-                if found is not None and found.pid != os.getpid():
-                    yield found
+            ours = entry.stat().st_uid == os.geteuid() and _room(entry) == _room(Path("/proc/self"))
+            found = ProcessId.of(int(entry.name)) if ours else None
+            if found is not None and found.pid != os.getpid():
+                yield found, [os.fsdecode(word) for word in (entry / "cmdline").read_bytes().split(b"\0")]
+
+
+def _room(process: Path) -> str:
+    """The mount namespace of a process; its own user may ask."""
+    return os.readlink(process / "ns/mnt")  # noqa: PTH115, a text, and no path of this machine's
+
+
+def started_with(*arguments: str) -> Iterator[ProcessId]:
+    """Every process of `listed` that has all of `arguments` among its own."""
+    return (found for found, words in listed() if set(arguments) <= set(words))
 
 
 def _born(pid: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -13,5 +13,9 @@ class Redacted(Struct, frozen=True):
     REDACTED: ClassVar[frozenset[str]] = frozenset()
 
     def __repr__(self) -> str:
-        names = (name for name in self.__struct_fields__ if name not in self.REDACTED)
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The fields that are shown, to rich too, which asks for them by this."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in self.REDACTED]

@@ -177,6 +177,18 @@ class TestWhileItStarts:
         remove_tree(directory)
         assert not directory.exists() and not list(started_with(MODULE, str(directory)))
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a mount namespace")
+    def test_one_of_a_container_at_the_same_path_is_left_alone(self, directory):
+        """Its directory is another one, whatever its arguments say."""
+        words = [sys.executable, "-c", "input()", MODULE, str(directory)]
+        directory.mkdir(parents=True)
+        for within, found in (["unshare", "--mount"], False), ([], True):
+            with subprocess.Popen([*within, *words], stdin=subprocess.PIPE) as other:
+                program = Path(f"/proc/{other.pid}/cmdline")
+                wait_for(lambda program=program: not program.read_bytes().startswith(b"unshare"))
+                assert bool(list(started_with(MODULE, str(directory)))) is found
+                other.communicate(b"\n")
+
 
 class TestStale:
     def test_a_state_that_names_a_process_of_another_time_is_stale(self, directory):

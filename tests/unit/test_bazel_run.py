@@ -95,16 +95,24 @@ echo $pid > "$base/server/server.pid.txt"
 """
 
 
-@pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "of the user's files"])
-def test_a_sealed_server_at_no_work_is_killed_and_any_other_is_asked_first(tmp_path, sealed):
-    """What a sealed one would put in order is removed with it: its output base, and what it unpacked."""
+@pytest.mark.parametrize(
+    ("sealed", "end", "asked"),
+    [(True, Server.forget, False), (True, Server.shutdown, True), (False, Server.forget, True)],
+    ids=["sealed and forgotten", "sealed and shut down", "of the user's files"],
+)
+def test_a_sealed_server_that_is_forgotten_is_killed_and_any_other_is_asked_first(
+    tmp_path, sealed, end, asked
+):
+    """What a sealed one would put in order is removed with it: its output base, and what it unpacked. One
+    that is shut down may have something to store yet.
+    """
     environ = None if sealed else {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with server(tmp_path, _NOTING + 'echo "$startup"', environ=environ) as bazel:
         said = bazel.run("info", [], soon()).stdout
         assert bazel.running
-        bazel.forget()
+        end(bazel)
         assert not bazel.running
-    assert (tmp_path / "work/said").exists() is not sealed
+    assert (tmp_path / "work/said").exists() is asked
     assert (f"-Djava.io.tmpdir={tmp_path / 'work/tmp'}" in said) is sealed
 
 

@@ -210,16 +210,16 @@ class Server:
 
         return read
 
-    def shutdown(self) -> None:
+    def shutdown(self, *, at_once: bool = False) -> None:
         """End the server. Never raises.
 
         By its number, after making sure that it is that server: a termination signal takes
         0.3 s, and `bazel shutdown` 2 s for the same (measured with 2.1.0 and 4.2.3). A server
-        that outlives that is asked. A sealed one that is at no work is killed: whatever it would
-        put in order is removed with its output base.
+        that outlives that is asked. With `at_once` it is killed: what it was about to store is lost, and
+        what it would put in order is left.
         """
         server = self._process() or self._starting()
-        if server is None or server.end(at_once=self._sealed and not self._busy):
+        if server is None or server.end(at_once=at_once):
             return
         with contextlib.suppress(OSError):
             process.run(
@@ -242,9 +242,12 @@ class Server:
             self.forget()
 
     def forget(self) -> None:
-        """End the server and remove its output base: the next command starts cold."""
+        """End the server and remove its output base: the next command starts cold.
+
+        A sealed one that is at no work is killed: what it would put in order is removed.
+        """
         self.has_built = False
-        self.shutdown()
+        self.shutdown(at_once=self._sealed and not self._busy)
         with contextlib.suppress(StorageError):  # what is left is in the work directory, and goes with it
             remove_tree(self.output_base)
 
@@ -287,10 +290,8 @@ def end_strays(work: Path) -> None:
 
 def _with_output_base() -> Iterator[tuple[ProcessId, Path]]:
     """Every process that was started with an output base, and which."""
-    option = b"--output_base="
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            for argument in (entry / "cmdline").read_bytes().split(b"\0"):
-                found = ProcessId.of(int(entry.name)) if argument.startswith(option) else None
-                if found is not None:
-                    yield found, Path(os.fsdecode(argument.removeprefix(option)))
+    option = "--output_base="
+    for found, words in process.listed():
+        for argument in words:
+            if argument.startswith(option):
+                yield found, Path(argument.removeprefix(option))

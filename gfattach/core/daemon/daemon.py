@@ -186,17 +186,19 @@ class Daemon(Struct, Generic[State], frozen=True):
             # One whose starter was killed before it served: it would go on, and write into what is removed.
             strays = list(started_with(self.module, str(directory))) if self.module else []
             for stray in strays:
-                stray.end()
+                self._end(stray)
             self.sweep(directory)
             return bool(strays)
 
     def end(self, directory: Path, state: State) -> None:
         """End the process of `state`, for a caller that holds the start lock. Raises `stuck`."""
-        if not state.process.end():
-            pid = state.process.pid
-            look = f"see what it waits for: ps -o pid,stat,wchan:20,cmd -p {pid}"
-            raise self.stuck(f"the {self.name}'s process {pid} does not end", look)
+        self._end(state.process)
         self.sweep(directory)
+
+    def _end(self, process: ProcessId) -> None:
+        if not process.end():
+            look = f"see what it waits for: ps -o pid,stat,wchan:20,cmd -p {process.pid}"
+            raise self.stuck(f"the {self.name}'s process {process.pid} does not end", look)
 
     def sweep(self, directory: Path) -> None:
         """Remove what a process that was killed has left. Raises StorageError."""
