@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from gfattach.queue.pressure.pressure import Pressure
 
 
+#: What gives a user the rights without which there is no verdict, for who may grant them.
+GRANTS = (
+    "gfattach queue --rbac | kubectl apply -f -",
+    "kubectl create clusterrolebinding gfattach-queue-viewer --clusterrole=gfattach-queue-viewer --user=USER",
+)
+
+
 class Found(Struct, frozen=True):
     """A cause that holds, with what shows it."""
 

@@ -16,7 +16,7 @@ from gfattach.core.engine import Run
 from gfattach.core.errors import ExitCode
 from gfattach.core.finding import Finding, ok, warn
 from gfattach.core.value import Redacted
-from gfattach.queue.answer import Answer
+from gfattach.queue.answer import GRANTS, Answer
 from gfattach.queue.audit.audit import Audit, audit
 from gfattach.queue.causes.cause import Verdict, counted
 from gfattach.queue.diagnose import diagnose
@@ -172,7 +172,13 @@ def _running(world: World) -> list[str]:
 def finding_of(answer: Answer) -> Finding:
     """An answer as a finding, for checklists and annotations."""
     if answer.verdict is Verdict.UNKNOWN:
-        return warn("queue.unknown", answer.headline, answer.summary)
+        return warn(
+            "queue.unknown",
+            answer.headline,
+            answer.summary,
+            f"have an administrator grant it: {GRANTS[0]}",
+            f"and bind it: {GRANTS[1]}",
+        )
     if answer.cause is None:
         starting = answer.verdict is Verdict.STARTING
         return ok("queue.starting" if starting else "queue.idle", f"{answer.headline}: {answer.summary}")

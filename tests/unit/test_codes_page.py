@@ -37,6 +37,24 @@ def test_nothing_of_the_machine_that_recorded_them_is_in_the_examples():
     assert {code: text for code, text in texts.items() if PRIVATE.search(text)} == {}
 
 
+def test_no_example_says_in_its_second_line_what_its_first_has_said():
+    """A clause of three words and more."""
+    twice = {
+        code: sorted(both)
+        for code, made in examples().items()
+        if (both := _clauses(made.seen) & _clauses(made.why))
+    }
+    assert twice == {}
+
+
+def _clauses(text: str) -> set[str]:
+    return {
+        clause
+        for part in re.split(r"[:;,()]\s|\s\(", text)
+        if len((clause := part.strip().lower()).split()) > 2
+    }
+
+
 def test_every_code_has_a_heading_of_its_own():
     headings = re.findall(r"^### (\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == CODES

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from gfattach.cluster.api.scheduling.quantity import shown
-from gfattach.queue.answer import Answer, Found
+from gfattach.queue.answer import GRANTS, Answer, Found
 from gfattach.queue.causes.cause import Verdict, counted, span
 from gfattach.queue.causes.pods import DISK
 from gfattach.queue.github import unseen
@@ -60,6 +60,8 @@ def _sections(answer: Answer, question: Question) -> Iterator[Section]:
             Item(each.cause.title, (f"may not {each.right}",), key=each.cause.code) for each in answer.unknown
         ),
     )
+    if answer.verdict is Verdict.UNKNOWN:
+        yield Section("to be granted", (Item("by an administrator", commands=GRANTS),))
     yield Section("possible", tuple(_found(each, answer) for each in answer.possible))
     owner = answer.owner.split(", ")[0]
     yield Section(

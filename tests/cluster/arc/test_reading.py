@@ -1,5 +1,10 @@
 """Reading a real cluster: the official client's lists as a second opinion, paging, rights, the audit log."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,6 +20,7 @@ from tests.harness.arc import crds, scenarios
 from tests.harness.arc.bed import VIEWER, viewer_rules
 from tests.harness.arc.objects import Fleet
 from tests.harness.arc.scenarios import LABEL, REPOSITORY
+from tests.harness.cluster.kubeconfigs import needs_kubectl
 
 LATER = 1500
 
@@ -174,6 +180,27 @@ def test_the_two_roles_are_enough_where_namespaces_are_named(arc_cluster, look, 
     (answer,) = diagnose(look(LATER, kubeconfig), Question(LABEL, REPOSITORY))
     assert answer.verdict is Verdict.UNKNOWN
     assert answer.missing[0] == "list autoscalingrunnersets.actions.github.com in all namespaces"
+
+
+@needs_kubectl
+def test_the_hint_of_an_unknown_verdict_gives_the_rights_that_were_missing(
+    arc_cluster, field, capsys, monkeypatch, tmp_path
+):
+    """Both commands are run as they stand, by a user who may do everything."""
+    kubeconfig = arc_cluster.user("unbound", [], None)
+    monkeypatch.chdir(tmp_path)
+    words = ["queue", LABEL, "--repo", REPOSITORY, "--kubeconfig", str(kubeconfig)]
+    assert main.run(words) == ExitCode.UNPROVED
+    said = capsys.readouterr().out
+    environ = {**os.environ, "KUBECONFIG": str(arc_cluster.admin_kubeconfig)}
+    environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
+    commands = re.findall(r"> (.*kubectl .*)", said)
+    assert len(commands) == 2
+    for command in commands:
+        subprocess.run(command.replace("USER", "unbound"), shell=True, check=True, env=environ)
+    arc_cluster._users.wait_for_rights("unbound", viewer_rules(), None, ())
+    assert main.run(words) == ExitCode.GOOD
+    assert "at capacity" in capsys.readouterr().out
 
 
 def test_the_command_answers_over_a_real_cluster(arc_cluster, field, capsys, monkeypatch, tmp_path):
