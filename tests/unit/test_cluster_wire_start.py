@@ -23,4 +23,4 @@ def test_forwarding_loads_nothing_heavy_and_little_beyond_asyncio():
     _, before = measured("asyncio, ssl")
     heavy, memory = measured("gfattach.cluster.wire.portforward, gfattach.cluster.wire.relay")
     assert heavy == "[]"
-    assert memory - before < 6  # MB: 4.4 on Python 3.13, 4.8 on 3.14
+    assert memory - before < 7  # MB: 4.5 on Python 3.11, 5.5 on 3.13, 6.2 on 3.14
