@@ -3,7 +3,7 @@
 
     python3 dev.py up --trial      any gfattach command, in an environment made for it
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest (-n 0: one after another)
-    python3 dev.py test --fast     those that need no Bazel, no Nix and no cluster
+    python3 dev.py test --fast     those that need no Bazel, no Nix and no cluster, and are not slow
     python3 dev.py test --times    the same, with the seconds of each file, by which the next run is ordered
     python3 dev.py setup           only the environment
     python3 dev.py --python 3.14 COMMAND   any of these with that Python: Debian's (3.13, 3.14), which is
@@ -79,7 +79,7 @@ def main(args: list[str]) -> int:
     if testing:
         words = args[1:]
         if "--fast" in words:
-            words = [*FAST, *(word for word in words if word != "--fast")]
+            words = [*FAST, *words]
         else:
             fetch_programs()
         if not any(word in ("-n", "--numprocesses") or word.startswith("-n=") for word in words):

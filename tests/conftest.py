@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.harness.programs.short_lived import OPTIONS
-from tests.harness.times.kept import in_order
+from tests.harness.times.kept import FAST, in_order, quick
 from tests.harness.times.of_run import Times
 
 #: The directories of a user by their variables, and where they are below HOME without one.
@@ -48,6 +48,11 @@ _MADE: list[Path] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option by which a run of the tests brings the examples of codes up to date."""
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="only tests that need no Bazel, Nix or cluster, and are not slow by tests/times.json",
+    )
     parser.addoption(
         "--times",
         action="store_true",
@@ -84,7 +89,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have the workers begin with the files that take longest."""
+    """Have the workers begin with the longest files; leave out what is slow, where that is asked for."""
+    if config.getoption("--fast"):
+        kept = [item for item in quick(items) if item.nodeid.startswith(FAST)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
     if hasattr(config, "workerinput"):
         in_order(items)
 

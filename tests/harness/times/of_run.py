@@ -20,13 +20,16 @@ class Times:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count one phase of one test."""
-        self._found[file_of(report.nodeid)] += report.duration  # type: ignore[assignment]
+        self._found[report.nodeid] += report.duration  # type: ignore[assignment]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the longest, and keep them all."""
         terminalreporter.section("seconds of each file")
-        for file, seconds in self._found.most_common(SHOWN):
+        files: Counter[str] = Counter()
+        for test, seconds in self._found.items():
+            files[file_of(test)] += seconds
+        for file, seconds in files.most_common(SHOWN):
             terminalreporter.write_line(f"{seconds:8.1f}  {file}")
-        whole = sum(self._found.values())
-        terminalreporter.write_line(f"{whole:8.1f}  all {len(self._found)} files, on all workers together")
+        whole = sum(files.values())
+        terminalreporter.write_line(f"{whole:8.1f}  all {len(files)} files, on all workers together")
         keep(self._found)
