@@ -65,6 +65,16 @@ def create_home(home: Home) -> None:
         raise
 
 
+def withdraw(home: Home) -> None:
+    """Remove the fragments alone: a build that begins from here on knows of no cache. Raises StorageError.
+
+    Twice is fine. Whoever reads one does without it: `try-import` and `!include`.
+    """
+    if not home.directory.is_symlink():
+        for name in (BAZELRC, NIX_CONF):
+            remove(home.directory / name)
+
+
 def remove_home(home: Home) -> tuple[Path, ...]:
     """Remove from the home what gfattach made, and its directories when nothing else is in them.
 

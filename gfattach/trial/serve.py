@@ -46,6 +46,10 @@ LOG_BYTES = 256 * 1024
 #: Seconds between looks at the state file, the log and the calls that run.
 TICK_SECONDS = 1.0
 
+#: Seconds without a request of a Nix after which nothing is taken to be under way, and how long that may
+#: take: less than what who ends this process waits before it insists.
+LINGER_SECONDS, LINGER_LIMIT_SECONDS = 0.3, 1.5
+
 Server = TypeVar("Server", CacheServer, NixCacheServer)
 
 
@@ -91,6 +95,7 @@ def serve(options: ServeOptions) -> None:
         tell_parent({"ready": to_document(state)})
         reason = _wait(options, bazel, nix, stop, ours)
         LOG.info("ending: %s", reason)
+        _linger(nix)
         if _file_identity(TRIAL.state_file(directory)) == ours:
             files.remove(TRIAL.state_file(directory))
 
@@ -136,6 +141,17 @@ def _wait(
             LOG.warning("cancelled %d calls that moved nothing", stalled)
         trim(log_file(options.directory), LOG_BYTES)
     return "asked to"
+
+
+def _linger(nix: NixCacheServer) -> None:
+    """Serve on until it was quiet for a moment. A Nix that has read where this cache is asks it later than
+    that, for each path anew, and ends its build where nobody answers.
+    """
+    limit = time.monotonic() + LINGER_LIMIT_SECONDS
+    quiet = time.monotonic() + LINGER_SECONDS
+    while time.monotonic() < min(quiet, limit):
+        time.sleep(0.02)
+        quiet = max(quiet, nix.last_use + LINGER_SECONDS)
 
 
 def _file_identity(path: Path) -> tuple[int, ...] | None:

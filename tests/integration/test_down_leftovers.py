@@ -1,7 +1,11 @@
 """`gfattach down` takes along what commands that were killed have left, secrets above all."""
 
+import re
 import shutil
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -49,3 +53,33 @@ def test_nothing_of_the_proof_of_an_attach_stays_while_it_is_attached(machine, m
             monkeypatch.delenv(name, raising=False)
     home = Home(machine.workspace / ".gfattach", machine.workspace)
     assert home.record.exists() and not any(room.exists() for room in home.rooms)
+
+
+@pytest.mark.nix
+@pytest.mark.skipif(shutil.which("nix-build") is None, reason="apt-get install nix-bin")
+def test_no_fragment_leads_a_nix_to_a_cache_that_does_not_listen_at_any_moment_of_a_down(machine):
+    """A substituter that refuses ends a Nix build, so that the fragment has to be gone first."""
+    machine.json("up", "--trial", "--no-bazel")
+    fragment = machine.workspace / ".gfattach/nix.conf"
+    port = int(re.search(r"http://127\.0\.0\.1:(\d+)", fragment.read_text())[1])
+    ended, caught, looks = threading.Event(), [], []
+
+    def look():
+        while not ended.is_set():
+            before = fragment.exists()
+            try:
+                socket.create_connection(("127.0.0.1", port), 5).close()
+            except ConnectionRefusedError:
+                caught.append(before)
+            looks.append(before)
+            time.sleep(0.002)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        machine.json("down")
+    finally:
+        ended.set()
+        looking.join()
+    assert looks[0] and not looks[-1], "it was looked at from before until after"
+    assert caught and not any(caught)

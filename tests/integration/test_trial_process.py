@@ -21,7 +21,7 @@ from gfattach.reapi import remote_cache_pb2 as pb
 from gfattach.reapi.digest import Digest
 from gfattach.trial import state as trial_state
 from gfattach.trial import supervisor
-from gfattach.trial.serve import LOG_BYTES, trim
+from gfattach.trial.serve import LINGER_SECONDS, LOG_BYTES, trim
 from gfattach.trial.state import MODULE, TRIAL, log_file
 from tests.harness.caches.trial_clients import Client, blob_name, upload_name
 from tests.harness.caches.trial_processes import (
@@ -36,6 +36,11 @@ from tests.harness.caches.trial_processes import (
 __all__ = ["directory"]
 
 pytestmark = needs_proc
+
+
+def narinfo_of(state):
+    """The address of what the Nix cache has."""
+    return f"{state.nix_endpoint.url}/{Path(state.probe_path).name.partition('-')[0]}.narinfo"
 
 
 class TestLife:
@@ -82,6 +87,26 @@ class TestLife:
         client = Client(again.cache_endpoint.port)
         assert client.read(blob_name(Digest.of(b"kept"))) == b"kept"
         client.channel.close()
+
+    def test_a_nix_that_is_under_way_is_served_until_it_is_quiet(self, directory):
+        """Each question comes sooner after the last than what counts as quiet, the first after the signal."""
+        state = start(directory)
+        os.kill(state.process.pid, signal.SIGTERM)
+        began, answered = time.monotonic(), 0
+        while time.monotonic() - began < 2.5 * LINGER_SECONDS:
+            with urllib.request.urlopen(narinfo_of(state)) as answer:
+                answered += answer.status == 200
+            time.sleep(LINGER_SECONDS / 10)
+        assert answered > 3
+        wait_for(lambda: not state.process.alive())
+
+    def test_one_that_is_asked_without_end_ends_all_the_same(self, directory):
+        state = start(directory)
+        os.kill(state.process.pid, signal.SIGTERM)
+        with pytest.raises(OSError):
+            while True:
+                urllib.request.urlopen(narinfo_of(state)).close()
+        wait_for(lambda: not state.process.alive())
 
     def test_one_that_was_killed_is_not_found_and_is_replaced(self, directory):
         killed = start(directory)

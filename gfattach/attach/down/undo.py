@@ -17,7 +17,7 @@ from gfattach.bazel.server.run import end_strays
 from gfattach.core.errors import AgentError
 from gfattach.core.files import remove_tree
 from gfattach.core.paths import Home, state_directory
-from gfattach.fragments.home import remove_home
+from gfattach.fragments.home import remove_home, withdraw
 from gfattach.undo.journal import Journal, Outcome
 
 
@@ -35,20 +35,21 @@ class Undoing(Struct, frozen=True):
 
 
 def undo(home: Home, environ: Mapping[str, str]) -> Undoing:
-    """Undo the attachment of `home`: processes first, then files, the record last. Twice is fine.
+    """Undo the attachment of `home`: what leads builds to a cache first, then the processes that serve it,
+    the record last. Twice is fine.
 
     Raises StorageError.
     """
     from gfattach.trial import supervisor
 
+    withdraw(home)
     for room in home.rooms:
         end_strays(room)
+        remove_tree(room)
+    outcomes = Journal(home).undo()
+    headers.sweep(environ)
     released = _release(home)
     stopped = supervisor.stop(home.trial) if home.trial.exists() else False
-    outcomes = Journal(home).undo()
-    for room in home.rooms:
-        remove_tree(room)
-    headers.sweep(environ)
     records.forget(home)
     left = remove_home(home)
     leave_no_empty_directory()
