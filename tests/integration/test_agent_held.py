@@ -4,10 +4,12 @@ import os
 import socket
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from gfattach.agent.control.holder import LINGER_SECONDS
 from gfattach.agent.forward.listener import bind_tcp, bind_unix
 from gfattach.agent.forward.ports import Ports
 from gfattach.agent.launch import supervisor
@@ -137,6 +139,27 @@ class TestGuard:
     def test_it_is_emptied_with_its_registration(self, guarded, desk):
         desk.ensure().unregister(desk.record, Deadline.after(SECONDS))
         assert guarded.path.read_text() == guarded.empty
+
+    def test_who_has_read_it_is_served_for_a_moment_longer_and_nobody_after_that(self, guarded, desk):
+        """From when the file was written, by its time, to the first connection that is refused."""
+        port = desk.forward().port
+        with ThreadPoolExecutor(1) as pool:
+            ending = pool.submit(desk.ensure().unregister, desk.record, Deadline.after(SECONDS))
+            with pytest.raises(ConnectionRefusedError):
+                while True:
+                    socket.create_connection(("127.0.0.1", port), SECONDS).close()
+            refused = time.time()
+            ending.result()
+        assert guarded.path.read_text() == guarded.empty
+        assert refused - guarded.path.stat().st_mtime > 0.9 * LINGER_SECONDS
+
+    def test_one_that_is_wanted_again_meanwhile_is_not_ended(self, guarded, desk, nix):
+        with ThreadPoolExecutor(1) as pool:
+            ending = pool.submit(desk.ensure().unregister, desk.record, Deadline.after(SECONDS))
+            wait_for(lambda: guarded.path.read_text() == guarded.empty)
+            (again,) = desk.register(nix_forward(nix.port))
+            ending.result()
+        get(again, "tcp")
 
 
 class TestHealth:

@@ -27,6 +27,10 @@ from gfattach.cluster.connection import ClusterRef
 from gfattach.core.errors import AgentError, GfattachError, StorageError
 from gfattach.core.peer import peer
 
+#: Seconds for which a forward stays when the fragment that named it is emptied: a Nix that had read it asks
+#: later than that, and ends its build where nobody answers.
+LINGER_SECONDS = 0.3
+
 
 class Holder:
     """The agent's substance. `lease` are the seconds without use after which it ends."""
@@ -182,7 +186,9 @@ class Holder:
         if registration is None:
             return False
         self.guard_on()
-        await self._close([spec.name for spec in registration.forwards], record)
+        if registration.guarded:
+            await asyncio.sleep(LINGER_SECONDS)
+        await self._close([spec.name for spec in registration.forwards])
         return True
 
     # Forwards.
@@ -244,8 +250,8 @@ class Holder:
             LOG.error("%s", error)  # what stays on the disk is dropped with its record at the next start
         return registration
 
-    async def _close(self, names: list[str], record: Path) -> None:
-        """Close the forwards `names` that no attachment but that of `record` wants."""
+    async def _close(self, names: list[str], record: Path | None = None) -> None:
+        """Close the forwards `names` that no attachment, but that of `record`, wants."""
         others = [item for item in self._registry.registrations if item.record != record]
         wanted = {spec.name for item in others for spec in item.forwards}
         closed = [self._forwards.pop(name) for name in names if name not in wanted and name in self._forwards]
