@@ -10,10 +10,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ def browser() -> Iterator[Page]:
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
         try:
             assert process.stderr is not None
@@ -123,6 +125,9 @@ def browser() -> Iterator[Page]:
             with connect(listening.group(1), max_size=None, open_timeout=SECONDS) as connection:
                 yield Page(connection)
         finally:
+            # A script starts it, and it starts others: what is left of the group is ended with it.
             process.terminate()
             process.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.stderr.close()
