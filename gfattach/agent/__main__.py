@@ -9,11 +9,14 @@ import sys
 def main(arguments: list[str]) -> int:
     """Serve, and return the exit code; an error goes to standard output (`gfattach.core.daemon.start`).
 
-    The arguments are the directory, the lease in seconds, and the cluster's reference as JSON ("null": none).
+    The arguments are the directory, the user's state directory, the lease in seconds, and the cluster's
+    reference as JSON ("null": none).
     Standard input is a JSON object: variables of the environment that the process was not started with.
     """
     # What is loaded stays: to look through it for garbage again and again is time lost.
     gc.disable()
+    # msgspec looks here for what Pythons before 3.11 lacked, and does without: a third of a mebibyte.
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]
     import json
     import os
     from pathlib import Path
@@ -22,13 +25,17 @@ def main(arguments: list[str]) -> int:
     from gfattach.cluster.connection import ClusterRef
     from gfattach.core.daemon.readiness import served
 
+    del sys.modules["typing_extensions"]
     gc.freeze()
     gc.enable()
     os.environ.update(json.loads(sys.stdin.buffer.read() or b"{}"))
-    directory, lease, ref = arguments
+    directory, state, lease, ref = arguments
     document = json.loads(ref)
     options = ServeOptions(
-        Path(directory), None if document is None else ClusterRef.from_json(document), float(lease)
+        Path(directory),
+        Path(state),
+        None if document is None else ClusterRef.from_json(document),
+        float(lease),
     )
     return served(lambda: serve(options), options.directory)
 

@@ -45,9 +45,12 @@ _DESCRIPTORS = 8192
 
 
 class ServeOptions(Struct, frozen=True):
-    """`ref` is None for an agent that needs no cluster."""
+    """`ref` is None for an agent that needs no cluster; `state` is the user's state directory, which who
+    starts the agent has asked a library for that takes memory.
+    """
 
     directory: Path
+    state: Path
     ref: ClusterRef | None
     lease_seconds: float
 
@@ -70,7 +73,7 @@ async def run(options: ServeOptions) -> str:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     sockets = make_socket_directory(options.directory)
-    holder = Holder(options.directory, sockets, options.ref, options.lease_seconds)
+    holder = Holder(options.directory, options.state, sockets, options.ref, options.lease_seconds)
     control: ControlServer | None = None
     reason = "it met a defect"
     try:

@@ -73,7 +73,7 @@ class TestPorts:
     def test_damaged_memory_of_ports_is_no_obstacle(self, tmp_path):
         for content in (b"", b"[]", b'{"nix": 5}', b'{"nix": {"port": 99999999, "used": true}}', b"\xff\xfe"):
             (tmp_path / "ports.json").write_bytes(content)
-            bind_tcp("nix", "127.0.0.1", Ports(tmp_path)).close()
+            bind_tcp("nix", "127.0.0.1", Ports(tmp_path, tmp_path)).close()
 
 
 class TestRegistrations:

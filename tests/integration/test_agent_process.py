@@ -30,7 +30,10 @@ __all__ = ["desk", "nix"]
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 
 #: Nothing of these is loaded by an agent, whatever it does.
-HEAVY = ("click", "grpc", "httpx", "kubernetes", "keyring", "rich", "google")
+HEAVY = (
+    *("click", "grpc", "httpx", "kubernetes", "keyring", "rich", "google"),
+    *("platformdirs", "tempfile", "shutil", "lzma", "typing_extensions"),
+)
 
 
 def soon() -> Deadline:
@@ -206,7 +209,7 @@ class TestCost:
             "import sys\nfrom gfattach.agent.__main__ import main\n"
             "code = main(sys.argv[2:])\nopen(sys.argv[1], 'w').write(' '.join(sys.modules))\nsys.exit(code)\n"
         )
-        out, arguments = tmp_path / "modules", [str(desk.directory), "60", "null"]
+        out, arguments = tmp_path / "modules", [str(desk.directory), str(desk.root), "60", "null"]
         command = [sys.executable, "-c", script, str(out), *arguments]
         child = subprocess.Popen(command, stdout=subprocess.PIPE)
         child.stdout.readline()

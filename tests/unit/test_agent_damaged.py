@@ -78,7 +78,7 @@ def read(directory):
     found = read_state(directory)
     if found is not None:
         found.process.alive()
-    return registry.registrations, Ports(directory).of("grpc"), found
+    return registry.registrations, Ports(directory, directory).of("grpc"), found
 
 
 @pytest.mark.parametrize("name", GOOD)

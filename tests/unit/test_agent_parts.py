@@ -77,19 +77,22 @@ class TestGuard:
 
 class TestPorts:
     def test_they_are_remembered_in_a_private_file(self, tmp_path):
-        Ports(tmp_path).remember("nix", 4000, used=True)
-        assert Ports(tmp_path).of("nix").port == 4000
-        assert Ports(tmp_path).of("nix").used
+        Ports(tmp_path, tmp_path).remember("nix", 4000, used=True)
+        assert Ports(tmp_path, tmp_path).of("nix").port == 4000
+        assert Ports(tmp_path, tmp_path).of("nix").used
         assert (tmp_path / "ports.json").stat().st_mode & 0o777 == 0o600
 
     @pytest.mark.parametrize("port", [0, -1, 65536, "x", None])
     def test_what_is_no_port_is_not_remembered(self, tmp_path, port):
         written = {"nix": {"port": port, "used": True}, "cache": {"port": 4000, "used": True}}
         (tmp_path / "ports.json").write_text(json.dumps(written))
-        assert (Ports(tmp_path).of("nix"), Ports(tmp_path).of("cache").port) == (None, 4000)
+        assert (Ports(tmp_path, tmp_path).of("nix"), Ports(tmp_path, tmp_path).of("cache").port) == (
+            None,
+            4000,
+        )
 
     def test_use_is_remembered_with_the_port_and_not_with_another(self, tmp_path):
-        ports = Ports(tmp_path)
+        ports = Ports(tmp_path, tmp_path)
         ports.remember("nix", 4000, used=True)
         ports.remember("nix", 4000)
         assert ports.of("nix").used
@@ -97,27 +100,27 @@ class TestPorts:
         assert not ports.of("nix").used
 
     def test_what_belongs_together_is_written_in_one_go(self, tmp_path):
-        ports, file = Ports(tmp_path), tmp_path / "ports.json"
+        ports, file = Ports(tmp_path, tmp_path), tmp_path / "ports.json"
         with ports.together():
             ports.remember("cache", 4000)
             ports.remember("nix", 4001)
             assert not file.exists()
             assert ports.of("cache") == RememberedPort(4000, used=False)
-        assert Ports(tmp_path).of("nix") == RememberedPort(4001, used=False)
+        assert Ports(tmp_path, tmp_path).of("nix") == RememberedPort(4001, used=False)
         file.unlink()
         with ports.together():
             ports.remember("nix", 4001)
         assert not file.exists(), "nothing had changed"
 
     def test_a_released_port_is_free_to_change(self, tmp_path):
-        ports = Ports(tmp_path)
+        ports = Ports(tmp_path, tmp_path)
         ports.remember("nix", 4000, used=True)
         ports.release("nix")
         ports.release("unknown")
-        assert not Ports(tmp_path).of("nix").used
+        assert not Ports(tmp_path, tmp_path).of("nix").used
 
     def test_there_is_an_end_to_what_is_remembered(self, tmp_path):
-        ports = Ports(tmp_path)
+        ports = Ports(tmp_path, tmp_path)
         for number in range(300):
             ports.remember(f"forward-{number}", 4000 + number)
         assert ports.of("forward-0") is None

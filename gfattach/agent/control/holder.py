@@ -33,14 +33,18 @@ LINGER_SECONDS = 0.3
 
 
 class Holder:
-    """The agent's substance. `lease` are the seconds without use after which it ends."""
+    """The agent's substance. `lease` are the seconds without use after which it ends, `state` is the user's
+    state directory.
+    """
 
-    def __init__(self, directory: Path, sockets: Path, ref: ClusterRef | None, lease: float) -> None:
+    def __init__(
+        self, directory: Path, state: Path, sockets: Path, ref: ClusterRef | None, lease: float
+    ) -> None:
         self._sockets = sockets
         self._session = None if ref is None else ClusterSession(ref)
         self.lease = lease
         self._watchdog = Watchdog(directory, ref)
-        self._ports = Ports(directory)
+        self._ports = Ports(directory, state)
         self._registry = Registry(directory)
         self._forwards: dict[str, Forward] = {}
         self._netrcs = Netrcs()

@@ -177,7 +177,7 @@ def bind_tcp(name: str, address: str, ports: Ports) -> socket.socket:
     remembered = ports.of(name)
     try:
         if remembered is None:
-            listening = _bind_one_of(parsed.version, address, choices(name, ports.agent))
+            listening = _bind_one_of(parsed.version, address, choices(name, ports))
         else:
             listening = _bind(parsed.version, address, remembered.port)
     except OSError as error:

@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from gfattach.core import files
 from gfattach.core.errors import StorageError
-from gfattach.core.paths import state_directory
 from gfattach.core.trust import secret
 
 #: Forwards whose ports are remembered; the oldest are forgotten.
@@ -37,10 +36,11 @@ class RememberedPort(Struct, frozen=True):
 
 
 class Ports:
-    """What is remembered in one agent's directory."""
+    """What is remembered in one agent's directory; `state` is the user's state directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, state: Path) -> None:
         self.agent = directory.name
+        self.state = state
         self._path = directory / "ports.json"
         self._ports: dict[str, RememberedPort] = _read(self._path)
         self._together = self._changed = False
@@ -88,8 +88,8 @@ class Ports:
         )
 
 
-def choices(name: str, agent: str = "") -> tuple[int, ...]:
-    """The ports to try first for the forward `name` of this user's agent `agent`. Raises StorageError.
+def choices(name: str, ports: Ports) -> tuple[int, ...]:
+    """The ports to try first for the forward `name` of the agent of `ports`. Raises StorageError.
 
     An agent is a cluster's, and forwards of two clusters are not to share an address: Nix keeps by the
     address what a cache has said.
@@ -98,7 +98,7 @@ def choices(name: str, agent: str = "") -> tuple[int, ...]:
     wanted again is where an environment file says it is, though nothing was kept of it; and so that no
     other user can listen there first.
     """
-    digest = secret.derived(state_directory(), f"port {agent} {name}")
+    digest = secret.derived(ports.state, f"port {ports.agent} {name}")
     start = int.from_bytes(digest[:4], "big")
     return tuple(_FIRST + (start + step) % _COUNT for step in range(CHOICES))
 

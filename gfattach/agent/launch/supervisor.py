@@ -114,9 +114,20 @@ def discard(directory: Path, record: Path | None = None) -> bool:
 def _launch(
     directory: Path, ref: ClusterRef | None, lease: float, withheld: Container[str], deadline: Deadline
 ) -> AgentState:
+    from gfattach.core.paths import state_directory
+
     reference = json.dumps(None if ref is None else ref.as_json())
     # -P: the working directory is no place to import from.
-    args = [sys.executable, "-P", "-c", _PROGRAM, str(directory), str(lease), reference]
+    args = [
+        sys.executable,
+        "-P",
+        "-c",
+        _PROGRAM,
+        str(directory),
+        str(state_directory()),
+        str(lease),
+        reference,
+    ]
 
     def meanwhile() -> bytes:
         import gfattach.agent.launch.client  # noqa: F401, loaded while the agent's process loads what it needs

@@ -147,7 +147,7 @@ class Attached:
     async def start(self, lease: float = DEFAULT_LEASE_SECONDS) -> None:
         """Have another agent serve the directory."""
         ref = ClusterRef((self.root / "kubeconfig",), "simulated")
-        options = serve.ServeOptions(self.root / "agent", ref, lease)
+        options = serve.ServeOptions(self.root / "agent", self.root / "state", ref, lease)
         self._agent = asyncio.create_task(self._serve(options))
         self.agents += 1
         while (state := AGENT.read_state(options.directory)) is None:
