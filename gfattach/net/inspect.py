@@ -231,8 +231,8 @@ def _listen(route: Route, seen: Inspection, deadline: Deadline) -> Inspection:
             return replace(seen, fault=Fault.PLAINTEXT, sample="HTTP/2" if is_http2(first) else shown)
         silent = silent or first is None
     if silent:
-        return replace(seen, fault=Fault.SILENT, detail="it takes connections and says nothing")
-    return replace(seen, fault=Fault.CLOSED, detail="it takes connections and closes them")
+        return replace(seen, fault=Fault.SILENT, detail="it accepts connections but sends no response")
+    return replace(seen, fault=Fault.CLOSED, detail="it accepts connections and closes them")
 
 
 def _first_bytes(connection: socket.socket, words: bytes, deadline: Deadline) -> bytes | None:

@@ -30,19 +30,19 @@ PUBLISH_SECONDS = 30.0
 
 
 class Linted(Struct, frozen=True):
-    """What a check found: all that is wrong or doubtful, in the order of lines."""
+    """What a check found: all that is wrong or warned of, in the order of lines."""
 
     file: Path
     findings: tuple[Finding, ...]
 
     @property
     def faults(self) -> int:
-        """How many findings are no mere doubts."""
+        """How many findings are no mere warnings."""
         return sum(finding.failed for finding in self.findings)
 
     @property
     def exit_code(self) -> ExitCode:
-        """2 when anything is wrong; a doubt is good."""
+        """2 when anything is wrong; a warning is good."""
         return ExitCode.USAGE if self.faults else ExitCode.GOOD
 
     def as_json(self) -> dict[str, Any]:

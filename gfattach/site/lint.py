@@ -17,7 +17,7 @@ from gfattach.site.document import entries, read_tables
 from gfattach.site.secrets import refuse_secret, secret_in
 from gfattach.site.settings import BY_KEY
 
-#: Codes of findings, with their meaning. The last four are doubts.
+#: Codes of findings, with their meaning. The last four are warnings.
 CODES: Mapping[str, str] = {
     "site.lint.toml": "the file is not TOML",
     "site.lint.key": "there is no such setting",
@@ -67,7 +67,7 @@ _BELONGS: Mapping[str, tuple[str, ...]] = {
 
 
 def lint(content: bytes, source: str, *, tracked: bool = False) -> tuple[Finding, ...]:
-    """Everything that is wrong with the file `source`, or doubtful, in the order of its lines."""
+    """Everything that is wrong with the file `source`, or warned of, in the order of its lines."""
     try:
         tables = read_tables(content, source)
     except UsageError as error:
@@ -77,7 +77,7 @@ def lint(content: bytes, source: str, *, tracked: bool = False) -> tuple[Finding
         return (fail("site.lint.toml", error.fact, why, *error.hints, **_place(source, line)),)
     text = content.decode("utf-8")
     lines = _lines(text)
-    found = [*_faults(tables, source, lines), *_hidden(text, source), *_doubts(tables, source, lines)]
+    found = [*_faults(tables, source, lines), *_hidden(text, source), *_warnings(tables, source, lines)]
     if tracked:
         found += _tracked(text, source)
     unique = {(finding.code, finding.data["line"], finding.data.get("key")): finding for finding in found}
@@ -139,10 +139,10 @@ def _hidden(text: str, source: str) -> Iterator[Finding]:
             )
 
 
-def _doubts(tables: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> Iterator[Finding]:
+def _warnings(tables: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> Iterator[Finding]:
     said = {key: value for key, value, fault in entries(tables, source) if fault is None}
 
-    def doubt(code: str, key: str, seen: str, why: str, *hints: str) -> Finding:
+    def warning(code: str, key: str, seen: str, why: str, *hints: str) -> Finding:
         line = lines.get(key)
         return warn(code, f"{_at(source, line)}: {seen}", why, *hints, **_place(source, line, key))
 
@@ -150,19 +150,21 @@ def _doubts(tables: Mapping[str, Any], source: str, lines: Mapping[str, int]) ->
         if key in said and not any(other in said for other in others):
             needed = " or ".join(others)
             why = "in this file it means nothing; it counts only where a stronger source says the other"
-            yield doubt("site.lint.alone", key, f"{key} is said without {needed}", why, f"say {needed} too")
+            yield warning("site.lint.alone", key, f"{key} is said without {needed}", why, f"say {needed} too")
     place = next((key for key in ("nix.substituter", "nix.service") if key in said), None)
     if place is not None and not said.get("nix.public_keys"):
         why = "Nix takes nothing from a cache whose key it does not trust"
         hint = 'name the key: public_keys = ["NAME:BASE64"]'
-        yield doubt("site.lint.keys", place, f"{place} is said without nix.public_keys", why, hint)
+        yield warning("site.lint.keys", place, f"{place} is said without nix.public_keys", why, hint)
     if "executor.endpoint" in said:
         why = "gfattach never uses an executor, and refuses to attach a cache where one is named"
         hint = "take it out of what developers attach by"
-        yield doubt("site.lint.executor", "executor.endpoint", "a remote executor is named", why, hint)
+        yield warning("site.lint.executor", "executor.endpoint", "a remote executor is named", why, hint)
     if said.get("nix.object_store") == "interim_only":
         why = "what is read from it is guarded by its signatures; nothing may be published on its word"
-        yield doubt("site.lint.reads-only", "nix.object_store", "the store is interim_only: reads alone", why)
+        yield warning(
+            "site.lint.reads-only", "nix.object_store", "the store is interim_only: reads alone", why
+        )
 
 
 def _tracked(text: str, source: str) -> Iterator[Finding]:

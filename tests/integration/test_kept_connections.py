@@ -141,7 +141,7 @@ def test_what_changes_something_is_not_asked_twice(serving):
 
 
 def test_a_server_that_is_slow_and_alive_is_waited_for(serving):
-    server = serving(answers=100, pause=2 * http.DOUBTED_SECONDS)
+    server = serving(answers=100, pause=2 * http.STALE_SECONDS)
 
     async def work(client):
         assert await ask(client) == b"ok"

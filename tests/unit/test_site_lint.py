@@ -139,7 +139,7 @@ def test_the_command_ends_with_2_for_a_fault_with_0_for_a_doubt_and_git_decides_
     file = workspace / "gfattach.toml"
     file.write_text("[cache]\nendpoint = 'grpc://cache.example:1'\n[nix]\nservice = 'attic'\n")
     code, out, err = run(capsys, "lint")
-    assert (code, out) == (0, f"{file}: no faults, 1 doubt\n")
+    assert (code, out) == (0, f"{file}: no faults, 1 warning\n")
     assert f"{file}:4: nix.service is said without nix.public_keys" in err
     subprocess.run(["git", "add", file.name], cwd=workspace, check=True)
     code, out, err = run(capsys, "lint", "-o", "json")

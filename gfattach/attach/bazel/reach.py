@@ -1,4 +1,4 @@
-"""Whether the attached cache takes connections, and what a build is told where it does not.
+"""Whether the attached cache accepts connections, and what a build is told where it does not.
 
 The agent's forwards refuse at once while their upstream is down. What Bazel itself does without its cache
 differs by version, so it is settled before Bazel is called.

@@ -18,9 +18,9 @@ _WHY = "what goes there would be read by that user, and what comes back would en
 
 
 class Place(Struct, frozen=True):
-    """Where a client of the attachment goes: `half` is "cache" or "substituter", `socket` a unix socket."""
+    """Where a client of the attachment goes: `target` is "cache" or "substituter", `socket` a unix socket."""
 
-    half: str
+    target: str
     address: str
     port: int
     socket: Path | None = None
@@ -37,8 +37,8 @@ def places(record: Attachment) -> Iterator[Place]:
 
 
 def findings(record: Attachment) -> dict[str, Finding]:
-    """Whose each listener is, by half. Only what is not this user's own fails."""
-    return {f"listener.{place.half}": _finding(place, record) for place in places(record)}
+    """Whose each listener is, by target. Only what is not this user's own fails."""
+    return {f"listener.{place.target}": _finding(place, record) for place in places(record)}
 
 
 def demand(record: Attachment) -> None:
@@ -58,7 +58,7 @@ def demand(record: Attachment) -> None:
 def _finding(place: Place, record: Attachment) -> Finding:
     up = "gfattach up --trial" if record.kind == "trial" else "gfattach up"
     if place.socket is not None:
-        return _socket_finding(place.half, place.socket, up)
+        return _socket_finding(place.target, place.socket, up)
     where = f"{place.address}:{place.port}"
     found = listening(place.address, place.port)
     if found.ownership is Ownership.OWN:
@@ -66,7 +66,7 @@ def _finding(place: Place, record: Attachment) -> Finding:
     if found.ownership is Ownership.FOREIGN and found.uid is not None:
         return fail(
             "forward.foreign",
-            f"{where}, where the {place.half} of this attachment should be, is the user "
+            f"{where}, where the {place.target} of this attachment should be, is the user "
             f"{ownership.name_of(found.uid)}'s",
             _WHY,
             f"have it at another port: {up}",
@@ -76,32 +76,32 @@ def _finding(place: Place, record: Attachment) -> Finding:
     if found.ownership is Ownership.FREE:
         return fail(
             "forward.absent",
-            f"nothing listens at {where}, where the {place.half} of this attachment should be",
+            f"nothing listens at {where}, where the {place.target} of this attachment should be",
             "every user of this machine could listen there, and would be taken for the cache",
             f"have it listen again: {up}",
         )
     return skip("forward.unproved", f"whose {where} is, this system does not say")
 
 
-def _socket_finding(half: str, socket: Path, up: str) -> Finding:
+def _socket_finding(target: str, socket: Path, up: str) -> Finding:
     if reason := ownership.private(socket.parent):
         return fail(
             "forward.foreign",
-            f"{socket.parent}, where the socket of the {half} should be, {reason}",
+            f"{socket.parent}, where the socket of the {target} should be, {reason}",
             _WHY,
             f"have it in another place: {up}",
         )
     if not socket.is_socket():
         return fail(
             "forward.absent",
-            f"there is no socket {socket}, where the {half} of this attachment should be",
+            f"there is no socket {socket}, where the {target} of this attachment should be",
             "nothing leads to the cache",
             f"have it listen again: {up}",
         )
     return ok("forward.up", f"{socket} is in a directory of this user alone")
 
 
-def failed(found: Mapping[str, Finding], half: str) -> bool:
-    """Whether the listener of `half` is not this user's own, by `findings`."""
-    finding = found.get(f"listener.{half}")
+def failed(found: Mapping[str, Finding], target: str) -> bool:
+    """Whether the listener of `target` is not this user's own, by `findings`."""
+    finding = found.get(f"listener.{target}")
     return finding is not None and finding.failed

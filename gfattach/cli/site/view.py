@@ -26,8 +26,8 @@ def shown_site(shown: ShownSite) -> Outcome:
 
 def linted(done: Linted) -> Outcome:
     """What `site lint` found; the findings themselves are above, line by line."""
-    doubts = len(done.findings) - done.faults
-    line = f"{done.file}: {_count(done.faults, 'fault')}, {_count(doubts, 'doubt')}"
+    warnings = len(done.findings) - done.faults
+    line = f"{done.file}: {_count(done.faults, 'fault')}, {_count(warnings, 'warning')}"
     return Outcome(done.exit_code, done.as_json(), [line])
 
 

@@ -31,7 +31,7 @@ class Route(Protocol):
 
 
 class ReadyPod(Struct, frozen=True):
-    """A pod that takes connections; `port` is the number in the pod."""
+    """A pod that accepts connections; `port` is the number in the pod."""
 
     namespace: str
     name: str

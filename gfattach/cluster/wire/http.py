@@ -30,7 +30,7 @@ MOST_KEPT = 4
 
 #: Seconds without an answer over a kept connection after which it is taken to be dead: something in between
 #: may have forgotten it without a word.
-DOUBTED_SECONDS = 0.5
+STALE_SECONDS = 0.5
 
 _READ = 65536
 
@@ -104,13 +104,13 @@ async def request(
 class Client:
     """Requests to one API server over connections that are kept, for one event loop. To be closed.
 
-    `doubted` is after how many seconds a kept connection that gives no whole answer is taken to be dead: long
-    answers need more than short ones.
+    `stale_after` is after how many seconds a kept connection that gives no whole answer is taken to be dead:
+    long answers need more than short ones.
     """
 
-    def __init__(self, connection: ClusterConnection, doubted: float = DOUBTED_SECONDS) -> None:
+    def __init__(self, connection: ClusterConnection, stale_after: float = STALE_SECONDS) -> None:
         self.connection = connection
-        self._doubted = doubted
+        self._stale_after = stale_after
         self._idle: list[tuple[Stream, float]] = []
         self._closed = False
 
@@ -142,8 +142,8 @@ class Client:
         if stream is not None:
             reads = asked.method in ("GET", "HEAD")
             try:
-                doubted = deadline.within(self._doubted) if reads else deadline
-                return await self._exchange(stream, asked, doubted, limit)
+                stale_after = deadline.within(self._stale_after) if reads else deadline
+                return await self._exchange(stream, asked, stale_after, limit)
             except HttpError as error:
                 if error.kind not in ("lost", "silent") or not reads or deadline.expired:
                     raise

@@ -34,7 +34,7 @@ def _environment(environment: Mapping[str, str], manifest_mode: object | None) -
         yield warn(
             "hazard.attic-token",
             "ATTIC_TOKEN is set",
-            "together with ATTIC_SERVER it arms a push, and who only reads needs none",
+            "together with ATTIC_SERVER it enables pushes, and who only reads needs none",
             "unset ATTIC_TOKEN",
             variable="ATTIC_TOKEN",
         )

@@ -86,7 +86,7 @@ NO_EXECUTOR: Mapping[str, Refusal] = {
 
 #: What does not refuse anything, and what is worth a warning.
 HAZARDS: Mapping[str, str] = {
-    "hazard.attic-token": "ATTIC_TOKEN arms a push to the Nix cache",
+    "hazard.attic-token": "ATTIC_TOKEN enables pushes to the Nix cache",
     "hazard.upload.on": "uploads to the shared cache are switched on",
     "hazard.upload.unset": "attached, and a wrapper that takes unset for true would upload",
     "hazard.upload.disagrees": "the two upload variables say different things",

@@ -37,7 +37,7 @@ class Listening(Struct, frozen=True):
 
 
 def listening(address: str, port: int) -> Listening:
-    """Who takes connections to `port` at the loopback `address` (as text, or `localhost`), now."""
+    """Who accepts connections to `port` at the loopback `address` (as text, or `localhost`), now."""
     uid = _uid("127.0.0.1" if address == "localhost" else address, port)
     if uid is not None:
         return Listening(Ownership.OWN if uid == os.geteuid() else Ownership.FOREIGN, uid)

@@ -182,7 +182,7 @@ def _ask_cache(inquiry: ClusterInquiry) -> Finding:
                 "see whether the cache hangs: kubectl logs of its pod",
             )
         if protocol == WireProtocol.CLOSED:
-            return _closed(name, f"{name} takes connections and closes them without a word")
+            return _closed(name, f"{name} accepts connections and closes them without a word")
     said = ", ".join(f"{name} answers in {protocol}" for name, protocol in heard.items())
     if WireProtocol.UNKNOWN in heard.values():
         return warn(

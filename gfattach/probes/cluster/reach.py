@@ -26,7 +26,7 @@ from gfattach.tls.second_opinion import ORDER
 SKEW_SECONDS = 5.0
 
 _REACH_CODES = {
-    "cluster.reach.ok": "the API server's port takes connections",
+    "cluster.reach.ok": "the API server's port accepts connections",
     "cluster.reach.dns": "the API server's name has no address",
     "cluster.reach.refused": "nothing listens on the API server's port",
     "cluster.reach.silent": "the API server, or the proxy before it, does not answer",
@@ -67,7 +67,9 @@ def _reach(inquiry: ClusterInquiry) -> Finding:
         look = f"see where the kubeconfig says that it is: kubectl config view --minify{context}"
         return fail(f"cluster.reach.{code}", error.fact, why, *error.hints, look)
     by = f", by {proxy.name}{signed}" if proxy else ""
-    return ok("cluster.reach.ok", f"{connection.authority} takes connections{by}", proxied=proxy is not None)
+    return ok(
+        "cluster.reach.ok", f"{connection.authority} accepts connections{by}", proxied=proxy is not None
+    )
 
 
 REACH = Probe(

@@ -71,7 +71,7 @@ def _ask_ca(inquiry: Inquiry[NixSubject]) -> Finding:
 
 
 def _lacks(subject: NixSubject, file: Path) -> bool:
-    """Whether the bundle `file` lacks who vouches for the substituter; the site's authorities, where that
+    """Whether the bundle `file` lacks the CA of the substituter; the site's authorities, where that
     was not seen. Raises OSError.
     """
     if subject.authority is not None:
@@ -94,14 +94,14 @@ def _bundle_hints(site: Path | None, file: Path, setting: bool) -> tuple[str, ..
 
 CA: Probe[NixSubject] = Probe(
     "nix.ca",
-    "does it trust the authority that vouches for the substituter?",
+    "does it trust the CA of the substituter?",
     _ask_ca,
     codes={
-        "nix.ca.ok": "Nix, and its daemon, trust who vouches for the substituter, as far as can be seen",
+        "nix.ca.ok": "Nix, and its daemon, trust the CA of the substituter, as far as can be seen",
         "nix.ca.plain": "the substituter speaks without TLS",
         "nix.ca.missing": "there is no file of authorities, or it cannot be read",
-        "nix.ca.lacks": "the client's authorities lack who vouches for the substituter",
-        "nix.ca.daemon": "the daemon's authorities lack who vouches for the substituter",
+        "nix.ca.lacks": "the client's authorities lack the CA of the substituter",
+        "nix.ca.daemon": "the daemon's authorities lack the CA of the substituter",
     },
     needs=("nix.mode",),
 )

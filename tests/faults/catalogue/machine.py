@@ -139,7 +139,7 @@ FAULTS = faults(
         "a proxy before this machine's ports": (
             variables(HTTP_PROXY="http://proxy.invalid:3128"), "machine.proxy.loopback"
         ),
-        "a token that arms a push": (variables(ATTIC_TOKEN=_TOKEN), "hazard.attic-token"),
+        "a token that enables pushes": (variables(ATTIC_TOKEN=_TOKEN), "hazard.attic-token"),
         "uploads by the environment": (
             variables(GF_BAZEL_REMOTE_UPLOAD="true", BAZEL_REMOTE_UPLOAD="true"), "hazard.upload.on"
         ),
