@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from gfattach.queue.diagnose import diagnose
-from tests.harness.arc.objects import NOW
+from tests.harness.arc.documents import NOW
 from tests.harness.arc.scenarios import HEALTHY, SCENARIOS
 
 #: Seconds by which a look is moved on, so that what was just made has stood for long.

@@ -6,7 +6,8 @@ from kubernetes.client.exceptions import ApiException
 from gfattach.queue.diagnose import diagnose
 from gfattach.queue.model.question import Question
 from gfattach.queue.pressure.pressure import pressure
-from tests.harness.arc.objects import RUNNERS, Fleet, pod_spec
+from tests.harness.arc.documents import RUNNERS
+from tests.harness.arc.objects import Fleet, pod_spec
 from tests.harness.arc.scenarios import LABEL
 from tests.harness.cluster.daemon import wait_until
 

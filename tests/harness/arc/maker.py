@@ -17,7 +17,8 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from tests.harness.arc import crds
-from tests.harness.arc.objects import CONTROLLERS, NOW, RUNNERS, Document, Fleet, written
+from tests.harness.arc.documents import NOW, RUNNERS, Document, written
+from tests.harness.arc.objects import CONTROLLERS, Fleet
 from tests.harness.cluster.daemon import wait_until
 
 #: KWOK leaves pods with it alone, and no real scheduler takes pods of this name: their status is the test's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.harness.arc.objects import Document, ago
+from tests.harness.arc.documents import Document, ago
 
 
 def delete(document: Document, age: float) -> None:

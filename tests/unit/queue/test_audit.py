@@ -5,7 +5,8 @@ import pytest
 from gfattach.core.errors import ExitCode
 from gfattach.queue.audit.rules import HYGIENE
 from tests.harness.arc import scenarios
-from tests.harness.arc.objects import ARC, RUNNERS, Fleet
+from tests.harness.arc.documents import RUNNERS
+from tests.harness.arc.objects import ARC, Fleet
 from tests.harness.arc.pod_states import delete
 from tests.unit.queue.conftest import document
 

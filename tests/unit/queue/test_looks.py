@@ -9,7 +9,7 @@ import pytest
 from gfattach.cli import main
 from gfattach.queue import run as looks
 from tests.harness.arc import scenarios
-from tests.harness.arc.objects import ago
+from tests.harness.arc.documents import ago
 from tests.harness.arc.scenarios import LABEL, REPOSITORY
 from tests.harness.arc.server import serving
 from tests.unit.queue.conftest import SCHEMA

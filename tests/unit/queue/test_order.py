@@ -4,7 +4,7 @@ import pytest
 
 from gfattach.queue.diagnose import diagnose
 from tests.harness.arc import scenarios as made
-from tests.harness.arc.objects import ago
+from tests.harness.arc.documents import ago
 from tests.harness.arc.pod_states import delete
 from tests.harness.arc.scenarios import SCENARIOS, Scenario
 from tests.harness.arc.snapshots import world

@@ -6,7 +6,7 @@ import pytest
 
 from gfattach.core.errors import ExitCode
 from tests.harness.arc import scenarios
-from tests.harness.arc.objects import ago
+from tests.harness.arc.documents import ago
 from tests.harness.arc.scenarios import LABEL, REPOSITORY
 from tests.unit.queue.conftest import document
 

@@ -6,7 +6,8 @@ from gfattach.queue.causes.cause import Verdict
 from gfattach.queue.diagnose import diagnose
 from gfattach.queue.model.question import Question
 from tests.harness.arc import scenarios
-from tests.harness.arc.objects import Fleet, ago, pod_spec
+from tests.harness.arc.documents import ago
+from tests.harness.arc.objects import Fleet, pod_spec
 from tests.harness.arc.scenarios import LABEL, REPOSITORY
 from tests.harness.arc.snapshots import world
 

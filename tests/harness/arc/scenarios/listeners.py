@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gfattach.queue.model.question import Question
-from tests.harness.arc.objects import ARC, CONTROLLERS, NOW, RUNNERS, ago
+from tests.harness.arc.documents import NOW, RUNNERS, ago
+from tests.harness.arc.objects import ARC, CONTROLLERS
 from tests.harness.arc.pod_states import delete
 from tests.harness.arc.scenarios.scenario import LABEL, REPOSITORY, Scenario, busy, fleet_of
 

@@ -6,10 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gfattach.queue.model.question import Question
-from tests.harness.arc.objects import (
-    Fleet,
-    Set,
-)
+from tests.harness.arc.objects import Fleet, Set
 
 REPOSITORY = "tinyland-inc/site"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gfattach.queue.model.question import Question
-from tests.harness.arc.objects import RUNNERS, ago, pod_spec
+from tests.harness.arc.documents import RUNNERS, ago
+from tests.harness.arc.objects import pod_spec
 from tests.harness.arc.pod_states import container_state, delete, unscheduled
 from tests.harness.arc.scenarios.scenario import LABEL, REPOSITORY, Scenario, busy, fleet_of, pending
 
