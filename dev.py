@@ -4,7 +4,8 @@
     python3 dev.py up --trial      any gfattach command, in an environment made for it
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest (-n 0: one after another)
     python3 dev.py test --fast     those that need no Bazel, no Nix and no cluster, and are not slow
-    python3 dev.py test --times    the same, with the seconds of each file, by which the next run is ordered
+    python3 dev.py test --times    all, with the seconds of each file, by which the next run is ordered, and
+                                   of what is slow
     python3 dev.py setup           only the environment
     python3 dev.py --python 3.14 COMMAND   any of these with that Python: Debian's (3.13, 3.14), which is
                                    fetched without root, or one on the PATH
@@ -79,7 +80,7 @@ def main(args: list[str]) -> int:
     if testing:
         words = args[1:]
         if "--fast" in words:
-            words = [*FAST, *words]
+            words = words if any(word.startswith("tests/") for word in words) else [*FAST, *words]
         else:
             fetch_programs()
         if not any(word in ("-n", "--numprocesses") or word.startswith("-n=") for word in words):

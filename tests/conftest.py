@@ -56,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--times",
         action="store_true",
-        help="show the seconds of each file, and keep them in tests/times.json",
+        help="show the seconds of each file, and keep them and those of slow tests in tests/times.json",
     )
     parser.addoption(
         "--record-codes",
@@ -92,7 +92,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Have the workers begin with the longest files; leave out what is slow, where that is asked for."""
     if config.getoption("--fast"):
         kept = [item for item in quick(items) if item.nodeid.startswith(FAST)]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        left = {item.nodeid for item in kept}
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in left])
         items[:] = kept
     if hasattr(config, "workerinput"):
         in_order(items)
@@ -113,7 +114,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by how many tests a file has says nothing of its seconds
-    if config.getoption("--times") and not hasattr(config, "workerinput"):
+    if config.getoption("--times") and not config.getoption("--fast") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Times(), "times")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

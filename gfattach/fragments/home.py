@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gfattach.core import git
-from gfattach.core.errors import RefusedError
+from gfattach.core.errors import RefusedError, StorageError
 from gfattach.core.files import (
     make_private_directory,
     read_bytes,
@@ -66,13 +66,15 @@ def create_home(home: Home) -> None:
 
 
 def withdraw(home: Home) -> None:
-    """Remove the fragments alone: a build that begins from here on knows of no cache. Raises StorageError.
+    """Remove the fragments alone: a build that begins from here on knows of no cache. Never raises: what
+    cannot be removed `remove_home` tells, once the rest is undone.
 
-    Twice is fine. Whoever reads one does without it: `try-import` and `!include`.
+    Whoever reads one does without it: `try-import` and `!include`.
     """
     if not home.directory.is_symlink():
         for name in (BAZELRC, NIX_CONF):
-            remove(home.directory / name)
+            with contextlib.suppress(StorageError):
+                remove(home.directory / name)
 
 
 def remove_home(home: Home) -> tuple[Path, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: What gives a user the rights without which there is no verdict, for who may grant them.
 GRANTS = (
     "gfattach queue --rbac | kubectl apply -f -",
-    "kubectl create clusterrolebinding gfattach-queue-viewer --clusterrole=gfattach-queue-viewer --user=USER",
+    "kubectl create clusterrolebinding gfattach-queue-USER --clusterrole=gfattach-queue-viewer --user=USER",
 )
 
 
@@ -90,6 +90,15 @@ class Answer(Struct, frozen=True):
         if self.verdict is Verdict.UNKNOWN:
             return f"{who}: unknown: may not {self.missing[0]}" if self.missing else f"{who}: unknown"
         return f"{who}: {self.verdict.value}"
+
+    @property
+    def unproved(self) -> str:
+        """What there is without the rights that the verdict lacks; the headline names the first of them."""
+        more = len(self.missing) - 1
+        rights = f"that right and {more} more" if more > 0 else "that right"
+        if self.cause is None:
+            return f"without {rights} there is no verdict"
+        return f"without {rights} this is seen, and no verdict: {self.cause.sentence}"
 
 
 def rights(unknown: Iterable[Unknown]) -> tuple[str, ...]:

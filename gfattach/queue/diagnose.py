@@ -139,9 +139,8 @@ def _answer(case: Case) -> Answer:
     except MayNot as error:
         verdict = Verdict.UNKNOWN
         missing = tuple(dict.fromkeys((error.right, *rights(found.unknown))))
-        # The headline names the right.
-        seen = "there is no verdict" if first is None else f"this is seen, and no verdict: {first.sentence}"
-        summary = f"without that right {seen}"
+        seen = f"; what is seen: {first.sentence}" if first is not None else ""
+        summary = f"may not {error.right}{seen}"
     # What is possible is told where nothing is seen: beside a cause it would only be noise.
     possible = found.possible if first is None and verdict in (Verdict.IDLE, Verdict.UNKNOWN) else ()
     return Answer(

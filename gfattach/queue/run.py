@@ -175,7 +175,7 @@ def finding_of(answer: Answer) -> Finding:
         return warn(
             "queue.unknown",
             answer.headline,
-            answer.summary,
+            answer.unproved,
             f"have an administrator grant it: {GRANTS[0]}",
             f"and bind it: {GRANTS[1]}",
         )

@@ -65,6 +65,11 @@ class NixCacheServer:
         """When a path was last asked for, on `time.monotonic()`; the start counts as a use."""
         return self._server.last_use if self._server is not None else time.monotonic()
 
+    @property
+    def last_request(self) -> float:
+        """When anything was last asked for, on `time.monotonic()`; the start counts as a request."""
+        return self._server.last_request if self._server is not None else time.monotonic()
+
     def start(self) -> None:
         """Serve, in a thread of its own. Returns once connections are accepted."""
         if self._server is not None:
@@ -124,7 +129,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, documents: dict[str, Document]) -> None:
         super().__init__((LOOPBACK, port), _Handler)
         self.documents = documents
-        self.last_use = time.monotonic()
+        self.last_use = self.last_request = time.monotonic()
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -180,8 +185,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Length", "0") != "0" or self.headers.get("Transfer-Encoding"):
             self.close_connection = True  # what follows is a body that nobody reads
         path = self.path.partition("?")[0]
+        self.server.last_request = time.monotonic()
         if path != "/nix-cache-info":  # whoever only looks whether the cache lives does not keep it alive
-            self.server.last_use = time.monotonic()
+            self.server.last_use = self.server.last_request
         document = self.server.documents.get(path)
         status = HTTPStatus.NOT_FOUND if document is None else HTTPStatus.OK
         document = document or Document(b"not found\n", "text/plain")

@@ -95,9 +95,9 @@ def serve(options: ServeOptions) -> None:
         tell_parent({"ready": to_document(state)})
         reason = _wait(options, bazel, nix, stop, ours)
         LOG.info("ending: %s", reason)
-        _linger(nix)
         if _file_identity(TRIAL.state_file(directory)) == ours:
-            files.remove(TRIAL.state_file(directory))
+            files.remove(TRIAL.state_file(directory))  # first: who starts one is not to take this for it
+        _linger(nix)
 
 
 def _start(make: Callable[[int], Server], asked: int | None, remembered: int | None) -> Server:
@@ -151,7 +151,7 @@ def _linger(nix: NixCacheServer) -> None:
     quiet = time.monotonic() + LINGER_SECONDS
     while time.monotonic() < min(quiet, limit):
         time.sleep(0.02)
-        quiet = max(quiet, nix.last_use + LINGER_SECONDS)
+        quiet = max(quiet, nix.last_request + LINGER_SECONDS)
 
 
 def _file_identity(path: Path) -> tuple[int, ...] | None:

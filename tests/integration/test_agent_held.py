@@ -23,6 +23,7 @@ from gfattach.agent.model.spec import (
 )
 from gfattach.core.deadline import Deadline
 from gfattach.core.errors import AgentError
+from gfattach.trial.nix_server import NixCacheServer
 from tests.harness.cluster.agents import SECONDS, Carrier, connect, desk, get, nix, nix_forward, wait_for
 from tests.harness.machine.budget import budget
 from tests.harness.machine.ports import free_port
@@ -153,13 +154,21 @@ class TestGuard:
         assert guarded.path.read_text() == guarded.empty
         assert refused - guarded.path.stat().st_mtime > 0.9 * LINGER_SECONDS
 
-    def test_one_that_is_wanted_again_meanwhile_is_not_ended(self, guarded, desk, nix):
-        with ThreadPoolExecutor(1) as pool:
+    def test_one_that_is_wanted_again_meanwhile_leads_where_it_is_to_lead_now(self, guarded, desk, tmp_path):
+        """Another attachment has a forward of that name, to another upstream."""
+        with NixCacheServer(tmp_path / "other") as other, ThreadPoolExecutor(1) as pool:
             ending = pool.submit(desk.ensure().unregister, desk.record, Deadline.after(SECONDS))
             wait_for(lambda: guarded.path.read_text() == guarded.empty)
-            (again,) = desk.register(nix_forward(nix.port))
+            (again,) = desk.register(nix_forward(other.port))
             ending.result()
-        get(again, "tcp")
+            desk.wait("up")
+            before = other.last_use
+            with connect(again, "tcp") as connection:
+                connection.sendall(
+                    b"GET /none.narinfo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                )
+                assert b" 404 " in connection.makefile("rb").read()
+            assert other.last_use > before
 
 
 class TestHealth:

@@ -66,12 +66,11 @@ def test_no_fragment_leads_a_nix_to_a_cache_that_does_not_listen_at_any_moment_o
 
     def look():
         while not ended.is_set():
-            before = fragment.exists()
             try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
-            except ConnectionRefusedError:
-                caught.append(before)
-            looks.append(before)
+                socket.create_connection(("127.0.0.1", port), 60).close()
+            except ConnectionRefusedError:  # from here on it refuses for good
+                caught.append(fragment.exists())
+            looks.append(fragment.exists())
             time.sleep(0.002)
 
     looking = threading.Thread(target=look)
@@ -83,3 +82,14 @@ def test_no_fragment_leads_a_nix_to_a_cache_that_does_not_listen_at_any_moment_o
         looking.join()
     assert looks[0] and not looks[-1], "it was looked at from before until after"
     assert caught and not any(caught)
+
+
+@pytest.mark.parametrize("name", ["bazelrc", "nix.conf"])
+def test_a_directory_in_the_place_of_a_fragment_does_not_keep_a_down_from_its_work(machine, name):
+    assert machine.json("up", "--trial", "--no-bazel", "--no-nix")["result"]["attached"]
+    fragment = machine.workspace / ".gfattach" / name
+    fragment.unlink(missing_ok=True)
+    fragment.mkdir()
+    (fragment / "file").touch()
+    machine.json("down")
+    assert not (machine.workspace / ".gfattach").exists()

@@ -1,7 +1,7 @@
 """gfattach on the Pythons of other Debians: it installs there, attaches, and its own protocols hold.
 
-All of the fast suites on one of them: `python3 dev.py --python 3.14 test --fast`. A private authority that
-Bazel, Nix and kubectl take is in `test_tls_strictness.py`, for each of them.
+The suites without programs, whole, on one of them: `python3 dev.py --python 3.14 test tests/unit`. A private
+authority that Bazel, Nix and kubectl take is in `test_tls_strictness.py`, for each of them.
 """
 
 from __future__ import annotations

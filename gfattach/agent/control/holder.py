@@ -85,9 +85,10 @@ class Holder:
 
     async def drop_missing_records(self) -> None:
         """Give up the registrations whose records are gone."""
-        for record in self._registry.missing_records():
+        gone = self._registry.missing_records()
+        for record in gone:
             LOG.info("%s is gone", record)
-            await self.give_up(record)
+        await asyncio.gather(*map(self.give_up, gone))
 
     def guard_on(self) -> None:
         """Have a watchdog wait for the end of this process, as long as a fragment follows a forward."""
@@ -174,6 +175,10 @@ class Holder:
                 guard.hide(file)
             kept = {spec.name: spec for spec in registration.forwards}
             await self._close([s.name for s in before.forwards if kept.get(s.name) != s], registration.record)
+        # What another registration had named so, and is there for a moment longer, is not what is wanted.
+        named = {spec.name: spec for spec in registration.forwards}
+        stale = [each.spec.name for each in self._forwards.values() if named.get(each.spec.name) != each.spec]
+        await self._close([name for name in stale if name in named], registration.record)
         self._open(registration)
         self._registry.add(registration)
         self._used = time.monotonic()

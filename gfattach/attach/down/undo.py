@@ -35,8 +35,8 @@ class Undoing(Struct, frozen=True):
 
 
 def undo(home: Home, environ: Mapping[str, str]) -> Undoing:
-    """Undo the attachment of `home`: what leads builds to a cache first, then the processes that serve it,
-    the record last. Twice is fine.
+    """Undo the attachment of `home`: the fragments in it first, for the builds that begin meanwhile, then
+    processes, then files, the record last. Twice is fine.
 
     Raises StorageError.
     """
@@ -45,11 +45,12 @@ def undo(home: Home, environ: Mapping[str, str]) -> Undoing:
     withdraw(home)
     for room in home.rooms:
         end_strays(room)
-        remove_tree(room)
-    outcomes = Journal(home).undo()
-    headers.sweep(environ)
     released = _release(home)
     stopped = supervisor.stop(home.trial) if home.trial.exists() else False
+    outcomes = Journal(home).undo()
+    for room in home.rooms:
+        remove_tree(room)
+    headers.sweep(environ)
     records.forget(home)
     left = remove_home(home)
     leave_no_empty_directory()

@@ -39,7 +39,7 @@ def page(answer: Answer, question: Question) -> Page:
     """One answer for people."""
     return Page(
         answer.headline,
-        answer.summary,
+        answer.unproved if answer.verdict is Verdict.UNKNOWN else answer.summary,
         tuple(section for section in _sections(answer, question) if section.items or section.table),
         _TONES[answer.verdict],
     )

@@ -196,11 +196,15 @@ def test_the_hint_of_an_unknown_verdict_gives_the_rights_that_were_missing(
     environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
     commands = re.findall(r"> (.*kubectl .*)", said)
     assert len(commands) == 2
-    for command in commands:
-        subprocess.run(command.replace("USER", "unbound"), shell=True, check=True, env=environ)
-    arc_cluster._users.wait_for_rights("unbound", viewer_rules(), None, ())
-    assert main.run(words) == ExitCode.GOOD
-    assert "at capacity" in capsys.readouterr().out
+    try:
+        for command in commands:
+            subprocess.run(command.replace("USER", "unbound"), shell=True, check=True, env=environ)
+        arc_cluster._users.wait_for_rights("unbound", viewer_rules(), None, ())
+        assert main.run(words) == ExitCode.GOOD
+        assert "at capacity" in capsys.readouterr().out
+    finally:
+        gone = ["clusterrolebinding/gfattach-queue-unbound", "clusterrole/gfattach-queue-viewer"]
+        subprocess.run(["kubectl", "delete", "--ignore-not-found", *gone], env=environ, check=True)
 
 
 def test_the_command_answers_over_a_real_cluster(arc_cluster, field, capsys, monkeypatch, tmp_path):
