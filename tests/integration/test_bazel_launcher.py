@@ -16,7 +16,6 @@ from gfattach.bazel.server.launcher import became, is_launcher
 from gfattach.bazel.server.run import Server
 from gfattach.core import process
 from gfattach.core.deadline import Deadline
-from gfattach.core.process import listed
 from tests.harness.machine.bazels import BUILD_SECONDS, debian
 
 pytestmark = pytest.mark.bazel
@@ -84,7 +83,7 @@ def test_a_process_of_another_user_is_no_bazel_of_ours(tmp_path: Path, other: bo
             while Path(f"/proc/{child.pid}/exe").readlink() != program:
                 assert child.poll() is None
                 time.sleep(0.01)
-            found = [became(each.pid) for each, words in listed() if str(program) in words]
+            found = [became(each.pid) for each, words in process.listed() if str(program) in words]
             assert found == ([] if other else [program])
         finally:
             child.kill()
