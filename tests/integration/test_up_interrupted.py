@@ -11,11 +11,16 @@ import time
 
 import pytest
 
+from gfattach.cli.interrupts import ECHO_SECONDS
+
 #: Stands in for an undo that takes a while: it tells that it has begun, and then does its work.
 _SLOW_UNDO = """
 import sys, time
 from gfattach.attach.up import up
+from gfattach.cli import interrupts
 from gfattach.cli.main import run
+
+interrupts.ECHO_SECONDS = float(sys.argv[1])
 
 undo = up.undo
 
@@ -34,10 +39,10 @@ sys.exit(run(["up", "--cache", "grpc://127.0.0.1:9", "--output", "json"]))
 
 
 @pytest.fixture
-def attaching(machine):
-    """An `up` that has begun and goes on for a minute."""
+def attaching(machine, echo):
+    """An `up` that has begun and goes on for a minute; `echo` seconds long a signal may be passed on again."""
     child = subprocess.Popen(
-        [sys.executable, "-c", _SLOW_UNDO],
+        [sys.executable, "-c", _SLOW_UNDO, str(echo)],
         cwd=machine.workspace,
         env=machine.environment,
         stdout=subprocess.PIPE,
@@ -61,6 +66,7 @@ def ended(child):
     return json.loads(out)["error"]
 
 
+@pytest.mark.parametrize("echo", [60.0], ids=["however slow this machine is"])
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP)])
 def test_a_wrapper_that_passes_on_what_the_terminal_has_sent_already_ends_no_undoing(
     machine, attaching, numbers
@@ -73,10 +79,11 @@ def test_a_wrapper_that_passes_on_what_the_terminal_has_sent_already_ends_no_und
     assert not (machine.workspace / ".gfattach").exists()
 
 
+@pytest.mark.parametrize("echo", [ECHO_SECONDS], ids=["as it is"])
 def test_a_person_who_asks_again_is_obeyed_and_told_what_is_left(machine, attaching):
     os.kill(attaching.pid, signal.SIGINT)
     until(attaching, "undoing")
-    time.sleep(1.2)
+    time.sleep(1.2 * ECHO_SECONDS)
     os.kill(attaching.pid, signal.SIGINT)
     error = ended(attaching)
     assert error["hints"] == ["what was begun is not all undone: gfattach down"]
