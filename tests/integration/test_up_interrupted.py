@@ -40,7 +40,7 @@ sys.exit(run(["up", "--cache", "grpc://127.0.0.1:9", "--output", "json"]))
 
 @pytest.fixture
 def attaching(machine, echo):
-    """An `up` that has begun and goes on for a minute; `echo` seconds long a signal may be passed on again."""
+    """An `up` that has begun and goes on for a minute; for `echo` seconds a signal may be passed on again."""
     child = subprocess.Popen(
         [sys.executable, "-c", _SLOW_UNDO, str(echo)],
         cwd=machine.workspace,
