@@ -145,7 +145,7 @@ def _wait(
 
 def _linger(nix: NixCacheServer) -> None:
     """Serve on until it was quiet for a moment. A Nix that has read where this cache is asks it later than
-    that, for each path anew, and ends its build where nobody answers.
+    that, for each path anew, and ends its build where no server answers.
     """
     limit = time.monotonic() + LINGER_LIMIT_SECONDS
     quiet = time.monotonic() + LINGER_SECONDS

@@ -28,7 +28,7 @@ from gfattach.core.errors import AgentError, GfattachError, StorageError
 from gfattach.core.peer import peer
 
 #: Seconds for which a forward stays when the fragment that named it is emptied: a Nix that had read it asks
-#: later than that, and ends its build where nobody answers.
+#: later than that, and ends its build where no server answers.
 LINGER_SECONDS = 0.3
 
 
@@ -170,15 +170,14 @@ class Holder:
         """
         self._check(registration)
         before = next((r for r in self._registry.registrations if r.record == registration.record), None)
+        wanted = {spec.name: spec for spec in registration.forwards}
+        # What another registration had named so, and is there for a moment longer, is not what is wanted.
+        stale = [name for name, spec in wanted.items() if (f := self._forwards.get(name)) and f.spec != spec]
         if before is not None:
             for file in set(before.guarded) - set(registration.guarded):
                 guard.hide(file)
-            kept = {spec.name: spec for spec in registration.forwards}
-            await self._close([s.name for s in before.forwards if kept.get(s.name) != s], registration.record)
-        # What another registration had named so, and is there for a moment longer, is not what is wanted.
-        named = {spec.name: spec for spec in registration.forwards}
-        stale = [each.spec.name for each in self._forwards.values() if named.get(each.spec.name) != each.spec]
-        await self._close([name for name in stale if name in named], registration.record)
+            stale += [spec.name for spec in before.forwards if spec.name not in wanted]
+        await self._close(stale, registration.record)
         self._open(registration)
         self._registry.add(registration)
         self._used = time.monotonic()
